@@ -1,0 +1,1 @@
+//! Server-Sent Events over the feed: server, client and page.

@@ -1,0 +1,1 @@
+//! The browser modules that every page shares.

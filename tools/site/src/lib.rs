@@ -1,0 +1,1 @@
+//! Builds the book and serves it, with every example's live server, on one port.

@@ -1,0 +1,1 @@
+//! Compiles and runs every Rust block of the book as the reader sees it.
