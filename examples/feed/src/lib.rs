@@ -1,1 +1,82 @@
-//! One append-only log of events, with cursors and explicit gaps; no HTTP in it.
+//! One append-only log of events, and the cursor that marks a place in it.
+//!
+//! Every method of the book is another way to wait for the next entry of this log. The log knows nothing of HTTP:
+//! it gives each event an id, keeps a bounded window of the newest ones, and tells a reader who fell off that window
+//! so, in words that cannot be overlooked.
+//!
+//! ```
+//! use feed::{Data, Delivery, Feed, Kind, Position, Retention};
+//!
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! let feed = Feed::new(Retention::default());
+//! let mut subscription = feed.subscribe(Position::Latest).unwrap();
+//!
+//! let kind: Kind = "message".parse().unwrap();
+//! let cursor = feed.publish(kind, Data::new(&"hello").unwrap()).await.unwrap();
+//!
+//! let Some(Delivery::Batch(batch)) = subscription.next().await else { panic!("a batch was due") };
+//! assert_eq!(batch.next, cursor);
+//! assert_eq!(batch.events[0].data(), r#""hello""#);
+//! # });
+//! ```
+//!
+//! # The parts
+//!
+//! - [`Cursor`], [`Position`]: where a reader stands, and where it may ask to start.
+//! - [`Event`]: one entry, immutable, serialised once, shared by every subscriber.
+//! - [`Feed`]: [`publish`](Feed::publish), [`read`](Feed::read), [`subscribe`](Feed::subscribe).
+//! - [`contract`]: the shapes that all methods put on the wire.
+//! - [`ticker`]: invented stock prices, so that there is something to wait for.
+//! - `conformance` (behind the feature of that name): what every transport owes its subscribers.
+
+mod cursor;
+mod event;
+mod log;
+mod ring;
+mod subscription;
+
+#[cfg(feature = "conformance")]
+pub mod conformance;
+pub mod contract;
+pub mod ticker;
+
+pub use cursor::{Cursor, Epoch, EventId, ParseCursorError, ParsePositionError, Position};
+pub use event::{
+    Data, Encoding, Event, IdempotencyKey, Kind, ParseKeyError, ParseKindError, ENCODING_SLOTS,
+};
+pub use log::{Builder, Feed, FutureCursor, PublishError, Published, ReadError, State};
+pub use ring::Retention;
+pub use subscription::{Delivery, Subscription, BATCH_BYTES, BATCH_EVENTS};
+
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Events that are due, in order, and the cursor to ask with next.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// The events, oldest first; empty when nothing is due.
+    pub events: Vec<Arc<Event>>,
+    /// The place after the last event of this batch: what the reader passes to its next read.
+    pub next: Cursor,
+}
+
+/// Why a cursor no longer names a place from which nothing would be missed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GapReason {
+    /// Events after the cursor have left the retained window.
+    Expired,
+    /// The cursor is of another epoch: the log that gave it is gone, and this one started anew.
+    NewLog,
+}
+
+/// Events were missed and cannot be had any more: said aloud, never skipped in silence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// Why there is a gap.
+    pub reason: GapReason,
+    /// The cursor that the reader held.
+    pub asked: Cursor,
+    /// The place from which reading goes on: the oldest that is still retained.
+    pub resume: Cursor,
+}

@@ -1,0 +1,95 @@
+//! What all methods put on the wire: the one shape of an event, and the names that go with it.
+//!
+//! A server writes these and a client reads them, so that a method cannot drift from the others unnoticed.
+
+use crate::{Cursor, Data, Gap, Kind};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// The query parameter that says where to start; its value is a [`Position`](crate::Position).
+pub const AFTER: &str = "after";
+
+/// The header that makes a retried publish one event (draft-ietf-httpapi-idempotency-key-header).
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// The names of control messages, where a stream reports in-band.
+pub mod control {
+    /// Nothing happened, and the connection lives.
+    pub const HEARTBEAT: &str = "heartbeat";
+    /// Events were missed.
+    pub const GAP: &str = "gap";
+    /// The stream ends on purpose.
+    pub const END: &str = "end";
+}
+
+/// An event as JSON: `{"id":"k3f9x2.17","at":"2026-01-01T00:00:00.000Z","kind":"tick","data":{…}}`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WireEvent {
+    /// Its id, which is also the cursor after it.
+    pub id: Cursor,
+    /// When the log took it: RFC 3339, UTC, milliseconds.
+    pub at: String,
+    /// What it is about.
+    pub kind: Kind,
+    /// Its data, untouched.
+    pub data: Box<RawValue>,
+}
+
+/// The body of a publish.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewEvent {
+    /// What it is about.
+    pub kind: Kind,
+    /// Any JSON value.
+    pub data: Data,
+}
+
+/// The answer to a publish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accepted {
+    /// The event's id.
+    pub id: Cursor,
+}
+
+/// The data of a heartbeat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heartbeat {
+    /// The longest silence the server allows itself, in milliseconds. A client that hears nothing for clearly longer
+    /// may take the connection for dead.
+    pub every: u64,
+}
+
+/// Why a stream ended on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EndReason {
+    /// This server is going away; another, or the same one later, goes on with the log.
+    Shutdown,
+    /// The log is complete. There is nothing to reconnect for.
+    Finished,
+}
+
+/// The data of an end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// Why.
+    pub reason: EndReason,
+}
+
+/// What a client of any method tells its user, in the order in which it learned it.
+#[derive(Clone, Debug)]
+pub enum Update {
+    /// A connection stands, at this place. It comes again after each reconnect.
+    Opened(Cursor),
+    /// Events, in order, each once; at least one.
+    Events(Vec<WireEvent>),
+    /// Events were missed.
+    Gap(Gap),
+    /// The server is there and has nothing to say.
+    Heartbeat,
+    /// The connection was lost, and the client will try again after this long. Its cursor is kept.
+    Reconnecting(std::time::Duration),
+    /// The log is complete; nothing follows.
+    Finished,
+}
