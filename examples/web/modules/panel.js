@@ -1,1 +1,377 @@
 // @ts-check
+/**
+ * The live panel: one view for every method, so that what a reader compares is the method alone.
+ *
+ * It connects only when Start is pressed. A browser opens six connections to a server over HTTP/1.1
+ * and makes the seventh wait; a reader with seven chapters open must not meet that limit by accident.
+ */
+
+import { describeEvent } from "./cursor.js";
+import { Follower } from "./reconnect.js";
+import { createStatusLine } from "./status-line.js";
+
+/** @typedef {import("./cursor.js").WireEvent} WireEvent */
+/** @typedef {import("./reconnect.js").Method} Method */
+
+// More than fits a screen, and little enough that a fast ticker does not slow the page down.
+const MAX_ITEMS = 200;
+// A glance at another tab should not cost a reconnection; a forgotten tab should not hold a connection.
+const HIDDEN_TOO_LONG = 30_000;
+// How far from its end the list may be scrolled and still count as "at the end", in CSS pixels. Scroll
+// positions are fractions of a pixel, and a finger is not exact.
+const NEAR_END = 24;
+
+const MARKUP = `
+<div class="lp-bar">
+  <button type="button" data-role="start">Start</button>
+  <button type="button" data-role="stop">Stop</button>
+  <button type="button" data-role="cut">Cut my connection</button>
+</div>
+<div class="lp-frame">
+  <div class="lp-log" data-role="log" role="log" aria-live="off" aria-label="Events" tabindex="0">
+    <p class="lp-empty" data-role="empty">Events appear here as they come.</p>
+    <ol></ol>
+  </div>
+  <button type="button" class="lp-newest" data-role="newest" hidden>Newest ↓</button>
+</div>
+<label class="lp-check"><input type="checkbox" data-role="announce"> Let a screen reader read each event aloud</label>
+<dl class="lp-facts">
+  <div class="lp-wide"><dt>Cursor</dt><dd data-role="cursor">none yet</dd></div>
+  <div><dt>Received</dt><dd data-role="received">0</dd></div>
+  <div><dt>Lost</dt><dd data-role="lost">0</dd></div>
+  <div><dt>Doubled</dt><dd data-role="doubled">0</dd></div>
+  <div><dt>Gaps</dt><dd data-role="gaps">0</dd></div>
+  <div><dt>Reconnects</dt><dd data-role="reconnects">0</dd></div>
+</dl>
+<form class="lp-form">
+  <label>Your name <input data-role="name" name="name" autocomplete="nickname" maxlength="40" required></label>
+  <label class="lp-grow">Message <input data-role="message" name="message" autocomplete="off" maxlength="500" required></label>
+  <button type="submit" data-role="send">Send</button>
+</form>
+<p class="lp-note" data-role="answer" role="status"></p>
+`;
+
+/**
+ * Puts a panel into an element, in place of what is there.
+ *
+ * @param {HTMLElement} element
+ * @param {object} options
+ * @param {Method} options.method
+ * @param {string} options.label what the panel is, for example `Live events over Server-Sent Events`
+ * @returns {{ follower: Follower, destroy: () => void }}
+ */
+export function createPanel(element, { method, label }) {
+  const root = document.createElement("section");
+  root.className = "lp";
+  root.setAttribute("aria-label", label);
+  root.innerHTML = MARKUP;
+  const status = createStatusLine("Not connected. Press Start.");
+  find(root, "start").parentElement?.append(status.element);
+  hideUntilStyled(root);
+
+  const log = find(root, "log");
+  const list = /** @type {HTMLOListElement} */ (log.querySelector("ol"));
+  const newest = find(root, "newest");
+  const announce = findInput(root, "announce");
+  const name = findInput(root, "name");
+  const message = findInput(root, "message");
+  const answer = find(root, "answer");
+  const buttons = { start: find(root, "start"), stop: find(root, "stop"), send: find(root, "send"), cut: find(root, "cut") };
+
+  /**
+   * What has come since the last frame. Drawing once a frame keeps a fast log from drawing more often
+   * than a screen can show. A hidden page draws no frames, so what waits here is bounded as well.
+   *
+   * @type {HTMLLIElement[]}
+   */
+  let pending = [];
+  let frame = 0;
+  /** How many items came below the part of the list that the reader looks at. */
+  let unseen = 0;
+
+  const follower = new Follower(method, {
+    onState(state, text) {
+      status.set(state, text);
+      setEnabled(buttons.start, !follower.active);
+      setEnabled(buttons.stop, follower.active);
+      setEnabled(buttons.send, follower.active);
+      setEnabled(buttons.cut, state === "open");
+    },
+    onEvent: (event) => show(eventItem(event)),
+    onGap(gap) {
+      const what =
+        gap.reason === "expired"
+          ? "Gap: the server no longer keeps what came after"
+          : "Gap: this is a new log, which does not know";
+      show(noteItem("gap", `${what} ${gap.asked}. Going on from ${gap.resume}.`));
+    },
+    onNote: (text) => show(noteItem("note", text)),
+    onChange: () => draw(),
+  });
+  setEnabled(buttons.stop, false);
+  setEnabled(buttons.send, false);
+  setEnabled(buttons.cut, false);
+  buttons.cut.hidden = !method.cut;
+
+  /** @param {HTMLLIElement} item */
+  function show(item) {
+    pending.push(item);
+    if (pending.length > MAX_ITEMS) pending = pending.slice(-MAX_ITEMS);
+    draw();
+  }
+
+  function draw() {
+    frame ||= requestAnimationFrame(() => {
+      frame = 0;
+      drawItems();
+      const { counts } = follower;
+      find(root, "cursor").textContent = follower.cursor ?? "none yet";
+      for (const [role, count] of Object.entries(counts)) find(root, role).textContent = String(count);
+    });
+  }
+
+  function drawItems() {
+    if (pending.length === 0) return;
+    // Asked before anything is added: afterwards the end has moved away.
+    const follow = isAtEnd();
+    const before = log.scrollHeight;
+    find(root, "empty").hidden = true;
+    unseen = follow ? 0 : unseen + pending.length;
+    list.append(...pending);
+    pending = [];
+    let removed = 0;
+    while (list.childElementCount > MAX_ITEMS) {
+      const first = /** @type {HTMLElement} */ (list.firstElementChild);
+      removed += first.offsetHeight;
+      first.remove();
+    }
+    if (follow) {
+      // At once, without an animation: a smooth scroll would still be under way when the next event
+      // comes, and some readers ask for no motion at all.
+      log.scrollTop = log.scrollHeight;
+    } else if (removed > 0 && log.scrollHeight <= before) {
+      // The reader is reading something further up. Keep it where it is while old items go.
+      log.scrollTop -= removed;
+    }
+    drawNewest();
+  }
+
+  function isAtEnd() {
+    return log.scrollHeight - log.scrollTop - log.clientHeight <= NEAR_END;
+  }
+
+  function drawNewest() {
+    newest.hidden = unseen === 0;
+    newest.textContent = unseen === 1 ? "1 new ↓" : `${unseen} new ↓`;
+  }
+
+  /** The key of a message that may or may not have arrived. @type {{ text: string, key: string } | null} */
+  let unanswered = null;
+
+  /** @param {SubmitEvent} event */
+  async function send(event) {
+    event.preventDefault();
+    if (!isEnabled(buttons.send)) {
+      answer.textContent = follower.active ? "" : "Press Start first, so that you see your message come back.";
+      return;
+    }
+    const data = { from: name.value.trim(), text: message.value.trim() };
+    if (!data.from || !data.text) {
+      answer.textContent = "A name and a message, please.";
+      return;
+    }
+    // The same message with the same key is one event. So a reader who sees an error may press Send
+    // again, whether or not the first request had arrived.
+    const text = JSON.stringify(data);
+    if (unanswered?.text !== text) unanswered = { text, key: randomKey() };
+    setEnabled(buttons.send, false);
+    answer.textContent = "Sending…";
+    try {
+      const cursor = await method.publish("message", data, unanswered.key);
+      unanswered = null;
+      message.value = "";
+      answer.textContent = `Published as ${cursor}.`;
+    } catch (error) {
+      answer.textContent = `Not sent. ${wordsOf(error)} Press Send to try again.`;
+    }
+    setEnabled(buttons.send, follower.active);
+  }
+
+  async function cut() {
+    if (!isEnabled(buttons.cut)) return;
+    setEnabled(buttons.cut, false);
+    answer.textContent = "";
+    show(noteItem("note", "Asking the server to cut this connection…"));
+    try {
+      await method.cut?.();
+    } catch (error) {
+      answer.textContent = `Not cut. ${wordsOf(error)}`;
+      setEnabled(buttons.cut, follower.state === "open");
+    }
+  }
+
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let hiddenTimer;
+  function onVisibility() {
+    clearTimeout(hiddenTimer);
+    if (document.visibilityState === "hidden") {
+      hiddenTimer = setTimeout(() => follower.pause(), HIDDEN_TOO_LONG);
+    } else {
+      follower.resume();
+    }
+  }
+
+  // Every listener outside the panel hangs on this signal, so that `destroy` leaves none behind.
+  const living = new AbortController();
+  const { signal } = living;
+  buttons.start.addEventListener("click", () => {
+    if (isEnabled(buttons.start)) follower.start();
+  });
+  buttons.stop.addEventListener("click", () => follower.stop());
+  buttons.cut.addEventListener("click", cut);
+  root.querySelector("form")?.addEventListener("submit", send);
+  announce.addEventListener("change", () => {
+    // Off by default: a ticker that speaks twice a second leaves room for nothing else.
+    log.setAttribute("aria-live", announce.checked ? "polite" : "off");
+  });
+  newest.addEventListener("click", () => {
+    log.scrollTop = log.scrollHeight;
+    // The button is about to vanish. Without this the keyboard's place in the page would vanish too.
+    log.focus();
+  });
+  log.addEventListener("scroll", () => {
+    if (isAtEnd()) unseen = 0;
+    drawNewest();
+  });
+  for (const input of [name, message]) {
+    // The book turns pages on the arrow keys and opens its search on a letter. Not while one types.
+    input.addEventListener("keydown", (event) => event.stopPropagation());
+  }
+  document.addEventListener("visibilitychange", onVisibility, { signal });
+  // A page in the back/forward cache is frozen and could not tell a live connection from a dead one; and
+  // an open connection can keep a page out of that cache.
+  addEventListener("pagehide", () => follower.pause(), { signal });
+  addEventListener("pageshow", () => follower.resume(), { signal });
+  addEventListener("online", () => follower.retryNow(), { signal });
+
+  element.replaceChildren(root);
+  return {
+    follower,
+    destroy() {
+      living.abort();
+      clearTimeout(hiddenTimer);
+      cancelAnimationFrame(frame);
+      follower.stop();
+      root.remove();
+    },
+  };
+}
+
+/** @param {WireEvent} event */
+function eventItem(event) {
+  const item = document.createElement("li");
+  item.dataset.role = "event";
+  item.dataset.cursor = event.id;
+  item.dataset.kind = event.kind;
+  const cursor = document.createElement("code");
+  cursor.textContent = event.id;
+  const time = document.createElement("time");
+  time.dateTime = event.at;
+  time.textContent = clockTime(event.at);
+  const text = document.createElement("span");
+  // Always as text. What others sent must never become markup in this page.
+  text.textContent = describeEvent(event);
+  // Spaces between them: this is also what is read aloud, and what is copied.
+  item.append(cursor, " ", time, " ", text);
+  return item;
+}
+
+/**
+ * @param {"note" | "gap"} role
+ * @param {string} text
+ */
+function noteItem(role, text) {
+  const item = document.createElement("li");
+  item.dataset.role = role;
+  item.textContent = text;
+  return item;
+}
+
+/** @param {string} at */
+function clockTime(at) {
+  const date = new Date(at);
+  return Number.isNaN(date.getTime()) ? "" : date.toLocaleTimeString([], { hour12: false });
+}
+
+/**
+ * @param {ParentNode} root
+ * @param {string} role
+ * @returns {HTMLElement}
+ */
+function find(root, role) {
+  const element = root.querySelector(`[data-role="${role}"]`);
+  if (!(element instanceof HTMLElement)) throw new Error(`The panel has no part "${role}".`);
+  return element;
+}
+
+/**
+ * @param {ParentNode} root
+ * @param {string} role
+ * @returns {HTMLInputElement}
+ */
+function findInput(root, role) {
+  return /** @type {HTMLInputElement} */ (find(root, role));
+}
+
+/**
+ * Marks a button as usable or not, and leaves it reachable.
+ *
+ * A button that gets `disabled` while it has the focus loses it, and a reader with a keyboard is thrown
+ * back to the top of the page. Start does exactly that to itself.
+ *
+ * @param {HTMLElement} button
+ * @param {boolean} enabled
+ */
+export function setEnabled(button, enabled) {
+  button.setAttribute("aria-disabled", String(!enabled));
+}
+
+/**
+ * @param {HTMLElement} button
+ * @returns {boolean}
+ */
+export function isEnabled(button) {
+  return button.getAttribute("aria-disabled") !== "true";
+}
+
+/**
+ * Loads the style sheet beside this module, once, and shows `root` when it is there.
+ *
+ * @param {HTMLElement} root
+ */
+export function hideUntilStyled(root) {
+  const href = new URL("panel.css", import.meta.url).href;
+  let link = /** @type {HTMLLinkElement | null} */ (document.querySelector(`link[href="${CSS.escape(href)}"]`));
+  if (!link) {
+    link = document.createElement("link");
+    link.rel = "stylesheet";
+    link.href = href;
+    document.head.append(link);
+  }
+  if (link.sheet) return;
+  root.hidden = true;
+  const show = () => (root.hidden = false);
+  link.addEventListener("load", show, { once: true });
+  // A bare panel is better than none.
+  link.addEventListener("error", show, { once: true });
+}
+
+/** @param {unknown} error */
+export function wordsOf(error) {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function randomKey() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
