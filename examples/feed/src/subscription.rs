@@ -114,7 +114,13 @@ impl Subscription {
         let ring = self.shared.read();
         match ring.after(self.cursor, BATCH_EVENTS, BATCH_BYTES) {
             Ok(batch) if batch.events.is_empty() && ring.finished => Look::Finished,
-            Ok(batch) if batch.events.is_empty() => Look::Nothing,
+            Ok(batch) if batch.events.is_empty() => {
+                drop(ring);
+                // Gives the tests a chance to publish between a look and the sleep after it.
+                #[cfg(test)]
+                std::thread::yield_now();
+                Look::Nothing
+            }
             Ok(batch) => {
                 self.cursor = batch.next;
                 Look::Due(Delivery::Batch(batch))
@@ -126,3 +132,6 @@ impl Subscription {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,16 +1,20 @@
 //! Many publishers and many subscribers at once: a lost wake-up would hang here, a torn seam would miscount.
 
-use feed::{Data, Delivery, Feed, Kind, Position, Retention};
+use crate::{Data, Delivery, Feed, Kind, Position, Retention};
 use std::{collections::HashMap, time::Duration};
-use tokio::{task::JoinSet, time::timeout};
+use tokio::{sync::watch, task::JoinSet, time::timeout};
 
 const PUBLISHERS: u64 = 8;
 const SUBSCRIBERS: usize = 64;
-const EVENTS_EACH: u64 = 500;
+const ROUNDS: u64 = 300;
 
 /// Not a deadline that is measured: only what turns a hang into a failure that says so.
-const HANG: Duration = Duration::from_secs(60);
+const HANG: Duration = Duration::from_secs(30);
 
+/// In each round every publisher publishes one event, all at once, and the next round starts only when every subscriber
+/// has seen all of them. So no later event comes to the rescue of a subscriber that slept through the last one: it
+/// would sleep for ever. In this build a look that finds nothing yields to another thread before the subscriber falls
+/// asleep, which widens the moment in which a wake-up can be lost from nanoseconds to a whole publish.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn nobody_sleeps_through_an_event() {
     let feed = Feed::new(Retention {
@@ -20,12 +24,14 @@ async fn nobody_sleeps_through_an_event() {
     let kind: Kind = "message".parse().unwrap();
 
     let mut subscribers = JoinSet::new();
+    let mut progress = Vec::new();
     for _ in 0..SUBSCRIBERS {
         let mut subscription = feed.subscribe(Position::Earliest).unwrap();
+        let (report, seen) = watch::channel(0u64);
+        progress.push(seen);
         subscribers.spawn(async move {
             let mut next_of: HashMap<u64, u64> = HashMap::new();
             let mut last_id = 0;
-            let mut seen = 0;
             while let Some(delivery) = subscription.next().await {
                 let Delivery::Batch(batch) = delivery else {
                     panic!("a gap, with room for all")
@@ -38,44 +44,36 @@ async fn nobody_sleeps_through_an_event() {
                     let expected = next_of.entry(publisher).or_default();
                     assert_eq!(n, *expected, "one publisher's events keep their order");
                     *expected += 1;
-                    seen += 1;
                 }
+                report.send_replace(last_id);
             }
-            seen
+            last_id
         });
     }
 
-    // Each event is published only after somebody has seen the one before it, so that subscribers fall asleep between
-    // events all the time, which is when a wake-up can be lost.
-    let mut publishers = JoinSet::new();
-    for publisher in 0..PUBLISHERS {
-        let (feed, kind) = (feed.clone(), kind.clone());
-        publishers.spawn(async move {
-            for n in 0..EVENTS_EACH {
-                let mut own = feed.subscribe(Position::Latest).unwrap();
-                let data = Data::new(&(publisher, n)).unwrap();
-                let cursor = feed.publish(kind.clone(), data).await.unwrap();
-                while own.cursor().id < cursor.id {
-                    own.next().await.expect("the log is not finished");
-                }
-                if n % 3 == 0 {
-                    tokio::task::yield_now().await;
-                }
+    let all = timeout(HANG, async {
+        for round in 0..ROUNDS {
+            for publisher in 0..PUBLISHERS {
+                let (feed, kind) = (feed.clone(), kind.clone());
+                tokio::spawn(async move {
+                    feed.publish(kind, Data::new(&(publisher, round)).unwrap())
+                        .await
+                        .unwrap();
+                });
             }
-        });
-    }
-
-    timeout(HANG, async {
-        while let Some(done) = publishers.join_next().await {
-            done.unwrap();
+            for seen in &mut progress {
+                seen.wait_for(|seen| *seen == (round + 1) * PUBLISHERS)
+                    .await
+                    .unwrap();
+            }
         }
         feed.finish();
         while let Some(seen) = subscribers.join_next().await {
-            assert_eq!(seen.unwrap(), PUBLISHERS * EVENTS_EACH);
+            assert_eq!(seen.unwrap(), PUBLISHERS * ROUNDS);
         }
-    })
-    .await
-    .expect("somebody still waits for an event that was published");
+    });
+    all.await
+        .expect("somebody still waits for an event that was published");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
