@@ -1,0 +1,236 @@
+// @ts-check
+// Brings a chapter's live parts to life: panels, diagrams, and the reload of `serve --watch`.
+//
+// mdBook publishes additional scripts as classic scripts with hashed names. This one is small and
+// stays so: what a page needs beyond it is imported from the live server or from assets/, and only by
+// a page that has a use for it.
+(() => {
+    "use strict";
+
+    /** The book's root: this script is published as `theme/loader-HASH.js` below it. */
+    const root = new URL("../", /** @type {HTMLScriptElement} */ (document.currentScript).src);
+
+    // ---- Panels -------------------------------------------------------------------------------
+
+    /**
+     * @typedef {{ live: boolean, methods?: Record<string, string> }} Live what assets/live.json says:
+     *     paths of the live servers, relative to the book's root
+     * @typedef {{ mount: (element: HTMLElement, options: { base: string }) => unknown }} Panel
+     */
+
+    /** @returns {Promise<Live>} */
+    async function live() {
+        // A page opened as a file may not fetch, and has no server: do not even ask.
+        if (root.protocol === "file:") return { live: false };
+        try {
+            const answer = await fetch(new URL("assets/live.json", root), { cache: "no-cache" });
+            return answer.ok ? await answer.json() : { live: false };
+        } catch {
+            return { live: false };
+        }
+    }
+
+    /**
+     * Puts a sentence before the panel's fallback text, which stays: it has the command to run.
+     * @param {HTMLElement} element
+     * @param {"static" | "failed"} state
+     * @param {string} text
+     */
+    function explain(element, state, text) {
+        element.dataset.state = state;
+        const note = document.createElement("p");
+        note.className = "live-panel-note";
+        note.textContent = text;
+        element.prepend(note);
+        if (!/\bcargo run\b/.test(element.textContent ?? "")) {
+            const how = document.createElement("p");
+            const command = document.createElement("code");
+            command.textContent = "cargo run";
+            how.append("Clone the repository and run ", command, " to get one.");
+            note.after(how);
+        }
+    }
+
+    /** @param {NodeListOf<HTMLElement>} panels */
+    async function mountPanels(panels) {
+        const { live: isLive, methods = {} } = await live();
+        await Promise.all(Array.from(panels, async (element) => {
+            const path = isLive ? methods[element.dataset.method ?? ""] : undefined;
+            if (!path) {
+                explain(element, "static", "No live server is here.");
+                return;
+            }
+            const base = new URL(path, root).href;
+            try {
+                /** @type {Panel} */
+                const panel = await import(new URL("panel.js", base).href);
+                element.replaceChildren();
+                panel.mount(element, { base });
+                element.dataset.state = "live";
+            } catch (error) {
+                console.error("The live panel did not load:", error);
+                explain(element, "failed", "The live panel did not load.");
+            }
+        }));
+    }
+
+    /** @type {NodeListOf<HTMLElement>} */
+    const panels = document.querySelectorAll(".live-panel");
+    if (panels.length > 0) mountPanels(panels);
+
+    // ---- Diagrams -----------------------------------------------------------------------------
+
+    /**
+     * The two functions used here of the vendored library.
+     * @typedef {{
+     *     initialize: (config: Record<string, unknown>) => void,
+     *     render: (id: string, source: string) => Promise<{ svg: string }>,
+     * }} Mermaid
+     */
+
+    // Stock mdBook without the mermaid preprocessor leaves a plain code block.
+    for (const code of document.querySelectorAll("pre > code.language-mermaid")) {
+        const diagram = document.createElement("pre");
+        diagram.className = "mermaid";
+        diagram.textContent = code.textContent;
+        code.parentElement?.replaceWith(diagram);
+    }
+
+    /** Every diagram's source, because drawing replaces it. @type {Map<HTMLElement, string>} */
+    const sources = new Map();
+    for (const element of document.querySelectorAll("pre.mermaid")) {
+        sources.set(/** @type {HTMLElement} */ (element), element.textContent ?? "");
+    }
+
+    /** The library, once it is asked for. It is large: most readers of a page never need it. @type {Promise<Mermaid> | undefined} */
+    let loading;
+
+    /** @returns {Promise<Mermaid>} */
+    function library() {
+        loading ??= new Promise((resolve, reject) => {
+            const script = document.createElement("script");
+            script.src = new URL("assets/vendor/mermaid/mermaid.min.js", root).href;
+            script.onload = () => {
+                const mermaid = /** @type {any} */ (globalThis).mermaid;
+                // Now, not later: at the page's load event it would draw every diagram at once.
+                mermaid.initialize({ startOnLoad: false });
+                resolve(mermaid);
+            };
+            script.onerror = () => reject(new Error(`${script.src} did not load`));
+            document.head.append(script);
+        });
+        return loading;
+    }
+
+    const isDark = () => ["navy", "coal", "ayu"].some((name) => document.documentElement.classList.contains(name));
+
+    /** What each drawn diagram was drawn for, so that a change of theme redraws just what it must. @type {Map<HTMLElement, boolean>} */
+    const drawnDark = new Map();
+    // Mermaid names elements inside an SVG after this id; it must be new for every drawing.
+    let drawings = 0;
+    /** One drawing at a time: mermaid's configuration is global. @type {Promise<unknown>} */
+    let queue = Promise.resolve();
+
+    /** @param {HTMLElement} element */
+    async function drawNow(element) {
+        const dark = isDark();
+        if (drawnDark.get(element) === dark) return;
+        try {
+            const mermaid = await library();
+            mermaid.initialize({
+                startOnLoad: false,
+                securityLevel: "strict",
+                theme: dark ? "dark" : "neutral",
+                fontFamily: getComputedStyle(document.body).fontFamily,
+                // Themes of mermaid bring their own background; the page's shows through instead.
+                themeVariables: { background: "transparent" },
+            });
+            drawings += 1;
+            const { svg } = await mermaid.render(`diagram-${drawings}`, sources.get(element) ?? "");
+            element.innerHTML = svg;
+            element.dataset.state = "drawn";
+            drawnDark.set(element, dark);
+            keepReadable(element);
+        } catch (error) {
+            console.error("A diagram was not drawn:", error);
+            element.textContent = sources.get(element) ?? "";
+            element.dataset.state = "failed";
+        }
+    }
+
+    /** @param {HTMLElement} element */
+    function draw(element) {
+        const done = queue.then(() => drawNow(element));
+        queue = done;
+        return done;
+    }
+
+    /**
+     * On a narrow screen a wide diagram shrinks no further than text stays readable; then its box scrolls.
+     * @param {HTMLElement} element
+     */
+    function keepReadable(element) {
+        const svg = element.querySelector("svg");
+        const width = svg?.viewBox.baseVal?.width;
+        if (!svg || !width) return;
+        // 0.75 of mermaid's 16 px letters is 12 px.
+        svg.style.minWidth = `${Math.round(width * 0.75)}px`;
+        // A box that scrolls must be reachable by keyboard.
+        if (element.scrollWidth > element.clientWidth) {
+            element.tabIndex = 0;
+            element.setAttribute("role", "region");
+            element.setAttribute("aria-label", svg.querySelector("title")?.textContent || "Diagram");
+        }
+    }
+
+    const drawAll = () => Promise.all(Array.from(sources.keys(), draw));
+
+    if (sources.size > 0) {
+        // 400 px ahead of the view: the box changes its height before it is seen.
+        const near = new IntersectionObserver((entries) => {
+            for (const { isIntersecting, target } of entries) {
+                if (!isIntersecting) continue;
+                near.unobserve(target);
+                draw(/** @type {HTMLElement} */ (target));
+            }
+        }, { rootMargin: "400px 0px" });
+        for (const element of sources.keys()) near.observe(element);
+
+        new MutationObserver(() => {
+            for (const element of drawnDark.keys()) draw(element);
+        }).observe(document.documentElement, { attributes: true, attributeFilter: ["class"] });
+
+        addEventListener("beforeprint", drawAll);
+
+        // The print page asks for the printer as soon as it has loaded, too early for diagrams.
+        if (/\/print(\.html)?$/.test(location.pathname)) {
+            const print = window.print.bind(window);
+            const all = drawAll();
+            window.print = () => void all.then(print, print);
+        }
+    }
+
+    // ---- Wide tables and listings ----------------------------------------------------------------
+
+    // They scroll inside their boxes; a box that scrolls must be reachable by keyboard.
+    for (const element of document.querySelectorAll(".table-wrapper, main pre > code")) {
+        if (element.scrollWidth > element.clientWidth) element.setAttribute("tabindex", "0");
+    }
+
+    // ---- serve --watch -----------------------------------------------------------------------------
+
+    // Only the site under `serve --watch` sets this attribute.
+    const reload = document.documentElement.dataset.reload;
+    if (reload) {
+        const events = new EventSource(new URL(`${reload}events`, root));
+        const again = () => {
+            events.close();
+            location.reload();
+        };
+        events.addEventListener("message", again);
+        // A gap means that another server answers now, with another book.
+        events.addEventListener("gap", again);
+        // A stream left open would keep the page out of the back/forward cache.
+        addEventListener("pagehide", () => events.close());
+    }
+})();

@@ -1,0 +1,325 @@
+//! Building the book with mdBook as a library.
+//!
+//! mdBook writes straight into its destination and keeps going when an include fails. Here a build goes
+//! into a new directory, an error that mdBook only logs fails it, and only a whole book takes the place
+//! of the one before.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use mdbook_driver::config::Config;
+use mdbook_driver::MDBook;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::layer::{Context, SubscriberExt as _};
+use tracing_subscriber::{Layer, Registry};
+
+/// Why there is no (new) book. Each is told in one line.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// Neither the directory nor one above it holds a `book.toml`.
+    #[error("no book here: found no book.toml in {0} or above it; run this inside the book's repository")]
+    Missing(PathBuf),
+    /// mdBook could not build it, or logged an error while it did.
+    #[error("the book is broken: {0}")]
+    Broken(String),
+    /// The destination is a directory that this program did not write.
+    #[error(
+        "{0} is not empty and holds no built book; name another directory with --dest, or empty it"
+    )]
+    Occupied(PathBuf),
+    /// A file or directory could not be read or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// What was being read or written.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl BuildError {
+    fn io(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
+        move |source| Self::Io {
+            path: path.to_owned(),
+            source,
+        }
+    }
+}
+
+/// What a build is for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options<'a> {
+    /// Where a page hears that there is a newer book: the path of a live SSE server, relative to the
+    /// book's root, with a slash at its end. `None`, the default, builds pages that do not listen.
+    pub reload: Option<&'a str>,
+}
+
+/// Finds the book's root: `start`, or the nearest directory above it that holds a `book.toml`.
+///
+/// # Errors
+/// [`BuildError::Missing`] if there is none.
+pub fn find_root(start: &Path) -> Result<PathBuf, BuildError> {
+    start
+        .ancestors()
+        .find(|directory| directory.join("book.toml").is_file())
+        .map(Path::to_owned)
+        .ok_or_else(|| BuildError::Missing(start.to_owned()))
+}
+
+/// The book's configuration, as `mdbook` itself would read it: `book.toml`, then the environment.
+///
+/// # Errors
+/// [`BuildError::Broken`] if either does not parse.
+pub fn config(root: &Path) -> Result<Config, BuildError> {
+    let mut config = Config::from_disk(root.join("book.toml"))
+        .map_err(|error| BuildError::Broken(one_line(&error)))?;
+    config
+        .update_from_env()
+        .map_err(|error| BuildError::Broken(one_line(&error)))?;
+    // Whatever book.toml says: to build a book must not write into its sources.
+    config.build.create_missing = false;
+    Ok(config)
+}
+
+/// Builds the book of `root` into `dest`, a directory that is empty or not there yet. Returns mdBook's
+/// warnings, one line each.
+///
+/// # Errors
+/// [`BuildError::Broken`] for whatever mdBook reports, by its result or by its log; `dest` then holds
+/// half a book and is to be thrown away. [`BuildError::Io`] for a page that cannot be rewritten.
+pub fn build_into(
+    root: &Path,
+    dest: &Path,
+    options: Options<'_>,
+) -> Result<Vec<String>, BuildError> {
+    let mut config = config(root)?;
+    // MDBook joins this to the root; an absolute path replaces it.
+    config.build.build_dir = std::path::absolute(dest).map_err(BuildError::io(dest))?;
+
+    let log = Log::default();
+    // For this thread and this call only: the program's own subscriber goes on elsewhere.
+    let built = tracing::subscriber::with_default(Registry::default().with(log.clone()), || {
+        let mut book = MDBook::load_with_config(root, config)?;
+        // Takes the place of the command of that name in book.toml.
+        book.with_preprocessor(mdbook_mermaid::Mermaid);
+        book.build()
+    });
+    let Lines {
+        mut errors,
+        warnings,
+    } = log.take();
+    if let Err(error) = built {
+        errors.push(one_line(&error));
+    }
+    if !errors.is_empty() {
+        return Err(BuildError::Broken(errors.join("; ")));
+    }
+    finish_pages(dest, options)?;
+    Ok(warnings)
+}
+
+/// Builds the book of `root` beside `dest` and then puts it there, in place of the book that `dest` holds.
+/// Returns mdBook's warnings.
+///
+/// # Errors
+/// As [`build_into`], and [`BuildError::Occupied`] if `dest` holds anything but a built book. On any error
+/// `dest` is as it was.
+pub fn build(root: &Path, dest: &Path, options: Options<'_>) -> Result<Vec<String>, BuildError> {
+    let dest = std::path::absolute(dest).map_err(BuildError::io(dest))?;
+    let old = replaceable(&dest)?;
+    let parent = dest.parent().unwrap_or(&dest);
+    fs::create_dir_all(parent).map_err(BuildError::io(parent))?;
+    // Beside the destination, so that it is on the same file system and can be renamed into place.
+    let staging = tempfile::Builder::new()
+        .prefix(".book-")
+        .tempdir_in(parent)
+        .map_err(BuildError::io(parent))?;
+    // Not the temporary directory itself, whose mode lets only its owner in.
+    let new = staging.path().join("new");
+    let warnings = build_into(root, &new, options)?;
+    if old {
+        // Moved, not deleted: the time without a book is that of two renames.
+        fs::rename(&dest, staging.path().join("old")).map_err(BuildError::io(&dest))?;
+    }
+    fs::rename(&new, &dest).map_err(BuildError::io(&dest))?;
+    Ok(warnings)
+}
+
+/// Whether there is something to move away at `dest`, if a book may take its place at all.
+fn replaceable(dest: &Path) -> Result<bool, BuildError> {
+    let mut entries = match fs::read_dir(dest) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(BuildError::io(dest)(error)),
+    };
+    // mdBook writes both into every book; a directory of sources has neither.
+    let is_book = dest.join(".nojekyll").is_file() && dest.join("index.html").is_file();
+    if is_book || entries.next().is_none() {
+        Ok(true)
+    } else {
+        Err(BuildError::Occupied(dest.to_owned()))
+    }
+}
+
+/// Rewrites what mdBook's templates fix and its configuration does not reach, in every page.
+fn finish_pages(directory: &Path, options: Options<'_>) -> Result<(), BuildError> {
+    for entry in fs::read_dir(directory).map_err(BuildError::io(directory))? {
+        let path = entry.map_err(BuildError::io(directory))?.path();
+        if path.is_dir() {
+            finish_pages(&path, options)?;
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "html")
+        {
+            let page = fs::read_to_string(&path).map_err(BuildError::io(&path))?;
+            fs::write(&path, finish_page(&page, options)).map_err(BuildError::io(&path))?;
+        }
+    }
+    Ok(())
+}
+
+/// Defers every external script, so that the first paint waits for none of them. Deferred scripts run in
+/// their order, after the inline ones (which set up what they read) and before `DOMContentLoaded`, so
+/// they meet the same page as before. An escaped `&lt;script` in a listing does not match.
+fn finish_page(page: &str, options: Options<'_>) -> String {
+    let page = page.replace("<script src=", "<script defer src=");
+    match options.reload {
+        Some(path) => page.replacen("<html ", &format!("<html data-reload=\"{path}\" "), 1),
+        None => page,
+    }
+}
+
+/// An error and its causes in one line.
+fn one_line(error: &mdbook_driver::errors::Error) -> String {
+    error
+        .chain()
+        .map(|cause| {
+            cause
+                .to_string()
+                .split_whitespace()
+                .collect::<Vec<_>>()
+                .join(" ")
+        })
+        .collect::<Vec<_>>()
+        .join(": ")
+}
+
+/// What mdBook logged.
+#[derive(Debug, Default)]
+struct Lines {
+    /// Each fails the build: above all the includes that mdBook leaves in the text as they stand.
+    errors: Vec<String>,
+    /// Each is told to whoever builds.
+    warnings: Vec<String>,
+}
+
+/// Keeps mdBook's errors and warnings instead of printing them.
+#[derive(Debug, Clone, Default)]
+struct Log(
+    // Shared with the subscriber that owns the other clone. A plain mutex: a build is synchronous, and the lock
+    // is held for one push.
+    Arc<Mutex<Lines>>,
+);
+
+impl Log {
+    fn take(&self) -> Lines {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Log {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let level = *event.metadata().level();
+        if level > Level::WARN {
+            return;
+        }
+        let mut message = Message::default();
+        event.record(&mut message);
+        let text = message.0.split_whitespace().collect::<Vec<_>>().join(" ");
+        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match (
+            level,
+            text.strip_prefix("Caused By: "),
+            lines.errors.last_mut(),
+        ) {
+            (Level::ERROR, ..) => lines.errors.push(text),
+            // mdBook logs the causes of an error apart from it, as warnings.
+            (_, Some(cause), Some(error)) => {
+                error.push_str(": ");
+                error.push_str(cause);
+            }
+            _ => lines.warnings.push(text),
+        }
+    }
+}
+
+/// The text of a log event.
+#[derive(Default)]
+struct Message(String);
+
+impl Visit for Message {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        if field.name() == "message" {
+            self.0 = format!("{value:?}");
+        }
+    }
+}
+
+/// A built book in a temporary directory of its own, which goes when this does.
+#[derive(Debug)]
+pub struct Edition {
+    directory: tempfile::TempDir,
+}
+
+impl Edition {
+    /// Builds the book of `root`; returns it with mdBook's warnings.
+    ///
+    /// # Errors
+    /// As [`build_into`]; nothing is left behind.
+    pub fn build(root: &Path, options: Options<'_>) -> Result<(Self, Vec<String>), BuildError> {
+        let parent = std::env::temp_dir();
+        let directory = tempfile::Builder::new()
+            .prefix("book-")
+            .tempdir_in(&parent)
+            .map_err(BuildError::io(&parent))?;
+        let warnings = build_into(root, directory.path(), options)?;
+        Ok((Self { directory }, warnings))
+    }
+
+    /// The directory of the pages.
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn external_scripts_are_deferred_and_inline_ones_are_not() {
+        let page = r#"<html lang="en"><script>let a;</script><script src="toc.js"></script><code>&lt;script src="x"</code>"#;
+        assert_eq!(
+            finish_page(page, Options::default()),
+            r#"<html lang="en"><script>let a;</script><script defer src="toc.js"></script><code>&lt;script src="x"</code>"#
+        );
+    }
+
+    #[test]
+    fn only_a_watched_page_listens_for_a_newer_book() {
+        let page = r#"<html lang="en"><body>"#;
+        assert_eq!(finish_page(page, Options::default()), page);
+        assert_eq!(
+            finish_page(
+                page,
+                Options {
+                    reload: Some("live/reload/")
+                }
+            ),
+            r#"<html data-reload="live/reload/" lang="en"><body>"#
+        );
+    }
+}

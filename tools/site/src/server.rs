@@ -1,0 +1,82 @@
+//! The book and the live servers under one router.
+
+use axum::extract::Request;
+use axum::http::header::{CACHE_CONTROL, LOCATION};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse as _, Json};
+use axum::routing::get;
+use axum::Router;
+use serde_json::{json, Map, Value};
+use tower_http::compression::CompressionLayer;
+
+use crate::shelf::Shelf;
+
+/// A live server of one method.
+#[derive(Debug)]
+pub struct Method {
+    /// The method's name in `live.json` and in a panel's `data-method`, for example `sse`.
+    pub name: &'static str,
+    /// Its routes, relative.
+    pub router: Router,
+}
+
+/// Where the pages hear of a newer book under `serve --watch`, relative to the book's root.
+pub const RELOAD_PATH: &str = "live/reload/";
+
+/// The book from `shelf` at `/`, each of `methods` at `/live/NAME/`, and `reload`, an SSE server, at
+/// `/live/reload/`.
+///
+/// `/assets/live.json` names the methods. The file in the book says that there are none, which is what a
+/// static site has to say.
+pub fn router(shelf: Shelf, methods: Vec<Method>, reload: Option<Router>) -> Router {
+    let mut router = Router::new();
+    let mut live = Map::new();
+    for Method {
+        name,
+        router: method,
+    } in methods
+    {
+        live.insert(name.to_owned(), Value::from(format!("live/{name}/")));
+        router = mount(router, name, method);
+    }
+    if let Some(reload) = reload {
+        router = mount(router, "reload", reload);
+    }
+    let live = json!({ "live": true, "methods": live });
+    router
+        .route(
+            "/assets/live.json",
+            get(move || async move {
+                (
+                    [(CACHE_CONTROL, HeaderValue::from_static("no-cache"))],
+                    Json(live),
+                )
+            }),
+        )
+        .fallback_service(book(shelf))
+}
+
+/// The book's files. They alone are compressed: a compressor holds a stream's events back to fill its window.
+fn book(shelf: Shelf) -> Router {
+    Router::new()
+        .fallback(move |request: Request| {
+            let shelf = shelf.clone();
+            async move { shelf.answer(request).await }
+        })
+        .layer(CompressionLayer::new())
+}
+
+/// Nests `inner` at `/live/NAME/`. The path without the slash is not part of a nested router (and its pages'
+/// relative URLs would miss), so it redirects.
+fn mount(router: Router, name: &str, inner: Router) -> Router {
+    // Relative, so that it also holds behind a proxy that serves the book under a path of its own.
+    let slash = HeaderValue::try_from(format!("{name}/")).unwrap_or(HeaderValue::from_static("./"));
+    router
+        .route(
+            &format!("/live/{name}"),
+            get(move || async move {
+                (StatusCode::TEMPORARY_REDIRECT, [(LOCATION, slash)]).into_response()
+            }),
+        )
+        .nest(&format!("/live/{name}/"), inner)
+}
