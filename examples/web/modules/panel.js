@@ -134,24 +134,19 @@ export function createPanel(element, { method, label }) {
     if (pending.length === 0) return;
     // Asked before anything is added: afterwards the end has moved away.
     const follow = isAtEnd();
-    const before = log.scrollHeight;
     find(root, "empty").hidden = true;
     unseen = follow ? 0 : unseen + pending.length;
     list.append(...pending);
     pending = [];
-    let removed = 0;
-    while (list.childElementCount > MAX_ITEMS) {
-      const first = /** @type {HTMLElement} */ (list.firstElementChild);
-      removed += first.offsetHeight;
-      first.remove();
-    }
+    const before = list.getBoundingClientRect().bottom;
+    while (list.childElementCount > MAX_ITEMS) list.firstElementChild?.remove();
     if (follow) {
       // At once, without an animation: a smooth scroll would still be under way when the next event
       // comes, and some readers ask for no motion at all.
       log.scrollTop = log.scrollHeight;
-    } else if (removed > 0 && log.scrollHeight <= before) {
-      // The reader is reading something further up. Keep it where it is while old items go.
-      log.scrollTop -= removed;
+    } else {
+      // The reader is reading something further up. Keep it where it is while older items go.
+      log.scrollTop -= before - list.getBoundingClientRect().bottom;
     }
     drawNewest();
   }
