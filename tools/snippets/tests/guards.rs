@@ -45,6 +45,12 @@ fn small_book(chapter: &str) -> TempDir {
          proptest! { #[test]\n fn order(n in 0..9u8) {} }\n\
          fn main() { let t = Trial::test(\"over sockets::resume\", || Ok(())); }\n",
     );
+    write("feed/Cargo.toml", "[package]\nname = \"feed\"\n");
+    write("feed/src/conformance.rs", "cases![a_case, another_case];\n");
+    write(
+        "code/tests/suite.rs",
+        "fn main() { feed::conformance::main(Wire) }\n",
+    );
     root
 }
 
@@ -238,6 +244,10 @@ fn an_excuse_that_names_no_target_or_test_is_refused() {
             "no such test",
         ),
         (
+            "reason=\"r\" target=\"feed\" test=\"a_case\"",
+            "no such test",
+        ),
+        (
             "reason=\"r\" target=\"code\" test=\"only_a_helper\"",
             "no such test",
         ),
@@ -257,6 +267,7 @@ fn an_excuse_that_names_no_target_or_test_is_refused() {
         "wire::gap",
         "order",
         "wire::over sockets::resume",
+        "suite::another_case",
     ] {
         accepted(&format!(
             "# Title\n<!-- untested: reason=\"r\" target=\"code\" test=\"{test}\" -->\n```rust,ignore\n{DOUBLE}\n```\n"

@@ -77,9 +77,22 @@ pub(super) struct Workspace {
     root: PathBuf,
     /// Directory of each package by name.
     packages: Option<HashMap<String, PathBuf>>,
-    /// Paths of the tests of each package that was asked for.
-    tests: HashMap<String, Vec<Test>>,
+    /// The tests of each package that was asked for.
+    tests: HashMap<String, Tests>,
     inputs: BTreeSet<PathBuf>,
+}
+
+/// The package that holds the conformance suite.
+const SUITE: &str = "feed";
+
+/// The tests of a package.
+#[derive(Default)]
+struct Tests {
+    tests: Vec<Test>,
+    /// The names that it lists as `cases![…]`: the trials of the conformance suite.
+    cases: Vec<String>,
+    /// Where it runs that suite, by `conformance::main(…)`.
+    runs: Vec<Vec<String>>,
 }
 
 /// A test's path, outermost segment first.
@@ -116,18 +129,61 @@ impl Workspace {
 
     /// Proves that the package is there and has the test.
     pub(super) fn prove(&mut self, coverage: &Coverage) -> Result<(), String> {
-        let root = &self.root;
-        let packages = self.packages.get_or_insert_with(|| {
+        if self.packages.is_none() {
             let mut packages = HashMap::new();
-            find_packages(root, &mut packages);
-            packages
-        });
-        let Some(directory) = packages.get(&coverage.target) else {
+            find_packages(&self.root, &mut packages);
+            self.packages = Some(packages);
+        }
+        if !self.read_tests(&coverage.target) {
             return Err(format!(
                 "target=\"{}\": there is no such package",
                 coverage.target
             ));
+        }
+        let wanted: Vec<&str> = coverage.test.split("::").collect();
+        let package = &self.tests[&coverage.target];
+        let mut is_ignored = None;
+        for test in &package.tests {
+            let path: Vec<&str> = test.path.iter().map(String::as_str).collect();
+            if path.ends_with(&wanted) {
+                is_ignored = Some(test.ignored && is_ignored.unwrap_or(true));
+            }
+        }
+        if !package.runs.is_empty() && is_ignored.is_none() {
+            let runs = package.runs.clone();
+            self.read_tests(SUITE);
+            let cases = self.tests.get(SUITE).map_or(&[][..], |suite| &suite.cases);
+            let is_case = runs.iter().any(|run| {
+                cases.iter().any(|case| {
+                    let mut path: Vec<&str> = run.iter().map(String::as_str).collect();
+                    path.push(case);
+                    path.ends_with(&wanted)
+                })
+            });
+            is_ignored = is_case.then_some(false);
+        }
+        match is_ignored {
+            None => Err(format!(
+                "test=\"{}\": package {} has no such test",
+                coverage.test, coverage.target
+            )),
+            Some(true) => Err(format!(
+                "test=\"{}\": this test is itself ignored",
+                coverage.test
+            )),
+            Some(false) => Ok(()),
+        }
+    }
+
+    /// Finds the tests of a package, once. `false` if there is no such package.
+    fn read_tests(&mut self, package: &str) -> bool {
+        let packages = self.packages.as_ref();
+        let Some(directory) = packages.and_then(|packages| packages.get(package)) else {
+            return false;
         };
+        if self.tests.contains_key(package) {
+            return true;
+        }
         self.inputs.insert(directory.join("Cargo.toml"));
         for name in ["src", "tests"] {
             let path = directory.join(name);
@@ -135,26 +191,8 @@ impl Workspace {
                 self.inputs.insert(path);
             }
         }
-        let tests = self
-            .tests
-            .entry(coverage.target.clone())
-            .or_insert_with(|| tests_of(directory));
-        let wanted: Vec<&str> = coverage.test.split("::").collect();
-        let mut found = tests.iter().filter(|test| {
-            let path: Vec<&str> = test.path.iter().map(String::as_str).collect();
-            path.ends_with(&wanted)
-        });
-        match found.next() {
-            None => Err(format!(
-                "test=\"{}\": package {} has no such test",
-                coverage.test, coverage.target
-            )),
-            Some(test) if test.ignored && found.all(|test| test.ignored) => Err(format!(
-                "test=\"{}\": this test is itself ignored",
-                coverage.test
-            )),
-            Some(_) => Ok(()),
-        }
+        self.tests.insert(package.to_owned(), tests_of(directory));
+        true
     }
 }
 
@@ -183,15 +221,15 @@ fn find_packages(directory: &Path, packages: &mut HashMap<String, PathBuf>) {
 }
 
 /// Every test of a package, in `src/` and `tests/`.
-fn tests_of(package: &Path) -> Vec<Test> {
-    let mut tests = Vec::new();
+fn tests_of(package: &Path) -> Tests {
+    let mut tests = Tests::default();
     for name in ["src", "tests"] {
         tests_below(&package.join(name), &mut Vec::new(), &mut tests);
     }
     tests
 }
 
-fn tests_below(directory: &Path, modules: &mut Vec<String>, tests: &mut Vec<Test>) {
+fn tests_below(directory: &Path, modules: &mut Vec<String>, tests: &mut Tests) {
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         let path = entry.path();
         let Some(stem) = path.file_stem().map(|stem| stem.to_string_lossy()) else {
@@ -220,9 +258,9 @@ fn tests_below(directory: &Path, modules: &mut Vec<String>, tests: &mut Vec<Test
     }
 }
 
-/// Test functions (`#[test]`, `#[tokio::test(…)]`, also inside a macro's braces) and trials
-/// (`Trial::test("name", …)`).
-fn tests_in(tokens: TokenStream, modules: &mut Vec<String>, tests: &mut Vec<Test>) {
+/// Test functions (`#[test]`, `#[tokio::test(…)]`, also inside a macro's braces), trials
+/// (`Trial::test("name", …)`), and the conformance suite's cases and runs.
+fn tests_in(tokens: TokenStream, modules: &mut Vec<String>, tests: &mut Tests) {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     let ident = |at: usize| match tokens.get(at) {
         Some(TokenTree::Ident(ident)) => Some(ident.to_string()),
@@ -239,7 +277,7 @@ fn tests_in(tokens: TokenStream, modules: &mut Vec<String>, tests: &mut Vec<Test
                 if let Some(name) = ident(at + 1).filter(|_| is_test) {
                     let mut path = modules.clone();
                     path.push(name);
-                    tests.push(Test { path, ignored });
+                    tests.tests.push(Test { path, ignored });
                 }
                 (is_test, ignored) = (false, false);
             }
@@ -258,25 +296,31 @@ fn tests_in(tokens: TokenStream, modules: &mut Vec<String>, tests: &mut Vec<Test
                 if group.delimiter() == Delimiter::Brace {
                     (is_test, ignored) = (false, false);
                 }
-                if group.delimiter() == Delimiter::Parenthesis && is_trial(&tokens[..at]) {
-                    let first = group
-                        .stream()
-                        .into_iter()
-                        .next()
-                        .map(|token| token.to_string());
-                    let name = first.as_deref().and_then(|first| {
-                        first
-                            .strip_prefix('"')
-                            .and_then(|first| first.strip_suffix('"'))
-                    });
-                    if let Some(name) = name {
+                if group.delimiter() == Delimiter::Parenthesis
+                    && ends_with(&tokens[..at], &["Trial", ":", ":", "test"])
+                {
+                    if let Some(name) = first_string(group.stream()) {
                         let mut path = modules.clone();
                         path.extend(name.split("::").map(str::to_owned));
-                        tests.push(Test {
+                        tests.tests.push(Test {
                             path,
                             ignored: false,
                         });
                     }
+                }
+                if group.delimiter() == Delimiter::Parenthesis
+                    && ends_with(&tokens[..at], &["conformance", ":", ":", "main"])
+                {
+                    tests.runs.push(modules.clone());
+                }
+                if group.delimiter() == Delimiter::Bracket
+                    && ends_with(&tokens[..at], &["cases", "!"])
+                {
+                    let names = group.stream().into_iter().filter_map(|token| match token {
+                        TokenTree::Ident(name) => Some(name.to_string()),
+                        _ => None,
+                    });
+                    tests.cases.extend(names);
                 }
                 let module = at
                     .checked_sub(2)
@@ -311,13 +355,18 @@ fn attribute(tokens: TokenStream) -> Option<String> {
         .last()
 }
 
-/// Whether these tokens end in `Trial::test`.
-fn is_trial(tokens: &[TokenTree]) -> bool {
-    let end: Vec<String> = tokens
-        .iter()
-        .rev()
-        .take(4)
-        .map(ToString::to_string)
-        .collect();
-    end == ["test", ":", ":", "Trial"]
+/// Whether the last tokens are these.
+fn ends_with(tokens: &[TokenTree], words: &[&str]) -> bool {
+    tokens.len() >= words.len()
+        && tokens[tokens.len() - words.len()..]
+            .iter()
+            .zip(words)
+            .all(|(token, word)| token.to_string() == *word)
+}
+
+/// The string literal that these tokens begin with.
+fn first_string(tokens: TokenStream) -> Option<String> {
+    let first = tokens.into_iter().next()?.to_string();
+    let name = first.strip_prefix('"')?.strip_suffix('"')?;
+    Some(name.to_owned())
 }
