@@ -49,9 +49,10 @@ pub struct Config {
     /// seconds, for ever. Answered with 408 ([RFC 9110 §15.5.9](https://www.rfc-editor.org/rfc/rfc9110#section-15.5.9)).
     pub body: Duration,
 
-    /// The size in bytes of the largest request body; default 64 KiB.
+    /// The size in bytes of the largest request body; default 66 KiB.
     ///
-    /// The largest thing a client sends is one event. Answered with 413
+    /// The largest thing a client sends is one event: 64 KiB of data, which is the log's own limit, and 2 KiB for what
+    /// stands around it. Answered with 413
     /// ([RFC 9110 §15.5.14](https://www.rfc-editor.org/rfc/rfc9110#section-15.5.14)), and before the body arrives if
     /// `Content-Length` already says it is too large.
     pub max_body_bytes: usize,
@@ -106,7 +107,7 @@ impl Default for Config {
             first_bytes: Duration::from_secs(10),
             headers: Duration::from_secs(10),
             body: Duration::from_secs(20),
-            max_body_bytes: 64 * 1024,
+            max_body_bytes: 66 * 1024,
             write_progress: Duration::from_secs(30),
             http1_max_headers: 64,
             http1_max_buffer: 16 * 1024,

@@ -1,4 +1,68 @@
 //! The HTTP edge that every server of the book shares.
+//!
+//! A server that waits for events keeps many connections open for a long time, and so meets every peer that is slow,
+//! silent, gone or hostile. What it does about them is the same for each method of the book, and stands here once.
+//! This crate stores nothing. It knows the [`feed`] only to translate its errors and to publish into it.
+//!
+//! ```no_run
+//! use axum::{routing::get, Router};
+//! use serving::{serve, Config, Ending};
+//!
+//! # async fn example() -> std::io::Result<()> {
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:4100").await?;
+//! let router = Router::new().route("/", get(|| async { "hello" }));
+//! let ending = Ending::new();
+//! serve(listener, router, Config::default(), ending).await
+//! # }
+//! ```
+//!
+//! A binary has even less to write: see [`command::run`].
+//!
+//! # Why not `axum::serve`
+//!
+//! `axum::serve` (0.8) gives hyper no timer. Without one, hyper's own time limit for headers does nothing, and a peer that sends
+//! half a request keeps its connection for ever. It also has no limit of connections, and no end to a graceful shutdown:
+//! one open stream of events holds the process. [`serve`] builds on the same parts one step lower
+//! (`hyper_util::server::conn::auto`), where timers and limits can be set.
+//!
+//! # What a peer may do, and what happens
+//!
+//! Each limit is a field of [`Config`], with its default and the reason for it.
+//!
+//! | The peer | What happens | Field |
+//! | --- | --- | --- |
+//! | connects and says nothing | the connection ends | [`first_bytes`](Config::first_bytes) |
+//! | sends its headers slowly, or leaves the connection idle | the connection ends | [`headers`](Config::headers) |
+//! | sends its body slowly | 408 | [`body`](Config::body) |
+//! | sends too much | 413 (body), 431 (headers) | [`max_body_bytes`](Config::max_body_bytes), [`http1_max_headers`](Config::http1_max_headers), [`http1_max_buffer`](Config::http1_max_buffer) |
+//! | asks and does not read | the connection ends | [`write_progress`](Config::write_progress) |
+//! | is gone without a word (HTTP/2) | a ping finds out | [`http2_ping_interval`](Config::http2_ping_interval) |
+//! | is one too many | it waits in the kernel's queue | [`max_connections`](Config::max_connections) |
+//! | is one stream too many | 503 with `Retry-After` | [`Slots`] |
+//! | names a host that is not ours | 421 | [`guard`] |
+//! | is a page of another site, and wants to act | 403 | [`guard`] |
+//!
+//! On HTTP/1 it is the write deadline that finds a peer who is gone without a word, and only if something is written:
+//! one more reason for heartbeats.
+//!
+//! # How it ends
+//!
+//! [`Ending::begin`] (SIGINT and SIGTERM call it) closes the listener and idle connections. Requests under way may finish.
+//! A stream that would never finish watches [`Ending::begun`], says goodbye and ends itself. Whatever is open after
+//! [`Config::drain`] is cut.
+//!
+//! # Errors
+//!
+//! Handlers answer errors as [`Problem`]s (RFC 9457), and [`fallbacks`] does for what is not routed. Errors that hyper finds
+//! before there is a request (400 for what is no HTTP, 414, 431) have a status and no body.
+//!
+//! # What this does not do
+//!
+//! - TLS, compression, rates by user or address: a proxy does these, and a login is not this book's subject.
+//! - Idle HTTP/2 connections stay open as long as they answer pings. They count toward the limit of connections.
+//! - A peer that closes its HTTP/2 flow-control window and answers pings keeps its stream. It holds a cursor, a slot and at
+//!   most [`http2_send_buffer`](Config::http2_send_buffer) bytes, as one that reads does.
+//! - A deadline for handlers: here an answer may take as long as it takes for something to happen.
 
 mod after;
 pub mod assets;

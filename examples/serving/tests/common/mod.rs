@@ -1,0 +1,112 @@
+//! A server on pipes: no sockets, so the clock can be paused, and the test owns both ends.
+
+#![allow(
+    dead_code,
+    reason = "each test binary uses the part of this that it needs"
+)]
+
+use axum::Router;
+use serving::{serve, Config, Ending, Listener};
+use std::{future::Future, io, time::Duration};
+use tokio::{
+    io::{duplex, AsyncReadExt, AsyncWriteExt, DuplexStream},
+    sync::mpsc,
+    task::JoinHandle,
+};
+
+/// What a pipe holds before its writer waits: small, so that a peer that does not read is noticed at once.
+pub const PIPE_BYTES: usize = 1024;
+
+/// A listener that accepts what the test gives it, errors included.
+pub struct Pipes(mpsc::UnboundedReceiver<io::Result<DuplexStream>>);
+
+impl Listener for Pipes {
+    type Io = DuplexStream;
+
+    async fn accept(&mut self) -> io::Result<DuplexStream> {
+        match self.0.recv().await {
+            Some(accepted) => accepted,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+pub struct Server {
+    pub ending: Ending,
+    /// What `serve` returned.
+    pub task: JoinHandle<io::Result<()>>,
+    peers: mpsc::UnboundedSender<io::Result<DuplexStream>>,
+}
+
+impl Server {
+    pub fn start(router: Router, config: Config) -> Self {
+        let ending = Ending::new();
+        Self::start_with(ending, router, config)
+    }
+
+    pub fn start_with(ending: Ending, router: Router, config: Config) -> Self {
+        let (peers, accepted) = mpsc::unbounded_channel();
+        let task = tokio::spawn(serve(Pipes(accepted), router, config, ending.clone()));
+        Self {
+            ending,
+            task,
+            peers,
+        }
+    }
+
+    pub fn connect(&self) -> DuplexStream {
+        let (ours, theirs) = duplex(PIPE_BYTES);
+        self.peers.send(Ok(theirs)).expect("the listener is open");
+        ours
+    }
+
+    pub fn fail(&self, error: io::Error) {
+        self.peers.send(Err(error)).expect("the listener is open");
+    }
+
+    /// Completes once the listener was dropped.
+    pub async fn refused(&self) {
+        self.peers.closed().await;
+    }
+}
+
+/// Whatever the server writes until it closes, however it closes.
+pub async fn rest(peer: &mut DuplexStream) -> String {
+    let mut bytes = Vec::new();
+    let _ = peer.read_to_end(&mut bytes).await;
+    String::from_utf8(bytes).expect("the server writes UTF-8 here")
+}
+
+/// Writes, and does not mind a server that has gone.
+pub async fn send(peer: &mut DuplexStream, text: &str) {
+    let _ = peer.write_all(text.as_bytes()).await;
+}
+
+/// Reads until what came contains `text`; gives all of it.
+pub async fn read_until(peer: &mut DuplexStream, text: &str) -> String {
+    let mut seen = String::new();
+    while !seen.contains(text) {
+        let mut buffer = [0; 256];
+        let count = peer.read(&mut buffer).await.expect("the server is there");
+        assert_ne!(count, 0, "the server closed after {seen:?}");
+        seen.push_str(std::str::from_utf8(&buffer[..count]).expect("UTF-8"));
+    }
+    seen
+}
+
+/// How much of the paused clock's time `future` took, with its output.
+pub async fn timed<F: Future>(future: F) -> (F::Output, Duration) {
+    let start = tokio::time::Instant::now();
+    let output = future.await;
+    (output, start.elapsed())
+}
+
+/// The paused clock moves only when nothing else can happen, so a deadline is met to the timer's grain (1 ms).
+#[track_caller]
+pub fn assert_took(took: Duration, expected: Duration) {
+    let grain = Duration::from_millis(5);
+    assert!(
+        took >= expected && took <= expected + grain,
+        "took {took:?}, not {expected:?}"
+    );
+}

@@ -1,0 +1,179 @@
+//! A server with streams that never end comes to its end.
+
+mod common;
+
+use axum::{
+    body::{Body, Bytes},
+    routing::get,
+    Router,
+};
+use common::{assert_took, read_until, rest, send, timed, Server};
+use futures_util::stream;
+use serving::{Config, Ending};
+use std::{sync::Arc, time::Duration};
+use tokio::{sync::Notify, time::sleep};
+
+const REQUEST: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+fn config() -> Config {
+    Config {
+        drain: Duration::from_secs(5),
+        ..Config::default()
+    }
+}
+
+/// A stream that says "tick" every second for ever, until the ending begins.
+fn polite(ending: Ending) -> Router {
+    let answer = move || {
+        let ending = ending.clone();
+        async move {
+            Body::from_stream(stream::unfold(false, move |over| {
+                let begun = ending.begun();
+                async move {
+                    if over {
+                        return None;
+                    }
+                    let (word, over) = tokio::select! {
+                        () = sleep(Duration::from_secs(1)) => ("tick\n", false),
+                        () = begun => ("goodbye\n", true),
+                    };
+                    Some((
+                        Ok::<_, std::io::Error>(Bytes::from_static(word.as_bytes())),
+                        over,
+                    ))
+                }
+            }))
+        }
+    };
+    Router::new().route("/", get(answer))
+}
+
+/// A stream that has never heard of an ending.
+fn rude() -> Router {
+    let answer = || async {
+        Body::from_stream(stream::unfold((), |()| async {
+            sleep(Duration::from_secs(1)).await;
+            Some((Ok::<_, std::io::Error>(Bytes::from_static(b"tick\n")), ()))
+        }))
+    };
+    Router::new().route("/", get(answer))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_would_never_end_says_goodbye() {
+    let ending = Ending::new();
+    let server = Server::start_with(ending.clone(), polite(ending.clone()), config());
+    let mut peer = server.connect();
+    send(&mut peer, REQUEST).await;
+    read_until(&mut peer, "tick").await;
+    let ended = timed(async {
+        ending.begin();
+        server.task.await.unwrap().unwrap();
+    });
+    let (text, ((), took)) = tokio::join!(rest(&mut peer), ended);
+    assert!(text.contains("goodbye"), "{text}");
+    assert!(
+        text.ends_with("0\r\n\r\n"),
+        "the response ends whole: {text}"
+    );
+    assert_took(took, Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_does_not_listen_is_cut() {
+    let server = Server::start(rude(), config());
+    let mut peer = server.connect();
+    send(&mut peer, REQUEST).await;
+    read_until(&mut peer, "tick").await;
+    server.ending.begin();
+    let (text, (ended, took)) = tokio::join!(rest(&mut peer), timed(server.task));
+    ended.unwrap().unwrap();
+    assert_took(took, config().drain);
+    assert!(
+        !text.ends_with("0\r\n\r\n"),
+        "a cut response is not whole: {text}"
+    );
+    assert_eq!(server.ending.open(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_under_way_may_finish() {
+    let (started, finish) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let answer = {
+        let (started, finish) = (started.clone(), finish.clone());
+        move || async move {
+            started.notify_one();
+            finish.notified().await;
+            "finished"
+        }
+    };
+    let server = Server::start(Router::new().route("/", get(answer)), config());
+    let mut peer = server.connect();
+    send(&mut peer, REQUEST).await;
+    started.notified().await;
+    server.ending.begin();
+    server.refused().await;
+    assert!(!server.task.is_finished(), "a request is under way");
+    finish.notify_one();
+    let text = rest(&mut peer).await;
+    assert!(text.ends_with("finished"), "{text}");
+    server.task.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn idle_connections_end_at_once() {
+    let server = Server::start(
+        Router::new().route("/", get(|| async { "hello" })),
+        config(),
+    );
+    let mut silent = server.connect();
+    let mut kept = server.connect();
+    send(&mut kept, REQUEST).await;
+    read_until(&mut kept, "hello").await;
+    server.ending.begin();
+    let (ended, took) = timed(server.task).await;
+    ended.unwrap().unwrap();
+    assert_took(took, Duration::ZERO);
+    assert_eq!(rest(&mut silent).await, "");
+    assert_eq!(rest(&mut kept).await, "");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tracked_task_is_waited_for_and_then_cut() {
+    let server = Server::start(Router::new(), config());
+    let quick = tokio::spawn(server.ending.track(async {
+        sleep(Duration::from_secs(2)).await;
+        "in time"
+    }));
+    let endless = tokio::spawn(server.ending.track(std::future::pending::<()>()));
+    server.ending.begin();
+    let (ended, took) = timed(server.task).await;
+    ended.unwrap().unwrap();
+    assert_took(took, config().drain);
+    assert_eq!(quick.await.unwrap(), Some("in time"));
+    assert_eq!(endless.await.unwrap(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_signal_does_not_wait() {
+    let server = Server::start(rude(), config());
+    let mut peer = server.connect();
+    send(&mut peer, REQUEST).await;
+    read_until(&mut peer, "tick").await;
+    server.ending.begin();
+    server.ending.cut();
+    let (ended, took) = timed(server.task).await;
+    ended.unwrap().unwrap();
+    assert_took(took, Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_cut_does_not_hold_the_server() {
+    let server = Server::start(Router::new(), config());
+    // Given to `track`, and never polled: nobody can drop it from outside.
+    let _stuck = server.ending.track(async {});
+    server.ending.begin();
+    let (ended, took) = timed(server.task).await;
+    ended.unwrap().unwrap();
+    assert_took(took, config().drain + Duration::from_secs(1));
+}
