@@ -124,6 +124,26 @@
 
     const isDark = () => ["navy", "coal", "ayu"].some((name) => document.documentElement.classList.contains(name));
 
+    /**
+     * Mermaid computes further colours from these, so they cannot be css variables.
+     * @param {boolean} dark
+     */
+    const palette = (dark) => ({
+        darkMode: dark,
+        background: dark ? "#161923" : "#ffffff",
+        primaryColor: dark ? "#243349" : "#e6eff9",
+        primaryTextColor: dark ? "#d3d8e3" : "#1f2328",
+        primaryBorderColor: dark ? "#6f8fb5" : "#7d9cbf",
+        secondaryColor: dark ? "#2c2f3d" : "#f1f3f5",
+        tertiaryColor: dark ? "#1f2430" : "#f7f8fa",
+        lineColor: dark ? "#a3aec2" : "#4b5560",
+        textColor: dark ? "#d3d8e3" : "#1f2328",
+        edgeLabelBackground: dark ? "#161923" : "#ffffff",
+        noteBkgColor: dark ? "#3a3222" : "#fdf3dc",
+        noteTextColor: dark ? "#ecdcb8" : "#3d2f0c",
+        noteBorderColor: dark ? "#a2864a" : "#d0ab5c",
+    });
+
     /** What each drawn diagram was drawn for, so that a change of theme redraws just what it must. @type {Map<HTMLElement, boolean>} */
     const drawnDark = new Map();
     // Mermaid names elements inside an SVG after this id; it must be new for every drawing.
@@ -140,10 +160,9 @@
             mermaid.initialize({
                 startOnLoad: false,
                 securityLevel: "strict",
-                theme: dark ? "dark" : "neutral",
+                theme: "base",
                 fontFamily: getComputedStyle(document.body).fontFamily,
-                // Themes of mermaid bring their own background; the page's shows through instead.
-                themeVariables: { background: "transparent" },
+                themeVariables: palette(dark),
             });
             drawings += 1;
             const { svg } = await mermaid.render(`diagram-${drawings}`, sources.get(element) ?? "");

@@ -74,11 +74,9 @@ pub fn find_root(start: &Path) -> Result<PathBuf, BuildError> {
 /// # Errors
 /// [`BuildError::Broken`] if either does not parse.
 pub fn config(root: &Path) -> Result<Config, BuildError> {
-    let mut config = Config::from_disk(root.join("book.toml"))
-        .map_err(|error| BuildError::Broken(one_line(&error)))?;
-    config
-        .update_from_env()
-        .map_err(|error| BuildError::Broken(one_line(&error)))?;
+    let broken = |error| BuildError::Broken(format!("book.toml: {}", one_line(&error)));
+    let mut config = Config::from_disk(root.join("book.toml")).map_err(broken)?;
+    config.update_from_env().map_err(broken)?;
     // Whatever book.toml says: to build a book must not write into its sources.
     config.build.create_missing = false;
     Ok(config)

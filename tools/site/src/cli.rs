@@ -2,25 +2,24 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
-use tokio::net::TcpListener;
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use feed::{ticker, Feed, Retention};
+use serving::{command, Config, Ending};
 
 use crate::book::{self, BuildError, Edition, Options};
-use crate::server;
+use crate::server::{self, Reload};
 use crate::shelf::Shelf;
 use crate::watch::Changes;
 
-/// Builds the book and serves it, with its live servers, on one port.
+/// The name in front of every line that this program prints.
+const WHAT: &str = "site";
+
+/// Builds the book and serves it, with its live servers, on one port
 #[derive(Debug, Parser)]
-#[command(
-    name = "site",
-    bin_name = "cargo run --",
-    args_conflicts_with_subcommands = true
-)]
+#[command(name = WHAT, bin_name = "cargo run --", args_conflicts_with_subcommands = true)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -34,7 +33,7 @@ enum Command {
     Serve(Serve),
     /// Write the static site, whose pages say that no live server is there
     Build {
-        /// Where to; a built book that is already there is replaced
+        /// Where to, by default `book` beside book.toml; a built book that is there is replaced
         #[arg(long, value_name = "DIRECTORY")]
         dest: Option<PathBuf>,
     },
@@ -42,12 +41,8 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct Serve {
-    /// Address to listen on
-    #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
-    host: IpAddr,
-    /// Port to listen on; 0 takes any free one
-    #[arg(long, default_value_t = 4000)]
-    port: u16,
+    #[command(flatten)]
+    options: command::Options<4000>,
     /// Open the book in a browser
     #[arg(long)]
     open: bool,
@@ -56,38 +51,59 @@ struct Serve {
     watch: bool,
 }
 
-/// Why the program stopped.
+/// Why the program did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The arguments are wrong, or ask for help.
-    #[error(transparent)]
+    #[error("{}", usage(.0))]
     Usage(#[from] clap::Error),
-    /// There is no book to serve or write.
+    /// There is no book to serve or to write.
     #[error(transparent)]
     Book(#[from] BuildError),
     /// Changes cannot be watched.
     #[error("cannot watch the book's sources: {0}")]
     Watch(#[from] notify::Error),
-    /// The address cannot be listened on, or serving failed.
+    /// The address cannot be listened on, or the system refused something else.
     #[error(transparent)]
-    Serve(#[from] io::Error),
+    Io(#[from] io::Error),
 }
 
 impl Error {
-    /// Tells the error in one line (help and usage keep clap's form) and returns the code to exit with.
+    /// Prints the error as one line (or the help that was asked for); returns the code to exit with: 2 for wrong
+    /// arguments, as clap does, otherwise 1.
     pub fn report(self) -> ExitCode {
-        match self {
-            Self::Usage(error) => {
-                // Nothing is left to do about a closed terminal.
-                let _ = error.print();
-                ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+        match &self {
+            Self::Usage(help) if !help.use_stderr() => {
+                // Nobody may be reading.
+                let _ = help.print();
+                ExitCode::SUCCESS
             }
-            error => {
-                eprintln!("error: {error}");
-                ExitCode::FAILURE
+            Self::Usage(_) => {
+                command::fail(WHAT, &self);
+                ExitCode::from(2)
             }
+            _ => command::fail(WHAT, &self),
         }
     }
+}
+
+/// Clap's error without the usage that follows it, in one line.
+fn usage(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let told: Vec<_> = lines
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
+        .map(|line| line.trim_start_matches("error: "))
+        .collect();
+    format!("{}; --help lists the flags", told.join("; "))
+}
+
+/// The arguments, or what is wrong with them.
+fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    // Two a second: the panel of a chapter should move while somebody reads the line above it.
+    let faster = |command: clap::Command| command.mut_arg("rate", |rate| rate.default_value("2"));
+    let command = faster(Cli::command()).mut_subcommand("serve", faster);
+    Cli::from_arg_matches(&command.try_get_matches_from(arguments)?)
 }
 
 /// Runs the program with `arguments`, its own name first, until it is done or told to end.
@@ -95,43 +111,121 @@ impl Error {
 /// # Errors
 /// See [`Error`].
 pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Error> {
-    let cli = Cli::try_parse_from(arguments)?;
+    let cli = parse(arguments)?;
     let here = std::env::current_dir()?;
     let root = book::find_root(&here)?;
     match cli.command.unwrap_or(Command::Serve(cli.serve)) {
-        Command::Build { dest } => build(&here, &root, dest).await,
+        Command::Build { dest } => build(&here, &root, dest),
         Command::Serve(arguments) => serve(root, arguments).await,
     }
 }
 
-async fn build(here: &Path, root: &Path, dest: Option<PathBuf>) -> Result<(), Error> {
-    let dest = match dest {
-        Some(dest) => here.join(dest),
-        None => root.join("book"),
-    };
-    tell(book::build(root, &dest, Options::default())?);
-    println!("The book is in {}", dest.display());
+fn build(here: &Path, root: &Path, dest: Option<PathBuf>) -> Result<(), Error> {
+    let dest = dest.map_or_else(|| root.join("book"), |dest| here.join(dest));
+    warn(book::build(root, &dest, Options::default())?);
+    println!("{WHAT}: the book is in {}", dest.display());
     Ok(())
 }
 
-async fn serve(root: PathBuf, arguments: Serve) -> Result<(), Error> {
-    // Bound first: a port that is taken is told before the book is built.
-    let listener = TcpListener::bind(SocketAddr::new(arguments.host, arguments.port)).await?;
-    let options = Options {
-        reload: arguments.watch.then_some(server::RELOAD_PATH),
+async fn serve(
+    root: PathBuf,
+    Serve {
+        options,
+        open,
+        watch,
+    }: Serve,
+) -> Result<(), Error> {
+    command::init_tracing();
+    // Before the build: a port that is taken is told at once.
+    let (listener, address) = command::bind(options.address()).await?;
+    let ending = Ending::new();
+    command::end_on_signals(&ending);
+
+    // Also before the build: a change during it is not missed.
+    let changes = if watch {
+        Some(Changes::of(&root, &book::config(&root)?)?)
+    } else {
+        None
     };
-    let (edition, warnings) = Edition::build(&root, options)?;
-    tell(warnings);
+    let page = Options {
+        reload: watch.then_some(server::RELOAD_PATH),
+    };
+    let (edition, warnings) = Edition::build(&root, page)?;
+    warn(warnings);
     let shelf = Shelf::new(edition);
-    let router = server::router(shelf.clone(), Vec::new(), None);
-    println!("http://{}/", listener.local_addr()?);
-    let _ = Changes::of(&root, &book::config(&root)?);
-    axum::serve(listener, router).await?;
-    Ok(())
+
+    let feed = Feed::new(Retention::default());
+    let reload = changes.map(|changes| {
+        let reload = Reload::default();
+        tokio::spawn(rebuild(
+            root,
+            shelf.clone(),
+            changes,
+            reload.clone(),
+            ending.clone(),
+        ));
+        reload
+    });
+    let router = server::router(
+        shelf,
+        server::methods(&feed, &ending),
+        reload.map(|reload| reload.router(&ending)),
+    );
+    let ended = ending.begun();
+    let ticks = ticker::run(feed, options.rate, options.seed);
+    tokio::spawn(async move {
+        tokio::select! {
+            // Cancel-safe: it only waits.
+            () = ended => {}
+            // Dropped between two ticks or before one: nothing reads the feed any more.
+            _ = ticks => {}
+        }
+    });
+
+    command::listening(WHAT, address);
+    if open {
+        // A browser that does not start is no reason to stop: the line above has the address.
+        if let Err(error) = open::that_detached(command::url(address)) {
+            eprintln!("{WHAT}: no browser could be opened: {error}");
+        }
+    }
+    let router = serving::guard(router, options.allowed());
+    Ok(serving::serve(listener, router, Config::default(), ending).await?)
 }
 
-fn tell(warnings: Vec<String>) {
+/// Rebuilds at every change until the ending; a broken book leaves the one before where it is.
+async fn rebuild(root: PathBuf, shelf: Shelf, changes: Changes, reload: Reload, ending: Ending) {
+    let ended = ending.begun();
+    tokio::pin!(ended);
+    loop {
+        tokio::select! {
+            // Cancel-safe: it only waits.
+            () = &mut ended => return,
+            // Whatever a dropped call had noticed does not matter any more: the server ends.
+            () = changes.next() => {}
+        }
+        let sources = root.clone();
+        let page = Options {
+            reload: Some(server::RELOAD_PATH),
+        };
+        // mdBook is synchronous; a build in this task would hold up the streams on its thread.
+        let built = tokio::task::spawn_blocking(move || Edition::build(&sources, page)).await;
+        match built {
+            Ok(Ok((edition, warnings))) => {
+                warn(warnings);
+                shelf.replace(edition);
+                eprintln!("{WHAT}: rebuilt");
+                reload.tell().await;
+            }
+            Ok(Err(error)) => eprintln!("{WHAT}: {error}; still serving the last good one"),
+            // A panic inside mdBook: its message is on the terminal already.
+            Err(_) => eprintln!("{WHAT}: the build broke off; still serving the last good book"),
+        }
+    }
+}
+
+fn warn(warnings: Vec<String>) {
     for warning in warnings {
-        eprintln!("warning: {warning}");
+        eprintln!("{WHAT}: warning: {warning}");
     }
 }

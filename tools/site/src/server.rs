@@ -6,7 +6,9 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Json};
 use axum::routing::get;
 use axum::Router;
+use feed::{Data, Feed, Kind, Retention};
 use serde_json::{json, Map, Value};
+use serving::Ending;
 use tower_http::compression::CompressionLayer;
 
 use crate::shelf::Shelf;
@@ -18,6 +20,45 @@ pub struct Method {
     pub name: &'static str,
     /// Its routes, relative.
     pub router: Router,
+}
+
+/// The live servers of all methods, over one feed.
+pub fn methods(_feed: &Feed, _ending: &Ending) -> Vec<Method> {
+    vec![Method {
+        name: "sse",
+        router: Router::new(),
+    }]
+}
+
+/// Tells open pages that there is a newer book: a feed of its own, and the book's own SSE server over it.
+#[derive(Debug, Clone)]
+pub struct Reload(Feed);
+
+impl Default for Reload {
+    /// A feed that has told nothing yet.
+    fn default() -> Self {
+        // A page that missed some reloads needs one: the last.
+        Self(Feed::new(Retention {
+            max_events: 1,
+            ..Retention::default()
+        }))
+    }
+}
+
+impl Reload {
+    /// Its SSE server, to be passed to [`router`].
+    pub fn router(&self, _ending: &Ending) -> Router {
+        Router::new()
+    }
+
+    /// Tells every page that listens to load itself again.
+    pub async fn tell(&self) {
+        let (Ok(kind), Ok(data)) = ("reload".parse::<Kind>(), Data::new(&())) else {
+            return;
+        };
+        // The feed refuses events that are too large and those after its end: never this one.
+        let _ = self.0.publish(kind, data).await;
+    }
 }
 
 /// Where the pages hear of a newer book under `serve --watch`, relative to the book's root.

@@ -1,0 +1,388 @@
+//! The program from outside: its arguments, its one line, its exit code, and what it leaves on the disk.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// How long to wait for something that should happen at once, on a busy machine.
+const HANG: Duration = Duration::from_secs(30);
+
+fn command(directory: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_site"));
+    command
+        .args(arguments)
+        .current_dir(directory)
+        .env_remove("RUST_LOG");
+    // With it, a panic would print a backtrace: the tests look for one.
+    command.env("RUST_BACKTRACE", "1");
+    command
+}
+
+fn run(directory: &Path, arguments: &[&str]) -> Output {
+    command(directory, arguments).output().unwrap()
+}
+
+/// A book of one chapter with the text `chapter`.
+fn book(chapter: &str) -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    fs::create_dir_all(root.join("src/assets")).unwrap();
+    fs::write(root.join("book.toml"), "[book]\ntitle = \"A small book\"\n").unwrap();
+    fs::write(
+        root.join("src/SUMMARY.md"),
+        "# Summary\n\n- [One](one.md)\n",
+    )
+    .unwrap();
+    fs::write(root.join("src/assets/live.json"), "{\"live\":false}\n").unwrap();
+    fs::write(root.join("src/one.md"), chapter).unwrap();
+    directory
+}
+
+/// Exactly one line, on standard error, that holds all of `parts`; no panic, and not even a word of a backtrace.
+#[track_caller]
+fn fails_in_one_line(output: &Output, code: i32, parts: &[&str]) {
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{error}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "");
+    assert_eq!(error.lines().count(), 1, "{error}");
+    assert!(error.starts_with("site: "), "{error}");
+    for part in parts {
+        assert!(error.contains(part), "no {part:?} in {error}");
+    }
+    for word in ["panicked", "backtrace", "RUST_BACKTRACE"] {
+        assert!(!error.contains(word), "{error}");
+    }
+}
+
+/// A running server, ended with the test.
+struct Server {
+    child: Child,
+    /// `127.0.0.1:PORT`
+    address: String,
+    /// The lines of standard error, as they come.
+    errors: mpsc::Receiver<String>,
+}
+
+impl Server {
+    fn start(directory: &Path, arguments: &[&str]) -> Self {
+        let mut child = command(directory, arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (sender, errors) = mpsc::channel();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        thread::spawn(move || {
+            stderr
+                .lines()
+                .map_while(Result::ok)
+                .try_for_each(|line| sender.send(line))
+        });
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let address = line
+            .trim()
+            .strip_prefix("site: http://")
+            .and_then(|rest| rest.strip_suffix('/'));
+        let Some(address) = address.map(str::to_owned) else {
+            panic!(
+                "no address in {line:?}; {:?}",
+                errors.iter().collect::<Vec<_>>()
+            );
+        };
+        Self {
+            child,
+            address,
+            errors,
+        }
+    }
+
+    /// The whole response to a GET.
+    fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(HANG)).unwrap();
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+            self.address
+        )
+        .unwrap();
+        let mut response = String::new();
+        stream.read_to_string(&mut response).unwrap();
+        response
+    }
+
+    /// The next line of standard error that contains `part`.
+    fn error(&self, part: &str) -> String {
+        let until = Instant::now() + HANG;
+        loop {
+            let line = self
+                .errors
+                .recv_timeout(until.saturating_duration_since(Instant::now()));
+            match line {
+                Ok(line) if line.contains(part) => return line,
+                Ok(_) => {}
+                Err(error) => panic!("no line with {part:?}: {error}"),
+            }
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_busy_port_is_told_in_one_line() {
+    let book = book("# One\n");
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let output = run(book.path(), &["--port", &port]);
+    fails_in_one_line(&output, 1, &[&format!("port {port} is in use"), "--port"]);
+}
+
+#[test]
+fn a_wrong_argument_is_told_in_one_line() {
+    let book = book("# One\n");
+    fails_in_one_line(
+        &run(book.path(), &["--prot", "1"]),
+        2,
+        &["--prot", "'--port'", "--help"],
+    );
+    fails_in_one_line(
+        &run(book.path(), &["--port", "many"]),
+        2,
+        &["'many'", "--port"],
+    );
+    fails_in_one_line(&run(book.path(), &["--port"]), 2, &["--port"]);
+    fails_in_one_line(&run(book.path(), &["biuld"]), 2, &["'biuld'", "'build'"]);
+    fails_in_one_line(&run(book.path(), &["build", "--watch"]), 2, &["--watch"]);
+    fails_in_one_line(
+        &run(book.path(), &["serve", "--rate", "-1"]),
+        2,
+        &["--rate"],
+    );
+}
+
+#[test]
+fn help_is_no_error() {
+    let output = run(Path::new("/"), &["--help"]);
+    assert!(output.status.success());
+    let help = String::from_utf8(output.stdout).unwrap();
+    for flag in [
+        "--host",
+        "--port",
+        "--rate",
+        "--seed",
+        "--open",
+        "[default: 4000]",
+        "[default: 2]",
+    ] {
+        assert!(help.contains(flag), "no {flag} in {help}");
+    }
+}
+
+#[test]
+fn a_missing_book_is_told_in_one_line() {
+    let empty = tempfile::tempdir().unwrap();
+    fails_in_one_line(
+        &run(empty.path(), &["build"]),
+        1,
+        &["no book here", "book.toml"],
+    );
+    fails_in_one_line(
+        &run(empty.path(), &["--port", "0"]),
+        1,
+        &["no book here", "book.toml"],
+    );
+}
+
+#[test]
+fn a_broken_book_is_told_in_one_line() {
+    for (chapter, parts) in [
+        (
+            "# One\n\n{{#include nowhere.rs}}\n",
+            ["nowhere.rs", "No such file"],
+        ),
+        (
+            "# One\n\n```rust\n{{#rustdoc_include nowhere.rs:here}}\n```\n",
+            ["nowhere.rs:here", "No such file"],
+        ),
+        ("# One\n\n{{#include one.md}}\n", ["one.md", "cyclic"]),
+    ] {
+        let book = book(chapter);
+        let broken = [&["the book is broken"][..], &parts].concat();
+        fails_in_one_line(&run(book.path(), &["build"]), 1, &broken);
+        fails_in_one_line(&run(book.path(), &["--port", "0"]), 1, &broken);
+        assert!(!book.path().join("book").exists());
+    }
+
+    let book = book("# One\n");
+    fs::write(
+        book.path().join("src/SUMMARY.md"),
+        "# Summary\n\n- [One](one.md)\n- [Two](two.md)\n",
+    )
+    .unwrap();
+    fails_in_one_line(
+        &run(book.path(), &["build"]),
+        1,
+        &["the book is broken", "two.md"],
+    );
+    assert!(
+        !book.path().join("src/two.md").exists(),
+        "a build wrote into the sources"
+    );
+    fs::write(book.path().join("book.toml"), "[book\n").unwrap();
+    fails_in_one_line(
+        &run(book.path(), &["build"]),
+        1,
+        &["the book is broken", "book.toml"],
+    );
+}
+
+#[test]
+fn build_writes_a_static_site() {
+    let book = book("# One\n\nThe first text.\n");
+    // From a directory below the book's root, too.
+    let output = run(&book.path().join("src"), &["build"]);
+    assert!(output.status.success(), "{output:?}");
+    let built = book.path().join("book");
+    assert!(fs::read_to_string(built.join("one.html"))
+        .unwrap()
+        .contains("The first text."));
+    assert!(!fs::read_to_string(built.join("one.html"))
+        .unwrap()
+        .contains("data-reload"));
+    assert_eq!(
+        fs::read_to_string(built.join("assets/live.json"))
+            .unwrap()
+            .trim(),
+        r#"{"live":false}"#
+    );
+
+    // A later build takes its place, whole.
+    fs::write(
+        book.path().join("src/one.md"),
+        "# One\n\nThe second text.\n",
+    )
+    .unwrap();
+    fs::write(built.join("left-over.html"), "").unwrap();
+    assert!(run(book.path(), &["build"]).status.success());
+    assert!(fs::read_to_string(built.join("one.html"))
+        .unwrap()
+        .contains("The second text."));
+    assert!(!built.join("left-over.html").exists());
+
+    // A broken one leaves the last good one alone, and nothing beside it.
+    fs::write(book.path().join("src/one.md"), "{{#include nowhere.rs}}\n").unwrap();
+    assert!(!run(book.path(), &["build"]).status.success());
+    assert!(fs::read_to_string(built.join("one.html"))
+        .unwrap()
+        .contains("The second text."));
+    let mut names: Vec<_> = fs::read_dir(book.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["book", "book.toml", "src"]);
+}
+
+#[test]
+fn build_replaces_nothing_but_a_book() {
+    let book = book("# One\n");
+    for dest in ["src", "."] {
+        let output = run(book.path(), &["build", "--dest", dest]);
+        fails_in_one_line(&output, 1, &["is not empty", "--dest"]);
+        assert_eq!(
+            fs::read_to_string(book.path().join("src/one.md")).unwrap(),
+            "# One\n"
+        );
+    }
+    let elsewhere = tempfile::tempdir().unwrap();
+    let dest = elsewhere.path().join("deep/site");
+    assert!(
+        run(book.path(), &["build", "--dest", dest.to_str().unwrap()])
+            .status
+            .success()
+    );
+    assert!(dest.join("index.html").is_file());
+    assert!(!book.path().join("book").exists());
+}
+
+#[test]
+fn serving_leaves_the_sources_alone_and_watches_only_when_told() {
+    let book = book("# One\n\nThe first text.\n");
+    let server = Server::start(book.path(), &["--port", "0", "--rate", "0"]);
+    let page = server.get("/one.html");
+    assert!(page.starts_with("HTTP/1.1 200 "), "{page}");
+    assert!(page.contains("The first text."), "{page}");
+    assert!(!page.contains("data-reload"), "{page}");
+    assert!(server
+        .get("/live/reload/events")
+        .starts_with("HTTP/1.1 404 "));
+    assert!(server.get("/assets/live.json").contains(r#""live":true"#));
+    assert_eq!(
+        fs::read_to_string(book.path().join("src/assets/live.json")).unwrap(),
+        "{\"live\":false}\n"
+    );
+    assert!(!book.path().join("book").exists());
+}
+
+#[test]
+fn another_hosts_name_is_refused() {
+    let book = book("# One\n");
+    let server = Server::start(book.path(), &["--port", "0"]);
+    let mut stream = TcpStream::connect(&server.address).unwrap();
+    write!(
+        stream,
+        "GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    assert!(response.starts_with("HTTP/1.1 421 "), "{response}");
+}
+
+#[test]
+fn watching_shows_a_change_and_survives_a_broken_book() {
+    let book = book("# One\n\nThe first text.\n");
+    let chapter = book.path().join("src/one.md");
+    let server = Server::start(
+        book.path(),
+        &["serve", "--watch", "--port", "0", "--rate", "0"],
+    );
+    assert!(server.get("/one.html").contains("The first text."));
+
+    fs::write(&chapter, "# One\n\nThe second text.\n").unwrap();
+    server.error("rebuilt");
+    assert!(server.get("/one.html").contains("The second text."));
+
+    fs::write(&chapter, "# One\n\n{{#include nowhere.rs}}\n").unwrap();
+    let told = server.error("broken");
+    assert!(
+        told.contains("nowhere.rs") && told.contains("last good"),
+        "{told}"
+    );
+    assert!(server.get("/one.html").contains("The second text."));
+
+    // As many editors save: a new file takes the old one's place.
+    fs::write(book.path().join("src/new"), "# One\n\nThe third text.\n").unwrap();
+    fs::rename(book.path().join("src/new"), &chapter).unwrap();
+    server.error("rebuilt");
+    while !server.get("/one.html").contains("The third text.") {
+        // The first of the two steps was built alone; the second follows.
+        server.error("rebuilt");
+    }
+}

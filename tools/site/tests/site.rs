@@ -1,0 +1,346 @@
+//! This book, built and served on a free port, as a browser meets it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use feed::{Feed, Retention};
+use reqwest::header::{
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_MODIFIED_SINCE,
+    IF_NONE_MATCH, LOCATION,
+};
+use reqwest::{redirect, Client, RequestBuilder, Response, StatusCode};
+use serde_json::{json, Value};
+use serving::{Config, Ending};
+use site::book::{find_root, Edition, Options};
+use site::server::{methods, router, Reload, RELOAD_PATH};
+use site::shelf::Shelf;
+use tokio::net::TcpListener;
+
+/// A response that never ends must not hang the run. Nothing here takes a second.
+const HANG: Duration = Duration::from_secs(30);
+
+struct Site {
+    base: String,
+    client: Client,
+    shelf: Shelf,
+    feed: Feed,
+    reload: Reload,
+    ending: Ending,
+}
+
+impl Site {
+    /// This repository's book, as `cargo run -- serve --watch` serves it; without the watcher.
+    async fn start() -> Self {
+        let shelf = Shelf::new(edition());
+        let feed = Feed::new(Retention::default());
+        let reload = Reload::default();
+        let ending = Ending::new();
+        let router = router(
+            shelf.clone(),
+            methods(&feed, &ending),
+            Some(reload.router(&ending)),
+        );
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(serving::serve(
+            listener,
+            router,
+            Config::default(),
+            ending.clone(),
+        ));
+        let client = Client::builder()
+            .redirect(redirect::Policy::none())
+            .read_timeout(HANG)
+            .build()
+            .unwrap();
+        Self {
+            base,
+            client,
+            shelf,
+            feed,
+            reload,
+            ending,
+        }
+    }
+
+    fn get(&self, path: &str) -> RequestBuilder {
+        self.client.get(format!("{}{path}", self.base))
+    }
+
+    async fn text(&self, path: &str) -> String {
+        let response = self.get(path).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        response.text().await.unwrap()
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.ending.cut();
+    }
+}
+
+fn edition() -> Edition {
+    let root = find_root(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let page = Options {
+        reload: Some(RELOAD_PATH),
+    };
+    Edition::build(&root, page).unwrap().0
+}
+
+fn header(response: &Response, name: impl reqwest::header::AsHeaderName) -> &str {
+    response
+        .headers()
+        .get(name)
+        .map_or("", |value| value.to_str().unwrap())
+}
+
+/// The URL, relative to the book's root, of the hashed asset whose name begins with `stem` in `page`.
+fn asset<'a>(page: &'a str, stem: &str) -> &'a str {
+    page.split('"')
+        .find(|attribute| attribute.starts_with(stem))
+        .unwrap()
+}
+
+#[tokio::test]
+async fn pages_and_assets_have_their_content_types() {
+    let site = Site::start().await;
+    let home = site.text("/").await;
+    assert!(home.contains("Waiting for the Next Event"), "{home}");
+    for (path, expected) in [
+        ("/", "text/html"),
+        ("/introduction.html", "text/html"),
+        ("/sse/index.html", "text/html"),
+        ("/sse/", "text/html"),
+        ("/assets/vendor/mermaid/mermaid.min.js", "text/javascript"),
+        (
+            &format!("/{}", asset(&home, "theme/loader-")),
+            "text/javascript",
+        ),
+        (&format!("/{}", asset(&home, "theme/book-")), "text/css"),
+        (&format!("/{}", asset(&home, "favicon-")), "image/svg+xml"),
+        ("/live/sse/panel.js", "text/javascript"),
+    ] {
+        let response = site.get(path).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        assert!(
+            header(&response, CONTENT_TYPE).starts_with(expected),
+            "{path}: {response:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn no_page_waits_for_a_script_or_names_another_host() {
+    let site = Site::start().await;
+    for path in [
+        "/",
+        "/sse/index.html",
+        "/sse/tokens.html",
+        "/contract.html",
+        "/glossary.html",
+        "/facts.html",
+    ] {
+        let page = site.text(path).await;
+        for tag in page
+            .split("<script")
+            .skip(1)
+            .map(|rest| rest.split('>').next().unwrap())
+        {
+            assert!(
+                !tag.contains("src=") || tag.contains("defer"),
+                "{path} waits for <script{tag}>"
+            );
+            assert!(!tag.contains("//"), "{path} fetches <script{tag}>");
+        }
+        for tag in page
+            .split("<link")
+            .skip(1)
+            .map(|rest| rest.split('>').next().unwrap())
+        {
+            assert!(!tag.contains("//"), "{path} fetches <link{tag}>");
+        }
+    }
+}
+
+#[tokio::test]
+async fn live_json_names_the_live_servers_and_the_book_on_disk_has_none() {
+    let site = Site::start().await;
+    let response = site.get("/assets/live.json").send().await.unwrap();
+    assert_eq!(header(&response, CACHE_CONTROL), "no-cache");
+    assert_eq!(
+        response.json::<Value>().await.unwrap(),
+        json!({ "live": true, "methods": { "sse": "live/sse/" } })
+    );
+    let on_disk = std::fs::read(edition().path().join("assets/live.json")).unwrap();
+    assert_eq!(
+        serde_json::from_slice::<Value>(&on_disk).unwrap(),
+        json!({ "live": false })
+    );
+}
+
+#[tokio::test]
+async fn a_live_server_without_its_slash_redirects_there() {
+    let site = Site::start().await;
+    for path in ["/live/sse", "/live/reload"] {
+        let response = site.get(path).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::TEMPORARY_REDIRECT, "{path}");
+        // Relative to /live/, wherever the site is mounted.
+        assert_eq!(
+            format!("/live/{}", header(&response, LOCATION)),
+            format!("{path}/")
+        );
+        assert_eq!(
+            site.get(&format!("{path}/")).send().await.unwrap().status(),
+            StatusCode::OK,
+            "{path}/"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_path_gets_the_404_page() {
+    let site = Site::start().await;
+    for path in [
+        "/nothing",
+        "/sse/nothing.html",
+        "/../Cargo.toml",
+        "/%2e%2e/Cargo.toml",
+    ] {
+        let response = site.get(path).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::NOT_FOUND, "{path}");
+        assert_eq!(header(&response, CACHE_CONTROL), "no-cache", "{path}");
+        assert!(
+            header(&response, CONTENT_TYPE).starts_with("text/html"),
+            "{path}"
+        );
+        assert!(
+            response
+                .text()
+                .await
+                .unwrap()
+                .contains("Document not found (404)"),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_book_is_compressed_and_a_stream_is_not() {
+    let site = Site::start().await;
+    let page = site
+        .get("/introduction.html")
+        .header(ACCEPT_ENCODING, "gzip")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(header(&page, CONTENT_ENCODING), "gzip");
+    let plain = site.get("/introduction.html").send().await.unwrap();
+    assert_eq!(header(&plain, CONTENT_ENCODING), "");
+    assert!(page.bytes().await.unwrap().len() * 2 < plain.bytes().await.unwrap().len());
+
+    for path in ["/live/sse/events", "/live/reload/events"] {
+        let mut stream = site
+            .get(path)
+            .header(ACCEPT_ENCODING, "gzip")
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(header(&stream, CONTENT_TYPE), "text/event-stream", "{path}");
+        assert_eq!(header(&stream, CONTENT_ENCODING), "", "{path}");
+        // It reaches the client as it was written, and before anything has happened.
+        let first = stream.chunk().await.unwrap().unwrap();
+        assert!(first.starts_with(b"id: "), "{path}: {first:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_is_fetched_again_only_when_there_is_a_newer_book() {
+    let site = Site::start().await;
+    let first = site.get("/contract.html").send().await.unwrap();
+    assert_eq!(header(&first, CACHE_CONTROL), "no-cache");
+    let tag = header(&first, ETAG).to_owned();
+    let again = || {
+        site.get("/contract.html")
+            .header(IF_NONE_MATCH, format!("\"other\", {tag}"))
+            .send()
+    };
+
+    let same = again().await.unwrap();
+    assert_eq!(same.status(), StatusCode::NOT_MODIFIED);
+    assert_eq!(header(&same, ETAG), tag);
+    assert_eq!(same.text().await.unwrap(), "");
+
+    site.shelf.replace(edition());
+    let newer = again().await.unwrap();
+    assert_eq!(newer.status(), StatusCode::OK);
+    assert_ne!(header(&newer, ETAG), tag);
+
+    // A second is too coarse to tell two builds apart, so a date decides nothing.
+    let dated = site
+        .get("/contract.html")
+        .header(IF_MODIFIED_SINCE, "Fri, 01 Jan 2100 00:00:00 GMT");
+    assert_eq!(dated.send().await.unwrap().status(), StatusCode::OK);
+
+    let missing = site
+        .get("/nothing")
+        .header(IF_NONE_MATCH, header(&newer, ETAG))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(missing.status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_hashed_name_is_kept_for_good() {
+    let site = Site::start().await;
+    let home = site.text("/").await;
+    let response = site
+        .get(&format!("/{}", asset(&home, "theme/loader-")))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        header(&response, CACHE_CONTROL),
+        "public, max-age=31536000, immutable"
+    );
+    let gone = site.get("/theme/loader-00000000.js").send().await.unwrap();
+    assert_eq!(gone.status(), StatusCode::NOT_FOUND);
+    assert_eq!(header(&gone, CACHE_CONTROL), "no-cache");
+}
+
+#[tokio::test]
+async fn an_event_reaches_the_live_servers_stream() {
+    let site = Site::start().await;
+    let mut stream = site.get("/live/sse/events").send().await.unwrap();
+    // The cursor comes first: from here on nothing is missed.
+    stream.chunk().await.unwrap().unwrap();
+    let cursor = site
+        .feed
+        .publish("tick".parse().unwrap(), feed::Data::new(&1).unwrap())
+        .await
+        .unwrap();
+    let line = format!("id: {cursor}\n");
+    let mut text = String::new();
+    while !text.contains(&line) {
+        let chunk = stream.chunk().await.unwrap().expect("the stream ended");
+        text.push_str(&String::from_utf8_lossy(&chunk));
+    }
+}
+
+#[tokio::test]
+async fn a_page_hears_of_a_newer_book() {
+    let site = Site::start().await;
+    assert!(site
+        .text("/")
+        .await
+        .contains(r#"<html data-reload="live/reload/""#));
+    let mut stream = site.get("/live/reload/events").send().await.unwrap();
+    stream.chunk().await.unwrap().unwrap();
+    site.reload.tell().await;
+    let mut text = String::new();
+    while !text.contains(r#""kind":"reload""#) {
+        let chunk = stream.chunk().await.unwrap().expect("the stream ended");
+        text.push_str(&String::from_utf8_lossy(&chunk));
+    }
+}
