@@ -41,7 +41,13 @@ pub struct Options<const PORT: u16> {
     pub port: u16,
 
     /// Invented stock ticks a second; 0 for none
-    #[arg(long, value_name = "PER_SECOND", default_value = "1")]
+    // A negative number is a wrong rate, and should be told so; clap would take it for an unknown flag.
+    #[arg(
+        long,
+        value_name = "PER_SECOND",
+        default_value = "1",
+        allow_negative_numbers = true
+    )]
     pub rate: Rate,
 
     /// Seed of the ticks: the same seed gives the same prices
@@ -153,41 +159,66 @@ pub async fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> 
 
 /// Begins `ending` at SIGINT (Ctrl-C) or SIGTERM; a second signal cuts what is still open.
 ///
+/// Signals are watched from the moment this returns.
+///
 /// # Panics
 /// Outside a tokio runtime.
 pub fn end_on_signals(ending: &Ending) {
-    let ending = ending.clone();
-    tokio::spawn(async move {
-        if let Err(error) = signals(&ending).await {
-            // The server runs all the same; the system's own handling of signals stays in force.
-            tracing::warn!(%error, "signals cannot be watched");
+    match Signals::watched() {
+        Ok(mut signals) => {
+            let ending = ending.clone();
+            tokio::spawn(async move {
+                for again in [false, true] {
+                    signals.next().await;
+                    on_signal(&ending, again);
+                }
+            });
         }
-    });
+        // The server runs all the same; the system's own handling of signals stays in force.
+        Err(error) => tracing::warn!(%error, "signals cannot be watched"),
+    }
 }
 
 #[cfg(unix)]
-async fn signals(ending: &Ending) -> io::Result<()> {
-    use tokio::signal::unix::{signal, SignalKind};
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    for again in [false, true] {
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn watched() -> io::Result<Self> {
+        use tokio::signal::unix::{signal, SignalKind};
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) {
         tokio::select! {
             // Cancel-safe, both: a signal that is not taken stays for the next call.
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
         }
-        on_signal(ending, again);
     }
-    Ok(())
 }
 
 #[cfg(not(unix))]
-async fn signals(ending: &Ending) -> io::Result<()> {
-    for again in [false, true] {
-        tokio::signal::ctrl_c().await?;
-        on_signal(ending, again);
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn watched() -> io::Result<Self> {
+        Ok(Self)
     }
-    Ok(())
+
+    async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            // It cannot be watched, so it never comes this way.
+            std::future::pending().await
+        }
+    }
 }
 
 fn on_signal(ending: &Ending, again: bool) {

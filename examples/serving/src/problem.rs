@@ -20,7 +20,7 @@ pub const CONTENT_TYPE: &str = "application/problem+json";
 
 /// Seconds until a refused client should ask again: enough for a burst to pass or for a new process to start, and
 /// little enough that a person still waits. Clients add jitter of their own.
-const RETRY_AFTER_SECONDS: u64 = 5;
+const RETRY_AFTER_SECONDS: u16 = 5;
 
 /// An error answer that a program can read: what kind of problem, and what to do about it.
 ///
@@ -46,7 +46,7 @@ pub struct Problem {
     pub status: u16,
     /// What is wrong this time, in words (§3.1.4).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub detail: Option<String>,
+    pub detail: Option<Box<str>>,
     /// The cursor that the client asked with, where one was the problem.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked: Option<Cursor>,
@@ -55,7 +55,7 @@ pub struct Problem {
     pub resume: Option<Cursor>,
     /// Seconds until asking again makes sense. Sent as the header `Retry-After`, not in the body.
     #[serde(skip)]
-    pub retry_after: Option<u64>,
+    pub retry_after: Option<u16>,
 }
 
 fn about_blank() -> Cow<'static, str> {
@@ -78,7 +78,7 @@ impl Problem {
 
     /// The same problem, with words on what is wrong this time.
     pub fn with_detail(mut self, detail: impl fmt::Display) -> Self {
-        self.detail = Some(detail.to_string());
+        self.detail = Some(detail.to_string().into());
         self
     }
 
