@@ -156,9 +156,10 @@ export function describeEvent(event) {
     return typeof data.from === "string" && data.from ? `${data.from}: ${data.text}` : data.text;
   }
   if (event.kind === "tick" && typeof data?.symbol === "string" && typeof data.price === "number") {
-    // An arrow and a sign beside the number: colour alone would not reach every reader.
+    // An arrow and a sign beside the number: colour alone would not reach every reader. A narrow line
+    // must not break between them, hence the no-break spaces.
     const change = typeof data.change === "number" ? data.change : 0;
-    const arrow = change > 0 ? "▲ +" : change < 0 ? "▼ −" : "= ";
+    const arrow = change > 0 ? "▲\u00a0+" : change < 0 ? "▼\u00a0−" : "=\u00a0";
     return `${data.symbol} ${data.price.toFixed(2)} ${arrow}${Math.abs(change).toFixed(2)}`;
   }
   return JSON.stringify(event.data) ?? "";

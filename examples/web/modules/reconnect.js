@@ -256,7 +256,7 @@ export class Follower {
     // A connection that never opens is silence too, so the watchdog starts before it.
     this.watchdog.alive();
     const current = () => attempt === this.attempt;
-    this.handle = this.method.connect({
+    const handle = this.method.connect({
       after: /** @type {string} */ (this.cursor),
       onOpen: () => current() && this.#opened(),
       onEvent: (event) => current() && this.#take(event),
@@ -268,7 +268,8 @@ export class Follower {
       onFail: (why, verdict) => current() && this.#failed(why, verdict),
     });
     // The method may have failed before it returned. Its handle then belongs to nobody.
-    if (!current()) this.handle?.close();
+    if (current()) this.handle = handle;
+    else handle.close();
   }
 
   #opened() {
