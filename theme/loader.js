@@ -204,15 +204,29 @@
 
     const drawAll = () => Promise.all(Array.from(sources.keys(), draw));
 
+    /**
+     * Reserves about the height that a sequence diagram will take, so that text below it hardly moves when it is drawn:
+     * mermaid gives each message and note some 48 px, and actors at both ends 150 px. Other kinds keep the style sheet's.
+     * @param {HTMLElement} element
+     * @param {string} source
+     */
+    function reserve(element, source) {
+        if (!/^\s*sequenceDiagram\b/m.test(source)) return;
+        const rows = source.match(/^\s*(note\b|alt\b|loop\b|opt\b|par\b|\S+?\s*(<<)?--?(>>?|x|\)))/gim)?.length ?? 0;
+        element.style.setProperty("--reserved", `${150 + 48 * rows}px`);
+    }
+
+    for (const [element, source] of sources) reserve(element, source);
+
     if (sources.size > 0) {
-        // 400 px ahead of the view: the box changes its height before it is seen.
+        // A screen ahead of the view: the library comes, and the box takes its height, before it is seen.
         const near = new IntersectionObserver((entries) => {
             for (const { isIntersecting, target } of entries) {
                 if (!isIntersecting) continue;
                 near.unobserve(target);
                 draw(/** @type {HTMLElement} */ (target));
             }
-        }, { rootMargin: "400px 0px" });
+        }, { rootMargin: "100% 0px" });
         for (const element of sources.keys()) near.observe(element);
 
         new MutationObserver(() => {

@@ -1,14 +1,15 @@
 //! The book and the live servers under one router.
 
 use axum::extract::Request;
-use axum::http::header::{CACHE_CONTROL, LOCATION};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
+use axum::http::{HeaderValue, Response, StatusCode};
 use axum::response::{IntoResponse as _, Json};
 use axum::routing::get;
 use axum::Router;
 use feed::{Data, Feed, Kind, Retention};
 use serde_json::{json, Map, Value};
 use serving::Ending;
+use tower_http::compression::predicate::{Predicate, SizeAbove};
 use tower_http::compression::CompressionLayer;
 
 use crate::shelf::Shelf;
@@ -95,16 +96,38 @@ pub fn router(shelf: Shelf, methods: Vec<Method>, reload: Option<Router>) -> Rou
             }),
         )
         .fallback_service(book(shelf))
+        .layer(CompressionLayer::new().compress_when(PageParts))
 }
 
-/// The book's files. They alone are compressed: a compressor holds a stream's events back to fill its window.
+/// The book's files.
 fn book(shelf: Shelf) -> Router {
-    Router::new()
-        .fallback(move |request: Request| {
-            let shelf = shelf.clone();
-            async move { shelf.answer(request).await }
-        })
-        .layer(CompressionLayer::new())
+    Router::new().fallback(move |request: Request| {
+        let shelf = shelf.clone();
+        async move { shelf.answer(request).await }
+    })
+}
+
+/// What is compressed: the types that pages and their modules are made of. Named one by one, so that a stream of events
+/// never is, whatever its type: a compressor holds a stream's events back until its window is full.
+#[derive(Debug, Clone, Copy)]
+struct PageParts;
+
+impl Predicate for PageParts {
+    fn should_compress<B: http_body::Body>(&self, response: &Response<B>) -> bool {
+        let kind = response
+            .headers()
+            .get(CONTENT_TYPE)
+            .and_then(|kind| kind.to_str().ok());
+        let kind = kind
+            .and_then(|kind| kind.split(';').next())
+            .unwrap_or_default();
+        // A smaller body travels in one packet either way.
+        SizeAbove::new(1024).should_compress(response)
+            && matches!(
+                kind,
+                "text/html" | "text/css" | "text/javascript" | "image/svg+xml" | "application/json"
+            )
+    }
 }
 
 /// Nests `inner` at `/live/NAME/`. The path without the slash is not part of a nested router (and its pages'
