@@ -127,6 +127,7 @@ async fn a_busy_port_is_a_failure() {
 #[cfg(unix)]
 mod process {
     use super::*;
+    use futures_util::StreamExt;
     use std::{
         io::{BufRead, BufReader, Read, Write},
         net::TcpStream,
@@ -147,13 +148,31 @@ mod process {
             drain: std::time::Duration::from_secs(600),
             ..Config::default()
         };
-        let rude = get(|| async {
-            let never = futures_util::stream::pending::<Result<&'static str, io::Error>>();
-            axum::body::Body::from_stream(never)
-        });
-        let router = |_| Router::new().route("/rude", rude);
+        // A stream that notices the ending, says so, and goes on all the same.
+        let router = |ending: Ending| {
+            let rude = move || {
+                let begun = ending.begun();
+                async move {
+                    let words = futures_util::stream::once(async {
+                        begun.await;
+                        Ok::<_, io::Error>("still here")
+                    });
+                    axum::body::Body::from_stream(words.chain(futures_util::stream::pending()))
+                }
+            };
+            Router::new().route("/rude", get(rude))
+        };
         let code = command::run("server", &options, config, router).await;
         assert_eq!(code, ExitCode::SUCCESS);
+    }
+
+    fn read_until(peer: &mut TcpStream, seen: &mut String, text: &str) {
+        while !seen.contains(text) {
+            let mut buffer = [0; 256];
+            let count = peer.read(&mut buffer).unwrap();
+            assert_ne!(count, 0, "the server closed after {seen:?}");
+            seen.push_str(std::str::from_utf8(&buffer[..count]).unwrap());
+        }
     }
 
     struct Server {
@@ -218,15 +237,16 @@ mod process {
     fn a_second_signal_cuts_what_is_open() {
         let server = Server::start();
         let mut peer = TcpStream::connect(server.address).unwrap();
+        // A hang guard.
+        let long = Some(std::time::Duration::from_secs(30));
+        peer.set_read_timeout(long).unwrap();
         peer.write_all(b"GET /rude HTTP/1.1\r\nHost: localhost\r\n\r\n")
             .unwrap();
-        let mut byte = [0; 1];
-        peer.read_exact(&mut byte).unwrap();
+        // Not before the request has come, or the connection is idle and closes.
+        let mut seen = String::new();
+        read_until(&mut peer, &mut seen, "\r\n\r\n");
         server.signal("-INT");
-        // The first signal is known to have worked once the listener is closed; two at once could count as one.
-        while TcpStream::connect(server.address).is_ok() {
-            std::thread::yield_now();
-        }
+        read_until(&mut peer, &mut seen, "still here");
         server.signal("-INT");
         let mut rest = Vec::new();
         let _ = peer.read_to_end(&mut rest);

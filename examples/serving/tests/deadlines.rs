@@ -7,7 +7,7 @@ use axum::{
     routing::{get, post},
     Router,
 };
-use common::{assert_took, read_until, rest, send, timed, Server};
+use common::{assert_took, in_time, read_until, rest, send, timed, Server};
 use serving::{Config, Problem};
 use std::{
     pin::Pin,
@@ -48,7 +48,7 @@ async fn rest_while_dripping(peer: DuplexStream, byte: &str) -> String {
     };
     tokio::select! {
         () = dripping => unreachable!("it drips for ever"),
-        _ = read.read_to_end(&mut bytes) => {}
+        _ = in_time(read.read_to_end(&mut bytes)) => {}
     }
     String::from_utf8(bytes).unwrap()
 }

@@ -7,7 +7,7 @@ use axum::{
     routing::get,
     Router,
 };
-use common::{assert_took, read_until, rest, send, timed, Server};
+use common::{assert_took, in_time, read_until, rest, send, timed, Server};
 use futures_util::stream;
 use serving::{Config, Ending};
 use std::{sync::Arc, time::Duration};
@@ -68,7 +68,7 @@ async fn a_stream_that_would_never_end_says_goodbye() {
     read_until(&mut peer, "tick").await;
     let ended = timed(async {
         ending.begin();
-        server.task.await.unwrap().unwrap();
+        in_time(server.task).await.unwrap().unwrap();
     });
     let (text, ((), took)) = tokio::join!(rest(&mut peer), ended);
     assert!(text.contains("goodbye"), "{text}");
@@ -110,14 +110,14 @@ async fn a_request_under_way_may_finish() {
     let server = Server::start(Router::new().route("/", get(answer)), config());
     let mut peer = server.connect();
     send(&mut peer, REQUEST).await;
-    started.notified().await;
+    in_time(started.notified()).await;
     server.ending.begin();
     server.refused().await;
     assert!(!server.task.is_finished(), "a request is under way");
     finish.notify_one();
     let text = rest(&mut peer).await;
     assert!(text.ends_with("finished"), "{text}");
-    server.task.await.unwrap().unwrap();
+    in_time(server.task).await.unwrap().unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -151,7 +151,7 @@ async fn a_tracked_task_is_waited_for_and_then_cut() {
     ended.unwrap().unwrap();
     assert_took(took, config().drain);
     assert_eq!(quick.await.unwrap(), Some("in time"));
-    assert_eq!(endless.await.unwrap(), None);
+    assert_eq!(in_time(endless).await.unwrap(), None);
 }
 
 #[tokio::test(start_paused = true)]

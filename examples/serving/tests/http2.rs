@@ -3,7 +3,7 @@
 mod common;
 
 use axum::{body::Bytes, routing::get, Router};
-use common::Server;
+use common::{in_time, Server};
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -47,8 +47,8 @@ async fn requests_are_answered_over_http2() {
 
     // The ending says GOAWAY, and an idle connection closes.
     server.ending.begin();
-    connection.await.unwrap().unwrap();
-    server.task.await.unwrap().unwrap();
+    in_time(connection).await.unwrap().unwrap();
+    in_time(server.task).await.unwrap().unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -62,7 +62,7 @@ async fn a_body_that_stops_is_answered_408_over_http2() {
         Result<http_body::Frame<Bytes>, std::convert::Infallible>,
     >());
     let request = http::Request::post("http://localhost/").body(body).unwrap();
-    let answer = client.send_request(request).await.unwrap();
+    let answer = in_time(client.send_request(request)).await.unwrap();
     assert_eq!(answer.status().as_u16(), 408);
     // A header about the connection is an error in HTTP/2 (RFC 9113 §8.2.2).
     assert!(!answer.headers().contains_key("connection"));
@@ -97,12 +97,12 @@ async fn streams_beyond_the_limit_wait() {
     };
     let asked = [ask(), ask(), ask()];
     // Two come in; the third waits in the client until the server's limit allows it.
-    let _ = entered.acquire_many(2).await.unwrap();
+    let _ = in_time(entered.acquire_many(2)).await.unwrap();
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     assert_eq!(entered.available_permits(), 2);
     release.add_permits(1);
     for answer in asked {
-        assert_eq!(answer.await.unwrap(), 200);
+        assert_eq!(in_time(answer).await.unwrap(), 200);
     }
     assert_eq!(entered.available_permits(), 3);
 }

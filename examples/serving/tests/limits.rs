@@ -3,7 +3,7 @@
 mod common;
 
 use axum::{routing::get, Router};
-use common::{assert_took, read_until, rest, send, timed, Server};
+use common::{assert_took, in_time, read_until, rest, send, timed, Server};
 use serving::Config;
 use std::{io, time::Duration};
 use tokio::time::timeout;
@@ -125,7 +125,7 @@ async fn a_listener_that_is_none_ends_the_server() {
     read_until(&mut idle, "hello").await;
     server.fail(io::ErrorKind::InvalidInput.into());
     assert_eq!(rest(&mut idle).await, "", "open connections are drained");
-    let error = server.task.await.unwrap().unwrap_err();
+    let error = in_time(server.task).await.unwrap().unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
 }
 

@@ -17,6 +17,21 @@ use tokio::{
 /// What a pipe holds before its writer waits: small, so that a peer that does not read is noticed at once.
 pub const PIPE_BYTES: usize = 1024;
 
+/// A guard against tests that hang. On a paused clock it passes as soon as nothing else can happen.
+const HANG: Duration = Duration::from_secs(3600);
+
+/// What `future` gives, or a failure where it would never come.
+#[track_caller]
+pub fn in_time<F: Future>(future: F) -> impl Future<Output = F::Output> {
+    let caller = std::panic::Location::caller();
+    async move {
+        match tokio::time::timeout(HANG, future).await {
+            Ok(output) => output,
+            Err(_) => panic!("what is waited for at {caller} never came"),
+        }
+    }
+}
+
 /// A listener that accepts what the test gives it, errors included.
 pub struct Pipes(mpsc::UnboundedReceiver<io::Result<DuplexStream>>);
 
@@ -66,14 +81,14 @@ impl Server {
 
     /// Completes once the listener was dropped.
     pub async fn refused(&self) {
-        self.peers.closed().await;
+        in_time(self.peers.closed()).await;
     }
 }
 
 /// Whatever the server writes until it closes, however it closes.
 pub async fn rest(peer: &mut DuplexStream) -> String {
     let mut bytes = Vec::new();
-    let _ = peer.read_to_end(&mut bytes).await;
+    let _ = in_time(peer.read_to_end(&mut bytes)).await;
     String::from_utf8(bytes).expect("the server writes UTF-8 here")
 }
 
@@ -87,7 +102,9 @@ pub async fn read_until(peer: &mut DuplexStream, text: &str) -> String {
     let mut seen = String::new();
     while !seen.contains(text) {
         let mut buffer = [0; 256];
-        let count = peer.read(&mut buffer).await.expect("the server is there");
+        let count = in_time(peer.read(&mut buffer))
+            .await
+            .expect("the server is there");
         assert_ne!(count, 0, "the server closed after {seen:?}");
         seen.push_str(std::str::from_utf8(&buffer[..count]).expect("UTF-8"));
     }
@@ -97,7 +114,7 @@ pub async fn read_until(peer: &mut DuplexStream, text: &str) -> String {
 /// How much of the paused clock's time `future` took, with its output.
 pub async fn timed<F: Future>(future: F) -> (F::Output, Duration) {
     let start = tokio::time::Instant::now();
-    let output = future.await;
+    let output = in_time(future).await;
     (output, start.elapsed())
 }
 

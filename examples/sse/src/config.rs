@@ -1,0 +1,46 @@
+//! Every limit of the SSE server, in one place.
+
+use std::{ops::Range, time::Duration};
+
+/// What the SSE server allows and how it paces its clients.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// How many streams may be open at once; default 900.
+    ///
+    /// Fewer than the edge's 1,000 connections, so that where every stream is taken a client can still load the page,
+    /// publish, and ask `status` why it was refused.
+    pub max_streams: usize,
+
+    /// The longest silence on a stream before a heartbeat fills it; default 15 s.
+    ///
+    /// WHATWG HTML §9.2.7 advises about 15 s. It stays under the 30 s after which some mobile networks and the 60 s
+    /// after which many proxies drop a connection on which nothing moves.
+    pub heartbeat: Duration,
+
+    /// How long a browser waits before it reconnects, in milliseconds: for each connection one number from this range
+    /// is drawn and sent as `retry:`; default 1,000 to 2,000.
+    ///
+    /// A range, because a server that restarts loses all its clients in one moment; with one number they would all come
+    /// back in one moment too.
+    pub retry_ms: Range<u64>,
+
+    /// Whether `POST cut?stream=NAME` breaks a connection so that a reader can watch it recover; default off.
+    ///
+    /// For the book's page. It lets anybody who knows a stream's random name end it.
+    pub demo_cut: bool,
+
+    /// The pause before each token of `POST tokens`; default 60 ms, about as fast as a person reads aloud twice over.
+    pub token_pause: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            max_streams: 900,
+            heartbeat: Duration::from_secs(15),
+            retry_ms: 1_000..2_000,
+            demo_cut: false,
+            token_pause: Duration::from_millis(60),
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! The stream that most people meet today: a text that is generated token by token, in the answer to a POST.
+//!
+//! The format is the same; the rules are not. The answer belongs to one request, so there is no log, no cursor and no
+//! reconnecting: who loses the connection loses the answer, and asks again. `EventSource` cannot read it, because it only
+//! sends GET and would ask again by itself at the end.
+
+use crate::Server;
+use axum::{
+    body::{Body, Bytes},
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use futures_util::{stream, Stream, StreamExt};
+use serde::{Deserialize, Serialize};
+use serving::{JsonBody, Problem, Slot};
+use std::{convert::Infallible, time::Duration};
+
+/// The longest prompt, in characters: a few paragraphs, since the answer repeats it.
+const MAX_PROMPT: usize = 2_000;
+
+/// What the client asks.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Request {
+    prompt: String,
+}
+
+/// The data of one `message`.
+#[derive(Serialize)]
+struct Token<'a> {
+    text: &'a str,
+}
+
+/// The data of `done`, the last event: without it, a client must take the answer for broken off.
+#[derive(Serialize)]
+struct Done {
+    tokens: usize,
+}
+
+/// An answer in pieces. It stands for a language model: what matters here is that the next token takes a while.
+fn generate(prompt: &str) -> Vec<String> {
+    let answer = format!(
+        "You asked: “{}” No model is at work here, only a loop that pauses between words. What you see is how such an \
+         answer travels: each word is an event of its own, written as soon as it exists, and your browser shows it \
+         before the next one is made. Press Stop and the request is closed; the server notices at its next write and \
+         makes no more.",
+        prompt.trim()
+    );
+    answer.split_inclusive(' ').map(str::to_owned).collect()
+}
+
+// ANCHOR: answer
+/// `POST tokens`: the answer as an event stream.
+pub(crate) async fn answer(
+    State(server): State<Server>,
+    JsonBody(Request { prompt }): JsonBody<Request>,
+) -> Result<Response, Problem> {
+    if prompt.chars().count() > MAX_PROMPT {
+        return Err(Problem::too_large(format_args!(
+            "a prompt has at most {MAX_PROMPT} characters"
+        )));
+    }
+    if server.ending.has_begun() {
+        return Err(Problem::ending());
+    }
+    let slot = server.slots.try_take()?;
+    let tokens = generate(&prompt);
+    let stopped = server.ending.begun();
+    // `take_until` ends the body when the server ends. No `done` was sent then, so the client knows that this is not the
+    // whole answer.
+    let events = events(tokens, server.config.token_pause, slot).take_until(Box::pin(stopped));
+    Ok((crate::STREAM_HEADERS, Body::from_stream(events)).into_response())
+}
+
+/// One event for each token, then `done`. When the client goes, hyper drops this stream, and with it the generator: no
+/// flag has to tell it.
+fn events(
+    tokens: Vec<String>,
+    pause: Duration,
+    slot: Slot,
+) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
+    let total = tokens.len();
+    let pieces = stream::unfold(
+        (tokens.into_iter(), slot),
+        move |(mut tokens, slot)| async move {
+            let text = tokens.next()?;
+            tokio::time::sleep(pause).await;
+            Some((block("", &Token { text: &text }), (tokens, slot)))
+        },
+    );
+    let done = stream::once(async move { block("event: done\n", &Done { tokens: total }) });
+    pieces.chain(done).map(Ok)
+}
+
+fn block(event: &str, data: &impl Serialize) -> Bytes {
+    let data = serde_json::to_string(data).unwrap_or_default();
+    format!("{event}data: {data}\n\n").into()
+}
+// ANCHOR_END: answer
