@@ -162,8 +162,10 @@ mod process {
             };
             Router::new().route("/rude", get(rude))
         };
-        let code = command::run("server", &options, config, router).await;
-        assert_eq!(code, ExitCode::SUCCESS);
+        let running = command::run("server", &options, config, router);
+        // A hang guard, and no process left behind.
+        let code = tokio::time::timeout(std::time::Duration::from_secs(30), running).await;
+        assert_eq!(code, Ok(ExitCode::SUCCESS));
     }
 
     fn read_until(peer: &mut TcpStream, seen: &mut String, text: &str) {
