@@ -58,8 +58,8 @@ pub struct Options<const PORT: u16> {
     #[arg(long = "allow-host", value_name = "NAME")]
     pub allow_host: Vec<HostName>,
 
-    /// Origin whose pages may publish, besides the server's own, such as https://book.example; may be repeated
-    #[arg(long = "allow-origin", value_name = "ORIGIN")]
+    /// Origin whose pages may publish, besides the server's own; may be repeated
+    #[arg(long = "allow-origin", value_name = "https://NAME")]
     pub allow_origin: Vec<Origin>,
 }
 
