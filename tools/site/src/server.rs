@@ -24,10 +24,15 @@ pub struct Method {
 }
 
 /// The live servers of all methods, over one feed.
-pub fn methods(_feed: &Feed, _ending: &Ending) -> Vec<Method> {
+pub fn methods(feed: &Feed, ending: &Ending) -> Vec<Method> {
+    let config = sse::Config {
+        // A chapter's panel has a button for it.
+        demo_cut: true,
+        ..sse::Config::default()
+    };
     vec![Method {
         name: "sse",
-        router: Router::new(),
+        router: sse::router(feed.clone(), config, ending.clone()),
     }]
 }
 
@@ -48,8 +53,8 @@ impl Default for Reload {
 
 impl Reload {
     /// Its SSE server, to be passed to [`router`].
-    pub fn router(&self, _ending: &Ending) -> Router {
-        Router::new()
+    pub fn router(&self, ending: &Ending) -> Router {
+        sse::router(self.0.clone(), sse::Config::default(), ending.clone())
     }
 
     /// Tells every page that listens to load itself again.
