@@ -1,5 +1,6 @@
 //! Ends a snippet that does not end by itself. skeptic waits for ever, and the run with it.
 
+use std::any::Any;
 use std::fs;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,13 +17,17 @@ pub const LIMIT: Duration = Duration::from_secs(60);
 /// How often to look whether a snippet has reached its limit, once it may have.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// How often to try a program that the system will not start. Each try meets the same narrow race, so a few are
+/// plenty.
+const TRIES: u32 = 10;
+
 /// Calls `test`, which lets skeptic run the program `text`. If the program runs for longer than
 /// `limit`, ends it.
 ///
 /// # Panics
 ///
 /// If `test` does, after saying that the block is at `place`; and if the program was ended.
-pub fn run(place: &str, text: &str, limit: Duration, test: impl FnOnce()) {
+pub fn run(place: &str, text: &str, limit: Duration, test: impl Fn()) {
     let (done, is_done) = mpsc::channel::<()>();
     let was_ended = AtomicBool::new(false);
     let ended = &was_ended;
@@ -37,7 +42,13 @@ pub fn run(place: &str, text: &str, limit: Duration, test: impl FnOnce()) {
                 wait = LOOK;
             }
         });
-        let outcome = panic::catch_unwind(AssertUnwindSafe(test));
+        let mut outcome = panic::catch_unwind(AssertUnwindSafe(&test));
+        for _ in 1..TRIES {
+            if !outcome.as_ref().is_err_and(|cause| is_busy(&**cause)) {
+                break;
+            }
+            outcome = panic::catch_unwind(AssertUnwindSafe(&test));
+        }
         drop(done);
         outcome
     });
@@ -50,6 +61,16 @@ pub fn run(place: &str, text: &str, limit: Duration, test: impl FnOnce()) {
         eprintln!("{place}: this snippet failed.");
         panic::resume_unwind(cause);
     }
+}
+
+/// Whether the system refused to start the program because its file is open for writing: ETXTBSY, error 26 on
+/// Linux, macOS and the BSDs. skeptic opens a program in its cache for writing to note the time of use. For a
+/// moment that opening lives on in whatever another thread, or another run of the tests, starts just then.
+fn is_busy(cause: &(dyn Any + Send)) -> bool {
+    cfg!(unix)
+        && cause.downcast_ref::<String>().is_some_and(|message| {
+            message.starts_with("Could not run") && message.ends_with("(os error 26)")
+        })
 }
 
 /// Ends the process that runs the program `text`, if it has run for `limit`. skeptic starts it as our

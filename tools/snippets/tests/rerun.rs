@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::SystemTime;
 
 const BUILD_SCRIPT: &str = r#"
 use std::{env, fs, io::Write, process::Command};
@@ -34,6 +35,14 @@ impl Package {
         let out = runs.lines().last().expect("it ran");
         let tests = fs::read_to_string(Path::new(out).join("book-tests.rs")).expect("tests");
         (runs.lines().count(), tests)
+    }
+
+    /// When the tests were last written.
+    fn tests_modified(&self) -> SystemTime {
+        let runs = fs::read_to_string(self.directory.join("runs.txt")).expect("it ran");
+        let out = Path::new(runs.lines().last().expect("it ran"));
+        let tests = fs::metadata(out.join("book-tests.rs")).expect("tests");
+        tests.modified().expect("a time")
     }
 
     /// Whether cargo succeeded, and what it said.
@@ -88,6 +97,12 @@ fn an_edited_listing_is_tested_again_and_nothing_else_is() {
     assert_eq!(runs, 3, "the chapter has changed");
     assert!(tests.contains("src/one.md:3"), "{tests}");
     assert_eq!(package.build().0, 3, "nothing has changed since");
+
+    package.write("book/src/one.md", &format!("# One\n\n{include}"));
+    let before = package.tests_modified();
+    assert_eq!(package.build().0, 4, "the chapter was saved again");
+    let after = package.tests_modified();
+    assert_eq!(after, before, "what has not changed is not written");
 
     fs::remove_file(package.directory.join("book/code/listing.rs")).expect("removed");
     let (succeeded, said) = package.cargo();
