@@ -1,0 +1,344 @@
+//! What goes wrong in the field, and what this server and this client do about it.
+
+mod support;
+
+use client::Pace;
+use feed::{contract::Update, Data, Feed, Kind, Position, Retention};
+use futures_util::StreamExt;
+use sse::client::{Client, ClientError};
+use std::{collections::BTreeSet, time::Duration};
+use support::{say, start, still_config, still_feed, Raw, Server, HANG};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+    time::timeout,
+};
+
+/// Waits until the condition holds.
+async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let waiting = timeout(HANG, async {
+        while !holds() {
+            tokio::task::yield_now().await;
+        }
+    });
+    assert!(waiting.await.is_ok(), "{what}");
+}
+
+async fn answer_to(server: &Server, head: &str, body: &str) -> String {
+    let mut raw = Raw::send(
+        server,
+        &format!("{head}\nHost: 127.0.0.1\nConnection: close"),
+        body,
+    )
+    .await;
+    raw.to_the_end().await;
+    raw.seen
+}
+
+async fn post(server: &Server, target: &str, content_type: &str, body: &str) -> String {
+    let length = body.len();
+    let head =
+        format!("POST {target} HTTP/1.1\nContent-Type: {content_type}\nContent-Length: {length}");
+    answer_to(server, &head, body).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_too_slow_for_the_window_gets_a_gap_and_goes_on() {
+    let feed = Feed::new(Retention {
+        max_events: 50,
+        ..Retention::default()
+    });
+    let server = start(feed.clone(), sse::Config::default()).await;
+    let mut slow = Raw::get(&server, "/events").await;
+    slow.until("id: ").await;
+    // Sixty megabytes: more than any socket's buffers, and far more than the window.
+    let kind: Kind = "message".parse().unwrap();
+    let data = Data::new(&"x".repeat(30_000)).unwrap();
+    for _ in 0..2_000 {
+        feed.publish(kind.clone(), data.clone()).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    say(&feed, "the last").await;
+    slow.until("event: gap").await;
+    slow.until("\"reason\":\"expired\"").await;
+    slow.until("the last").await;
+}
+
+#[tokio::test]
+async fn a_full_server_says_so_and_the_place_is_free_when_its_client_leaves() {
+    let config = sse::Config {
+        max_streams: 1,
+        ..still_config()
+    };
+    let server = start(still_feed(10), config).await;
+    let mut first = Raw::get(&server, "/events").await;
+    first.until("id: k3f9x2.0\n\n").await;
+    for target in ["/events", "/status"] {
+        let refused = answer_to(&server, &format!("GET {target} HTTP/1.1"), "").await;
+        assert!(refused.contains("503 Service Unavailable"), "{refused}");
+        assert!(
+            refused.contains("retry-after: ") && refused.contains("2026:busy"),
+            "{refused}"
+        );
+    }
+    drop(first);
+    eventually("the subscription of a client that left is dropped", || {
+        server.feed.subscribers() == 0
+    })
+    .await;
+    let status = answer_to(&server, "GET /status HTTP/1.1", "").await;
+    assert!(status.contains("200 OK"), "{status}");
+}
+
+#[tokio::test]
+async fn hundreds_of_clients_that_vanish_leave_nothing_behind() {
+    // Each is a descriptor here and one in the server: within the 1,024 that many systems allow a process.
+    const CLIENTS: usize = 400;
+    let server = start(still_feed(10), still_config()).await;
+    let mut clients = Vec::new();
+    for _ in 0..CLIENTS {
+        let mut client = Raw::get(&server, "/events").await;
+        client.until("retry: ").await;
+        clients.push(client);
+    }
+    assert_eq!(server.feed.subscribers(), CLIENTS);
+    drop(clients);
+    eventually("every subscription is dropped", || {
+        server.feed.subscribers() == 0
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_cut_breaks_the_connection_without_its_last_chunk() {
+    let server = start(still_feed(10), still_config()).await;
+    let mut raw = Raw::get(&server, "/events?stream=a-tab").await;
+    raw.until("retry: ").await;
+    let done = post(&server, "/cut?stream=a-tab", "application/json", "").await;
+    assert!(done.contains("204 No Content"), "{done}");
+    raw.to_the_end().await;
+    assert!(
+        !raw.seen.ends_with("0\r\n\r\n"),
+        "an orderly end would not look like a lost network"
+    );
+    for target in ["/cut?stream=a-tab", "/cut"] {
+        let unknown = post(&server, target, "application/json", "").await;
+        assert!(unknown.contains("404 Not Found"), "{unknown}");
+    }
+    let plain = start(
+        still_feed(10),
+        sse::Config {
+            demo_cut: false,
+            ..still_config()
+        },
+    )
+    .await;
+    let unknown = post(&plain, "/cut?stream=a-tab", "application/json", "").await;
+    assert!(
+        unknown.contains("404 Not Found"),
+        "off unless it is asked for: {unknown}"
+    );
+}
+
+#[tokio::test]
+async fn each_connection_is_told_its_own_time_to_come_back() {
+    let config = sse::Config {
+        retry_ms: 1_000..2_000,
+        ..still_config()
+    };
+    let server = start(still_feed(10), config).await;
+    let mut told = BTreeSet::new();
+    for _ in 0..20 {
+        let mut raw = Raw::get(&server, "/events").await;
+        raw.until("retry: ").await;
+        raw.until("\n\n\r\n").await;
+        let (_, rest) = raw.seen.split_once("retry: ").unwrap();
+        told.insert(rest.lines().next().unwrap().parse::<u64>().unwrap());
+    }
+    assert!(
+        told.iter().all(|retry| (1_000..2_000).contains(retry)),
+        "{told:?}"
+    );
+    assert!(told.len() > 10, "drawn anew for each: {told:?}");
+}
+
+#[tokio::test]
+async fn an_empty_or_broken_last_event_id_is_no_cursor() {
+    let server = start(still_feed(10), still_config()).await;
+    for id in ["", "17", "latest", "k3f9x2.01"] {
+        let refused = answer_to(
+            &server,
+            &format!("GET /events HTTP/1.1\nLast-Event-ID: {id}"),
+            "",
+        )
+        .await;
+        assert!(
+            refused.contains("400 Bad Request") && refused.contains("2026:bad-cursor"),
+            "{refused}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_ends_takes_no_new_streams() {
+    let server = start(still_feed(10), still_config()).await;
+    let mut open = Raw::get(&server, "/events").await;
+    open.until("retry: ").await;
+    // On a connection that stands already: a new one would not be accepted.
+    let mut second = Raw::send(&server, "GET /status HTTP/1.1\nHost: 127.0.0.1", "").await;
+    second.until("}").await;
+    server.ending.begin();
+    open.to_the_end().await;
+    assert!(open.seen.contains("\"reason\":\"shutdown\""));
+    assert!(server.serving.await.unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn a_text_that_its_reader_stops_is_generated_no_further() {
+    let config = sse::Config {
+        max_streams: 1,
+        token_pause: Duration::from_millis(5),
+        ..still_config()
+    };
+    let server = start(still_feed(10), config).await;
+    let body = r#"{"prompt":"Why?"}"#;
+    let head = format!(
+        "POST /tokens HTTP/1.1\nHost: 127.0.0.1\nContent-Type: application/json\nContent-Length: {}",
+        body.len()
+    );
+    let mut reader = Raw::send(&server, &head, body).await;
+    reader.until("asked: ").await;
+    assert!(!reader.seen.contains("event: done"));
+    drop(reader);
+    // The one place is free again only when the generator is gone.
+    let free = timeout(HANG, async {
+        while !answer_to(&server, "GET /status HTTP/1.1", "")
+            .await
+            .contains("200 OK")
+        {}
+    });
+    assert!(
+        free.await.is_ok(),
+        "the generator of a reader that left is dropped"
+    );
+}
+
+#[tokio::test]
+async fn a_text_cut_short_by_the_servers_end_has_no_done() {
+    let config = sse::Config {
+        token_pause: Duration::from_millis(5),
+        ..still_config()
+    };
+    let server = start(still_feed(10), config).await;
+    let body = r#"{"prompt":"Why?"}"#;
+    let head = format!(
+        "POST /tokens HTTP/1.1\nHost: 127.0.0.1\nContent-Type: application/json\nContent-Length: {}",
+        body.len()
+    );
+    let mut reader = Raw::send(&server, &head, body).await;
+    reader.until("asked: ").await;
+    server.ending.begin();
+    reader.to_the_end().await;
+    assert!(!reader.seen.contains("event: done"), "{}", reader.seen);
+}
+
+#[tokio::test]
+async fn a_prompt_is_json_and_bounded() {
+    let server = start(still_feed(10), still_config()).await;
+    let long = format!("{{\"prompt\":\"{}\"}}", "x".repeat(2_001));
+    for (content_type, body, status) in [
+        ("text/plain", "{\"prompt\":\"x\"}", "415"),
+        ("application/json", "{\"prompt\":1}", "400"),
+        ("application/json", "{}", "400"),
+        ("application/json", &*long, "413"),
+    ] {
+        let refused = post(&server, "/tokens", content_type, body).await;
+        assert!(
+            refused.contains(&format!("HTTP/1.1 {status} ")),
+            "{refused}"
+        );
+        assert!(refused.contains("application/problem+json"), "{refused}");
+    }
+}
+
+/// A server that answers each connection with the next of these texts and then keeps it open.
+async fn scripted(answers: &'static [&'static str]) -> Client {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}/", listener.local_addr().unwrap())
+        .parse()
+        .unwrap();
+    tokio::spawn(async move {
+        let mut open = Vec::new();
+        for answer in answers {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut head = [0; 4096];
+            let _ = socket.read(&mut head).await.unwrap();
+            socket.write_all(answer.as_bytes()).await.unwrap();
+            open.push(socket);
+        }
+        std::future::pending::<()>().await;
+    });
+    Client::with_pace(
+        base,
+        Pace {
+            first: Duration::from_millis(1),
+            cap: Duration::from_millis(5),
+        },
+    )
+}
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nid: k3f9x2.1\n\n";
+
+async fn update(
+    updates: &mut (impl StreamExt<Item = Result<Update, ClientError>> + Unpin),
+) -> Update {
+    timeout(HANG, updates.next())
+        .await
+        .expect("an update")
+        .expect("not the end")
+        .expect("no error")
+}
+
+#[tokio::test]
+async fn the_client_takes_a_long_silence_for_a_dead_connection() {
+    const SILENT: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nid: k3f9x2.1\n\nevent: heartbeat\ndata: {\"every\":1}\n\n";
+    let client = scripted(&[SILENT, OK]).await;
+    let mut updates = client.subscribe(Position::Latest).boxed();
+    assert!(matches!(update(&mut updates).await, Update::Opened(_)));
+    assert!(matches!(update(&mut updates).await, Update::Heartbeat));
+    assert!(matches!(
+        update(&mut updates).await,
+        Update::Reconnecting(_)
+    ));
+    assert!(matches!(update(&mut updates).await, Update::Opened(_)));
+}
+
+#[tokio::test]
+async fn the_client_waits_as_long_as_a_busy_server_asks() {
+    const BUSY: &str =
+        "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n";
+    let client = scripted(&[BUSY, OK]).await;
+    let mut updates = client.subscribe(Position::Latest).boxed();
+    let Update::Reconnecting(wait) = update(&mut updates).await else {
+        panic!("it was refused")
+    };
+    assert!(wait >= Duration::from_secs(1), "{wait:?}");
+    assert!(matches!(update(&mut updates).await, Update::Opened(_)));
+}
+
+#[tokio::test]
+async fn the_client_does_not_ask_again_where_that_is_useless() {
+    const PAGE: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 2\r\n\r\nhi";
+    const GONE: &str = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
+    const JUNK: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nid: 17\n\n";
+    for answer in [&[PAGE], &[GONE], &[JUNK]] {
+        let client = scripted(answer).await;
+        let mut updates = client.subscribe(Position::Latest).boxed();
+        let error = timeout(HANG, updates.next())
+            .await
+            .expect("an answer")
+            .expect("not the end");
+        assert!(matches!(error, Err(ClientError::Protocol(_))), "{error:?}");
+        assert!(updates.next().await.is_none());
+    }
+}
