@@ -1,0 +1,73 @@
+//! Reads a generated text as it comes, and stops in the middle.
+
+use feed::{Feed, Retention};
+use reqwest::StatusCode;
+use serde::Deserialize;
+use serde_json::json;
+use serving::Ending;
+use sse::parser::{Block, Parser};
+use std::error::Error;
+use tokio::net::TcpListener;
+
+// ANCHOR: read
+#[derive(Deserialize)]
+struct Token {
+    text: String,
+}
+
+/// Adds tokens to `text` until it ends with `stop`; `false` if the answer was complete before that.
+async fn read_until(
+    mut answer: reqwest::Response,
+    stop: &str,
+    text: &mut String,
+) -> Result<bool, Box<dyn Error>> {
+    let (mut parser, mut blocks) = (Parser::new(), Vec::new());
+    while let Some(piece) = answer.chunk().await? {
+        parser.push(&piece, &mut blocks)?;
+        for block in blocks.drain(..) {
+            match block {
+                Block::Event(message) if message.kind == "done" => return Ok(false),
+                Block::Event(message) => {
+                    let token: Token = serde_json::from_str(&message.data)?;
+                    text.push_str(&token.text);
+                    if text.ends_with(stop) {
+                        return Ok(true); // drops the answer, which closes the request
+                    }
+                }
+                Block::Id(_) => {}
+            }
+        }
+    }
+    Err("the answer broke off: it ended without `done`".into())
+}
+// ANCHOR_END: read
+
+// ANCHOR: main
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    // One place for a stream: `status` then tells whether the answer is still being made.
+    let config = sse::Config {
+        max_streams: 1,
+        ..sse::Config::default()
+    };
+    let feed = Feed::new(Retention::default());
+    let router = sse::router(feed, config, Ending::new());
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let base = format!("http://{}", listener.local_addr()?);
+    let edge = serving::Config::default();
+    tokio::spawn(serving::serve(listener, router, edge, Ending::new()));
+
+    let http = reqwest::Client::new();
+    let question = http.post(format!("{base}/tokens"));
+    let answer = question.json(&json!({ "prompt": "Why?" })).send().await?;
+    let status = || http.get(format!("{base}/status")).send();
+    assert_eq!(status().await?.status(), StatusCode::SERVICE_UNAVAILABLE);
+
+    let mut text = String::new();
+    assert!(read_until(answer, "asked: ", &mut text).await?);
+    assert_eq!(text, "You asked: ");
+    // The place is free again as soon as the server has noticed.
+    while status().await?.status() != StatusCode::OK {}
+    Ok(())
+}
+// ANCHOR_END: main

@@ -1,0 +1,59 @@
+//! A text that is generated token by token, in the answer to a POST: a small server, read to its end.
+
+use axum::{
+    response::sse::{Event, Sse},
+    routing::post,
+    Json, Router,
+};
+use futures_util::{stream, Stream, StreamExt};
+use serde::Deserialize;
+use serde_json::json;
+use sse::parser::{Block, Parser};
+use std::error::Error;
+use tokio::net::TcpListener;
+
+// ANCHOR: handler
+#[derive(Deserialize)]
+struct Question {
+    prompt: String,
+}
+
+/// Stands for a language model: the next token exists only when somebody asks for it.
+fn generate(prompt: &str) -> impl Stream<Item = String> + use<> {
+    let answer = format!("You asked: {prompt}");
+    let tokens: Vec<_> = answer.split_inclusive(' ').map(str::to_owned).collect();
+    stream::iter(tokens)
+}
+
+async fn tokens(
+    Json(question): Json<Question>,
+) -> Sse<impl Stream<Item = Result<Event, axum::Error>>> {
+    let tokens =
+        generate(&question.prompt).map(|text| Event::default().json_data(json!({ "text": text })));
+    let done = Event::default().event("done").data("{}");
+    Sse::new(tokens.chain(stream::iter([Ok(done)])))
+}
+// ANCHOR_END: handler
+
+// ANCHOR: main
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let app = Router::new().route("/tokens", post(tokens));
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}/tokens", listener.local_addr()?);
+    tokio::spawn(async move { axum::serve(listener, app).await });
+
+    let question = json!({ "prompt": "Why?" });
+    let response = reqwest::Client::new().post(url).json(&question);
+    let answer = response.send().await?.bytes().await?;
+    let mut blocks = Vec::new();
+    Parser::new().push(&answer, &mut blocks)?;
+
+    let Some(Block::Event(last)) = blocks.pop() else {
+        return Err("no answer".into());
+    };
+    assert_eq!(last.kind, "done", "the answer is whole");
+    assert_eq!(blocks.len(), 3); // "You ", "asked: ", "Why?"
+    Ok(())
+}
+// ANCHOR_END: main

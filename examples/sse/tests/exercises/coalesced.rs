@@ -1,0 +1,60 @@
+// A slow client that needs the newest price of each share, and no older one.
+
+use feed::Event;
+use serde::Deserialize;
+use std::{collections::HashSet, sync::Arc};
+
+// ANCHOR: skeleton
+// ANCHOR: solution
+/// The data of an event of the kind `tick`.
+#[derive(Deserialize)]
+struct Tick {
+    symbol: String,
+}
+
+/// Leaves out each tick that is followed by a newer one of its symbol. All else stays, in order.
+fn newest(mut events: Vec<Arc<Event>>) -> Vec<Arc<Event>> {
+    // ANCHOR_END: skeleton
+    let mut seen = HashSet::new();
+    // From the end, because there the newest comes first.
+    events.reverse();
+    events.retain(|event| {
+        if event.kind().as_str() != "tick" {
+            return true;
+        }
+        match serde_json::from_str::<Tick>(event.data()) {
+            Ok(tick) => seen.insert(tick.symbol),
+            // What cannot be read cannot be called old.
+            Err(_) => true,
+        }
+    });
+    events.reverse();
+    events
+    // ANCHOR: skeleton
+}
+// ANCHOR_END: skeleton
+// ANCHOR_END: solution
+
+#[tokio::test]
+async fn coalesced_ticks_are_the_newest_of_each_symbol() {
+    use feed::{Data, Feed, Position, Retention};
+
+    let feed = Feed::new(Retention::default());
+    for (kind, data) in [
+        ("tick", r#"{"symbol":"ACME","price":1}"#),
+        ("message", r#"{"symbol":"ACME"}"#),
+        ("tick", r#"{"symbol":"BOLT","price":2}"#),
+        ("tick", r#"{"symbol":"ACME","price":3}"#),
+        ("message", r#""hello""#),
+        ("tick", r#"{"price":4}"#),
+    ] {
+        let data = Data::from_json(data).unwrap();
+        feed.publish(kind.parse().unwrap(), data).await.unwrap();
+    }
+    let batch = feed.read(Position::Earliest, 10, 10_000).unwrap();
+    let left: Vec<_> = newest(batch.events)
+        .iter()
+        .map(|event| event.cursor().id.get())
+        .collect();
+    assert_eq!(left, [2, 3, 4, 5, 6]);
+}
