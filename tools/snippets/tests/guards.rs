@@ -27,6 +27,10 @@ fn small_book(chapter: &str) -> TempDir {
         "fn main() {\n    println!(\"hello\");\n}\n",
     );
     write(
+        "code/examples/long.rs",
+        "fn main() {\n    // ANCHOR: part\n    let _ = 1;\n    // ANCHOR_END: part\n}\n",
+    );
+    write(
         "code/src/lib.rs",
         "// ANCHOR: double\npub fn double(n: u32) -> u32 {\n    n * 2\n}\n// ANCHOR_END: double\n\
          // ANCHOR: nothing\n// ANCHOR_END: nothing\n\
@@ -88,6 +92,7 @@ fn the_three_kinds_are_told_apart() {
          ```rust\n{{{{#include ../code/examples/hello.rs}}}}\n```\n\n\
          ```rust\n# // hidden\n{DOUBLE}\n```\n\n\
          ```rust\n{{{{#rustdoc_include ../code/src/lib.rs:double}}}}\n```\n\n\
+         ```rust\n{{{{#rustdoc_include ../code/examples/long.rs:part}}}}\n```\n\n\
          <!-- untested: reason=\"private\" target=\"code\" test=\"tests::doubles\" -->\n\
          ```rust,ignore\n{DOUBLE}\n```\n\n\
          <!-- untested: reason=\"waits for a key\" target=\"code\" test=\"gap\" -->\n\
@@ -104,23 +109,24 @@ fn the_three_kinds_are_told_apart() {
             kinds[..],
             [
                 Kind::Program,
-                Kind::Fragment,
-                Kind::Fragment,
+                Kind::Fragment { of_program: false },
+                Kind::Fragment { of_program: false },
+                Kind::Fragment { of_program: true },
                 Kind::Covered(_),
-                Kind::Fragment
+                Kind::Fragment { of_program: false }
             ]
         ),
         "{kinds:?}"
     );
-    assert!(book.pages[0].snippets[4].not_run.is_some());
+    assert!(book.pages[0].snippets[5].not_run.is_some());
     let report = book.report();
     let numbers: Vec<&str> = report
         .lines()
-        .take(5)
+        .take(6)
         .filter_map(|line| line.split_whitespace().last())
         .collect();
-    assert_eq!(numbers, ["1", "3", "1", "0", "1"], "{report}");
-    assert!(report.contains("src/chapter.md:17: private; covered by tests::doubles in code"));
+    assert_eq!(numbers, ["1", "4", "1", "1", "0", "1"], "{report}");
+    assert!(report.contains("src/chapter.md:21: private; covered by tests::doubles in code"));
 }
 
 #[test]

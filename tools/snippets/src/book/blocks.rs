@@ -90,13 +90,16 @@ impl Checker<'_> {
                 (Some(coverage), _) if ignored => Kind::Covered(coverage.clone()),
                 (_, [link])
                     if !template
-                        && !link.hides_the_rest
                         && self.workspace.is_example(&link.file)
                         && after.content.contains("fn main") =>
                 {
-                    Kind::Program
+                    if link.hides_the_rest {
+                        Kind::Fragment { of_program: true }
+                    } else {
+                        Kind::Program
+                    }
                 }
-                _ => Kind::Fragment,
+                _ => Kind::Fragment { of_program: false },
             };
             if sound && after.content.trim().is_empty() {
                 self.problem(raw, before.at.start, "an empty Rust block");

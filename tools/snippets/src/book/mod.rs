@@ -42,7 +42,10 @@ pub enum Kind {
     /// (a) A whole program of a package's `examples/`.
     Program,
     /// (b) A fragment of a package's source, made to compile.
-    Fragment,
+    Fragment {
+        /// It is a part of a program of `examples/`, and the whole of that program is run.
+        of_program: bool,
+    },
     /// (c) Not compiled here: a named test covers it.
     Covered(Coverage),
     /// Typed into README.md, where nothing can be included.
@@ -234,7 +237,11 @@ impl Book {
             ),
             (
                 "(b) fragments made to compile",
-                count(|kind| matches!(kind, Kind::Fragment)),
+                count(|kind| matches!(kind, Kind::Fragment { .. })),
+            ),
+            (
+                "    of these, part of a whole program",
+                count(|kind| matches!(kind, Kind::Fragment { of_program: true })),
             ),
             (
                 "(c) covered by a named test",
