@@ -74,7 +74,7 @@ impl Ticks {
     /// The walk of this seed.
     pub fn seeded(seed: u64) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
-        let cents = std::array::from_fn(|_| random.i64(20_00..400_00));
+        let cents = std::array::from_fn(|_| random.i64(2_000..40_000));
         Self { random, cents }
     }
 }
@@ -88,7 +88,7 @@ impl Iterator for Ticks {
         let price = &mut self.cents[which];
         let before = *price;
         // A share stays worth at least a dollar, or the chart would sink below zero in the end.
-        *price = (before + moved).max(1_00);
+        *price = (before + moved).max(100);
         let dollars = |cents: i64| cents as f64 / 100.0;
         Some(Tick {
             symbol: SYMBOLS[which].to_owned(),

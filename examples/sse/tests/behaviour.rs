@@ -31,7 +31,7 @@ async fn answer_to(server: &Server, head: &str, body: &str) -> String {
         body,
     )
     .await;
-    raw.to_the_end().await;
+    raw.read_to_end().await;
     raw.seen
 }
 
@@ -116,7 +116,7 @@ async fn a_cut_breaks_the_connection_without_its_last_chunk() {
     raw.until("retry: ").await;
     let done = post(&server, "/cut?stream=a-tab", "application/json", "").await;
     assert!(done.contains("204 No Content"), "{done}");
-    raw.to_the_end().await;
+    raw.read_to_end().await;
     assert!(
         !raw.seen.ends_with("0\r\n\r\n"),
         "an orderly end would not look like a lost network"
@@ -188,7 +188,7 @@ async fn a_server_that_ends_takes_no_new_streams() {
     let mut second = Raw::send(&server, "GET /status HTTP/1.1\nHost: 127.0.0.1", "").await;
     second.until("}").await;
     server.ending.begin();
-    open.to_the_end().await;
+    open.read_to_end().await;
     assert!(open.seen.contains("\"reason\":\"shutdown\""));
     assert!(server.serving.await.unwrap().is_ok());
 }
@@ -238,7 +238,7 @@ async fn a_text_cut_short_by_the_servers_end_has_no_done() {
     let mut reader = Raw::send(&server, &head, body).await;
     reader.until("asked: ").await;
     server.ending.begin();
-    reader.to_the_end().await;
+    reader.read_to_end().await;
     assert!(!reader.seen.contains("event: done"), "{}", reader.seen);
 }
 

@@ -96,7 +96,7 @@ async fn a_server_that_ends_says_so_and_ends_the_body() {
     let mut raw = Raw::send(&server, &head, "").await;
     raw.until("retry: 1730\n\n").await;
     server.ending.begin();
-    assert!(raw.to_the_end().await);
+    assert!(raw.read_to_end().await);
     assert!(
         raw.seen.ends_with("\r\n0\r\n\r\n"),
         "the last chunk says that nothing was lost"

@@ -116,7 +116,7 @@ impl Raw {
     }
 
     /// Reads to the end of the connection; whether it ended well, or was reset.
-    pub async fn to_the_end(&mut self) -> bool {
+    pub async fn read_to_end(&mut self) -> bool {
         let mut bytes = Vec::new();
         let ended = timeout(HANG, self.socket.read_to_end(&mut bytes)).await;
         self.seen.push_str(&String::from_utf8_lossy(&bytes));
