@@ -250,6 +250,22 @@
         if (element.scrollWidth > element.clientWidth) element.setAttribute("tabindex", "0");
     }
 
+    // ---- The bar above the page -------------------------------------------------------------------
+
+    // mdBook's button for the table of contents is a label: it takes no focus, and a label may not say that something is
+    // expanded, as this one does.
+    const contents = document.getElementById("mdbook-sidebar-toggle");
+    if (contents?.tagName === "LABEL") {
+        contents.setAttribute("role", "button");
+        contents.tabIndex = 0;
+        contents.addEventListener("keydown", (event) => {
+            if (event.key !== "Enter" && event.key !== " ") return;
+            event.preventDefault();
+            contents.click();
+        });
+    }
+    document.getElementById("mdbook-menu-bar")?.setAttribute("role", "banner");
+
     // ---- serve --watch -----------------------------------------------------------------------------
 
     // Only the site under `serve --watch` sets this attribute.

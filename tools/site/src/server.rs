@@ -1,7 +1,7 @@
 //! The book and the live servers under one router.
 
 use axum::extract::Request;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
+use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderValue, Response, StatusCode};
 use axum::response::{IntoResponse as _, Json};
 use axum::routing::get;
@@ -119,15 +119,20 @@ struct PageParts;
 
 impl Predicate for PageParts {
     fn should_compress<B: http_body::Body>(&self, response: &Response<B>) -> bool {
-        let kind = response
-            .headers()
-            .get(CONTENT_TYPE)
-            .and_then(|kind| kind.to_str().ok());
-        let kind = kind
+        let header = |name| {
+            response
+                .headers()
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+        };
+        let kind = header(CONTENT_TYPE)
             .and_then(|kind| kind.split(';').next())
             .unwrap_or_default();
-        // A smaller body travels in one packet either way.
+        let length = header(CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
+        // A smaller body travels in one packet either way. A larger one is the diagram library: to compress its 5 MB takes
+        // a debug build a second, and most readers of this server sit at the same machine.
         SizeAbove::new(1024).should_compress(response)
+            && length.is_none_or(|length| length < 1024 * 1024)
             && matches!(
                 kind,
                 "text/html" | "text/css" | "text/javascript" | "image/svg+xml" | "application/json"

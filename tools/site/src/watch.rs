@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;
 
 /// An editor writes a file in several steps, a `git switch` many files: a change counts once nothing has
@@ -47,21 +47,12 @@ impl Changes {
             toml: root.join("book.toml"),
             directories: directories.clone(),
         };
-        let mut watcher =
-            notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-                let relevant = match event {
-                    // Reading is no change; a build reads everything, and would wake itself for ever.
-                    Ok(event) => {
-                        !matches!(event.kind, EventKind::Access(_))
-                            && event.paths.iter().any(|path| sources.have(path))
-                    }
-                    // Events may have been lost: rebuild, to be sure.
-                    Err(_) => true,
-                };
-                if relevant {
-                    notifier.notify_one();
-                }
-            })?;
+        let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+            // An error is a loss of events: rebuild, to be sure.
+            if event.map_or(true, |event| sources.changed_by(&event)) {
+                notifier.notify_one();
+            }
+        })?;
         // The directory of book.toml and not the file: editors put a new file in its place.
         watcher.watch(&root, RecursiveMode::NonRecursive)?;
         for directory in &directories {
@@ -91,11 +82,51 @@ struct Sources {
 }
 
 impl Sources {
+    /// Whether `event` may have changed the book.
+    fn changed_by(&self, event: &Event) -> bool {
+        // Reading is no change: a build reads everything, and would wake itself for ever.
+        if matches!(event.kind, EventKind::Access(_)) {
+            return false;
+        }
+        // The system's queue ran over, and nobody knows which paths it dropped.
+        event.need_rescan() || event.paths.iter().any(|path| self.have(path))
+    }
+
     fn have(&self, path: &Path) -> bool {
         path == self.toml
             || self
                 .directories
                 .iter()
                 .any(|directory| path.starts_with(directory))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use notify::event::{AccessKind, AccessMode, CreateKind, DataChange, Flag, ModifyKind};
+
+    use super::*;
+
+    #[test]
+    fn only_changes_of_the_sources_count() {
+        let sources = Sources {
+            toml: "/book/book.toml".into(),
+            directories: vec!["/book/src".into(), "/book/theme".into()],
+        };
+        let changed =
+            |kind, path: &str| sources.changed_by(&Event::new(kind).add_path(path.into()));
+        let written = EventKind::Modify(ModifyKind::Data(DataChange::Any));
+        let opened = EventKind::Access(AccessKind::Open(AccessMode::Any));
+
+        assert!(changed(written, "/book/src/sse/index.md"));
+        assert!(changed(
+            EventKind::Create(CreateKind::File),
+            "/book/theme/new.css"
+        ));
+        assert!(changed(written, "/book/book.toml"));
+        assert!(!changed(opened, "/book/src/sse/index.md"));
+        assert!(!changed(written, "/book/Cargo.lock"));
+        assert!(!changed(written, "/book/srcs/one.md"));
+        assert!(sources.changed_by(&Event::new(EventKind::Other).set_flag(Flag::Rescan)));
     }
 }

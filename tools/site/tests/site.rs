@@ -95,6 +95,19 @@ fn header(response: &Response, name: impl reqwest::header::AsHeaderName) -> &str
         .map_or("", |value| value.to_str().unwrap())
 }
 
+/// Reads `stream` until it has said `expected`. Its heartbeats would keep a read time-out from ever ending this.
+async fn read_until(stream: &mut Response, expected: &str) {
+    let mut text = String::new();
+    let read = async {
+        while !text.contains(expected) {
+            let chunk = stream.chunk().await.unwrap().expect("the stream ended");
+            text.push_str(&String::from_utf8_lossy(&chunk));
+        }
+    };
+    let read = tokio::time::timeout(HANG, read).await;
+    assert!(read.is_ok(), "no {expected:?} in {text:?}");
+}
+
 /// The URL, relative to the book's root, of the hashed asset whose name begins with `stem` in `page`.
 fn asset<'a>(page: &'a str, stem: &str) -> &'a str {
     page.split('"')
@@ -239,6 +252,15 @@ async fn the_book_is_compressed_and_a_stream_is_not() {
     assert_eq!(header(&plain, CONTENT_ENCODING), "");
     assert!(page.bytes().await.unwrap().len() * 2 < plain.bytes().await.unwrap().len());
 
+    // A live page's modules count among what a chapter transfers.
+    let module = site
+        .get("/live/sse/sse-client.js")
+        .header(ACCEPT_ENCODING, "gzip");
+    assert_eq!(
+        header(&module.send().await.unwrap(), CONTENT_ENCODING),
+        "gzip"
+    );
+
     for path in ["/live/sse/events", "/live/reload/events"] {
         let mut stream = site
             .get(path)
@@ -320,12 +342,7 @@ async fn an_event_reaches_the_live_servers_stream() {
         .publish("tick".parse().unwrap(), feed::Data::new(&1).unwrap())
         .await
         .unwrap();
-    let line = format!("id: {cursor}\n");
-    let mut text = String::new();
-    while !text.contains(&line) {
-        let chunk = stream.chunk().await.unwrap().expect("the stream ended");
-        text.push_str(&String::from_utf8_lossy(&chunk));
-    }
+    read_until(&mut stream, &format!("id: {cursor}\n")).await;
 }
 
 #[tokio::test]
@@ -338,9 +355,5 @@ async fn a_page_hears_of_a_newer_book() {
     let mut stream = site.get("/live/reload/events").send().await.unwrap();
     stream.chunk().await.unwrap().unwrap();
     site.reload.tell().await;
-    let mut text = String::new();
-    while !text.contains(r#""kind":"reload""#) {
-        let chunk = stream.chunk().await.unwrap().expect("the stream ended");
-        text.push_str(&String::from_utf8_lossy(&chunk));
-    }
+    read_until(&mut stream, r#""kind":"reload""#).await;
 }
