@@ -69,7 +69,8 @@ fn fan_out(bench: &mut Criterion) {
             runtime.spawn(async move {
                 while let Some(Delivery::Batch(batch)) = subscription.next().await {
                     let events = batch.events.len() as u64;
-                    if (seen.fetch_add(events, Ordering::AcqRel) + events) % subscribers == 0 {
+                    let total = seen.fetch_add(events, Ordering::AcqRel) + events;
+                    if total.is_multiple_of(subscribers) {
                         all.notify_one();
                     }
                 }
