@@ -1,0 +1,251 @@
+//! One window of a browser.
+
+use crate::{driver::Browser, HANG};
+use anyhow::{bail, Context as _};
+use fantoccini::{
+    elements::Element, error::CmdError, wd::WebDriverCompatibleCommand, wd::WindowHandle, Client,
+    Locator,
+};
+use http::Method;
+use serde::{de::DeserializeOwned, Deserialize};
+use serde_json::{json, Value};
+use std::time::{Duration, Instant};
+use url::{ParseError, Url};
+
+/// How often a condition is looked at. Short beside what a person notices, and long beside what one look costs.
+const LOOK: Duration = Duration::from_millis(15);
+
+/// A window. Its scripts and clicks go to the window that was last [brought to the front](Self::to_front).
+#[derive(Clone, Debug)]
+pub struct Page {
+    client: Client,
+    window: WindowHandle,
+}
+
+/// A line of the browser's console, or a failure that the browser reports there, such as a response with status 404.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Line {
+    /// `SEVERE`, `WARNING`, `INFO` or `DEBUG`.
+    pub level: String,
+    /// Where and what.
+    pub message: String,
+}
+
+impl Page {
+    /// A new window, the only one of this browser, with nothing in its logs.
+    pub(crate) async fn only(browser: &Browser) -> anyhow::Result<Self> {
+        let client = browser.client.clone();
+        let old = client.windows().await?;
+        let page = Self::new(client).await?;
+        for window in old {
+            page.client.switch_to_window(window).await?;
+            page.client.close_window().await?;
+        }
+        page.to_front().await?;
+        page.console().await?;
+        page.requests().await?;
+        Ok(page)
+    }
+
+    async fn new(client: Client) -> anyhow::Result<Self> {
+        let window = client.new_window(false).await?.handle;
+        let page = Self { client, window };
+        page.to_front().await?;
+        Ok(page)
+    }
+
+    /// A second window of the same browser; it is then in front.
+    ///
+    /// # Errors
+    /// As WebDriver has them; so for every function here.
+    pub async fn another(&self) -> anyhow::Result<Self> {
+        Self::new(self.client.clone()).await
+    }
+
+    /// Makes this the window that scripts and clicks go to.
+    pub async fn to_front(&self) -> anyhow::Result<()> {
+        Ok(self.client.switch_to_window(self.window.clone()).await?)
+    }
+
+    /// Begins to load `address`, and waits for nothing.
+    pub async fn navigate(&self, address: &str) -> anyhow::Result<()> {
+        Ok(self.client.goto(address).await?)
+    }
+
+    /// Loads `address`, and waits until it and everything it refers to have loaded.
+    pub async fn open(&self, address: &str) -> anyhow::Result<()> {
+        self.navigate(address).await?;
+        let loaded = "return location.href === arguments[0] && document.readyState === 'complete'";
+        self.until(&format!("{address} to load"), loaded, &[json!(address)])
+            .await
+    }
+
+    /// Runs the body of a function in the page, and gives what it returns. A promise is waited for.
+    pub async fn run<T: DeserializeOwned>(
+        &self,
+        script: &str,
+        arguments: &[Value],
+    ) -> anyhow::Result<T> {
+        let value = self.client.execute(script, arguments.to_vec()).await?;
+        serde_json::from_value(value).with_context(|| format!("the page's answer to: {script}"))
+    }
+
+    /// Waits until a script returns anything but `null`, `undefined` or `false`. A script that throws has not come true
+    /// yet.
+    ///
+    /// # Errors
+    /// After [`HANG`], with `what` and the script's last answer.
+    pub async fn until(&self, what: &str, script: &str, arguments: &[Value]) -> anyhow::Result<()> {
+        let _: Value = self.until_some(what, script, arguments).await?;
+        Ok(())
+    }
+
+    /// The same, and gives what the script returned.
+    ///
+    /// # Errors
+    /// As [`until`](Self::until).
+    pub async fn until_some<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        script: &str,
+        arguments: &[Value],
+    ) -> anyhow::Result<T> {
+        let begin = Instant::now();
+        loop {
+            let last = self.client.execute(script, arguments.to_vec()).await;
+            let last = match last {
+                Ok(Value::Null | Value::Bool(false)) => "nothing".to_owned(),
+                Ok(value) => return Ok(serde_json::from_value(value)?),
+                // The page that was asked may just be going away.
+                Err(CmdError::Standard(error)) => error.message.into_owned(),
+                Err(error) => return Err(error.into()),
+            };
+            if begin.elapsed() > HANG {
+                bail!("waited {HANG:?} for {what}; the last answer was: {last}");
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Waits until the page has drawn, and has told its observers what is in view.
+    ///
+    /// For "nothing happened": an observer of the page was told before this one, which was made later.
+    pub async fn settle(&self) -> anyhow::Result<()> {
+        self.run::<Value>(
+            "return new Promise((resolve) => {
+                new IntersectionObserver((_, observer) => {
+                    observer.disconnect();
+                    requestAnimationFrame(() => setTimeout(resolve));
+                }).observe(document.documentElement);
+            })",
+            &[],
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// The first element that matches a selector.
+    pub async fn find(&self, css: &str) -> anyhow::Result<Element> {
+        let element = self.client.find(Locator::Css(css)).await;
+        element.with_context(|| format!("no {css}"))
+    }
+
+    /// Clicks as a person does: the element must be in view, and nothing may cover it.
+    pub async fn click(&self, css: &str) -> anyhow::Result<()> {
+        // Into the middle of the view: at its edge a bar of the page may lie above the element.
+        self.run::<Value>(
+            "document.querySelector(arguments[0]).scrollIntoView({ block: 'center', behavior: 'instant' })",
+            &[json!(css)],
+        )
+        .await?;
+        let clicked = self.find(css).await?.click().await;
+        clicked.with_context(|| format!("no click on {css}"))
+    }
+
+    /// Types into a field, after what is there is gone.
+    pub async fn fill(&self, css: &str, text: &str) -> anyhow::Result<()> {
+        let field = self.find(css).await?;
+        field.clear().await?;
+        Ok(field.send_keys(text).await?)
+    }
+
+    /// Presses keys in whatever has the focus. `\u{e004}` is Tab, `\u{e007}` Enter (WebDriver §17.4.2).
+    pub async fn press(&self, keys: &str) -> anyhow::Result<()> {
+        Ok(self.client.active_element().await?.send_keys(keys).await?)
+    }
+
+    /// Sends a command of the Chrome DevTools Protocol, for what WebDriver does not know.
+    pub async fn devtools(&self, command: &str, parameters: Value) -> anyhow::Result<Value> {
+        let body = json!({ "cmd": command, "params": parameters });
+        self.issue("goog/cdp/execute", body).await
+    }
+
+    /// Gives the page a screen of this many CSS pixels.
+    pub async fn resize(&self, width: u32, height: u32) -> anyhow::Result<()> {
+        let screen =
+            json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        self.devtools("Emulation.setDeviceMetricsOverride", screen)
+            .await?;
+        Ok(())
+    }
+
+    /// Makes the page believe that its reader prefers `light` or `dark`.
+    pub async fn prefer(&self, scheme: &str) -> anyhow::Result<()> {
+        let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+        self.devtools("Emulation.setEmulatedMedia", features)
+            .await?;
+        Ok(())
+    }
+
+    /// What the console got since it was last asked, from every window of the browser.
+    pub async fn console(&self) -> anyhow::Result<Vec<Line>> {
+        let lines = self.issue("se/log", json!({ "type": "browser" })).await?;
+        Ok(serde_json::from_value(lines)?)
+    }
+
+    /// The URLs that the browser has requested since it was last asked, from every window and worker.
+    pub async fn requests(&self) -> anyhow::Result<Vec<String>> {
+        let lines = self
+            .issue("se/log", json!({ "type": "performance" }))
+            .await?;
+        let lines: Vec<Line> = serde_json::from_value(lines)?;
+        let mut requests = Vec::new();
+        for line in lines {
+            let event: Value = serde_json::from_str(&line.message)?;
+            let event = &event["message"];
+            let url = match event["method"].as_str() {
+                Some("Network.requestWillBeSent") => &event["params"]["request"]["url"],
+                Some("Network.webSocketCreated") => &event["params"]["url"],
+                _ => continue,
+            };
+            requests.extend(url.as_str().map(str::to_owned));
+        }
+        Ok(requests)
+    }
+
+    async fn issue(&self, path: &'static str, body: Value) -> anyhow::Result<Value> {
+        let answer = self.client.issue_cmd(Extension { path, body }).await;
+        answer.with_context(|| format!("the driver's command {path}"))
+    }
+}
+
+/// A command of chromedriver's own.
+#[derive(Debug)]
+struct Extension {
+    path: &'static str,
+    body: Value,
+}
+
+impl WebDriverCompatibleCommand for Extension {
+    fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, ParseError> {
+        base.join(&format!(
+            "session/{}/{}",
+            session.unwrap_or_default(),
+            self.path
+        ))
+    }
+
+    fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
+        (Method::POST, Some(self.body.to_string()))
+    }
+}

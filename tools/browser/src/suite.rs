@@ -1,0 +1,174 @@
+//! The tests as trials of libtest-mimic, and the browsers and the book that they share.
+
+use crate::{
+    driver::{Browser, Driver},
+    page::Page,
+    parts::{self, Parts},
+    served::Served,
+};
+use anyhow::Context as _;
+use futures_util::FutureExt as _;
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use site::{
+    book::{self, Edition, Options},
+    server,
+    shelf::Shelf,
+};
+use std::{
+    future::Future,
+    panic::{resume_unwind, AssertUnwindSafe},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::{runtime::Runtime, sync::OnceCell, time::timeout};
+
+/// How long one test may take in all. Each of its waits has its own, shorter guard; this one also covers a browser that no
+/// longer answers.
+const TEST_LIMIT: Duration = Duration::from_secs(120);
+
+/// What the tests of one program share.
+#[derive(Debug)]
+pub struct Suite {
+    runtime: Runtime,
+    /// Started by the first test that runs: a list of tests, or a filter that leaves none, needs no browser.
+    driver: OnceCell<Driver>,
+    /// Browsers between two tests: starting one takes about a second. Never more than libtest-mimic has threads. The
+    /// lock is held for a push or a pop.
+    idle: Mutex<Vec<Browser>>,
+    /// Built once, by the first test that needs it.
+    book: OnceCell<Book>,
+}
+
+#[derive(Debug)]
+struct Book {
+    shelf: Shelf,
+    /// Where its pages are; there as long as the shelf is.
+    pages: PathBuf,
+}
+
+/// Why a test did not run.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:#}")]
+pub struct Missing(pub anyhow::Error);
+
+impl Suite {
+    /// With no browser yet.
+    ///
+    /// # Panics
+    /// If the system gives no threads.
+    #[allow(clippy::new_ret_no_self)]
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self {
+            runtime: Runtime::new().expect("a runtime"),
+            driver: OnceCell::new(),
+            idle: Mutex::default(),
+            book: OnceCell::new(),
+        })
+    }
+
+    /// A trial that gets a new window of a browser. Where a part is missing, which the test may also say itself with
+    /// [`Missing`], it is ignored with the reason, or fails if [`parts::required`].
+    pub fn trial<F, T>(self: &Arc<Self>, name: &str, test: F) -> Trial
+    where
+        F: FnOnce(Arc<Self>, Page) -> T + Send + 'static,
+        T: Future<Output = anyhow::Result<()>> + Send,
+    {
+        let suite = self.clone();
+        Trial::ignorable_test(name, move || {
+            match suite.runtime.block_on(suite.run(test)) {
+                Ok(()) => Ok(Completion::Completed),
+                Err(error) => match error.downcast_ref::<Missing>() {
+                    Some(missing) if !parts::required() => Ok(Completion::ignored_with(missing)),
+                    _ => Err(Failed::from(format!("{error:#}"))),
+                },
+            }
+        })
+    }
+
+    async fn run<F, T>(self: &Arc<Self>, test: F) -> anyhow::Result<()>
+    where
+        F: FnOnce(Arc<Self>, Page) -> T,
+        T: Future<Output = anyhow::Result<()>>,
+    {
+        let browser = self.take().await?;
+        let page = Page::only(&browser).await?;
+        let test = AssertUnwindSafe(timeout(TEST_LIMIT, test(self.clone(), page))).catch_unwind();
+        let tested = test.await;
+        if let Ok(Ok(Ok(()))) = tested {
+            self.lock().push(browser);
+        } else {
+            // Not for another test: nobody knows what it is still doing.
+            browser.close().await;
+        }
+        match tested {
+            Ok(in_time) => in_time.context("the test hangs")?,
+            // libtest-mimic tells of it.
+            Err(panic) => resume_unwind(panic),
+        }
+    }
+
+    async fn take(&self) -> anyhow::Result<Browser> {
+        let parts = Parts::find().map_err(Missing)?;
+        let idle = self.lock().pop();
+        match idle {
+            Some(browser) => Ok(browser),
+            None => {
+                let driver = self.driver.get_or_try_init(|| Driver::start(parts)).await?;
+                driver.browser().await
+            }
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Browser>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs the trials, and then ends every browser.
+    pub fn finish(self: Arc<Self>, trials: Vec<Trial>) -> ExitCode {
+        let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
+        let idle = std::mem::take(&mut *self.lock());
+        self.runtime.block_on(async {
+            for browser in idle {
+                browser.close().await;
+            }
+        });
+        conclusion.exit_code()
+    }
+
+    async fn book(&self) -> anyhow::Result<&Book> {
+        self.book
+            .get_or_try_init(|| async {
+                let root = book::find_root(Path::new(env!("CARGO_MANIFEST_DIR")))?;
+                let (edition, _) =
+                    tokio::task::spawn_blocking(move || Edition::build(&root, Options::default()))
+                        .await??;
+                Ok(Book {
+                    pages: edition.path().to_owned(),
+                    shelf: Shelf::new(edition),
+                })
+            })
+            .await
+    }
+
+    /// The directory of the built book, as `cargo run -- build` writes it.
+    ///
+    /// # Errors
+    /// If the book does not build.
+    pub async fn pages(&self) -> anyhow::Result<&Path> {
+        Ok(&self.book().await?.pages)
+    }
+
+    /// The running site, as `cargo run` starts it, over a log of its own.
+    ///
+    /// # Errors
+    /// If the book does not build, or there is no port.
+    pub async fn site(&self) -> anyhow::Result<Served> {
+        let shelf = self.book().await?.shelf.clone();
+        let site = Served::start(|feed, ending| {
+            server::router(shelf, server::methods(feed, ending), None)
+        });
+        Ok(site.await?)
+    }
+}

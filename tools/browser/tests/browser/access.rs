@@ -1,0 +1,68 @@
+//! Barriers for people, as far as a program finds them: axe-core.
+
+use crate::{
+    book::draw_all,
+    panel::{part, ready, state, CHAPTER},
+};
+use browser::{
+    page::Page,
+    parts,
+    served::Served,
+    suite::{Missing, Suite},
+};
+use feed::Data;
+use serde_json::{json, Value};
+use std::sync::Arc;
+
+pub(crate) async fn no_barriers_in_light_and_dark(
+    suite: Arc<Suite>,
+    page: Page,
+) -> anyhow::Result<()> {
+    let axe = parts::axe_core().map_err(Missing)?;
+    let site = suite.site().await?;
+    let alone = Served::start(|feed, ending| {
+        let config = sse::Config {
+            demo_cut: true,
+            ..sse::Config::default()
+        };
+        sse::router(feed.clone(), config, ending.clone())
+    })
+    .await?;
+    for scheme in ["light", "dark"] {
+        page.prefer(scheme).await?;
+        for (server, name) in [(&site, CHAPTER), (&alone, "")] {
+            page.open(&server.at(name)).await?;
+            draw_all(&page).await?;
+            ready(&page).await?;
+            // With all its kinds of text: an event, a note, a status.
+            page.click(&part("start")).await?;
+            state(&page, "open").await?;
+            server
+                .feed
+                .publish(
+                    "message".parse()?,
+                    Data::new(&json!({ "from": "test", "text": "hello" }))?,
+                )
+                .await?;
+            page.click(&part("cut")).await?;
+            page.until(
+                "an event and a note",
+                "return document.querySelector('[data-role=event]') !== null && document.querySelector('[data-role=note]') !== null",
+                &[],
+            )
+            .await?;
+            page.run::<Value>(&axe, &[]).await?;
+            let found: Vec<String> = page
+                .run(
+                    // mdBook's own button for the sidebar is a label with the role of a button, which axe-core does not allow.
+                    "return axe.run({ exclude: [['#mdbook-sidebar-toggle']] }, { resultTypes: ['violations'] }).then(({ violations }) =>
+                        violations.flatMap(({ id, nodes }) => nodes.map(({ target, failureSummary }) =>
+                            `${id} at ${target.join(' ')}: ${failureSummary}`)))",
+                    &[],
+                )
+                .await?;
+            assert!(found.is_empty(), "{scheme} {}: {found:#?}", server.at(name));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,337 @@
+//! The live panel of Server-Sent Events.
+
+use browser::{
+    page::Page,
+    served::{Asked, Served},
+    suite::Suite,
+};
+use feed::{Cursor, Data};
+use serde_json::{json, Value};
+use std::sync::Arc;
+
+/// The page of the book that has the panel.
+pub(crate) const CHAPTER: &str = "sse/index.html";
+
+/// The stream as the site mounts it.
+const STREAM: &str = "GET /live/sse/events";
+
+/// A control of the panel.
+pub(crate) fn part(role: &str) -> String {
+    format!(".live-panel:not([data-view]) [data-role={role}]")
+}
+
+/// Waits until the panel's status line shows this state, and gives its words.
+pub(crate) async fn state(page: &Page, state: &str) -> anyhow::Result<String> {
+    page.until_some(
+        &format!("the state {state}"),
+        "const line = document.querySelector(arguments[0]); return line.dataset.state === arguments[1] && line.textContent",
+        &[json!(part("status")), json!(state)],
+    )
+    .await
+}
+
+/// Waits until the panel can be used.
+pub(crate) async fn ready(page: &Page) -> anyhow::Result<()> {
+    page.until(
+        "a panel with a Start button",
+        "return document.querySelector(arguments[0])?.checkVisibility()",
+        &[json!(part("start"))],
+    )
+    .await
+}
+
+/// Opens the chapter and presses Start.
+async fn start(page: &Page, site: &Served) -> anyhow::Result<()> {
+    page.open(&site.at(CHAPTER)).await?;
+    ready(page).await?;
+    page.click(&part("start")).await?;
+    state(page, "open").await?;
+    Ok(())
+}
+
+async fn publish(server: &Served, text: &str) -> anyhow::Result<Cursor> {
+    let data = Data::new(&json!({ "from": "test", "text": text }))?;
+    Ok(server.feed.publish("message".parse()?, data).await?)
+}
+
+/// Waits until the list has the event with this cursor.
+async fn shown(page: &Page, cursor: Cursor) -> anyhow::Result<()> {
+    page.until(
+        &format!("event {cursor} in the list"),
+        "return document.querySelector(`[data-role=event][data-cursor='${arguments[0]}']`) !== null",
+        &[json!(cursor)],
+    )
+    .await
+}
+
+/// The cursors in the list, in its order.
+async fn cursors(page: &Page) -> anyhow::Result<Vec<Cursor>> {
+    let script = "return Array.from(document.querySelectorAll('[data-role=event]'), (item) => item.dataset.cursor)";
+    page.run(script, &[]).await
+}
+
+/// The panel's counts: received, lost, doubled, gaps, reconnects.
+async fn counts(page: &Page) -> anyhow::Result<[u32; 5]> {
+    let parts = ["received", "lost", "doubled", "gaps", "reconnects"].map(part);
+    let script =
+        "return arguments[0].map((part) => Number(document.querySelector(part).textContent))";
+    page.run(script, &[json!(parts)]).await
+}
+
+pub(crate) async fn it_connects_only_on_start(suite: Arc<Suite>, page: Page) -> anyhow::Result<()> {
+    let site = suite.site().await?;
+    let before = publish(&site, "before anybody looked").await?;
+    page.open(&site.at(CHAPTER)).await?;
+    ready(&page).await?;
+    let scroll = "document.querySelector(arguments[0]).scrollIntoView({ behavior: 'instant' })";
+    page.run::<Value>(scroll, &[json!(part("log"))]).await?;
+    page.settle().await?;
+    let live = |asked: &Asked| asked.what.ends_with("/events") || asked.what.ends_with("/status");
+    assert!(!site.asked().iter().any(live), "{:#?}", site.asked());
+
+    page.click(&part("start")).await?;
+    state(&page, "open").await?;
+    let first = publish(&site, "a live event").await?;
+    shown(&page, first).await?;
+    assert_eq!(cursors(&page).await?, [first], "{before} was before Start");
+    let text: String = page
+        .run(
+            "return document.querySelector(arguments[0]).textContent",
+            &[json!(part("event"))],
+        )
+        .await?;
+    assert!(
+        text.contains("test") && text.contains("a live event"),
+        "{text}"
+    );
+    let cursor: String = page
+        .run(
+            "return document.querySelector(arguments[0]).textContent",
+            &[json!(part("cursor"))],
+        )
+        .await?;
+    assert_eq!(cursor, first.to_string());
+    assert_eq!(site.asked_for(STREAM).len(), 1);
+
+    page.click(&part("stop")).await?;
+    state(&page, "idle").await?;
+    site.until("end of the stream", |asked| {
+        asked
+            .iter()
+            .any(|asked| asked.what == STREAM && asked.whole == Some(false))
+    })
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn it_resumes_after_a_cut_with_nothing_lost_and_nothing_doubled(
+    suite: Arc<Suite>,
+    page: Page,
+) -> anyhow::Result<()> {
+    let site = suite.site().await?;
+    start(&page, &site).await?;
+    let mut all = Vec::new();
+    for number in 0..3 {
+        all.push(publish(&site, &format!("before the cut {number}")).await?);
+    }
+    let last_seen = all[2];
+    shown(&page, last_seen).await?;
+
+    // The browser's own attempt waits at the door until everything below has been published.
+    site.hold(|path| path == "/live/sse/events");
+    page.click(&part("cut")).await?;
+    state(&page, "connecting").await?;
+    site.until("second request", |asked| {
+        asked.iter().filter(|asked| asked.what == STREAM).count() == 2
+    })
+    .await?;
+    for number in 0..5 {
+        all.push(publish(&site, &format!("while it is cut {number}")).await?);
+    }
+    site.release();
+    state(&page, "open").await?;
+    for number in 0..2 {
+        all.push(publish(&site, &format!("after the cut {number}")).await?);
+    }
+    shown(&page, all[9]).await?;
+
+    assert_eq!(cursors(&page).await?, all);
+    assert_eq!(counts(&page).await?, [10, 0, 0, 0, 1]);
+    let asked = site.asked_for(STREAM);
+    assert_eq!(asked[0].whole, Some(false), "the connection was not broken");
+    assert_eq!(asked[1].last_event_id, Some(last_seen.to_string()));
+    assert_eq!(
+        asked[1].query, asked[0].query,
+        "the browser itself came back"
+    );
+    Ok(())
+}
+
+pub(crate) async fn two_tabs_talk_to_each_other(
+    suite: Arc<Suite>,
+    here: Page,
+) -> anyhow::Result<()> {
+    let site = suite.site().await?;
+    start(&here, &site).await?;
+    let there = here.another().await?;
+    start(&there, &site).await?;
+    // What one says, both see: the sender, too, knows its message as sent when it comes back.
+    for (speaker, listener, name, text) in [
+        (&there, &here, "Ada", "Is anybody there?"),
+        (&here, &there, "Grace", "<b>Yes</b> & yes"),
+    ] {
+        speaker.to_front().await?;
+        speaker.fill(&part("name"), name).await?;
+        speaker.fill(&part("message"), text).await?;
+        speaker.click(&part("send")).await?;
+        for page in [speaker, listener] {
+            page.to_front().await?;
+            page.until(
+                &format!("“{text}” by {name}"),
+                "return Array.from(document.querySelectorAll('[data-role=event]'), (item) => item.textContent)
+                    .some((shown) => shown.includes(arguments[0]) && shown.includes(arguments[1]))",
+                &[json!(name), json!(text)],
+            )
+            .await?;
+        }
+    }
+    for page in [&here, &there] {
+        page.to_front().await?;
+        assert_eq!(counts(page).await?, [2, 0, 0, 0, 0]);
+    }
+    Ok(())
+}
+
+pub(crate) async fn it_survives_the_end_of_its_server_and_tells_of_the_new_log(
+    suite: Arc<Suite>,
+    page: Page,
+) -> anyhow::Result<()> {
+    let alone = |feed: &feed::Feed, ending: &serving::Ending| {
+        sse::router(feed.clone(), sse::Config::default(), ending.clone())
+    };
+    drop(suite);
+    let old = Served::start(alone).await?;
+    page.open(&old.root).await?;
+    ready(&page).await?;
+    page.click(&part("start")).await?;
+    state(&page, "open").await?;
+    let last = publish(&old, "the last of the old log").await?;
+    shown(&page, last).await?;
+
+    let address = old.end().await?;
+    page.until(
+        "a word about the shutdown",
+        "return Array.from(document.querySelectorAll('[data-role=note]'), (note) => note.textContent)
+            .some((note) => note.includes('shutting down'))",
+        &[],
+    )
+    .await?;
+
+    let new = Served::start_at(address, alone).await?;
+    state(&page, "open").await?;
+    let gap: String = page
+        .until_some(
+            "a word about the gap",
+            "return document.querySelector('[data-role=gap]')?.textContent",
+            &[],
+        )
+        .await?;
+    assert!(
+        gap.contains("new log") && gap.contains(&last.to_string()),
+        "{gap}"
+    );
+    let first = publish(&new, "the first of the new log").await?;
+    shown(&page, first).await?;
+    assert_eq!(cursors(&page).await?, [last, first]);
+    assert_eq!(counts(&page).await?, [2, 0, 0, 1, 1]);
+    Ok(())
+}
+
+pub(crate) async fn it_works_on_the_page_of_its_own_server(
+    suite: Arc<Suite>,
+    page: Page,
+) -> anyhow::Result<()> {
+    drop(suite);
+    let server = Served::start(|feed, ending| {
+        let config = sse::Config {
+            demo_cut: true,
+            ..sse::Config::default()
+        };
+        sse::router(feed.clone(), config, ending.clone())
+    })
+    .await?;
+    page.open(&server.root).await?;
+    ready(&page).await?;
+    page.click(&part("start")).await?;
+    state(&page, "open").await?;
+    let event = publish(&server, "alone").await?;
+    shown(&page, event).await?;
+    for asked in server.asked() {
+        assert_eq!(asked.status, Some(200), "{asked:?}");
+    }
+    assert_eq!(quiet(&page).await?, Vec::<String>::new());
+    for request in page.requests().await? {
+        let own = request.starts_with(&server.root) || request.starts_with("data:");
+        assert!(own, "{request}");
+    }
+    Ok(())
+}
+
+pub(crate) async fn the_keyboard_starts_and_stops_it(
+    suite: Arc<Suite>,
+    page: Page,
+) -> anyhow::Result<()> {
+    const TAB: &str = "\u{e004}";
+    const ENTER: &str = "\u{e007}";
+    let site = suite.site().await?;
+    page.open(&site.at(CHAPTER)).await?;
+    ready(&page).await?;
+    // From the top of the page, as a reader without a mouse would.
+    tab_to(&page, "start", TAB).await?;
+    page.press(ENTER).await?;
+    state(&page, "open").await?;
+    let focused: bool = page
+        .run(
+            "return document.activeElement?.dataset.role === 'start'",
+            &[],
+        )
+        .await?;
+    assert!(focused, "Start lost the focus when it was pressed");
+    let event = publish(&site, "by keyboard").await?;
+    shown(&page, event).await?;
+    tab_to(&page, "name", TAB).await?;
+    page.press("Ada").await?;
+    tab_to(&page, "message", TAB).await?;
+    page.press("sent with Enter").await?;
+    page.press(ENTER).await?;
+    page.until(
+        "the message",
+        "return document.querySelector(arguments[0])?.textContent.includes('sent with Enter')",
+        &[json!(format!("{}:nth-child(2)", part("event")))],
+    )
+    .await?;
+    // Back, with Shift held down.
+    tab_to(&page, "stop", "\u{e008}\u{e004}").await?;
+    page.press(ENTER).await?;
+    state(&page, "idle").await?;
+    Ok(())
+}
+
+/// Presses a key until the focus is on a part of the panel. A page has fewer than 300 stops.
+async fn tab_to(page: &Page, role: &str, key: &str) -> anyhow::Result<()> {
+    let there = "return document.activeElement?.matches(arguments[0])";
+    for _ in 0..300 {
+        page.press(key).await?;
+        if page.run(there, &[json!(part(role))]).await? {
+            return Ok(());
+        }
+    }
+    anyhow::bail!("the focus never came to {role}")
+}
+
+/// What the console got that is worse than information.
+pub(crate) async fn quiet(page: &Page) -> anyhow::Result<Vec<String>> {
+    let lines = page.console().await?.into_iter();
+    let bad = lines.filter(|line| line.level == "SEVERE" || line.level == "WARNING");
+    Ok(bad.map(|line| line.message).collect())
+}
