@@ -68,11 +68,16 @@ struct Server {
     address: String,
     /// The lines of standard error, as they come.
     errors: mpsc::Receiver<String>,
+    /// Where it keeps the book that it serves. The test's own, because the drop below kills it without giving it the time
+    /// to tidy up.
+    temporary: TempDir,
 }
 
 impl Server {
     fn start(directory: &Path, arguments: &[&str]) -> Self {
+        let temporary = tempfile::tempdir().unwrap();
         let mut child = command(directory, arguments)
+            .env("TMPDIR", temporary.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -103,6 +108,7 @@ impl Server {
             child,
             address,
             errors,
+            temporary,
         }
     }
 
@@ -338,6 +344,21 @@ fn serving_leaves_the_sources_alone_and_watches_only_when_told() {
         "{\"live\":false}\n"
     );
     assert!(!book.path().join("book").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn an_ended_server_leaves_nothing_behind() {
+    let book = book("# One\n");
+    let mut server = Server::start(book.path(), &["serve", "--watch", "--port", "0"]);
+    assert!(server.get("/one.html").starts_with("HTTP/1.1 200 "));
+    let kept = |server: &Server| fs::read_dir(server.temporary.path()).unwrap().count();
+    assert_eq!(kept(&server), 1);
+    let pid = server.child.id().to_string();
+    let told = Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+    assert!(told.success());
+    assert!(server.child.wait().unwrap().success());
+    assert_eq!(kept(&server), 0);
 }
 
 #[test]
