@@ -44,6 +44,7 @@ impl Backoff {
         Self { pace, failures: 0 }
     }
 
+    // ANCHOR: next_wait
     /// How long to wait after one more failure.
     pub fn next_wait(&mut self) -> Duration {
         let policy = ExponentialBackoff::builder()
@@ -60,6 +61,7 @@ impl Backoff {
             RetryDecision::DoNotRetry => self.pace.cap,
         }
     }
+    // ANCHOR_END: next_wait
 
     /// Starts anew. Call it when something was heard from the server, not when a connection stood: a server that accepts
     /// and then fails would otherwise be asked without pause.

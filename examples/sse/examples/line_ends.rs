@@ -1,3 +1,4 @@
+// ANCHOR: all
 //! A line end inside the data: what axum writes for it, and what comes out on the other side.
 
 use axum::{
@@ -43,3 +44,4 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 // ANCHOR_END: main
+// ANCHOR_END: all

@@ -1,3 +1,4 @@
+// ANCHOR: all
 //! Server-Sent Events the plain way: axum's `Sse` over a broadcast channel.
 
 use axum::{
@@ -44,3 +45,4 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 // ANCHOR_END: main
+// ANCHOR_END: all

@@ -1,3 +1,4 @@
+// ANCHOR: all
 //! The whole thing: a log, the server of this chapter, and its Rust client.
 
 use feed::{contract::Update, Data, Feed, Position, Retention};
@@ -50,3 +51,4 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
     // ANCHOR_END: end
 }
+// ANCHOR_END: all

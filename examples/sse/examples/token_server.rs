@@ -1,3 +1,4 @@
+// ANCHOR: all
 //! A text that is generated token by token, in the answer to a POST: a small server, read to its end.
 
 use axum::{
@@ -57,3 +58,4 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 // ANCHOR_END: main
+// ANCHOR_END: all

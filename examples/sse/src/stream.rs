@@ -14,6 +14,7 @@ use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 pub(crate) struct Cut;
 
 // ANCHOR: connection
+// ANCHOR: held
 /// What one open stream holds: a place in the log, and what is framed but not yet written. No queue and no task.
 pub(crate) struct Connection {
     /// The wait for the next entry.
@@ -35,6 +36,7 @@ pub(crate) struct Connection {
     /// Whether the last word was said.
     pub(crate) over: bool,
 }
+// ANCHOR_END: held
 
 impl Connection {
     /// The response's body. hyper asks for a block when it has room for one, so a client that does not read stops the
@@ -45,6 +47,7 @@ impl Connection {
         })
     }
 
+    // ANCHOR: next
     async fn next(&mut self) -> Option<Result<Bytes, Cut>> {
         loop {
             // As long as these have something, hyper gets it without a wait in between, and writes many blocks with one
@@ -79,6 +82,7 @@ impl Connection {
             }
         }
     }
+    // ANCHOR_END: next
     // ANCHOR_END: connection
 
     fn end(&mut self, reason: EndReason) {

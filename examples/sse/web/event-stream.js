@@ -127,6 +127,7 @@ export class EventStreamParser {
   }
 }
 
+// ANCHOR: read
 /**
  * Reads the events of a response's body, one after another.
  *
@@ -156,3 +157,4 @@ export async function* readEvents(body) {
     await reader.cancel().catch(() => {});
   }
 }
+// ANCHOR_END: read

@@ -72,6 +72,7 @@ export function createSse(base) {
  * @param {Wait} wait
  */
 function connect(base, stream, wait) {
+  // ANCHOR: open
   const url = new URL("events", base);
   // The cursor goes into the URL because script cannot set a header of an EventSource. When the browser
   // reconnects by itself it asks for the same URL, now outdated, and adds `Last-Event-ID`, which wins.
@@ -98,12 +99,14 @@ function connect(base, stream, wait) {
     source.close();
     wait.onFail("The connection could not be opened.");
   };
+  // ANCHOR_END: open
 
   source.onmessage = (message) => {
     const event = parseEvent(message.data);
     if (event) wait.onEvent(event);
   };
 
+  // ANCHOR: control
   source.addEventListener("heartbeat", (message) => {
     const every = parseObject(message.data)?.every;
     wait.onHeartbeat(typeof every === "number" && every > 0 ? every : null);
@@ -120,6 +123,7 @@ function connect(base, stream, wait) {
     const finished = parseObject(message.data)?.reason === "finished";
     wait.onEnd(finished ? "finished" : "shutdown");
   });
+  // ANCHOR_END: control
 
   return { close: () => source.close() };
 }

@@ -12,6 +12,7 @@ import { createStatusLine } from "./web/status-line.js";
 import { readEvents } from "./event-stream.js";
 import { explain } from "./sse-client.js";
 
+// ANCHOR: generate
 /**
  * Asks for a text, and yields its pieces as they come.
  *
@@ -46,6 +47,7 @@ export async function* generate(base, prompt, signal) {
   // the event `done` tells them apart.
   throw new Error("The text broke off: the stream ended before the server said that it was done.");
 }
+// ANCHOR_END: generate
 
 const MARKUP = `
 <form class="lp-form">
