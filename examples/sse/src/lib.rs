@@ -144,6 +144,7 @@ async fn events(
         return Ok((StatusCode::NO_CONTENT, [("cache-control", "no-store")]).into_response());
     }
     let slot = server.slots.try_take()?;
+    let name = name.filter(|_| server.config.demo_cut);
     let retry = fastrand::u64(server.config.retry_ms.clone());
     let connection = Connection {
         blocks: stream::opening(&subscription, retry),

@@ -11,6 +11,7 @@ use support::{say, start, still_config, still_feed, Raw, Server, HANG};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
+    sync::mpsc,
     time::timeout,
 };
 
@@ -133,6 +134,8 @@ async fn a_cut_breaks_the_connection_without_its_last_chunk() {
         },
     )
     .await;
+    let mut stream = Raw::get(&plain, "/events?stream=a-tab").await;
+    stream.until("retry: ").await;
     let unknown = post(&plain, "/cut?stream=a-tab", "application/json", "").await;
     assert!(
         unknown.contains("404 Not Found"),
@@ -263,28 +266,31 @@ async fn a_prompt_is_json_and_bounded() {
 
 /// A server that answers each connection with the next of these texts and then keeps it open.
 async fn scripted(answers: &'static [&'static str]) -> Client {
+    recorded(answers).await.0
+}
+
+/// The same, and the heads of the requests that came.
+async fn recorded(answers: &'static [&'static str]) -> (Client, mpsc::UnboundedReceiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base = format!("http://{}/", listener.local_addr().unwrap())
-        .parse()
-        .unwrap();
+    let base = format!("http://{}/", listener.local_addr().unwrap());
+    let (record, heads) = mpsc::unbounded_channel();
     tokio::spawn(async move {
         let mut open = Vec::new();
         for answer in answers {
             let (mut socket, _) = listener.accept().await.unwrap();
             let mut head = [0; 4096];
-            let _ = socket.read(&mut head).await.unwrap();
+            let length = socket.read(&mut head).await.unwrap();
+            let _ = record.send(String::from_utf8_lossy(&head[..length]).into_owned());
             socket.write_all(answer.as_bytes()).await.unwrap();
             open.push(socket);
         }
         std::future::pending::<()>().await;
     });
-    Client::with_pace(
-        base,
-        Pace {
-            first: Duration::from_millis(1),
-            cap: Duration::from_millis(5),
-        },
-    )
+    let pace = Pace {
+        first: Duration::from_millis(1),
+        cap: Duration::from_millis(5),
+    };
+    (Client::with_pace(base.parse().unwrap(), pace), heads)
 }
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nid: k3f9x2.1\n\n";
@@ -311,6 +317,27 @@ async fn the_client_takes_a_long_silence_for_a_dead_connection() {
         Update::Reconnecting(_)
     ));
     assert!(matches!(update(&mut updates).await, Update::Opened(_)));
+}
+
+#[tokio::test]
+async fn the_client_goes_on_from_where_a_gap_left_it() {
+    const GAP: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nid: k3f9x2.1\n\nid: k3f9x2.9\nevent: gap\ndata: {\"reason\":\"expired\",\"asked\":\"k3f9x2.1\",\"resume\":\"k3f9x2.9\"}\n\nevent: end\ndata: {\"reason\":\"shutdown\"}\n\n";
+    let (client, mut heads) = recorded(&[GAP, OK]).await;
+    let mut updates = client.subscribe(Position::Earliest).boxed();
+    assert!(matches!(update(&mut updates).await, Update::Opened(_)));
+    assert!(matches!(update(&mut updates).await, Update::Gap(_)));
+    assert!(matches!(
+        update(&mut updates).await,
+        Update::Reconnecting(_)
+    ));
+    assert!(matches!(update(&mut updates).await, Update::Opened(_)));
+    let first = heads.recv().await.unwrap();
+    assert!(first.starts_with("GET /events?after=earliest ") && !first.contains("last-event-id"));
+    let second = heads.recv().await.unwrap();
+    assert!(
+        second.starts_with("GET /events ") && second.contains("last-event-id: k3f9x2.9\r\n"),
+        "{second}"
+    );
 }
 
 #[tokio::test]
