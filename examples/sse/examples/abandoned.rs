@@ -22,10 +22,11 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 const TOKENS: usize = 100_000;
 
 type Made = Arc<AtomicUsize>;
+type Token = Result<Event, Infallible>;
 
 // ANCHOR: pushed
 /// A task of its own makes the tokens and pushes them into a channel.
-async fn pushed(State(made): State<Made>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+async fn pushed(State(made): State<Made>) -> Sse<impl Stream<Item = Token>> {
     let (sender, receiver) = mpsc::unbounded_channel();
     tokio::spawn(async move {
         for token in 0..TOKENS {
@@ -41,7 +42,7 @@ async fn pushed(State(made): State<Made>) -> Sse<impl Stream<Item = Result<Event
 
 // ANCHOR: pulled
 /// The response pulls: each token is made when there is room to write it.
-async fn pulled(State(made): State<Made>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+async fn pulled(State(made): State<Made>) -> Sse<impl Stream<Item = Token>> {
     // `made` moves into the closure, so it is dropped when the stream is.
     let tokens = stream::iter(0_usize..).map(move |token| {
         made.fetch_add(1, Ordering::Relaxed);
@@ -72,8 +73,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     while counts[0].load(Ordering::Relaxed) < TOKENS {
         tokio::task::yield_now().await;
     }
-    // This generator would go on for ever. That the server lets go of it ends this loop: two handles are left, the one
-    // here and the router's.
+    // This one would go on for ever, if the server did not let go of it: then two handles
+    // are left, the one here and the router's.
     while Arc::strong_count(&counts[1]) > 2 {
         tokio::task::yield_now().await;
     }

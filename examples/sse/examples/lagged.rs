@@ -54,7 +54,7 @@ async fn read(mut response: Response, count: usize) -> Result<Vec<Message>, Box<
 }
 
 // ANCHOR: plain
-/// A hundred events in one go, through a channel for sixteen: the stream begins with the 85th.
+/// A hundred events in one go, through a channel for sixteen: it begins with the 85th.
 async fn plain() -> Result<(), Box<dyn Error>> {
     let prices = Prices::new(16);
     let router = Router::new().route("/events", get(events));
@@ -69,7 +69,7 @@ async fn plain() -> Result<(), Box<dyn Error>> {
 // ANCHOR_END: plain
 
 // ANCHOR: log
-/// The same burst through the log, of which `max_events` are kept; gives the first thing that the client is told.
+/// The same burst through a log that keeps `max_events`: the first thing the client is told.
 async fn through_the_log(max_events: usize) -> Result<Message, Box<dyn Error>> {
     let feed = Feed::new(Retention {
         max_events,
@@ -84,8 +84,8 @@ async fn through_the_log(max_events: usize) -> Result<Message, Box<dyn Error>> {
     Ok(read(connection, 1).await?.swap_remove(0))
 }
 
-// One thread, and nothing in the loops that waits: the server has no chance to read between two events. With more
-// threads it would depend on the machine.
+// One thread, and nothing in the loops that waits: the server has no turn between two
+// events. With more threads it would depend on the machine.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     plain().await?;

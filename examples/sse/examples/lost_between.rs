@@ -39,6 +39,11 @@ async fn serve(app: Router) -> Result<String, Box<dyn Error>> {
     Ok(url)
 }
 
+async fn publish(feed: &Feed, text: &str) -> Result<(), Box<dyn Error>> {
+    feed.publish("message".parse()?, Data::new(text)?).await?;
+    Ok(())
+}
+
 /// Connects as a browser does: with the last id it was given, if there was one.
 async fn connect(url: &str, last_event_id: &str) -> reqwest::Result<Response> {
     let mut request = reqwest::Client::new().get(url);
@@ -87,22 +92,17 @@ async fn plain() -> Result<(), Box<dyn Error>> {
 /// The same with ids and a log: the client says where it stood.
 async fn with_a_log() -> Result<(), Box<dyn Error>> {
     let feed = Feed::new(Retention::default());
-    let publish = |text: &str| feed.publish("message".parse().unwrap(), Data::new(text).unwrap());
-    let url = serve(sse::router(
-        feed.clone(),
-        sse::Config::default(),
-        Ending::new(),
-    ))
-    .await?;
+    let router = sse::router(feed.clone(), sse::Config::default(), Ending::new());
+    let url = serve(router).await?;
 
     let connection = connect(&url, "").await?;
-    publish("one").await?;
+    publish(&feed, "one").await?;
     let seen = read(connection, 1).await?; // and the connection breaks
 
-    publish("two").await?;
+    publish(&feed, "two").await?;
 
     let connection = connect(&url, &seen[0].last_event_id).await?;
-    publish("three").await?;
+    publish(&feed, "three").await?;
     let seen = read(connection, 2).await?;
     assert!(seen[0].data.ends_with(r#""data":"two"}"#));
     Ok(())

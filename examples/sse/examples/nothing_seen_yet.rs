@@ -49,6 +49,22 @@ async fn events(
 }
 // ANCHOR_END: handler
 
+/// Serves it on a free port and gives the URL of its stream.
+async fn serve(server: Server) -> Result<String, Box<dyn Error>> {
+    let router = Router::new().route("/events", get(events));
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}/events", listener.local_addr()?);
+    let (router, edge) = (router.with_state(server), serving::Config::default());
+    tokio::spawn(serving::serve(listener, router, edge, Ending::new()));
+    Ok(url)
+}
+
+async fn publish(feed: &Feed, text: &str) -> Result<(), Box<dyn Error>> {
+    feed.publish("message".parse()?, Data::new(text)?).await?;
+    Ok(())
+}
+
+/// Connects as a browser does: with the last id it was given, if there was one.
 async fn connect(url: &str, last_event_id: &str) -> reqwest::Result<Response> {
     let mut request = reqwest::Client::new().get(url);
     if !last_event_id.is_empty() {
@@ -57,33 +73,17 @@ async fn connect(url: &str, last_event_id: &str) -> reqwest::Result<Response> {
     request.send().await
 }
 
-// ANCHOR: client
-/// Connects, loses the connection before there was an event, comes back, and gives the first event that it gets.
-async fn first_event(id_first: bool) -> Result<String, Box<dyn Error>> {
-    let feed = Feed::new(Retention::default());
-    let publish = |text: &str| feed.publish("message".parse().unwrap(), Data::new(text).unwrap());
-    let server = Server {
-        feed: feed.clone(),
-        id_first,
-    };
-    let url = serve(
-        Router::new()
-            .route("/events", get(events))
-            .with_state(server),
-    )
-    .await?;
-
+/// Reads what opens a stream, and gives the last event id after it.
+async fn opening(mut connection: Response) -> Result<String, Box<dyn Error>> {
+    let piece = connection.chunk().await?.ok_or("the stream ended")?;
     let mut parser = Parser::new();
-    let mut blocks = Vec::new();
-    let mut connection = connect(&url, "").await?;
-    let opening = connection.chunk().await?.ok_or("the stream ended")?;
-    parser.push(&opening, &mut blocks)?;
-    drop(connection);
+    parser.push(&piece, &mut Vec::new())?;
+    Ok(parser.last_event_id().to_owned())
+}
 
-    publish("one").await?;
-
-    let mut connection = connect(&url, parser.last_event_id()).await?;
-    publish("two").await?;
+/// Reads up to the first event, and gives its data.
+async fn event(mut connection: Response) -> Result<String, Box<dyn Error>> {
+    let (mut parser, mut blocks) = (Parser::new(), Vec::new());
     loop {
         let piece = connection.chunk().await?.ok_or("the stream ended")?;
         parser.push(&piece, &mut blocks)?;
@@ -95,6 +95,23 @@ async fn first_event(id_first: bool) -> Result<String, Box<dyn Error>> {
     }
 }
 
+// ANCHOR: client
+/// A client that loses its connection before there was an event: what it gets first.
+async fn first_event(id_first: bool) -> Result<String, Box<dyn Error>> {
+    let feed = Feed::new(Retention::default());
+    let log = feed.clone();
+    let url = serve(Server { feed, id_first }).await?;
+
+    let connection = connect(&url, "").await?;
+    let id = opening(connection).await?; // and the connection breaks
+
+    publish(&log, "one").await?;
+
+    let connection = connect(&url, &id).await?;
+    publish(&log, "two").await?;
+    event(connection).await
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!(first_event(false).await?, r#""two""#); // "one" is lost
@@ -102,16 +119,3 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 // ANCHOR_END: client
-
-/// Serves a router on a free port and gives the URL of its stream.
-async fn serve(app: Router) -> Result<String, Box<dyn Error>> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let url = format!("http://{}/events", listener.local_addr()?);
-    tokio::spawn(serving::serve(
-        listener,
-        app,
-        serving::Config::default(),
-        Ending::new(),
-    ));
-    Ok(url)
-}

@@ -34,7 +34,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     while let Some(update) = updates.next().await {
         match update? {
             Update::Opened(cursor) => println!("connected, standing at {cursor}"),
-            Update::Events(events) => texts.extend(events.into_iter().map(|event| event.data)),
+            Update::Events(events) => texts.extend(events.into_iter().map(|e| e.data)),
             Update::Gap(gap) => println!("what came after {} is lost", gap.asked),
             Update::Heartbeat => println!("all quiet"),
             Update::Reconnecting(wait) => println!("lost; again in {wait:?}"),

@@ -15,7 +15,7 @@ struct Token {
     text: String,
 }
 
-/// Adds tokens to `text` until it ends with `stop`; `false` if the answer was complete before that.
+/// Adds tokens to `text` until it ends with `stop`; `false` if the answer ended before.
 async fn read_until(
     mut answer: reqwest::Response,
     stop: &str,
@@ -45,7 +45,7 @@ async fn read_until(
 // ANCHOR: main
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // One place for a stream: `status` then tells whether the answer is still being made.
+    // One place for a stream, so that `status` tells whether an answer is being made.
     let config = sse::Config {
         max_streams: 1,
         ..sse::Config::default()

@@ -19,7 +19,7 @@ struct Question {
     prompt: String,
 }
 
-/// Stands for a language model: the next token exists only when somebody asks for it.
+/// Stands for a language model, which would make each token when the stream asks for it.
 fn generate(prompt: &str) -> impl Stream<Item = String> + use<> {
     let answer = format!("You asked: {prompt}");
     let tokens: Vec<_> = answer.split_inclusive(' ').map(str::to_owned).collect();
@@ -29,8 +29,8 @@ fn generate(prompt: &str) -> impl Stream<Item = String> + use<> {
 async fn tokens(
     Json(question): Json<Question>,
 ) -> Sse<impl Stream<Item = Result<Event, axum::Error>>> {
-    let tokens =
-        generate(&question.prompt).map(|text| Event::default().json_data(json!({ "text": text })));
+    let event = |text: String| Event::default().json_data(json!({ "text": text }));
+    let tokens = generate(&question.prompt).map(event);
     let done = Event::default().event("done").data("{}");
     Sse::new(tokens.chain(stream::iter([Ok(done)])))
 }

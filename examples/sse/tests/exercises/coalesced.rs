@@ -12,9 +12,12 @@ struct Tick {
     symbol: String,
 }
 
-/// Leaves out each tick that is followed by a newer one of its symbol. All else stays, in order.
+/// Leaves out each tick that a newer one of its symbol follows. All else stays, in order.
 fn newest(mut events: Vec<Arc<Event>>) -> Vec<Arc<Event>> {
+    // ANCHOR_END: solution
+    // Your code.
     // ANCHOR_END: skeleton
+    // ANCHOR: solution
     let mut seen = HashSet::new();
     // From the end, because there the newest comes first.
     events.reverse();

@@ -15,17 +15,20 @@ const STREAM: &str = ": welcome\nid: 7\n\n\
 
 // ANCHOR: skeleton
 // ANCHOR: solution
-/// The events that a browser dispatches for [`STREAM`]: type, data and `lastEventId` of each.
+/// What a browser dispatches for [`STREAM`]: type, data and `lastEventId` of each event.
 fn dispatched() -> Vec<(&'static str, &'static str, &'static str)> {
     vec![
+        // ANCHOR_END: solution
+        // Your code.
         // ANCHOR_END: skeleton
+        // ANCHOR: solution
         // The first block has an id and no data: no event, but the id stays.
         ("message", "one\ntwo", "7"),
         // A CR ends a line as well, and the id comes into force with its own block.
         ("price", "3", "8"),
         // A `data` without a colon is an empty line of data. That is an event.
         ("message", "", "8"),
-        // `event: note` without data is none, and its type is forgotten.
+        // `event: note` without data is none, and the type is forgotten.
         // An `id` without a value clears the id.
         ("message", "four", ""),
         // The last block has no empty line after it. Nobody knows whether all of it came.

@@ -6,12 +6,15 @@ use sse::framing;
 
 // ANCHOR: skeleton
 // ANCHOR: solution
-/// The blocks to write for a batch, for a client that wants events of one `kind` only.
+/// The blocks to write for a batch, if a client wants events of one `kind` only.
 fn blocks(batch: &Batch, kind: &Kind) -> Vec<Bytes> {
+    // ANCHOR_END: solution
+    // Your code.
     // ANCHOR_END: skeleton
+    // ANCHOR: solution
     let wanted = batch.events.iter().filter(|event| event.kind() == kind);
     let mut blocks: Vec<_> = wanted.map(|event| framing::event(event)).collect();
-    // Events at the end that the client does not get must move its cursor all the same.
+    // Events at the end that the client does not get must move its cursor too.
     if batch
         .events
         .last()

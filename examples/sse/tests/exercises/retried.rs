@@ -5,10 +5,13 @@ use sse::client::{Client, ClientError};
 
 // ANCHOR: skeleton
 // ANCHOR: solution
-/// Publishes one event, and tries up to five times while there is no answer. However often it tries, the log has the
-/// event at most once.
+/// Publishes one event, and tries up to five times while there is no answer. However often
+/// it tries, the log has the event at most once.
 async fn publish(client: &Client, kind: Kind, data: Data) -> Result<Cursor, ClientError> {
+    // ANCHOR_END: solution
+    // Your code.
     // ANCHOR_END: skeleton
+    // ANCHOR: solution
     // Drawn once, before the first attempt: it is the retries that must look alike.
     let key = format!("{:032x}", fastrand::u128(..));
     let key: IdempotencyKey = key.parse().expect("32 visible characters");
