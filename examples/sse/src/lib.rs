@@ -78,10 +78,9 @@ struct Server {
 // ANCHOR: router
 /// The server: routes relative to wherever it is mounted.
 ///
-/// `GET events`, `POST events`, `GET status`, `POST tokens`, the page at `GET /` with its modules, and, where
-/// [`Config::demo_cut`] allows it, `POST cut`.
+/// `GET events`, `POST events`, `GET status`, `POST tokens`, the page at `GET /` with its modules, and `POST cut`, which
+/// finds no stream to cut unless [`Config::demo_cut`] allows it.
 pub fn router(feed: Feed, config: Config, ending: Ending) -> Router {
-    let demo_cut = config.demo_cut;
     let server = Server {
         slots: Slots::new(config.max_streams),
         encoding: feed.encoding("sse"),
@@ -90,15 +89,13 @@ pub fn router(feed: Feed, config: Config, ending: Ending) -> Router {
         ending,
         feed: feed.clone(),
     };
-    let mut router = Router::new()
+    let router = Router::new()
         .route("/events", publish_route(feed).get(events))
         .route("/status", get(status))
         .route("/tokens", post(tokens::answer))
+        .route("/cut", post(cut))
         .merge(assets::router(PAGE))
         .nest("/web", assets::router(web::MODULES));
-    if demo_cut {
-        router = router.route("/cut", post(cut));
-    }
     fallbacks(router).with_state(server)
 }
 // ANCHOR_END: router
@@ -144,6 +141,7 @@ async fn events(
         return Ok((StatusCode::NO_CONTENT, [("cache-control", "no-store")]).into_response());
     }
     let slot = server.slots.try_take()?;
+    // Without a name in the register there is nothing that `POST cut` could find.
     let name = name.filter(|_| server.config.demo_cut);
     let retry = fastrand::u64(server.config.retry_ms.clone());
     let connection = Connection {
