@@ -33,24 +33,18 @@ impl Parts {
 
 /// The source text of axe-core, which looks for barriers in a page.
 ///
-/// It is read from `AXE_CORE`, a path, or from where `.ci/run` installs it: `parts/` in cargo's target directory.
+/// It is read from the path in `AXE_CORE`, or from where `.ci/run` installs it: `target/parts` of the workspace.
 ///
 /// # Errors
 /// If it is in neither place.
 pub fn axe_core() -> anyhow::Result<String> {
-    let path = env::var_os("AXE_CORE").map_or_else(
-        || target().join("parts/node_modules/axe-core/axe.min.js"),
-        PathBuf::from,
+    const INSTALLED: &str = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../target/parts/node_modules/axe-core/axe.min.js"
     );
+    let path = env::var_os("AXE_CORE").map_or_else(|| INSTALLED.into(), PathBuf::from);
     fs::read_to_string(&path)
         .with_context(|| format!("no axe-core at {} (npm: axe-core)", path.display()))
-}
-
-/// Cargo's target directory.
-fn target() -> PathBuf {
-    let workspace = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
-    // Relative to where cargo was started, which for these tests is not the current directory.
-    workspace.join(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
 }
 
 /// Whether a missing part is a failure: `REQUIRE_PARTS=1`, as the automatic checks set it.
