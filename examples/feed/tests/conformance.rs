@@ -49,6 +49,8 @@ enum Fault {
     ManglesLineEnds,
     /// Publishes each retry.
     IgnoresTheKey,
+    /// Answers a publish with the id of the event before.
+    MisnamesWhatItPublished,
 }
 
 /// Which cases each fault fails. A fault that fails none, or a case that no fault fails, would be a hole in the suite.
@@ -149,6 +151,14 @@ const CAUGHT: &[(Fault, &[&str])] = &[
             "a_refused_publish_says_why_and_leaves_no_event",
         ],
     ),
+    (
+        Fault::MisnamesWhatItPublished,
+        &[
+            "every_client_sees_what_one_publishes",
+            "a_retried_publish_is_one_event",
+            "a_refused_publish_says_why_and_leaves_no_event",
+        ],
+    ),
 ];
 
 /// Hands events from the log to the client in one process.
@@ -212,6 +222,10 @@ impl Running for Server {
                     .map(|published| published.cursor),
                 _ => self.feed.publish(kind, data).await,
             };
+            let published = published.map(|cursor| match self.fault {
+                Fault::MisnamesWhatItPublished => before(cursor),
+                _ => cursor,
+            });
             published.map_err(|error| {
                 let name = match error {
                     PublishError::TooLarge { .. } => "too-large",
@@ -365,8 +379,7 @@ impl Client {
         match (self.fault, self.position) {
             (Fault::ForgetsItsCursor, _) => self.position = Position::Latest,
             (Fault::DoublesOnReconnect, Position::After(cursor)) => {
-                let id = EventId::new(cursor.id.get().saturating_sub(1));
-                self.position = Position::After(Cursor { id, ..cursor });
+                self.position = Position::After(before(cursor));
             }
             _ => {}
         }
@@ -403,6 +416,12 @@ impl Client {
         };
         serde_json::from_str(&json).expect("the log's own JSON")
     }
+}
+
+/// One event earlier.
+fn before(cursor: Cursor) -> Cursor {
+    let id = EventId::new(cursor.id.get().saturating_sub(1));
+    Cursor { id, ..cursor }
 }
 
 fn failures(fault: Fault) -> Vec<&'static str> {
