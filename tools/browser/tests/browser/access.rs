@@ -2,12 +2,11 @@
 
 use crate::{
     book::draw_all,
-    panel::{part, ready, state, CHAPTER},
+    panel::{alone, part, ready, state, CHAPTER},
 };
 use browser::{
     page::Page,
     parts,
-    served::Served,
     suite::{Missing, Suite},
 };
 use feed::Data;
@@ -20,14 +19,7 @@ pub(crate) async fn no_barriers_in_light_and_dark(
 ) -> anyhow::Result<()> {
     let axe = parts::axe_core().map_err(Missing)?;
     let site = suite.site().await?;
-    let alone = Served::start(|feed, ending| {
-        let config = sse::Config {
-            demo_cut: true,
-            ..sse::Config::default()
-        };
-        sse::router(feed.clone(), config, ending.clone())
-    })
-    .await?;
+    let alone = alone().await?;
     for scheme in ["light", "dark"] {
         page.prefer(scheme).await?;
         for (server, name) in [(&site, CHAPTER), (&alone, "")] {

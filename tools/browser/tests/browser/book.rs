@@ -41,11 +41,13 @@ async fn panels(page: &Page) -> anyhow::Result<usize> {
     .await
 }
 
-pub(crate) async fn every_page_is_quiet_and_asks_no_other_host(
+pub(crate) async fn every_page_is_quiet_asks_no_other_host_and_fits_a_phone(
     suite: Arc<Suite>,
     page: Page,
 ) -> anyhow::Result<()> {
+    const PHONE: u32 = 390;
     let site = suite.site().await?;
+    page.resize(PHONE, 844).await?;
     let mut all_panels = 0;
     for name in pages()? {
         page.open(&site.at(&name)).await?;
@@ -60,6 +62,17 @@ pub(crate) async fn every_page_is_quiet_and_asks_no_other_host(
         }
         all_panels += panels;
         page.settle().await?;
+        let (width, widest): (u32, Vec<String>) = page
+            .run(
+                "const width = document.documentElement.scrollWidth;
+                const widest = width <= innerWidth ? [] : Array.from(document.querySelectorAll('main *'))
+                    .filter((element) => element.getBoundingClientRect().right > innerWidth)
+                    .map((element) => element.outerHTML.slice(0, 80));
+                return [width, widest.slice(0, 5)]",
+                &[],
+            )
+            .await?;
+        assert!(width <= PHONE, "{name} is {width} px wide: {widest:#?}");
         assert_eq!(quiet(&page).await?, Vec::<String>::new(), "{name}");
         let requests = page.requests().await?;
         assert!(requests.contains(&site.at(&name)), "{name}: {requests:?}");
@@ -140,6 +153,7 @@ pub(crate) async fn diagrams_are_drawn_when_they_come_near(
                 "diagram {number} of {name} is {width} px wide"
             );
         }
+        assert_eq!(quiet(&page).await?, Vec::<String>::new(), "{name}");
         diagrams += near.len();
     }
     assert!(diagrams > 0, "no page has a diagram");
@@ -147,33 +161,6 @@ pub(crate) async fn diagrams_are_drawn_when_they_come_near(
         far_away > 0,
         "on every page a diagram is near from the start, so this test saw nothing"
     );
-    Ok(())
-}
-
-pub(crate) async fn no_page_is_wider_than_a_phone(
-    suite: Arc<Suite>,
-    page: Page,
-) -> anyhow::Result<()> {
-    const PHONE: u32 = 390;
-    let site = suite.site().await?;
-    page.resize(PHONE, 844).await?;
-    for name in pages()? {
-        page.open(&site.at(&name)).await?;
-        draw_all(&page).await?;
-        panels(&page).await?;
-        page.settle().await?;
-        let (width, widest): (u32, Vec<String>) = page
-            .run(
-                "const width = document.documentElement.scrollWidth;
-                const widest = width <= innerWidth ? [] : Array.from(document.querySelectorAll('main *'))
-                    .filter((element) => element.getBoundingClientRect().right > innerWidth)
-                    .map((element) => element.outerHTML.slice(0, 80));
-                return [width, widest.slice(0, 5)]",
-                &[],
-            )
-            .await?;
-        assert!(width <= PHONE, "{name} is {width} px wide: {widest:#?}");
-    }
     Ok(())
 }
 

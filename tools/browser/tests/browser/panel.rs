@@ -1,12 +1,14 @@
 //! The live panel of Server-Sent Events.
 
+use axum::Router;
 use browser::{
     page::Page,
     served::{Asked, Served},
     suite::Suite,
 };
-use feed::{Cursor, Data};
+use feed::{Cursor, Data, Feed};
 use serde_json::{json, Value};
+use serving::Ending;
 use std::sync::Arc;
 
 /// The page of the book that has the panel.
@@ -40,9 +42,22 @@ pub(crate) async fn ready(page: &Page) -> anyhow::Result<()> {
     .await
 }
 
-/// Opens the chapter and presses Start.
-async fn start(page: &Page, site: &Served) -> anyhow::Result<()> {
-    page.open(&site.at(CHAPTER)).await?;
+/// The server of this method alone, with its own page.
+pub(crate) async fn alone() -> anyhow::Result<Served> {
+    Ok(Served::start(router).await?)
+}
+
+fn router(feed: &Feed, ending: &Ending) -> Router {
+    let config = sse::Config {
+        demo_cut: true,
+        ..sse::Config::default()
+    };
+    sse::router(feed.clone(), config, ending.clone())
+}
+
+/// Opens a page and presses Start.
+async fn start(page: &Page, address: &str) -> anyhow::Result<()> {
+    page.open(address).await?;
     ready(page).await?;
     page.click(&part("start")).await?;
     state(page, "open").await?;
@@ -129,7 +144,7 @@ pub(crate) async fn it_resumes_after_a_cut_with_nothing_lost_and_nothing_doubled
     page: Page,
 ) -> anyhow::Result<()> {
     let site = suite.site().await?;
-    start(&page, &site).await?;
+    start(&page, &site.at(CHAPTER)).await?;
     let mut all = Vec::new();
     for number in 0..3 {
         all.push(publish(&site, &format!("before the cut {number}")).await?);
@@ -171,10 +186,11 @@ pub(crate) async fn two_tabs_talk_to_each_other(
     suite: Arc<Suite>,
     here: Page,
 ) -> anyhow::Result<()> {
-    let site = suite.site().await?;
-    start(&here, &site).await?;
+    drop(suite);
+    let server = alone().await?;
+    start(&here, &server.root).await?;
     let there = here.another().await?;
-    start(&there, &site).await?;
+    start(&there, &server.root).await?;
     // What one says, both see: the sender, too, knows its message as sent when it comes back.
     for (speaker, listener, name, text) in [
         (&there, &here, "Ada", "Is anybody there?"),
@@ -206,15 +222,9 @@ pub(crate) async fn it_survives_the_end_of_its_server_and_tells_of_the_new_log(
     suite: Arc<Suite>,
     page: Page,
 ) -> anyhow::Result<()> {
-    let alone = |feed: &feed::Feed, ending: &serving::Ending| {
-        sse::router(feed.clone(), sse::Config::default(), ending.clone())
-    };
     drop(suite);
-    let old = Served::start(alone).await?;
-    page.open(&old.root).await?;
-    ready(&page).await?;
-    page.click(&part("start")).await?;
-    state(&page, "open").await?;
+    let old = alone().await?;
+    start(&page, &old.root).await?;
     let last = publish(&old, "the last of the old log").await?;
     shown(&page, last).await?;
 
@@ -227,7 +237,7 @@ pub(crate) async fn it_survives_the_end_of_its_server_and_tells_of_the_new_log(
     )
     .await?;
 
-    let new = Served::start_at(address, alone).await?;
+    let new = Served::start_at(address, router).await?;
     state(&page, "open").await?;
     let gap: String = page
         .until_some(
@@ -252,18 +262,8 @@ pub(crate) async fn it_works_on_the_page_of_its_own_server(
     page: Page,
 ) -> anyhow::Result<()> {
     drop(suite);
-    let server = Served::start(|feed, ending| {
-        let config = sse::Config {
-            demo_cut: true,
-            ..sse::Config::default()
-        };
-        sse::router(feed.clone(), config, ending.clone())
-    })
-    .await?;
-    page.open(&server.root).await?;
-    ready(&page).await?;
-    page.click(&part("start")).await?;
-    state(&page, "open").await?;
+    let server = alone().await?;
+    start(&page, &server.root).await?;
     let event = publish(&server, "alone").await?;
     shown(&page, event).await?;
     for asked in server.asked() {
