@@ -58,7 +58,6 @@ impl Suite {
     ///
     /// # Panics
     /// If the system gives no threads.
-    #[allow(clippy::new_ret_no_self)]
     pub fn new() -> Arc<Self> {
         Arc::new(Self {
             runtime: Runtime::new().expect("a runtime"),

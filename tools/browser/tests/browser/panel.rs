@@ -17,6 +17,12 @@ pub(crate) const CHAPTER: &str = "sse/index.html";
 /// The stream as the site mounts it.
 const STREAM: &str = "GET /live/sse/events";
 
+/// The library that draws diagrams. Tests of the panel let it wait at the door: it is no part of them, and it would cost
+/// each of them more than all the rest. A page that waits for it has not loaded, so they do not wait for that either.
+fn is_mermaid(path: &str) -> bool {
+    path.ends_with("mermaid.min.js")
+}
+
 /// A control of the panel.
 pub(crate) fn part(role: &str) -> String {
     format!(".live-panel:not([data-view]) [data-role={role}]")
@@ -55,9 +61,9 @@ fn router(feed: &Feed, ending: &Ending) -> Router {
     sse::router(feed.clone(), config, ending.clone())
 }
 
-/// Opens a page and presses Start.
+/// Goes to a page and presses Start.
 async fn start(page: &Page, address: &str) -> anyhow::Result<()> {
-    page.open(address).await?;
+    page.navigate(address).await?;
     ready(page).await?;
     page.click(&part("start")).await?;
     state(page, "open").await?;
@@ -95,8 +101,9 @@ async fn counts(page: &Page) -> anyhow::Result<[u32; 5]> {
 
 pub(crate) async fn it_connects_only_on_start(suite: Arc<Suite>, page: Page) -> anyhow::Result<()> {
     let site = suite.site().await?;
+    site.hold(is_mermaid);
     let before = publish(&site, "before anybody looked").await?;
-    page.open(&site.at(CHAPTER)).await?;
+    page.navigate(&site.at(CHAPTER)).await?;
     ready(&page).await?;
     let scroll = "document.querySelector(arguments[0]).scrollIntoView({ behavior: 'instant' })";
     page.run::<Value>(scroll, &[json!(part("log"))]).await?;
@@ -144,6 +151,7 @@ pub(crate) async fn it_resumes_after_a_cut_with_nothing_lost_and_nothing_doubled
     page: Page,
 ) -> anyhow::Result<()> {
     let site = suite.site().await?;
+    site.hold(is_mermaid);
     start(&page, &site.at(CHAPTER)).await?;
     let mut all = Vec::new();
     for number in 0..3 {
@@ -153,7 +161,7 @@ pub(crate) async fn it_resumes_after_a_cut_with_nothing_lost_and_nothing_doubled
     shown(&page, last_seen).await?;
 
     // The browser's own attempt waits at the door until everything below has been published.
-    site.hold(|path| path == "/live/sse/events");
+    site.hold(|path| is_mermaid(path) || path == "/live/sse/events");
     page.click(&part("cut")).await?;
     state(&page, "connecting").await?;
     site.until("second request", |asked| {
@@ -163,7 +171,7 @@ pub(crate) async fn it_resumes_after_a_cut_with_nothing_lost_and_nothing_doubled
     for number in 0..5 {
         all.push(publish(&site, &format!("while it is cut {number}")).await?);
     }
-    site.release();
+    site.hold(is_mermaid);
     state(&page, "open").await?;
     for number in 0..2 {
         all.push(publish(&site, &format!("after the cut {number}")).await?);
@@ -284,7 +292,8 @@ pub(crate) async fn the_keyboard_starts_and_stops_it(
     const TAB: &str = "\u{e004}";
     const ENTER: &str = "\u{e007}";
     let site = suite.site().await?;
-    page.open(&site.at(CHAPTER)).await?;
+    site.hold(is_mermaid);
+    page.navigate(&site.at(CHAPTER)).await?;
     ready(&page).await?;
     // From the heading before it, as a reader without a mouse would go on.
     page.run::<Value>(
