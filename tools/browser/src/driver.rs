@@ -98,6 +98,8 @@ impl Driver {
             "--disable-background-networking",
             "--disable-component-update",
             "--disable-sync",
+            // The suggestions of the address bar, which are pages too: nobody types there, and they cost as much as a test.
+            "--disable-features=WebUIOmniboxPopup,WebUIOmniboxAimPopup,WebUIOmniboxFullPopup,AimEnabled",
             // Two windows of one test are both in use, though only one can be in front.
             "--disable-backgrounding-occluded-windows",
             "--disable-renderer-backgrounding",

@@ -139,6 +139,7 @@ impl Server {
                     get(|| async { Html("<!doctype html><link rel=icon href=data:,>") }),
                 )
                 .route("/stream/{number}", get(answer))
+                .route("/bytes/{number}", get(bytes))
                 .with_state(self)
                 .nest(
                     "/sse/",
@@ -172,6 +173,11 @@ async fn answer(
         Some(()) => StatusCode::NO_CONTENT.into_response(),
         None => (headers, server.body(number)).into_response(),
     }
+}
+
+/// The vector, however often it is asked for.
+async fn bytes(State(server): State<Server>, Path(number): Path<usize>) -> Body {
+    server.body(number)
 }
 
 pub(crate) async fn the_browser_reads_the_format_as_the_vectors_say(
@@ -267,54 +273,44 @@ pub(crate) async fn the_parser_of_this_book_reads_it_so_too(
     }
     drop(suite);
     let vectors = Vector::all()?;
-    let server = Server::new(&vectors)?;
-    let visits = server.visits.clone();
-    let server = server.start().await?;
+    let server = Server::new(&vectors)?.start().await?;
     page.open(&server.root).await?;
-    for (number, vector) in vectors.iter().enumerate() {
-        // Each visit is a first one here.
-        let forget = || {
-            visits
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clear()
-        };
-        forget();
-        let parse = "return (async () => {
-            const { EventStreamParser } = await import('/sse/event-stream.js');
+    let parse = "return (async () => {
+        const { EventStreamParser, readEvents } = await import('/sse/event-stream.js');
+        const all = [];
+        for (let number = 0; number < arguments[0]; number += 1) {
             const events = [];
             const parser = new EventStreamParser((event) => events.push(event));
-            const { body } = await fetch(`stream/${arguments[0]}`);
+            const { body } = await fetch(`bytes/${number}`);
             for (let reader = body.getReader();;) {
                 const { done, value } = await reader.read();
                 if (done) break;
                 parser.push(value);
             }
-            return { events, lastEventId: parser.lastEventId, retry: parser.retry, read: [] };
-        })()";
-        let mut parsed: Parsed = page.run(parse, &[json!(number)]).await?;
-        forget();
-        let read = "return (async () => {
-            const { readEvents } = await import('/sse/event-stream.js');
-            const events = [];
-            const { body } = await fetch(`stream/${arguments[0]}`);
-            for await (const event of readEvents(body)) events.push(event);
-            return events;
-        })()";
-        parsed.read = page.run(read, &[json!(number)]).await?;
+            const read = [];
+            for await (const event of readEvents((await fetch(`bytes/${number}`)).body)) read.push(event);
+            all.push({ events, lastEventId: parser.lastEventId, retry: parser.retry, read });
+        }
+        return all;
+    })()";
+    // An arrow function has the arguments of the function around it.
+    let parsed: Vec<Parsed> = page.run(parse, &[json!(vectors.len())]).await?;
+    assert_eq!(parsed.len(), vectors.len());
+    for (parsed, vector) in parsed.into_iter().zip(vectors) {
         let Vector {
+            name,
             events,
             last_event_id,
             retry,
             ..
-        } = vector.clone();
+        } = vector;
         let expected = Parsed {
             read: events.clone(),
             events,
             last_event_id,
             retry,
         };
-        assert_eq!(parsed, expected, "{}", vector.name);
+        assert_eq!(parsed, expected, "{name}");
     }
     Ok(())
 }
