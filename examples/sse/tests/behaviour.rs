@@ -196,6 +196,18 @@ async fn a_server_that_ends_takes_no_new_streams() {
     assert!(server.serving.await.unwrap().is_ok());
 }
 
+/// A reader in the middle of a text that is being generated.
+async fn reader_of_a_text(server: &Server) -> Raw {
+    let body = r#"{"prompt":"Why?"}"#;
+    let head = format!(
+        "POST /tokens HTTP/1.1\nHost: 127.0.0.1\nContent-Type: application/json\nContent-Length: {}",
+        body.len()
+    );
+    let mut reader = Raw::send(server, &head, body).await;
+    reader.until("asked: ").await;
+    reader
+}
+
 #[tokio::test]
 async fn a_text_that_its_reader_stops_is_generated_no_further() {
     let config = sse::Config {
@@ -204,13 +216,7 @@ async fn a_text_that_its_reader_stops_is_generated_no_further() {
         ..still_config()
     };
     let server = start(still_feed(10), config).await;
-    let body = r#"{"prompt":"Why?"}"#;
-    let head = format!(
-        "POST /tokens HTTP/1.1\nHost: 127.0.0.1\nContent-Type: application/json\nContent-Length: {}",
-        body.len()
-    );
-    let mut reader = Raw::send(&server, &head, body).await;
-    reader.until("asked: ").await;
+    let reader = reader_of_a_text(&server).await;
     assert!(!reader.seen.contains("event: done"));
     drop(reader);
     // The one place is free again only when the generator is gone.
@@ -233,13 +239,7 @@ async fn a_text_cut_short_by_the_servers_end_has_no_done() {
         ..still_config()
     };
     let server = start(still_feed(10), config).await;
-    let body = r#"{"prompt":"Why?"}"#;
-    let head = format!(
-        "POST /tokens HTTP/1.1\nHost: 127.0.0.1\nContent-Type: application/json\nContent-Length: {}",
-        body.len()
-    );
-    let mut reader = Raw::send(&server, &head, body).await;
-    reader.until("asked: ").await;
+    let mut reader = reader_of_a_text(&server).await;
     server.ending.begin();
     reader.read_to_end().await;
     assert!(!reader.seen.contains("event: done"), "{}", reader.seen);
