@@ -35,6 +35,25 @@ pub struct WireEvent {
     pub data: Box<RawValue>,
 }
 
+/// The answer to a request for events, in the methods that answer with whole pages (polling, long polling):
+/// `{"after":"k3f9x2.16","events":[…],"next":"k3f9x2.17"}`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Page {
+    /// The place before the first event of this page. It says which question this answer belongs to, so that a client
+    /// notices when a cache on the way has given it the answer to another.
+    pub after: Cursor,
+    /// The events that were due, in order.
+    pub events: Vec<WireEvent>,
+    /// What to ask with next.
+    pub next: Cursor,
+    /// Whether more is due than this page holds: ask again without waiting.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub more: bool,
+    /// Whether the log is complete and nothing follows `next`: do not ask again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub finished: bool,
+}
+
 /// The body of a publish.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

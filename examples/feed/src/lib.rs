@@ -54,6 +54,9 @@ use std::sync::Arc;
 /// Events that are due, in order, and the cursor to ask with next.
 #[derive(Clone, Debug)]
 pub struct Batch {
+    /// The place before the first event of this batch: the reader's own cursor, or what `earliest` and `latest` meant when
+    /// the batch was read.
+    pub after: Cursor,
     /// The events, oldest first; empty when nothing is due.
     pub events: Vec<Arc<Event>>,
     /// The place after the last event of this batch: what the reader passes to its next read.

@@ -183,6 +183,10 @@ impl Ring {
             .map(|(_, entry)| Arc::clone(&entry.event))
             .collect();
         let next = events.last().map_or(cursor, |event| event.cursor());
-        Ok(Batch { events, next })
+        Ok(Batch {
+            after: cursor,
+            events,
+            next,
+        })
     }
 }

@@ -44,7 +44,7 @@ mod tests {
     #[tokio::test]
     async fn after_is_one_position() {
         assert_eq!(after("/events").await, Ok(None));
-        assert_eq!(after("/events?stream=a").await, Ok(None));
+        assert_eq!(after("/events?connection=a").await, Ok(None));
         assert_eq!(
             after("/?after=earliest").await,
             Ok(Some(Position::Earliest))

@@ -1,5 +1,6 @@
 //! How a server with streams that never end comes to an end.
 
+use crate::Problem;
 use std::future::Future;
 use tokio_util::{
     sync::{CancellationToken, WaitForCancellationFutureOwned},
@@ -57,6 +58,17 @@ impl Ending {
     /// Whether the ending has begun.
     pub fn has_begun(&self) -> bool {
         self.begun.is_cancelled()
+    }
+
+    /// Refuses new work once the ending has begun.
+    ///
+    /// # Errors
+    /// [`Problem::ending`] (503).
+    pub fn refuse_if_begun(&self) -> Result<(), Problem> {
+        match self.has_begun() {
+            true => Err(Problem::ending()),
+            false => Ok(()),
+        }
     }
 
     /// Completes once the ending has begun. Owned, so that a stream can keep it.

@@ -24,7 +24,7 @@ pub struct Config {
     /// back in one moment too.
     pub retry_ms: Range<u64>,
 
-    /// Whether `POST cut?stream=NAME` breaks a connection so that a reader can watch it recover; default off.
+    /// Whether `POST cut?connection=NAME` breaks a connection so that a reader can watch it recover; default off.
     ///
     /// For the book's page. It lets anybody who knows a stream's random name end it.
     pub demo_cut: bool,

@@ -13,7 +13,6 @@
 #[cfg(feature = "client")]
 pub mod client;
 mod config;
-mod cut;
 pub mod framing;
 pub mod parser;
 mod stream;
@@ -23,16 +22,17 @@ pub use config::Config;
 
 use axum::{
     body::Body,
-    extract::{FromRequestParts, Query, State},
+    extract::{FromRequestParts, State},
     http::{request::Parts, HeaderName, StatusCode},
     response::{IntoResponse, Response},
-    routing::{get, post},
-    Json, Router,
+    routing::post,
+    Router,
 };
-use cut::Cuts;
-use feed::{Cursor, Encoding, Feed, Position, State as LogState};
-use serde::Deserialize;
-use serving::{assets, fallbacks, publish_route, After, Ending, Problem, Slots};
+use feed::{Cursor, Encoding, Feed, Position};
+use serving::{
+    assets, cut_route, fallbacks, publish_route, status_route, After, ConnectionName, Cuts, Ending,
+    Problem, Slots,
+};
 use std::sync::Arc;
 use stream::Connection;
 use web::Asset;
@@ -81,19 +81,23 @@ struct Server {
 /// `GET events`, `POST events`, `GET status`, `POST tokens`, the page at `GET /` with its modules, and `POST cut`, which
 /// finds no stream to cut unless [`Config::demo_cut`] allows it.
 pub fn router(feed: Feed, config: Config, ending: Ending) -> Router {
+    let slots = Slots::new(config.max_streams);
+    let cuts = Cuts::new(config.demo_cut);
+    let status = status_route(feed.clone(), ending.clone(), Some(slots.clone()));
+    let cut = cut_route(cuts.clone());
     let server = Server {
-        slots: Slots::new(config.max_streams),
+        slots,
+        cuts,
         encoding: feed.encoding("sse"),
-        cuts: Cuts::default(),
         config: Arc::new(config),
         ending,
         feed: feed.clone(),
     };
     let router = Router::new()
         .route("/events", publish_route(feed).get(events))
-        .route("/status", get(status))
+        .route("/status", status)
         .route("/tokens", post(tokens::answer))
-        .route("/cut", post(cut))
+        .route("/cut", cut)
         .merge(assets::router(PAGE))
         .nest("/web", assets::router(web::MODULES));
     fallbacks(router).with_state(server)
@@ -118,38 +122,31 @@ impl<S: Sync> FromRequestParts<S> for LastEventId {
 }
 // ANCHOR_END: last_event_id
 
-/// The name under which a stream may be cut.
-#[derive(Deserialize)]
-struct Named {
-    stream: Option<String>,
-}
-
 // ANCHOR: events
 /// `GET events`: the stream.
 async fn events(
     State(server): State<Server>,
     LastEventId(last): LastEventId,
     After(after): After,
-    Query(Named { stream: name }): Query<Named>,
+    name: ConnectionName,
 ) -> Result<Response, Problem> {
     // The header wins. A browser repeats the URL with its first `?after=` for ever, and only the header moves on.
     let position = last.or(after).unwrap_or_default();
-    let subscription = server.open(position)?;
+    server.ending.refuse_if_begun()?;
+    let subscription = server.feed.subscribe(position)?;
     let log = server.feed.state();
     if log.finished && subscription.cursor() == log.latest {
         // Nothing will ever come. Of all answers, 204 is the one after which an EventSource stops asking.
         return Ok((StatusCode::NO_CONTENT, [("cache-control", "no-store")]).into_response());
     }
     let slot = server.slots.try_take()?;
-    // Without a name in the register there is nothing that `POST cut` could find.
-    let name = name.filter(|_| server.config.demo_cut);
     let retry = fastrand::u64(server.config.retry_ms.clone());
     let connection = Connection {
         blocks: stream::opening(&subscription, retry),
         subscription,
         encoding: server.encoding,
         ending: Box::pin(server.ending.begun()),
-        cuttable: name.as_deref().and_then(|name| server.cuts.register(name)),
+        cuttable: server.cuts.register(name),
         heartbeat: server.config.heartbeat,
         _slot: slot,
         batch: Vec::new().into_iter(),
@@ -158,40 +155,3 @@ async fn events(
     Ok((STREAM_HEADERS, Body::from_stream(connection.into_body())).into_response())
 }
 // ANCHOR_END: events
-
-impl Server {
-    fn open(&self, position: Position) -> Result<feed::Subscription, Problem> {
-        if self.ending.has_begun() {
-            return Err(Problem::ending());
-        }
-        let subscription = self.feed.subscribe(position);
-        subscription.map_err(|future| Problem::future_cursor(future.asked, future.latest))
-    }
-}
-
-/// `GET status`: what the log holds, or the verdict that a stream with this `?after=` would meet. A browser cannot see
-/// why its EventSource failed, so its page asks here.
-async fn status(
-    State(server): State<Server>,
-    After(after): After,
-) -> Result<([(HeaderName, &'static str); 1], Json<LogState>), Problem> {
-    let subscription = server.open(after.unwrap_or_default())?;
-    server
-        .feed
-        .read(Position::After(subscription.cursor()), 1, 0)?;
-    // Taken and given back: it fails where a stream would.
-    drop(server.slots.try_take()?);
-    let no_store = (HeaderName::from_static("cache-control"), "no-store");
-    Ok(([no_store], Json(server.feed.state())))
-}
-
-/// `POST cut?stream=NAME`: breaks that stream, for the reader to watch.
-async fn cut(
-    State(server): State<Server>,
-    Query(named): Query<Named>,
-) -> Result<StatusCode, Problem> {
-    match named.stream {
-        Some(name) if server.cuts.cut(&name) => Ok(StatusCode::NO_CONTENT),
-        _ => Err(Problem::not_found()),
-    }
-}

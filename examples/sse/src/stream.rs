@@ -1,17 +1,11 @@
 //! One response that never ends.
 
-use crate::{cut::Cuttable, framing};
+use crate::framing;
 use bytes::Bytes;
 use feed::{contract::EndReason, Delivery, Encoding, Event, Subscription};
 use futures_util::{stream, Stream};
-use serving::Slot;
+use serving::{Cut, Cuttable, Slot};
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
-
-/// The connection was cut on request. As an error it makes hyper break the connection off instead of ending the body,
-/// which is what a lost network looks like to a browser.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("the connection was cut on request")]
-pub(crate) struct Cut;
 
 // ANCHOR: connection
 // ANCHOR: held
@@ -23,8 +17,8 @@ pub(crate) struct Connection {
     pub(crate) encoding: Encoding,
     /// Completes when the server ends. Boxed and kept, so that the wait is registered once and not for each event.
     pub(crate) ending: Pin<Box<dyn Future<Output = ()> + Send>>,
-    /// Set where the client asked for a name under which it may be cut.
-    pub(crate) cuttable: Option<Cuttable>,
+    /// Breaks this stream where a reader asked for that.
+    pub(crate) cuttable: Cuttable,
     /// The longest silence.
     pub(crate) heartbeat: Duration,
     /// This stream's place among those that the server allows; free again when the client goes and hyper drops the body.
@@ -61,12 +55,11 @@ impl Connection {
             if self.over {
                 return None;
             }
-            let cut = self.cuttable.as_ref().map(|cuttable| cuttable.cut.clone());
             tokio::select! {
                 // In this order: a connection that is cut or ends must do so even while events pour in.
                 biased;
                 // Cancel-safe: the token stays cancelled.
-                () = async { match &cut { Some(cut) => cut.cancelled().await, None => std::future::pending().await } } => {
+                () = self.cuttable.cut() => {
                     self.over = true;
                     return Some(Err(Cut));
                 }

@@ -113,16 +113,16 @@ async fn hundreds_of_clients_that_vanish_leave_nothing_behind() {
 #[tokio::test]
 async fn a_cut_breaks_the_connection_without_its_last_chunk() {
     let server = start(still_feed(10), still_config()).await;
-    let mut raw = Raw::get(&server, "/events?stream=a-tab").await;
+    let mut raw = Raw::get(&server, "/events?connection=a-tab").await;
     raw.until("retry: ").await;
-    let done = post(&server, "/cut?stream=a-tab", "application/json", "").await;
+    let done = post(&server, "/cut?connection=a-tab", "application/json", "").await;
     assert!(done.contains("204 No Content"), "{done}");
     raw.read_to_end().await;
     assert!(
         !raw.seen.ends_with("0\r\n\r\n"),
         "an orderly end would not look like a lost network"
     );
-    for target in ["/cut?stream=a-tab", "/cut"] {
+    for target in ["/cut?connection=a-tab", "/cut"] {
         let unknown = post(&server, target, "application/json", "").await;
         assert!(unknown.contains("404 Not Found"), "{unknown}");
     }
@@ -134,9 +134,9 @@ async fn a_cut_breaks_the_connection_without_its_last_chunk() {
         },
     )
     .await;
-    let mut stream = Raw::get(&plain, "/events?stream=a-tab").await;
+    let mut stream = Raw::get(&plain, "/events?connection=a-tab").await;
     stream.until("retry: ").await;
-    let unknown = post(&plain, "/cut?stream=a-tab", "application/json", "").await;
+    let unknown = post(&plain, "/cut?connection=a-tab", "application/json", "").await;
     assert!(
         unknown.contains("404 Not Found"),
         "off unless it is asked for: {unknown}"

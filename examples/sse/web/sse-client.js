@@ -27,10 +27,10 @@ const REQUEST_TIMEOUT = 10_000;
  */
 export function createSse(base) {
   // Names this page's connections, so that the server can break these and no one else's.
-  const stream = randomName();
+  const connection = randomName();
 
   return {
-    connect: (wait) => connect(base, stream, wait),
+    connect: (wait) => connect(base, connection, wait),
 
     async verdict(after, signal) {
       const url = new URL("status", base);
@@ -59,7 +59,7 @@ export function createSse(base) {
 
     async cut() {
       const url = new URL("cut", base);
-      url.searchParams.set("stream", stream);
+      url.searchParams.set("connection", connection);
       const response = await request(url, { method: "POST" });
       if (!response.ok) throw new Error(explain(response, parseObject(await response.text())));
     },
@@ -68,16 +68,16 @@ export function createSse(base) {
 
 /**
  * @param {URL} base
- * @param {string} stream
+ * @param {string} connection
  * @param {Wait} wait
  */
-function connect(base, stream, wait) {
+function connect(base, connection, wait) {
   // ANCHOR: open
   const url = new URL("events", base);
   // The cursor goes into the URL because script cannot set a header of an EventSource. When the browser
   // reconnects by itself it asks for the same URL, now outdated, and adds `Last-Event-ID`, which wins.
   url.searchParams.set("after", wait.after);
-  url.searchParams.set("stream", stream);
+  url.searchParams.set("connection", connection);
   const source = new EventSource(url);
 
   // Whether a break now would be the first since the connection was last open.
