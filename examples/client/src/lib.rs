@@ -1,6 +1,10 @@
 //! What the Rust clients share, whatever they wait by: when to try again, when to take silence for death, and how an
 //! answer that is no success becomes an error one can act on.
 
+mod follow;
+
+pub use follow::Follow;
+
 use feed::contract::Accepted;
 use feed::{Cursor, Data, IdempotencyKey, Kind};
 use reqwest::{header::RETRY_AFTER, Response, StatusCode};

@@ -20,12 +20,15 @@
 
 use crate::parser::{Block, Message, Parser};
 pub use client::ClientError;
-use client::{failure, Backoff, Failure, Pace, Watchdog};
+use client::{failure, Backoff, Failure, Follow, Pace, Watchdog};
 use feed::{
     contract::{control, End, EndReason, Heartbeat, Update, WireEvent, AFTER},
     Cursor, Data, Gap, IdempotencyKey, Kind, Position,
 };
-use futures_util::{stream, Stream};
+use futures_util::{
+    future::{BoxFuture, FutureExt},
+    stream::{self, BoxStream, Stream, StreamExt},
+};
 use reqwest::{header, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use std::{collections::VecDeque, time::Duration};
@@ -92,6 +95,21 @@ impl Client {
     fn url(&self, route: &str) -> Result<Url, ClientError> {
         let joined = self.base.join(route);
         joined.map_err(|error| ClientError::Protocol(format!("{}: {error}", self.base)))
+    }
+}
+
+impl Follow for Client {
+    fn subscribe(&self, position: Position) -> BoxStream<'static, Result<Update, ClientError>> {
+        Self::subscribe(self, position).boxed()
+    }
+
+    fn publish(
+        &self,
+        key: Option<IdempotencyKey>,
+        kind: Kind,
+        data: Data,
+    ) -> BoxFuture<'_, Result<Cursor, ClientError>> {
+        async move { Self::publish(self, key.as_ref(), kind, data).await }.boxed()
     }
 }
 
