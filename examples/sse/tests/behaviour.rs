@@ -2,46 +2,14 @@
 
 mod support;
 
-use client::Pace;
 use feed::{contract::Update, Data, Feed, Kind, Position, Retention};
 use futures_util::StreamExt;
 use sse::client::{Client, ClientError};
 use std::{collections::BTreeSet, time::Duration};
-use support::{say, start, still_config, still_feed, Raw, Server, HANG};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpListener,
-    sync::mpsc,
-    time::timeout,
+use support::{start, still_config};
+use testbed::{
+    answer_to, eventually, in_time, post, say, still_feed, update, Raw, Script, Server, BRISK,
 };
-
-/// Waits until the condition holds.
-async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let waiting = timeout(HANG, async {
-        while !holds() {
-            tokio::task::yield_now().await;
-        }
-    });
-    assert!(waiting.await.is_ok(), "{what}");
-}
-
-async fn answer_to(server: &Server, head: &str, body: &str) -> String {
-    let mut raw = Raw::send(
-        server,
-        &format!("{head}\nHost: 127.0.0.1\nConnection: close"),
-        body,
-    )
-    .await;
-    raw.read_to_end().await;
-    raw.seen
-}
-
-async fn post(server: &Server, target: &str, content_type: &str, body: &str) -> String {
-    let length = body.len();
-    let head =
-        format!("POST {target} HTTP/1.1\nContent-Type: {content_type}\nContent-Length: {length}");
-    answer_to(server, &head, body).await
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_too_slow_for_the_window_gets_a_gap_and_goes_on() {
@@ -220,16 +188,13 @@ async fn a_text_that_its_reader_stops_is_generated_no_further() {
     assert!(!reader.seen.contains("event: done"));
     drop(reader);
     // The one place is free again only when the generator is gone.
-    let free = timeout(HANG, async {
+    in_time("the end of a generator whose reader left", async {
         while !answer_to(&server, "GET /status HTTP/1.1", "")
             .await
             .contains("200 OK")
         {}
-    });
-    assert!(
-        free.await.is_ok(),
-        "the generator of a reader that left is dropped"
-    );
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -264,51 +229,18 @@ async fn a_prompt_is_json_and_bounded() {
     }
 }
 
-/// A server that answers each connection with the next of these texts and then keeps it open.
-async fn scripted(answers: &'static [&'static str]) -> Client {
-    recorded(answers).await.0
-}
-
-/// The same, and the heads of the requests that came.
-async fn recorded(answers: &'static [&'static str]) -> (Client, mpsc::UnboundedReceiver<String>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base = format!("http://{}/", listener.local_addr().unwrap());
-    let (record, heads) = mpsc::unbounded_channel();
-    tokio::spawn(async move {
-        let mut open = Vec::new();
-        for answer in answers {
-            let (mut socket, _) = listener.accept().await.unwrap();
-            let mut head = [0; 4096];
-            let length = socket.read(&mut head).await.unwrap();
-            let _ = record.send(String::from_utf8_lossy(&head[..length]).into_owned());
-            socket.write_all(answer.as_bytes()).await.unwrap();
-            open.push(socket);
-        }
-        std::future::pending::<()>().await;
-    });
-    let pace = Pace {
-        first: Duration::from_millis(1),
-        cap: Duration::from_millis(5),
-    };
-    (Client::with_pace(base.parse().unwrap(), pace), heads)
+/// A client of a server that answers with these texts.
+async fn client_of(answers: &'static [&'static str]) -> (Client, Script) {
+    let script = Script::of(answers.iter().copied()).await;
+    (Client::with_pace(script.base.clone(), BRISK), script)
 }
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nid: k3f9x2.1\n\n";
 
-async fn update(
-    updates: &mut (impl StreamExt<Item = Result<Update, ClientError>> + Unpin),
-) -> Update {
-    timeout(HANG, updates.next())
-        .await
-        .expect("an update")
-        .expect("not the end")
-        .expect("no error")
-}
-
 #[tokio::test]
 async fn the_client_takes_a_long_silence_for_a_dead_connection() {
     const SILENT: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nid: k3f9x2.1\n\nevent: heartbeat\ndata: {\"every\":1}\n\n";
-    let client = scripted(&[SILENT, OK]).await;
+    let (client, _script) = client_of(&[SILENT, OK]).await;
     let mut updates = client.subscribe(Position::Latest).boxed();
     assert!(matches!(update(&mut updates).await, Update::Opened(_)));
     assert!(matches!(update(&mut updates).await, Update::Heartbeat));
@@ -322,7 +254,7 @@ async fn the_client_takes_a_long_silence_for_a_dead_connection() {
 #[tokio::test]
 async fn the_client_goes_on_from_where_a_gap_left_it() {
     const GAP: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nid: k3f9x2.1\n\nid: k3f9x2.9\nevent: gap\ndata: {\"reason\":\"expired\",\"asked\":\"k3f9x2.1\",\"resume\":\"k3f9x2.9\"}\n\nevent: end\ndata: {\"reason\":\"shutdown\"}\n\n";
-    let (client, mut heads) = recorded(&[GAP, OK]).await;
+    let (client, mut script) = client_of(&[GAP, OK]).await;
     let mut updates = client.subscribe(Position::Earliest).boxed();
     assert!(matches!(update(&mut updates).await, Update::Opened(_)));
     assert!(matches!(update(&mut updates).await, Update::Gap(_)));
@@ -331,9 +263,9 @@ async fn the_client_goes_on_from_where_a_gap_left_it() {
         Update::Reconnecting(_)
     ));
     assert!(matches!(update(&mut updates).await, Update::Opened(_)));
-    let first = heads.recv().await.unwrap();
+    let first = script.head().await;
     assert!(first.starts_with("GET /events?after=earliest ") && !first.contains("last-event-id"));
-    let second = heads.recv().await.unwrap();
+    let second = script.head().await;
     assert!(
         second.starts_with("GET /events ") && second.contains("last-event-id: k3f9x2.9\r\n"),
         "{second}"
@@ -344,7 +276,7 @@ async fn the_client_goes_on_from_where_a_gap_left_it() {
 async fn the_client_waits_as_long_as_a_busy_server_asks() {
     const BUSY: &str =
         "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n";
-    let client = scripted(&[BUSY, OK]).await;
+    let (client, _script) = client_of(&[BUSY, OK]).await;
     let mut updates = client.subscribe(Position::Latest).boxed();
     let Update::Reconnecting(wait) = update(&mut updates).await else {
         panic!("it was refused")
@@ -359,11 +291,10 @@ async fn the_client_does_not_ask_again_where_that_is_useless() {
     const GONE: &str = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
     const JUNK: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nid: 17\n\n";
     for answer in [&[PAGE], &[GONE], &[JUNK]] {
-        let client = scripted(answer).await;
+        let (client, _script) = client_of(answer).await;
         let mut updates = client.subscribe(Position::Latest).boxed();
-        let error = timeout(HANG, updates.next())
+        let error = in_time("an answer", updates.next())
             .await
-            .expect("an answer")
             .expect("not the end");
         assert!(matches!(error, Err(ClientError::Protocol(_))), "{error:?}");
         assert!(updates.next().await.is_none());

@@ -5,50 +5,11 @@
 
 mod support;
 
-use std::path::Path;
-use support::{say, start, still_config, still_feed, Raw, Server};
+use support::{start, still_config};
+use testbed::{exchange, golden, say, still_feed, transcript, Raw};
 
 const HOST: &str = "Host: 127.0.0.1:4100";
 const STREAM: &str = "Accept: text/event-stream";
-
-/// Sends a request, reads until the answer holds `last`, and gives both as text.
-async fn exchange(server: &Server, head: &str, body: &str, last: &str) -> String {
-    let mut raw = Raw::send(server, head, body).await;
-    raw.until(last).await;
-    transcript(head, body, &raw.seen)
-}
-
-fn transcript(head: &str, body: &str, answer: &str) -> String {
-    let answer: String = answer
-        .replace("\r\n", "\n")
-        .lines()
-        .map(|line| match line.strip_prefix("date: ") {
-            // The one thing that no test can hold still.
-            Some(_) => "date: Thu, 01 Jan 2026 00:00:00 GMT\n".to_owned(),
-            None => format!("{line}\n"),
-        })
-        .collect();
-    let body = if body.is_empty() {
-        String::new()
-    } else {
-        format!("{body}\n\n")
-    };
-    format!("{head}\n\n{body}{}\n", answer.trim_end())
-}
-
-fn golden(name: &str, found: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/golden")
-        .join(name);
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::write(&path, found).unwrap();
-    }
-    let kept = std::fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(
-        found, kept,
-        "{name} differs; if on purpose, write it anew with UPDATE_GOLDEN=1"
-    );
-}
 
 #[tokio::test]
 async fn a_stream_begins_with_its_cursor() {
@@ -59,7 +20,7 @@ async fn a_stream_begins_with_its_cursor() {
     raw.until("retry: 1730\n\n").await;
     say(&server.feed, "hello").await;
     raw.until("hello\"}\n\n\r\n").await;
-    golden("stream.http", &transcript(&head, "", &raw.seen));
+    golden!("stream.http", &transcript(&head, "", &raw.seen));
 }
 
 #[tokio::test]
@@ -70,7 +31,7 @@ async fn last_event_id_wins_over_after() {
     }
     let head =
         format!("GET /events?after=earliest HTTP/1.1\n{HOST}\n{STREAM}\nLast-Event-ID: k3f9x2.1");
-    golden(
+    golden!(
         "resume.http",
         &exchange(&server, &head, "", "three\"}\n\n\r\n").await,
     );
@@ -83,7 +44,7 @@ async fn a_gap_is_said_in_the_stream() {
         say(&server.feed, text).await;
     }
     let head = format!("GET /events HTTP/1.1\n{HOST}\n{STREAM}\nLast-Event-ID: k3f9x2.1");
-    golden(
+    golden!(
         "gap.http",
         &exchange(&server, &head, "", "four\"}\n\n\r\n").await,
     );
@@ -101,7 +62,7 @@ async fn a_server_that_ends_says_so_and_ends_the_body() {
         raw.seen.ends_with("\r\n0\r\n\r\n"),
         "the last chunk says that nothing was lost"
     );
-    golden("end.http", &transcript(&head, "", &raw.seen));
+    golden!("end.http", &transcript(&head, "", &raw.seen));
     server.serving.await.unwrap().unwrap();
 }
 
@@ -129,7 +90,7 @@ async fn a_finished_log_answers_204_as_its_last_word() {
     say(&server.feed, "the last").await;
     server.feed.finish();
     let head = format!("GET /events HTTP/1.1\n{HOST}\n{STREAM}\nLast-Event-ID: k3f9x2.1");
-    golden(
+    golden!(
         "no-content.http",
         &exchange(&server, &head, "", "\r\n\r\n").await,
     );
@@ -144,7 +105,7 @@ async fn a_finished_log_answers_204_as_its_last_word() {
 async fn a_cursor_from_the_future_is_a_problem() {
     let server = start(still_feed(100), still_config()).await;
     let head = format!("GET /events?after=k3f9x2.9 HTTP/1.1\n{HOST}\n{STREAM}");
-    golden("refused.http", &exchange(&server, &head, "", "}").await);
+    golden!("refused.http", &exchange(&server, &head, "", "}").await);
 }
 
 #[tokio::test]
@@ -154,12 +115,12 @@ async fn status_gives_the_verdict_that_a_stream_would_meet() {
         say(&server.feed, text).await;
     }
     let head = |target: &str| format!("GET {target} HTTP/1.1\n{HOST}");
-    golden(
+    golden!(
         "status.http",
         &exchange(&server, &head("/status"), "", "}").await,
     );
     let expired = exchange(&server, &head("/status?after=k3f9x2.0"), "", "}").await;
-    golden("status-expired.http", &expired);
+    golden!("status-expired.http", &expired);
     for (target, status) in [
         ("/status?after=k3f9x2.9", "400"),
         ("/status?after=nonsense", "400"),
@@ -182,7 +143,7 @@ async fn publishing_answers_with_the_cursor() {
         "POST /events HTTP/1.1\n{HOST}\nContent-Type: application/json\nIdempotency-Key: 3f1c0b9a\nContent-Length: {}",
         body.len()
     );
-    golden("publish.http", &exchange(&server, &head, body, "}").await);
+    golden!("publish.http", &exchange(&server, &head, body, "}").await);
     let again = exchange(&server, &head, body, "}").await;
     assert!(
         again.contains("HTTP/1.1 200 OK") && again.contains("k3f9x2.1"),
@@ -207,5 +168,5 @@ async fn a_text_comes_token_by_token() {
         .lines()
         .last()
         .unwrap();
-    golden("tokens.http", &format!("{first}…\n{last_chunk}\n{last}"));
+    golden!("tokens.http", &format!("{first}…\n{last_chunk}\n{last}"));
 }
