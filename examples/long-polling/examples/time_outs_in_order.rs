@@ -1,0 +1,103 @@
+//! Three time-outs on one path. Whoever's is the shortest ends the wait, and only the server can do it well.
+
+use axum::{
+    extract::{Request, State},
+    http::StatusCode,
+    response::{Html, IntoResponse, Response},
+    Router,
+};
+use feed::{contract::Page, Data, Feed, Retention};
+use serving::Ending;
+use std::{error::Error, time::Duration};
+use tokio::net::TcpListener;
+
+// ANCHOR: proxy
+/// A proxy in front of a server, with a time-out of its own.
+#[derive(Clone)]
+struct Proxy {
+    server: String,
+    patience: Duration,
+}
+
+async fn relay(State(proxy): State<Proxy>, request: Request) -> Response {
+    let url = format!("{}{}", proxy.server, request.uri());
+    let mut onward = reqwest::Client::new().get(url).timeout(proxy.patience);
+    if let Some(prefer) = request.headers().get("prefer") {
+        onward = onward.header("prefer", prefer);
+    }
+    match onward.send().await {
+        Ok(answer) => (answer.status(), answer.bytes().await.unwrap_or_default()).into_response(),
+        Err(_) => (
+            StatusCode::GATEWAY_TIMEOUT,
+            Html("<h1>504 Gateway Time-out</h1>"),
+        )
+            .into_response(),
+    }
+}
+// ANCHOR_END: proxy
+
+/// Serves a router on a free port and gives its base URL.
+async fn serve(app: Router) -> Result<String, Box<dyn Error>> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let base = format!("http://{}", listener.local_addr()?);
+    let edge = serving::Config::default();
+    tokio::spawn(serving::serve(listener, app, edge, Ending::new()));
+    Ok(base)
+}
+
+/// Serves a proxy with this much patience.
+async fn proxy(server: &str, patience: Duration) -> Result<String, Box<dyn Error>> {
+    let server = server.to_owned();
+    serve(
+        Router::new()
+            .fallback(relay)
+            .with_state(Proxy { server, patience }),
+    )
+    .await
+}
+
+/// One request of a client: how long the server may park it, and how long the client itself waits.
+async fn ask(
+    base: &str,
+    after: &str,
+    wait: &str,
+    patience: Duration,
+) -> reqwest::Result<reqwest::Response> {
+    let url = format!("{base}/events?after={after}");
+    let request = reqwest::Client::new().get(url).header("prefer", wait);
+    request.timeout(patience).send().await
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    // ANCHOR: main
+    const SHORT: Duration = Duration::from_millis(200);
+    const LONG: Duration = Duration::from_secs(60);
+    let feed = Feed::new(Retention::default());
+    let config = long_polling::Config::default();
+    let server = serve(long_polling::router(feed.clone(), config, Ending::new())).await?;
+    let cursor = feed.state().latest.to_string();
+
+    // The server's wait is the shortest: a whole answer, and it says "nothing yet".
+    let patient = proxy(&server, LONG).await?;
+    let answer = ask(&patient, &cursor, "wait=1", LONG).await?;
+    assert_eq!(answer.status(), 200);
+    assert!(answer.json::<Page>().await?.events.is_empty());
+
+    // The proxy's is the shortest: a status that the server never sent, and no JSON.
+    let hasty = proxy(&server, SHORT).await?;
+    let answer = ask(&hasty, &cursor, "wait=20", LONG).await?;
+    assert_eq!(answer.status(), 504);
+    assert!(answer.json::<Page>().await.is_err());
+
+    // The client's is the shortest: no answer at all, as if the server were dead.
+    let error = ask(&patient, &cursor, "wait=20", SHORT).await.unwrap_err();
+    assert!(error.is_timeout());
+
+    // Nothing was lost in all this: each request names its place.
+    feed.publish("message".parse()?, Data::new("one")?).await?;
+    let answer = ask(&hasty, &cursor, "wait=20", LONG).await?;
+    assert_eq!(answer.json::<Page>().await?.events.len(), 1);
+    // ANCHOR_END: main
+    Ok(())
+}
