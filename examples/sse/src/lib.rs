@@ -40,8 +40,6 @@ use web::Asset;
 /// The page and its modules; the shared modules lie beside them under `web/`.
 const PAGE: &[Asset] = &[
     Asset::html("", include_bytes!("../web/index.html")),
-    Asset::css("page.css", include_bytes!("../web/page.css")),
-    Asset::javascript("page.js", include_bytes!("../web/page.js")),
     Asset::javascript("panel.js", include_bytes!("../web/panel.js")),
     Asset::javascript("sse-client.js", include_bytes!("../web/sse-client.js")),
     Asset::javascript("event-stream.js", include_bytes!("../web/event-stream.js")),

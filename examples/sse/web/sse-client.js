@@ -10,20 +10,16 @@
  */
 
 import { parseEvent, parseGap, parseObject } from "./web/cursor.js";
+import { askStatus, cut, publish, randomName } from "./web/http.js";
 
 /** @typedef {import("./web/reconnect.js").Method} Method */
 /** @typedef {import("./web/reconnect.js").Wait} Wait */
-/** @typedef {import("./web/reconnect.js").Verdict} Verdict */
-
-// A request that only asks or publishes is answered at once or not at all. Ten seconds is longer than
-// any healthy answer and shorter than a reader's patience.
-const REQUEST_TIMEOUT = 10_000;
 
 /**
  * Makes the method for one server.
  *
  * @param {URL} base the absolute URL under which the server's routes lie, with `/` at its end
- * @returns {Method & { cut(): Promise<void> }}
+ * @returns {Method}
  */
 export function createSse(base) {
   // Names this page's connections, so that the server can break these and no one else's.
@@ -31,38 +27,9 @@ export function createSse(base) {
 
   return {
     connect: (wait) => connect(base, connection, wait),
-
-    async verdict(after, signal) {
-      const url = new URL("status", base);
-      if (after !== null) url.searchParams.set("after", after);
-      let response;
-      try {
-        response = await request(url, { signal });
-      } catch (error) {
-        if (signal.aborted) throw error;
-        return { kind: "unreachable", why: "The server cannot be reached." };
-      }
-      return readVerdict(response, signal);
-    },
-
-    async publish(kind, data, key) {
-      const response = await request(new URL("events", base), {
-        method: "POST",
-        headers: { "Content-Type": "application/json", "Idempotency-Key": key },
-        body: JSON.stringify({ kind, data }),
-      });
-      const body = parseObject(await response.text());
-      if (!response.ok) throw new Error(explain(response, body));
-      if (typeof body?.id !== "string") throw new Error("The server's answer has no id.");
-      return body.id;
-    },
-
-    async cut() {
-      const url = new URL("cut", base);
-      url.searchParams.set("connection", connection);
-      const response = await request(url, { method: "POST" });
-      if (!response.ok) throw new Error(explain(response, parseObject(await response.text())));
-    },
+    verdict: (after, signal) => askStatus(base, after, signal),
+    publish: (kind, data, key) => publish(base, kind, data, key),
+    cut: () => cut(base, connection),
   };
 }
 
@@ -126,94 +93,4 @@ function connect(base, connection, wait) {
   // ANCHOR_END: control
 
   return { close: () => source.close() };
-}
-
-/**
- * Reads what `GET status?after=` answered.
- *
- * @param {Response} response
- * @param {AbortSignal} signal
- * @returns {Promise<Verdict>}
- */
-async function readVerdict(response, signal) {
-  let body;
-  try {
-    body = parseObject(await response.text());
-  } catch (error) {
-    if (signal.aborted) throw error;
-    return { kind: "unreachable", why: "The server's answer broke off." };
-  }
-  if (response.ok && typeof body?.latest === "string") {
-    return { kind: "ready", latest: body.latest, finished: body.finished === true };
-  }
-  if (response.status === 410 && typeof body?.resume === "string") {
-    return { kind: "gap", resume: body.resume };
-  }
-  const why = explain(response, body);
-  if (response.status === 429 || response.status === 503) {
-    return { kind: "busy", retryAfter: readRetryAfter(response.headers.get("Retry-After")), why };
-  }
-  // Asked in another way this may be answered; asked in the same way it will not (RFC 9110 §15.5).
-  if (response.status >= 400 && response.status < 500 && response.status !== 408) {
-    return { kind: "refused", why };
-  }
-  return { kind: "unreachable", why };
-}
-
-/**
- * Reads `Retry-After` (RFC 9110 §10.2.3).
- *
- * @param {string | null} value
- * @returns {number} milliseconds; 0 if there is none
- */
-function readRetryAfter(value) {
-  if (value === null) return 0;
-  if (/^[0-9]+$/.test(value)) return Number(value) * 1000;
-  const date = Date.parse(value);
-  return Number.isNaN(date) ? 0 : Math.max(0, date - Date.now());
-}
-
-/**
- * Says in words why a request failed: the problem details (RFC 9457) if there are any.
- *
- * @param {Response} response
- * @param {Record<string, unknown> | null} body
- * @returns {string}
- */
-export function explain(response, body) {
-  const title = typeof body?.title === "string" ? body.title : `The server answered ${response.status}`;
-  const detail = typeof body?.detail === "string" ? body.detail : "";
-  const sentences = [title, detail].filter(Boolean).map((text) => text.replace(/[.\s]*$/, "."));
-  return sentences.join(" ");
-}
-
-/**
- * @param {URL} url
- * @param {RequestInit & { signal?: AbortSignal }} [init]
- */
-async function request(url, { signal, ...init } = {}) {
-  const timeout = AbortSignal.timeout(REQUEST_TIMEOUT);
-  try {
-    // Every answer is about this moment, so none may come from a cache.
-    return await fetch(url, { ...init, cache: "no-store", signal: either(timeout, signal) });
-  } catch (error) {
-    if (signal?.aborted) throw error;
-    throw new Error(timeout.aborted ? "The server did not answer in time." : "The server cannot be reached.");
-  }
-}
-
-/**
- * @param {AbortSignal} first
- * @param {AbortSignal} [second]
- */
-function either(first, second) {
-  return second ? AbortSignal.any([first, second]) : first;
-}
-
-/** @returns {string} 24 characters of `[0-9a-f]`, at random */
-export function randomName() {
-  // `crypto.randomUUID` exists only where the page came over HTTPS or from this machine. A reader may
-  // well serve the book to a telephone in the same room, over plain HTTP.
-  const bytes = crypto.getRandomValues(new Uint8Array(12));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

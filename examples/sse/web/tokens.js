@@ -7,10 +7,10 @@
  */
 
 import { parseObject } from "./web/cursor.js";
-import { hideUntilStyled, isEnabled, setEnabled, wordsOf } from "./web/panel.js";
+import { explain, wordsOf } from "./web/http.js";
+import { find, hideUntilStyled, isEnabled, keepKeys, setEnabled } from "./web/panel.js";
 import { createStatusLine } from "./web/status-line.js";
 import { readEvents } from "./event-stream.js";
-import { explain } from "./sse-client.js";
 
 // ANCHOR: generate
 /**
@@ -75,11 +75,9 @@ export function createTokenPanel(element, { base }) {
   root.append(status.element);
   hideUntilStyled(root);
 
-  /** @param {string} role */
-  const find = (role) => /** @type {HTMLElement} */ (root.querySelector(`[data-role="${role}"]`));
-  const prompt = /** @type {HTMLInputElement} */ (find("prompt"));
-  const output = find("output");
-  const buttons = { generate: find("generate"), stop: find("stop-generating") };
+  const prompt = /** @type {HTMLInputElement} */ (find(root, "prompt"));
+  const output = find(root, "output");
+  const buttons = { generate: find(root, "generate"), stop: find(root, "stop-generating") };
   prompt.value = "Tell me about the log.";
   setEnabled(buttons.stop, false);
 
@@ -126,8 +124,7 @@ export function createTokenPanel(element, { base }) {
     if (isEnabled(buttons.generate)) run();
   });
   buttons.stop.addEventListener("click", () => request?.abort());
-  // The book turns pages on the arrow keys and opens its search on a letter. Not while one types.
-  prompt.addEventListener("keydown", (event) => event.stopPropagation());
+  keepKeys(prompt);
 
   element.replaceChildren(root);
   return {

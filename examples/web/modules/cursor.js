@@ -110,8 +110,17 @@ export function countBetween(last, next) {
  * @returns {WireEvent | null} `null` if it is not an event of the contract
  */
 export function parseEvent(json) {
-  const value = parseObject(json);
-  if (!value || typeof value.id !== "string" || !parseCursor(value.id)) return null;
+  return readEvent(parseObject(json));
+}
+
+/**
+ * Reads an event from a JSON value.
+ *
+ * @param {any} value
+ * @returns {WireEvent | null} `null` if it is not an event of the contract
+ */
+export function readEvent(value) {
+  if (typeof value?.id !== "string" || !parseCursor(value.id)) return null;
   if (typeof value.at !== "string" || typeof value.kind !== "string") return null;
   return { id: value.id, at: value.at, kind: value.kind, data: value.data };
 }
@@ -124,9 +133,20 @@ export function parseEvent(json) {
  */
 export function parseGap(json) {
   const value = parseObject(json);
-  if (!value || typeof value.asked !== "string" || typeof value.resume !== "string") return null;
-  if (value.reason !== "expired" && value.reason !== "new-log") return null;
-  return { reason: value.reason, asked: value.asked, resume: value.resume };
+  return readGap(value, value?.reason);
+}
+
+/**
+ * Reads a gap from a JSON value whose reason may stand elsewhere.
+ *
+ * @param {any} value
+ * @param {unknown} reason
+ * @returns {Gap | null} `null` if it is not a gap of the contract
+ */
+export function readGap(value, reason) {
+  if (typeof value?.asked !== "string" || typeof value.resume !== "string") return null;
+  if (reason !== "expired" && reason !== "new-log") return null;
+  return { reason, asked: value.asked, resume: value.resume };
 }
 
 /**
@@ -156,11 +176,21 @@ export function describeEvent(event) {
     return typeof data.from === "string" && data.from ? `${data.from}: ${data.text}` : data.text;
   }
   if (event.kind === "tick" && typeof data?.symbol === "string" && typeof data.price === "number") {
-    // An arrow and a sign beside the number: colour alone would not reach every reader. A narrow line
-    // must not break between them, hence the no-break spaces.
-    const change = typeof data.change === "number" ? data.change : 0;
-    const arrow = change > 0 ? "▲\u00a0+" : change < 0 ? "▼\u00a0−" : "=\u00a0";
-    return `${data.symbol} ${data.price.toFixed(2)} ${arrow}${Math.abs(change).toFixed(2)}`;
+    return `${data.symbol} ${data.price.toFixed(2)} ${describeChange(data.change)}`;
   }
   return JSON.stringify(event.data) ?? "";
+}
+
+/**
+ * Says in a few characters by how much a price has changed.
+ *
+ * @param {unknown} change
+ * @returns {string} plain text
+ */
+export function describeChange(change) {
+  const by = typeof change === "number" ? change : 0;
+  // An arrow and a sign beside the number: colour alone would not reach every reader. A narrow line
+  // must not break between them, hence the no-break spaces.
+  const arrow = by > 0 ? "▲\u00a0+" : by < 0 ? "▼\u00a0−" : "=\u00a0";
+  return `${arrow}${Math.abs(by).toFixed(2)}`;
 }

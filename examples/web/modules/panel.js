@@ -7,6 +7,7 @@
  */
 
 import { describeEvent } from "./cursor.js";
+import { randomName, wordsOf } from "./http.js";
 import { Follower } from "./reconnect.js";
 import { createStatusLine } from "./status-line.js";
 
@@ -58,15 +59,19 @@ const MARKUP = `
  * @param {object} options
  * @param {Method} options.method
  * @param {string} options.label what the panel is, for example `Live events over Server-Sent Events`
+ * @param {HTMLElement} [options.controls] the method's own controls
+ * @param {boolean} [options.restsWhenHidden] whether the panel gives its connection back while nobody
+ *   looks. `false` for a method that holds none, and takes care itself to ask less often
  * @returns {{ follower: Follower, destroy: () => void }}
  */
-export function createPanel(element, { method, label }) {
+export function createPanel(element, { method, label, controls, restsWhenHidden = true }) {
   const root = document.createElement("section");
   root.className = "lp";
   root.setAttribute("aria-label", label);
   root.innerHTML = MARKUP;
   const status = createStatusLine("Not connected. Press Start.");
   find(root, "start").parentElement?.append(status.element);
+  if (controls) root.querySelector(".lp-bar")?.after(controls);
   hideUntilStyled(root);
 
   const log = find(root, "log");
@@ -178,7 +183,7 @@ export function createPanel(element, { method, label }) {
     // The same message with the same key is one event. So a reader who sees an error may press Send
     // again, whether or not the first request had arrived.
     const text = JSON.stringify(data);
-    if (unanswered?.text !== text) unanswered = { text, key: randomKey() };
+    if (unanswered?.text !== text) unanswered = { text, key: randomName() };
     setEnabled(buttons.send, false);
     answer.textContent = "Sending…";
     try {
@@ -209,7 +214,7 @@ export function createPanel(element, { method, label }) {
   let hiddenTimer;
   function onVisibility() {
     clearTimeout(hiddenTimer);
-    if (document.visibilityState === "hidden") {
+    if (restsWhenHidden && document.visibilityState === "hidden") {
       hiddenTimer = setTimeout(() => follower.pause(), HIDDEN_TOO_LONG);
     } else {
       follower.resume();
@@ -238,10 +243,7 @@ export function createPanel(element, { method, label }) {
     if (isAtEnd()) unseen = 0;
     drawNewest();
   });
-  for (const input of [name, message]) {
-    // The book turns pages on the arrow keys and opens its search on a letter. Not while one types.
-    input.addEventListener("keydown", (event) => event.stopPropagation());
-  }
+  for (const field of root.querySelectorAll("input, select")) keepKeys(field);
   document.addEventListener("visibilitychange", onVisibility, { signal });
   // A page in the back/forward cache is frozen and could not tell a live connection from a dead one; and
   // an open connection can keep a page out of that cache.
@@ -260,6 +262,17 @@ export function createPanel(element, { method, label }) {
       root.remove();
     },
   };
+}
+
+/**
+ * Keeps a field's keys to itself.
+ *
+ * The book turns pages on the arrow keys and opens its search on a letter. Not while one types or chooses.
+ *
+ * @param {Element} field
+ */
+export function keepKeys(field) {
+  field.addEventListener("keydown", (event) => event.stopPropagation());
 }
 
 /** @param {WireEvent} event */
@@ -303,7 +316,7 @@ function clockTime(at) {
  * @param {string} role
  * @returns {HTMLElement}
  */
-function find(root, role) {
+export function find(root, role) {
   const element = root.querySelector(`[data-role="${role}"]`);
   if (!(element instanceof HTMLElement)) throw new Error(`The panel has no part "${role}".`);
   return element;
@@ -359,14 +372,4 @@ export function hideUntilStyled(root) {
   link.addEventListener("load", show, { once: true });
   // A bare panel is better than none.
   link.addEventListener("error", show, { once: true });
-}
-
-/** @param {unknown} error */
-export function wordsOf(error) {
-  return error instanceof Error ? error.message : String(error);
-}
-
-function randomKey() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

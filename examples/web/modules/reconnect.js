@@ -17,7 +17,8 @@ import { compareCursors, countBetween, isDuplicate, parseCursor } from "./cursor
  *
  * @typedef {object} Wait
  * @property {string} after the cursor to go on from
- * @property {() => void} onOpen the server has answered: events can come
+ * @property {(words?: string) => void} onOpen the server has answered: events can come. `words` say how
+ *   the method waits from now on
  * @property {(event: WireEvent) => void} onEvent
  * @property {(cursor: string) => void} onCursor the cursor moved and no event came with it
  * @property {(gap: Gap) => void} onGap
@@ -258,7 +259,7 @@ export class Follower {
     const current = () => attempt === this.attempt;
     const handle = this.method.connect({
       after: /** @type {string} */ (this.cursor),
-      onOpen: () => current() && this.#opened(),
+      onOpen: (words) => current() && this.#opened(words),
       onEvent: (event) => current() && this.#take(event),
       onCursor: (cursor) => current() && this.#moveTo(cursor),
       onGap: (gap) => current() && this.#gap(gap),
@@ -272,7 +273,7 @@ export class Follower {
     else handle.close();
   }
 
-  #opened() {
+  #opened(words = "Open: waiting for events.") {
     this.watchdog.alive();
     this.openedAt = performance.now();
     if (this.hasBeenOpen) {
@@ -449,6 +450,6 @@ export class Follower {
 }
 
 /** @param {number} milliseconds */
-function formatSeconds(milliseconds) {
+export function formatSeconds(milliseconds) {
   return milliseconds < 1000 ? "less than a second" : `about ${Math.round(milliseconds / 1000)} s`;
 }

@@ -1,13 +1,14 @@
 //! The browser modules that every page shares.
 //!
 //! They are plain files in `modules/`: ES modules that a browser runs as they are, with types in
-//! JSDoc comments, and one style sheet. No bundler and no package manager stand between what the
+//! JSDoc comments, and style sheets. No bundler and no package manager stand between what the
 //! repository holds and what a page loads. This crate only embeds them, so that a server is one
 //! executable that needs no folder beside it.
 //!
 //! A server puts them under `web/` next to its page, and the page's own modules import them from
 //! there by relative URL (`./web/reconnect.js`). A page therefore works at the root of its own
-//! server and nested in another site alike.
+//! server and nested in another site alike. What is the same on each page lies here too: `page.css`, and
+//! `page.js`, which mounts what the `panel.js` beside the page exports.
 
 /// A file that a server answers from memory.
 ///
@@ -64,13 +65,17 @@ impl Asset {
 /// Every shared module, to be served under `web/`.
 pub const MODULES: &[Asset] = &[
     Asset::javascript("cursor.js", include_bytes!("../modules/cursor.js")),
+    Asset::javascript("http.js", include_bytes!("../modules/http.js")),
+    Asset::css("page.css", include_bytes!("../modules/page.css")),
+    Asset::javascript("page.js", include_bytes!("../modules/page.js")),
+    Asset::javascript("pages.js", include_bytes!("../modules/pages.js")),
+    Asset::css("panel.css", include_bytes!("../modules/panel.css")),
     Asset::javascript("panel.js", include_bytes!("../modules/panel.js")),
     Asset::javascript("reconnect.js", include_bytes!("../modules/reconnect.js")),
     Asset::javascript(
         "status-line.js",
         include_bytes!("../modules/status-line.js"),
     ),
-    Asset::css("panel.css", include_bytes!("../modules/panel.css")),
 ];
 
 #[cfg(test)]
