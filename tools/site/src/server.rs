@@ -129,7 +129,7 @@ impl Predicate for PageParts {
             .and_then(|kind| kind.split(';').next())
             .unwrap_or_default();
         let length = header(CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
-        // A smaller body travels in one packet either way. A larger one is the diagram library: to compress its 5 MB takes
+        // A smaller body travels in one packet either way. A larger one is the diagram library: to compress its 3 MB takes
         // a debug build a second, and most readers of this server sit at the same machine.
         SizeAbove::new(1024).should_compress(response)
             && length.is_none_or(|length| length < 1024 * 1024)
