@@ -1,0 +1,103 @@
+// First how things stand, then each event from there on.
+
+use feed::contract::WireEvent;
+use serde::Deserialize;
+use std::{collections::BTreeMap, error::Error};
+
+// ANCHOR: skeleton
+// ANCHOR: solution
+/// The data of a tick, and the newest price of a share in the state.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+struct Price {
+    price: f64,
+    change: f64,
+}
+
+/// The answer to `GET state`.
+#[derive(Deserialize)]
+struct State {
+    cursor: String,
+    prices: BTreeMap<String, Price>,
+}
+
+/// The prices now, and the events after them, of a server whose routes lie at `base`: each
+/// event is either in the prices already or in the list, and never in both.
+async fn snapshot_then_tail(
+    base: &str,
+) -> Result<(BTreeMap<String, Price>, Vec<WireEvent>), Box<dyn Error>> {
+    // ANCHOR_END: solution
+    // Your code.
+    // ANCHOR_END: skeleton
+    // ANCHOR: solution
+    let state: State = reqwest::get(format!("{base}state")).await?.json().await?;
+    // Not `latest`, which would be later than the state, and not a cursor asked for before it.
+    let mut after = state.cursor;
+    let mut events = Vec::new();
+    loop {
+        let url = format!("{base}events?after={after}");
+        let page: feed::contract::Page = reqwest::get(url).await?.json().await?;
+        events.extend(page.events);
+        after = page.next.to_string();
+        if !page.more {
+            return Ok((state.prices, events));
+        }
+    }
+    // ANCHOR: skeleton
+}
+// ANCHOR_END: skeleton
+// ANCHOR_END: solution
+
+#[tokio::test]
+async fn snapshot_and_tail_meet() {
+    use axum::{extract::Request, middleware::Next};
+    use feed::{Data, Feed, Retention};
+    use serving::Ending;
+
+    #[derive(Deserialize)]
+    struct Tick {
+        symbol: String,
+        change: f64,
+    }
+
+    /// Publishes so many changes of the price by 1.
+    async fn ticks(feed: &Feed, count: usize) {
+        for _ in 0..count {
+            let price = 1.0 + feed.state().latest.id.get() as f64;
+            let tick = serde_json::json!({ "symbol": "ACME", "price": price, "change": 1.0 });
+            let data = Data::from_json(&tick.to_string()).unwrap();
+            feed.publish("tick".parse().unwrap(), data).await.unwrap();
+        }
+    }
+
+    let feed = Feed::new(Retention::default());
+    ticks(&feed, 1).await;
+    let log = feed.clone();
+    // Something happens around every answer, and first so much that one page cannot hold it.
+    let busy = axum::middleware::from_fn(move |request: Request, next: Next| {
+        let log = log.clone();
+        async move {
+            ticks(&log, 1).await;
+            let answer = next.run(request).await;
+            ticks(&log, if log.state().latest.id.get() < 300 { 300 } else { 1 }).await;
+            answer
+        }
+    });
+    let router = polling::router(feed.clone(), polling::Config::default(), Ending::new());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}/", listener.local_addr().unwrap());
+    let edge = serving::Config::default();
+    let router = router.layer(busy);
+    tokio::spawn(serving::serve(listener, router, edge, Ending::new()));
+
+    let (prices, events) = snapshot_then_tail(&base).await.unwrap();
+    let mut price = prices["ACME"].price;
+    let first = events.first().expect("what happened meanwhile");
+    assert_eq!(first.id.id.get() as f64, price + 1.0, "no event is lost");
+    for event in &events {
+        let tick: Tick = serde_json::from_str(event.data.get()).unwrap();
+        assert_eq!(tick.symbol, "ACME");
+        price += tick.change;
+        assert_eq!(price, event.id.id.get() as f64, "each event counts once");
+    }
+    assert!(events.len() > 300, "the whole tail, page after page");
+}
