@@ -25,6 +25,7 @@
 //! - [`Cursor`], [`Position`]: where a reader stands, and where it may ask to start.
 //! - [`Event`]: one entry, immutable, serialised once, shared by every subscriber.
 //! - [`Feed`]: [`publish`](Feed::publish), [`read`](Feed::read), [`subscribe`](Feed::subscribe).
+//! - [`View`]: a state folded from the log.
 //! - [`contract`]: the shapes that all methods put on the wire.
 //! - [`ticker`]: invented stock prices, so that there is something to wait for.
 //! - `conformance` (behind the feature of that name): what every transport owes its subscribers.
@@ -34,6 +35,7 @@ mod event;
 mod log;
 mod ring;
 mod subscription;
+mod view;
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -47,6 +49,7 @@ pub use event::{
 pub use log::{Builder, Feed, FutureCursor, PublishError, Published, ReadError, State};
 pub use ring::Retention;
 pub use subscription::{Delivery, Subscription, BATCH_BYTES, BATCH_EVENTS};
+pub use view::View;
 
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
