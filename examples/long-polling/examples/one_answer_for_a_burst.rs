@@ -35,7 +35,8 @@ async fn park(base: &str, feed: &Feed, after: Cursor) -> JoinHandle<reqwest::Res
 }
 
 async fn publish(feed: &Feed, number: u32) -> Result<(), Box<dyn Error>> {
-    feed.publish("message".parse()?, Data::new(&number)?).await?;
+    feed.publish("message".parse()?, Data::new(&number)?)
+        .await?;
     Ok(())
 }
 

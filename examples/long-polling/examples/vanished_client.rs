@@ -59,7 +59,14 @@ async fn kept() -> Result<(), Box<dyn Error>> {
         client.abort(); // the page is closed
     }
     // hyper notices that they left and drops their handlers, each with its receiver…
-    until(|| parked.lock().unwrap().iter().all(|sender| sender.is_closed())).await;
+    let have_left = || {
+        parked
+            .lock()
+            .unwrap()
+            .iter()
+            .all(oneshot::Sender::is_closed)
+    };
+    until(have_left).await;
     // … and the list keeps the three senders, until there is an event to clear it.
     assert_eq!(parked.lock().unwrap().len(), 3);
     Ok(())
