@@ -30,18 +30,14 @@ impl Board {
 }
 // ANCHOR_END: board
 
+// ANCHOR: found
 /// The wait that is to be mended.
-mod found {
-    use super::Board;
-
-    // ANCHOR: found
-    pub async fn until_done(board: &Board, job: u32) {
-        while !board.is_done(job) {
-            board.bell.notified().await;
-        }
+async fn until_done_or_longer(board: &Board, job: u32) {
+    while !board.is_done(job) {
+        board.bell.notified().await;
     }
-    // ANCHOR_END: found
 }
+// ANCHOR_END: found
 
 // ANCHOR: skeleton
 // ANCHOR: solution
@@ -89,5 +85,6 @@ fn woken_by_what_comes_right_after_a_look() {
 
     // So the wait as it was found fails here.
     *board.late.lock().unwrap() = Some(5);
-    assert!(found::until_done(&board, 5).now_or_never().is_none());
+    let wait = until_done_or_longer(&board, 5).now_or_never();
+    assert!(wait.is_none());
 }
