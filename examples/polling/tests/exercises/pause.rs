@@ -40,7 +40,10 @@ fn pause_is_spread_and_heeds_the_server() {
     let crowd = |pauses: &[Duration]| {
         let half_second = Duration::from_millis(500);
         let within = |at: &Duration| pauses.partition_point(|other| *other < *at + half_second);
-        let crowds = pauses.iter().enumerate().map(|(index, at)| within(at) - index);
+        let crowds = pauses
+            .iter()
+            .enumerate()
+            .map(|(index, at)| within(at) - index);
         crowds.max().unwrap()
     };
 
