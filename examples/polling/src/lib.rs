@@ -23,6 +23,7 @@ const PAGE: &[Asset] = &[
         include_bytes!("../web/polling-client.js"),
     ),
     Asset::javascript("prices.js", include_bytes!("../web/prices.js")),
+    Asset::javascript("rhythm.js", include_bytes!("../web/rhythm.js")),
 ];
 
 /// What the handlers share.

@@ -8,7 +8,7 @@
 
 import { parseObject } from "./web/cursor.js";
 import { explain, wordsOf } from "./web/http.js";
-import { find, hideUntilStyled, isEnabled, keepKeys, setEnabled } from "./web/panel.js";
+import { createSection, find, isEnabled, keepKeys, setEnabled } from "./web/panel.js";
 import { createStatusLine } from "./web/status-line.js";
 import { readEvents } from "./event-stream.js";
 
@@ -67,13 +67,9 @@ const MARKUP = `
  * @returns {{ destroy: () => void }}
  */
 export function createTokenPanel(element, { base }) {
-  const root = document.createElement("section");
-  root.className = "lp";
-  root.setAttribute("aria-label", "A text generated token by token");
-  root.innerHTML = MARKUP;
+  const root = createSection("A text generated token by token", MARKUP);
   const status = createStatusLine("Nothing asked yet.");
   root.append(status.element);
-  hideUntilStyled(root);
 
   const prompt = /** @type {HTMLInputElement} */ (find(root, "prompt"));
   const output = find(root, "output");

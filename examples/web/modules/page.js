@@ -3,9 +3,14 @@
  * Brings a page of its own to life: each of its panels, by the method's own `panel.js` beside the page.
  */
 
-import { mount } from "../panel.js";
+/** @typedef {{ mount: (element: HTMLElement, options: { base: URL }) => unknown }} Panel */
+
+// The page and its routes lie above this module, wherever that is: at the root of their own server, or
+// nested in another site.
+const base = new URL("../", import.meta.url);
+/** @type {Panel} */
+const panel = await import(new URL("panel.js", base).href);
 
 for (const element of document.querySelectorAll(".live-panel")) {
-  // The routes lie beside the page, wherever that is: at the root of its own server, or nested.
-  if (element instanceof HTMLElement) mount(element, { base: new URL("../", import.meta.url) });
+  if (element instanceof HTMLElement) panel.mount(element, { base });
 }

@@ -45,6 +45,7 @@ import { readBody, verdictOf, wordsOf } from "./http.js";
  * @property {(answer: Answer, signal: AbortSignal, expect: (silence: number) => void) => Promise<void>} rest
  *   waits until the next question is due; never called where more is due already. `expect` says how long
  *   this will take, in milliseconds, each time that is known anew. Ends early when `signal` is aborted
+ * @property {(page: Page) => void} [onPage] told of each page before its events are
  */
 
 // ANCHOR: follow
@@ -72,7 +73,7 @@ export function followPages(wait, manner) {
  * @param {Manner} manner
  * @param {AbortSignal} signal
  */
-async function follow(wait, { words, patience, ask, rest }, signal) {
+async function follow(wait, { words, patience, ask, onPage, rest }, signal) {
   let after = wait.after;
   let first = true;
   let afterGap = false;
@@ -107,6 +108,7 @@ async function follow(wait, { words, patience, ask, rest }, signal) {
     const fault = page ? findFault(page, after) : "The server's answer is no page of events.";
     if (!page || fault) return wait.onFail(fault, { kind: "unreachable", why: fault });
 
+    onPage?.(page);
     if (first) wait.onOpen(words);
     for (const event of page.events) wait.onEvent(event);
     // Also where no event came: the page may have stepped over ids that the log left out.

@@ -60,19 +60,17 @@ const MARKUP = `
  * @param {Method} options.method
  * @param {string} options.label what the panel is, for example `Live events over Server-Sent Events`
  * @param {HTMLElement} [options.controls] the method's own controls
+ * @param {HTMLElement} [options.counts] what the method itself counts
  * @param {boolean} [options.restsWhenHidden] whether the panel gives its connection back while nobody
  *   looks. `false` for a method that holds none, and takes care itself to ask less often
  * @returns {{ follower: Follower, destroy: () => void }}
  */
-export function createPanel(element, { method, label, controls, restsWhenHidden = true }) {
-  const root = document.createElement("section");
-  root.className = "lp";
-  root.setAttribute("aria-label", label);
-  root.innerHTML = MARKUP;
+export function createPanel(element, { method, label, controls, counts, restsWhenHidden = true }) {
+  const root = createSection(label, MARKUP);
   const status = createStatusLine("Not connected. Press Start.");
   find(root, "start").parentElement?.append(status.element);
   if (controls) root.querySelector(".lp-bar")?.after(controls);
-  hideUntilStyled(root);
+  if (counts) root.querySelector(".lp-facts")?.after(counts);
 
   const log = find(root, "log");
   const list = /** @type {HTMLOListElement} */ (log.querySelector("ol"));
@@ -129,9 +127,8 @@ export function createPanel(element, { method, label, controls, restsWhenHidden 
     frame ||= requestAnimationFrame(() => {
       frame = 0;
       drawItems();
-      const { counts } = follower;
       find(root, "cursor").textContent = follower.cursor ?? "none yet";
-      for (const [role, count] of Object.entries(counts)) find(root, role).textContent = String(count);
+      for (const [role, count] of Object.entries(follower.counts)) find(root, role).textContent = String(count);
     });
   }
 
@@ -265,6 +262,65 @@ export function createPanel(element, { method, label, controls, restsWhenHidden 
 }
 
 /**
+ * Counts what comes, for the eye.
+ *
+ * @param {Record<string, string>} labels what each count is called, by its role
+ * @returns {{ element: HTMLElement, add: (role: string, number: number) => void, set: (role: string, text: string) => void }}
+ */
+export function createCounts(labels) {
+  const element = document.createElement("dl");
+  element.className = "lp-facts";
+  /** @type {Record<string, number>} */
+  const counts = {};
+  for (const [role, label] of Object.entries(labels)) {
+    const group = document.createElement("div");
+    const term = document.createElement("dt");
+    term.textContent = label;
+    const value = document.createElement("dd");
+    value.dataset.role = role;
+    value.textContent = "0";
+    group.append(term, value);
+    element.append(group);
+    counts[role] = 0;
+  }
+  /** @param {string} role @param {string} text */
+  const set = (role, text) => void (find(element, role).textContent = text);
+  return { element, set, add: (role, number) => set(role, String((counts[role] += number))) };
+}
+
+/**
+ * Counts the answers of a method that answers with pages, and those that held nothing: its cost.
+ *
+ * @returns {{ element: HTMLElement, onPage: (page: { events: unknown[] }) => void }}
+ */
+export function createPageCounts() {
+  const counts = createCounts({ pages: "Answers", vain: "Empty answers" });
+  return {
+    element: counts.element,
+    onPage({ events }) {
+      counts.add("pages", 1);
+      if (events.length === 0) counts.add("vain", 1);
+    },
+  };
+}
+
+/**
+ * Makes the section that a panel is, shown once it is styled.
+ *
+ * @param {string} label
+ * @param {string} markup
+ * @returns {HTMLElement}
+ */
+export function createSection(label, markup) {
+  const root = document.createElement("section");
+  root.className = "lp";
+  root.setAttribute("aria-label", label);
+  root.innerHTML = markup;
+  hideUntilStyled(root);
+  return root;
+}
+
+/**
  * Keeps a field's keys to itself.
  *
  * The book turns pages on the arrow keys and opens its search on a letter. Not while one types or chooses.
@@ -357,7 +413,7 @@ export function isEnabled(button) {
  *
  * @param {HTMLElement} root
  */
-export function hideUntilStyled(root) {
+function hideUntilStyled(root) {
   const href = new URL("panel.css", import.meta.url).href;
   let link = /** @type {HTMLLinkElement | null} */ (document.querySelector(`link[href="${CSS.escape(href)}"]`));
   if (!link) {
