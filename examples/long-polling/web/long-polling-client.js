@@ -42,6 +42,7 @@ export function createLongPolling(base, { onPage, random = Math.random } = {}) {
       followPages(wait, {
         words: "Open: waiting for events.",
         patience: WAIT * 1000 + GRACE,
+        // ANCHOR: ask
         ask(after, signal, first) {
           const url = new URL("events", base);
           url.searchParams.set("after", after);
@@ -52,13 +53,16 @@ export function createLongPolling(base, { onPage, random = Math.random } = {}) {
           const headers = { Prefer: `wait=${WAIT}` };
           return request(url, { signal, headers, timeout: WAIT * 1000 + GRACE });
         },
+        // ANCHOR_END: ask
         onPage,
+        // ANCHOR: rest
         async rest({ page, took, first }, signal, expect) {
           if (first || page.events.length > 0 || took >= TOO_SOON) return;
           const length = TOO_SOON * (1 + random());
           expect(length);
           await pause(length, signal);
         },
+        // ANCHOR_END: rest
       }),
     verdict: (after, signal) => askStatus(base, after, signal),
     publish: (kind, data, key) => publish(base, kind, data, key),
