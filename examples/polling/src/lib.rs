@@ -6,12 +6,19 @@
 //! ```
 
 mod config;
+mod state;
+
+#[cfg(feature = "client")]
+pub mod client;
 
 pub use config::Config;
+pub use state::{Board, Price, Prices};
 
-use axum::{extract::State, Router};
-use feed::Feed;
+use axum::{extract::State, routing::get, Router};
+use feed::{Feed, View};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use serving::{assets, fallbacks, publish_route, status_route, After, Ending, Page, Problem};
+use std::{ops::RangeInclusive, sync::Arc};
 use web::Asset;
 
 /// The page and its modules; the shared modules lie beside them under `web/`.
@@ -30,26 +37,61 @@ const PAGE: &[Asset] = &[
 #[derive(Clone)]
 struct Server {
     feed: Feed,
+    /// The state. One for all requests, so that each event is folded once.
+    prices: View<Board>,
+    /// How many more may be answered in this moment. Shared by the handlers: to a server, a request is a request.
+    rate: Arc<DefaultDirectRateLimiter>,
+    /// When the refused may ask again, in seconds.
+    retry_after: RangeInclusive<u16>,
     ending: Ending,
 }
 
+// ANCHOR: router
 /// The server: routes relative to wherever it is mounted.
-pub fn router(feed: Feed, _config: Config, ending: Ending) -> Router {
+///
+/// `GET events`, `POST events`, `GET state`, `GET status`, and the page at `GET /` with its modules.
+pub fn router(feed: Feed, config: Config, ending: Ending) -> Router {
     let status = status_route(feed.clone(), ending.clone(), None);
     let server = Server {
-        feed: feed.clone(),
+        prices: state::view(feed.clone(), config.max_symbols),
+        rate: Arc::new(RateLimiter::direct(Quota::per_second(config.max_rate))),
+        retry_after: config.retry_after,
         ending,
+        feed: feed.clone(),
     };
     let router = Router::new()
         .route("/events", publish_route(feed).get(events))
+        .route("/state", get(state::state))
         .route("/status", status)
         .merge(assets::router(PAGE))
         .nest("/web", assets::router(web::MODULES));
     fallbacks(router).with_state(server)
 }
+// ANCHOR_END: router
 
+// ANCHOR: events
 /// `GET events`: what is due, at once.
 async fn events(State(server): State<Server>, After(after): After) -> Result<Page, Problem> {
-    server.ending.refuse_if_begun()?;
+    server.admit()?;
     Page::read(&server.feed, after.unwrap_or_default())
+}
+// ANCHOR_END: events
+
+impl Server {
+    // ANCHOR: admit
+    /// Whether a request for events or for the state is answered: not while the server ends, and not where more ask than
+    /// it will answer.
+    fn admit(&self) -> Result<(), Problem> {
+        self.ending.refuse_if_begun()?;
+        if self.rate.check().is_ok() {
+            return Ok(());
+        }
+        // Each is told a time of its own. One time for all would only move the rush.
+        let retry_after = fastrand::u16(self.retry_after.clone());
+        Err(Problem {
+            retry_after: Some(retry_after),
+            ..Problem::busy().with_detail("too many ask at once")
+        })
+    }
+    // ANCHOR_END: admit
 }
