@@ -1,17 +1,19 @@
-//! What the Rust clients share, whatever they wait by: when to try again, when to take silence for death, and how an
-//! answer that is no success becomes an error one can act on.
+//! What the Rust clients share, whatever they wait by: when to try again, when to take silence for death, what a
+//! subscription remembers between its connections, and how an answer that is no success becomes an error one can act on.
 
+mod failure;
 mod follow;
+pub mod pages;
+mod server;
+mod session;
 
+pub use failure::{body, failure, ClientError, Failure};
 pub use follow::Follow;
+pub use server::{Server, PATIENCE};
+pub use session::{updates, Method, Session};
 
-use feed::contract::Accepted;
-use feed::{Cursor, Data, IdempotencyKey, Kind};
-use reqwest::{header::RETRY_AFTER, Response, StatusCode};
 use retry_policies::{policies::ExponentialBackoff, Jitter, RetryDecision, RetryPolicy};
-use serving::Problem;
 use std::time::{Duration, SystemTime};
-use thiserror::Error;
 
 /// How a client paces its attempts to connect.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +34,9 @@ impl Default for Pace {
         }
     }
 }
+
+/// A server that asks for more than an hour has a typing error. Doubling its number would also overflow, some day.
+const LONGEST_FIRST: Duration = Duration::from_secs(3600);
 
 // ANCHOR: backoff
 /// Waits that grow, drawn from the whole range between nothing and the bound ("full jitter"): clients that lost their
@@ -73,9 +78,9 @@ impl Backoff {
         self.failures = 0;
     }
 
-    /// The server has asked for another first wait.
+    /// The server has asked for another first wait. An hour at most is taken.
     pub fn set_first(&mut self, first: Duration) {
-        self.pace.first = first;
+        self.pace.first = first.min(LONGEST_FIRST);
     }
 }
 // ANCHOR_END: backoff
@@ -116,94 +121,6 @@ impl Watchdog {
     }
 }
 
-/// Why a client ended, or a request failed.
-#[derive(Debug, Error)]
-pub enum ClientError {
-    /// The server said no, and would say so again.
-    #[error("the server refused: {}{}", .0.title, .0.detail.as_deref().map(|detail| format!(" ({detail})")).unwrap_or_default())]
-    Refused(Box<Problem>),
-    /// The server's answer is not what this method's servers answer.
-    #[error("the answer is not of this protocol: {0}")]
-    Protocol(String),
-    /// The request could not be made or got no answer.
-    #[error("no answer: {0}")]
-    Http(#[from] reqwest::Error),
-}
-
-impl ClientError {
-    /// The name of the problem, such as `future-cursor`, where the server refused.
-    pub fn problem(&self) -> Option<&str> {
-        match self {
-            Self::Refused(problem) => problem.name(),
-            _ => None,
-        }
-    }
-}
-
-/// An answer that is no success, sorted by what a client should do.
-#[derive(Debug)]
-pub enum Failure {
-    /// Ask again: after this long at least, if the server said so.
-    Passing(Option<Duration>),
-    /// Do not ask again.
-    Final(ClientError),
-}
-
-/// Reads an answer that is no success. 408, 429 and all of 5xx pass; anything else stays as it is.
-pub async fn failure(response: Response) -> Failure {
-    let status = response.status();
-    let passes = status.is_server_error()
-        || matches!(
-            status,
-            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS
-        );
-    if passes {
-        let seconds = response
-            .headers()
-            .get(RETRY_AFTER)
-            .and_then(|value| value.to_str().ok()?.parse().ok());
-        return Failure::Passing(seconds.map(Duration::from_secs));
-    }
-    Failure::Final(refusal(response).await)
-}
-
-async fn refusal(response: Response) -> ClientError {
-    let status = response.status();
-    match response.bytes().await {
-        Err(error) => error.into(),
-        Ok(body) => match serde_json::from_slice(&body) {
-            Ok(problem) => ClientError::Refused(Box::new(problem)),
-            Err(_) => ClientError::Protocol(format!("status {status} without a problem")),
-        },
-    }
-}
-
-/// Publishes one event: `POST` to `url`, as all HTTP methods of the contract take it.
-///
-/// With a `key` the call may be repeated after an error without making a second event.
-///
-/// # Errors
-/// [`ClientError`]; of a refusal, [`ClientError::problem`] tells the kind.
-pub async fn publish(
-    http: &reqwest::Client,
-    url: reqwest::Url,
-    key: Option<&IdempotencyKey>,
-    kind: Kind,
-    data: Data,
-) -> Result<Cursor, ClientError> {
-    let mut request = http
-        .post(url)
-        .json(&feed::contract::NewEvent { kind, data });
-    if let Some(key) = key {
-        request = request.header(feed::contract::IDEMPOTENCY_KEY, key.as_str());
-    }
-    let response = request.send().await?;
-    if !response.status().is_success() {
-        return Err(refusal(response).await);
-    }
-    Ok(response.json::<Accepted>().await?.id)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -238,6 +155,15 @@ mod tests {
         }
         backoff.reset();
         assert!(backoff.next_wait() <= Duration::from_millis(200));
+    }
+
+    #[test]
+    fn a_first_wait_without_bound_is_bounded() {
+        let mut backoff = Backoff::new(Pace::default());
+        backoff.set_first(Duration::from_millis(u64::MAX));
+        for _ in 0..40 {
+            assert!(backoff.next_wait() <= LONGEST_FIRST);
+        }
     }
 
     #[test]

@@ -20,25 +20,24 @@
 
 use crate::parser::{Block, Message, Parser};
 pub use client::ClientError;
-use client::{failure, Backoff, Failure, Follow, Pace, Watchdog};
+use client::{failure, updates, Failure, Follow, Method, Pace, Server, Session, Watchdog};
 use feed::{
-    contract::{control, End, EndReason, Heartbeat, Update, WireEvent, AFTER},
-    Cursor, Data, Gap, IdempotencyKey, Kind, Position,
+    contract::{control, End, EndReason, Heartbeat, Update, AFTER},
+    Cursor, Data, IdempotencyKey, Kind, Position,
 };
 use futures_util::{
     future::{BoxFuture, FutureExt},
-    stream::{self, BoxStream, Stream, StreamExt},
+    stream::{BoxStream, Stream, StreamExt},
 };
 use reqwest::{header, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
-use std::{collections::VecDeque, time::Duration};
+use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 /// A client of one server.
 #[derive(Clone, Debug)]
 pub struct Client {
-    http: reqwest::Client,
-    base: Url,
+    server: Server,
     pace: Pace,
 }
 
@@ -52,8 +51,7 @@ impl Client {
     /// [`Pace::first`].
     pub fn with_pace(base: Url, pace: Pace) -> Self {
         Self {
-            http: reqwest::Client::new(),
-            base,
+            server: Server::new(base),
             pace,
         }
     }
@@ -66,16 +64,11 @@ impl Client {
         &self,
         position: Position,
     ) -> impl Stream<Item = Result<Update, ClientError>> + Send + 'static {
-        let session = Session {
-            backoff: Backoff::new(self.pace),
-            client: self.clone(),
-            position,
+        updates(Follower {
+            server: self.server.clone(),
+            session: Session::new(position, self.pace),
             watchdog: Watchdog::default(),
             state: State::Apart(Duration::ZERO),
-            ready: VecDeque::new(),
-        };
-        stream::unfold(session, |mut session| async move {
-            session.update().await.map(|update| (update, session))
         })
     }
 
@@ -89,12 +82,7 @@ impl Client {
         kind: Kind,
         data: Data,
     ) -> Result<Cursor, ClientError> {
-        client::publish(&self.http, self.url("events")?, key, kind, data).await
-    }
-
-    fn url(&self, route: &str) -> Result<Url, ClientError> {
-        let joined = self.base.join(route);
-        joined.map_err(|error| ClientError::Protocol(format!("{}: {error}", self.base)))
+        self.server.publish(key, kind, data).await
     }
 }
 
@@ -113,89 +101,66 @@ impl Follow for Client {
     }
 }
 
-/// One subscription and what it remembers between its connections.
-struct Session {
-    client: Client,
-    /// Where the next connection starts. A cursor as soon as the server has given one.
-    position: Position,
-    backoff: Backoff,
+/// One subscription.
+struct Follower {
+    server: Server,
+    session: Session,
     watchdog: Watchdog,
     state: State,
-    /// Updates that came in one piece of the stream.
-    ready: VecDeque<Result<Update, ClientError>>,
 }
 
 enum State {
     /// No connection; the next attempt comes after this long.
     Apart(Duration),
-    Connected {
-        response: Response,
-        parser: Box<Parser>,
-        /// Whether this connection has given its cursor.
-        opened: bool,
-    },
-    /// Nothing follows.
-    Over,
+    /// A stream, and what of it was read but is no whole block yet.
+    Connected(Response, Box<Parser>),
 }
 
-impl Session {
-    async fn update(&mut self) -> Option<Result<Update, ClientError>> {
-        loop {
-            if let Some(update) = self.ready.pop_front() {
-                return Some(update);
-            }
-            self.state = match std::mem::replace(&mut self.state, State::Over) {
-                State::Over => return None,
-                State::Apart(wait) => {
-                    sleep(wait).await;
-                    self.connect().await
-                }
-                State::Connected {
-                    response,
-                    parser,
-                    opened,
-                } => self.read(response, parser, opened).await,
-            };
-        }
+impl Method for Follower {
+    fn session(&mut self) -> &mut Session {
+        &mut self.session
     }
 
-    async fn connect(&mut self) -> State {
-        let mut url = match self.client.url("events") {
-            Ok(url) => url,
-            Err(error) => return self.fail(error),
+    async fn step(&mut self) {
+        let next = match std::mem::replace(&mut self.state, State::Apart(Duration::ZERO)) {
+            State::Apart(wait) => {
+                sleep(wait).await;
+                self.connect().await
+            }
+            State::Connected(response, parser) => self.read(response, parser).await,
         };
-        let mut request = self.client.http.get(url.clone());
-        match self.position {
+        // Whatever ends a connection is told to the user, with the wait before the next attempt; the cursor is kept.
+        self.state = next.unwrap_or_else(|failure| State::Apart(self.session.failed(failure)));
+    }
+}
+
+impl Follower {
+    async fn connect(&mut self) -> Result<State, Failure> {
+        let request = match self.session.position() {
             // What a browser sends when it comes back.
             Position::After(cursor) => {
-                request = request.header("last-event-id", cursor.to_string())
+                let request = self.server.get("events", None)?;
+                request.header("last-event-id", cursor.to_string())
             }
             position => {
-                url.query_pairs_mut()
-                    .append_pair(AFTER, &position.to_string());
-                request = self.client.http.get(url);
+                let after = position.to_string();
+                self.server.get("events", Some((AFTER, &after)))?
             }
-        }
-        let request = request.header(header::ACCEPT, "text/event-stream");
-        let response = match timeout(self.watchdog.patience(), request.send()).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) if error.is_builder() => return self.fail(error.into()),
-            Ok(Err(_)) | Err(_) => return self.apart(None),
         };
+        let request = request.header(header::ACCEPT, "text/event-stream");
+        let silence = |_| Failure::Passing(None);
+        let response = timeout(self.watchdog.patience(), request.send());
+        let response = response.await.map_err(silence)??;
         match response.status() {
-            StatusCode::OK if is_event_stream(&response) => State::Connected {
-                response,
-                parser: Box::default(),
-                opened: false,
-            },
-            StatusCode::OK => self.fail(ClientError::Protocol(
-                "200, but no text/event-stream".to_owned(),
-            )),
-            StatusCode::NO_CONTENT => self.finish(),
-            _ => match failure(response).await {
-                Failure::Passing(at_least) => self.apart(at_least),
-                Failure::Final(error) => self.fail(error),
-            },
+            StatusCode::OK if is_event_stream(&response) => {
+                Ok(State::Connected(response, Box::default()))
+            }
+            StatusCode::OK => {
+                let error = "200, but no text/event-stream".to_owned();
+                Err(Failure::Final(ClientError::Protocol(error)))
+            }
+            StatusCode::NO_CONTENT => Ok(self.finish()),
+            _ => Err(failure(response).await),
         }
     }
 
@@ -203,83 +168,49 @@ impl Session {
         &mut self,
         mut response: Response,
         mut parser: Box<Parser>,
-        mut opened: bool,
-    ) -> State {
+    ) -> Result<State, Failure> {
         let piece = match timeout(self.watchdog.patience(), response.chunk()).await {
             Ok(Ok(Some(piece))) => piece,
             // The stream broke off, ended without a word, or fell silent: all the same to a client that has its cursor.
-            Ok(Ok(None) | Err(_)) | Err(_) => return self.apart(None),
+            Ok(Ok(None) | Err(_)) | Err(_) => return Err(Failure::Passing(None)),
         };
         let mut blocks = Vec::new();
-        if let Err(too_large) = parser.push(&piece, &mut blocks) {
-            return self.fail(ClientError::Protocol(too_large.to_string()));
-        }
+        let pushed = parser.push(&piece, &mut blocks);
+        pushed.map_err(|too_large| ClientError::Protocol(too_large.to_string()))?;
         if let Some(first) = parser.retry_ms() {
-            self.backoff.set_first(Duration::from_millis(first));
+            self.session.set_first_wait(Duration::from_millis(first));
         }
-        let mut events = Vec::new();
         for block in blocks {
-            let ended = match self.take(block, &mut opened, &mut events) {
-                Ok(None) => continue,
-                Ok(Some(reason)) => Ok(reason),
-                Err(error) => Err(error),
-            };
-            // The events of this piece came before whatever ends it.
-            self.hand_out(&mut events);
-            return match ended {
-                Ok(EndReason::Shutdown) => self.apart(None),
-                Ok(EndReason::Finished) => self.finish(),
-                Err(error) => self.fail(error),
-            };
+            match self.take(block)? {
+                None => {}
+                Some(EndReason::Shutdown) => return Err(Failure::Passing(None)),
+                Some(EndReason::Finished) => return Ok(self.finish()),
+            }
         }
-        self.hand_out(&mut events);
-        State::Connected {
-            response,
-            parser,
-            opened,
-        }
+        Ok(State::Connected(response, parser))
     }
 
     /// What one block means; a reason where the stream ends with it.
-    fn take(
-        &mut self,
-        block: Block,
-        opened: &mut bool,
-        events: &mut Vec<WireEvent>,
-    ) -> Result<Option<EndReason>, ClientError> {
+    fn take(&mut self, block: Block) -> Result<Option<EndReason>, ClientError> {
         let message = match block {
             Block::Id(id) => {
                 let cursor = id
                     .parse()
                     .map_err(|_| ClientError::Protocol(format!("the id {id:?}")))?;
-                self.position = Position::After(cursor);
-                if !std::mem::replace(opened, true) {
-                    self.ready.push_back(Ok(Update::Opened(cursor)));
-                }
+                self.session.at(cursor);
                 return Ok(None);
             }
             Block::Event(message) => message,
         };
-        // A word from the server: it is well.
-        self.backoff.reset();
+        self.session.heard();
         match message.kind.as_str() {
-            "message" => {
-                let event: WireEvent = json(&message)?;
-                self.position = Position::After(event.id);
-                events.push(event);
-            }
+            "message" => self.session.event(json(&message)?),
             control::HEARTBEAT => {
                 let Heartbeat { every } = json(&message)?;
                 self.watchdog.heard_interval(Duration::from_millis(every));
-                self.hand_out(events);
-                self.ready.push_back(Ok(Update::Heartbeat));
+                self.session.heartbeat();
             }
-            control::GAP => {
-                let gap: Gap = json(&message)?;
-                self.position = Position::After(gap.resume);
-                self.hand_out(events);
-                self.ready.push_back(Ok(Update::Gap(gap)));
-            }
+            control::GAP => self.session.gap(json(&message)?),
             control::END => {
                 let End { reason } = json(&message)?;
                 return Ok(Some(reason));
@@ -290,28 +221,10 @@ impl Session {
         Ok(None)
     }
 
-    fn hand_out(&mut self, events: &mut Vec<WireEvent>) {
-        if !events.is_empty() {
-            self.ready
-                .push_back(Ok(Update::Events(std::mem::take(events))));
-        }
-    }
-
-    /// The connection is gone; the cursor stays.
-    fn apart(&mut self, at_least: Option<Duration>) -> State {
-        let wait = self.backoff.next_wait().max(at_least.unwrap_or_default());
-        self.ready.push_back(Ok(Update::Reconnecting(wait)));
-        State::Apart(wait)
-    }
-
     fn finish(&mut self) -> State {
-        self.ready.push_back(Ok(Update::Finished));
-        State::Over
-    }
-
-    fn fail(&mut self, error: ClientError) -> State {
-        self.ready.push_back(Err(error));
-        State::Over
+        self.session.finish();
+        // Never looked at: the session is over.
+        State::Apart(Duration::ZERO)
     }
 }
 

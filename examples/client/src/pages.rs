@@ -1,0 +1,237 @@
+//! Page after page: the follower for the methods that answer with pages, polling and long polling.
+//!
+//! Both ask for what comes after their cursor, again and again. They differ in when: by a clock of their own, or as soon as
+//! the last answer is there, because the server waits with the next one.
+
+use crate::{
+    body, failure, server::PATIENCE, updates, ClientError, Failure, Method, Pace, Server, Session,
+};
+use feed::{
+    contract::{Page, Update, AFTER},
+    Cursor, Data, IdempotencyKey, Kind, Position,
+};
+use futures_util::stream::Stream;
+use reqwest::{header::HeaderMap, RequestBuilder, StatusCode, Url};
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// When a client asks for its next page.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Rhythm {
+    /// Polling: after a pause.
+    Interval {
+        /// The pause, on average.
+        interval: Duration,
+        /// By how much of the interval a pause may differ from it, from 0 to 1.
+        jitter: f64,
+    },
+    /// Long polling: at once, with the wish that the server wait this long for something to answer. Sent as
+    /// `Prefer: wait=N` (RFC 7240 §4.3), in whole seconds, rounded up.
+    Wait(Duration),
+}
+
+/// Between requests for pages that a server should have waited with and did not. Something on the way may have dropped
+/// the wish, and without a pause the client would ask as fast as it can.
+const UNWAITED: Rhythm = Rhythm::Interval {
+    interval: Duration::from_secs(5),
+    jitter: 0.1,
+};
+
+impl Rhythm {
+    // ANCHOR: pause
+    /// How long to pause after a page; `first` after the first one of a connection.
+    ///
+    /// The first pause is drawn from the whole interval: clients that started together, because their server came back or
+    /// a minute began, are spread over it. The jitter of the later ones keeps them from falling into step again.
+    fn pause(self, first: bool) -> Duration {
+        let Self::Interval { interval, jitter } = self else {
+            return Duration::ZERO;
+        };
+        let factor = match first {
+            true => fastrand::f64(),
+            false => 1.0 + jitter.clamp(0.0, 1.0) * (2.0 * fastrand::f64() - 1.0),
+        };
+        // Out of range only where the interval was.
+        Duration::try_from_secs_f64(interval.as_secs_f64() * factor).unwrap_or(interval)
+    }
+    // ANCHOR_END: pause
+}
+
+/// A client of one server that answers with pages.
+#[derive(Clone, Debug)]
+pub struct Pages {
+    server: Server,
+    pace: Pace,
+    rhythm: Rhythm,
+}
+
+impl Pages {
+    /// A client of the server whose routes lie at `base`, which ends in `/`. `pace` is for when it fails, `rhythm` for when
+    /// it does not.
+    pub fn new(base: Url, pace: Pace, rhythm: Rhythm) -> Self {
+        Self {
+            server: Server::new(base),
+            pace,
+            rhythm,
+        }
+    }
+
+    /// The same client with another rhythm.
+    #[must_use]
+    pub fn with_rhythm(self, rhythm: Rhythm) -> Self {
+        Self { rhythm, ..self }
+    }
+
+    /// Events after `position`, across as many requests as it takes. Dropping the stream ends the one under way.
+    ///
+    /// # Errors
+    /// [`ClientError`] as the last item, where trying again would not help: the server refused, or is none of this kind.
+    pub fn subscribe(
+        &self,
+        position: Position,
+    ) -> impl Stream<Item = Result<Update, ClientError>> + Send + 'static {
+        updates(Follower {
+            session: Session::new(position, self.pace),
+            pages: self.clone(),
+            pause: Duration::ZERO,
+            fresh: true,
+        })
+    }
+
+    /// Publishes one event. With a `key` it may be repeated after an error without making a second one.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn publish(
+        &self,
+        key: Option<&IdempotencyKey>,
+        kind: Kind,
+        data: Data,
+    ) -> Result<Cursor, ClientError> {
+        self.server.publish(key, kind, data).await
+    }
+
+    // ANCHOR: request
+    /// The request for the page after a position, with its time-out.
+    fn request(&self, position: Position) -> Result<RequestBuilder, ClientError> {
+        let after = position.to_string();
+        let request = self.server.get("events", Some((AFTER, &after)))?;
+        Ok(match self.rhythm {
+            Rhythm::Interval { .. } => request.timeout(PATIENCE),
+            Rhythm::Wait(wait) => {
+                // Rounded up: half a second is a wish to wait, and 0 would be a wish not to.
+                let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+                // Later than the server's own, so that a quiet log ends in an empty page and not in an error.
+                let patience = Duration::from_secs(seconds).saturating_add(PATIENCE);
+                request
+                    .header("prefer", format!("wait={seconds}"))
+                    .timeout(patience)
+            }
+        })
+    }
+    // ANCHOR_END: request
+}
+
+/// One subscription.
+struct Follower {
+    pages: Pages,
+    session: Session,
+    /// Before the next request.
+    pause: Duration,
+    /// Whether no pause was made since the connection opened.
+    fresh: bool,
+}
+
+/// A page, and what its headers told.
+struct Answer {
+    page: Page,
+    /// Whether the server was ready to wait.
+    waited: bool,
+}
+
+impl Method for Follower {
+    fn session(&mut self) -> &mut Session {
+        &mut self.session
+    }
+
+    // ANCHOR: step
+    async fn step(&mut self) {
+        sleep(self.pause).await;
+        self.pause = match self.ask().await {
+            Ok(answer) => self.take(answer),
+            // Told to the user, with the wait before the next attempt; the cursor is kept.
+            Err(failure) => self.session.failed(failure),
+        };
+    }
+    // ANCHOR_END: step
+}
+
+impl Follower {
+    // ANCHOR: ask
+    async fn ask(&self) -> Result<Answer, Failure> {
+        let position = self.session.position();
+        let response = self.pages.request(position)?.send().await?;
+        if response.status() != StatusCode::OK {
+            let failure = failure(response).await;
+            if let Failure::Gap(gap) = &failure {
+                self.is_mine(gap.asked)?;
+            }
+            return Err(failure);
+        }
+        let waited = waited(response.headers());
+        let page: Page = serde_json::from_slice(&body(response).await?)
+            .map_err(|error| ClientError::Protocol(format!("no page: {error}")))?;
+        self.is_mine(page.after)?;
+        Ok(Answer { page, waited })
+    }
+
+    /// Fails where an answer belongs to another question: some cache on the way does not look at the query.
+    fn is_mine(&self, after: Cursor) -> Result<(), ClientError> {
+        match self.session.position() {
+            Position::After(asked) if asked != after => Err(ClientError::Protocol(format!(
+                "asked for what follows {asked}, and was told what follows {after}"
+            ))),
+            _ => Ok(()),
+        }
+    }
+    // ANCHOR_END: ask
+
+    // ANCHOR: take
+    /// Tells what a page holds, and how long to pause after it.
+    fn take(&mut self, Answer { page, waited }: Answer) -> Duration {
+        self.session.heard();
+        let opens = self.session.at(page.after);
+        self.fresh |= opens;
+        let empty = page.events.is_empty();
+        match empty {
+            true => self.session.heartbeat(),
+            false => page
+                .events
+                .into_iter()
+                .for_each(|event| self.session.event(event)),
+        }
+        self.session.at(page.next);
+        if page.finished {
+            self.session.finish();
+        }
+        match self.pages.rhythm {
+            _ if page.more => Duration::ZERO,
+            Rhythm::Wait(_) if empty && !waited && !opens => UNWAITED.pause(false),
+            rhythm => rhythm.pause(std::mem::take(&mut self.fresh)),
+        }
+    }
+    // ANCHOR_END: take
+}
+
+/// Whether the server says that it granted the wish to wait (RFC 7240 §3).
+fn waited(headers: &HeaderMap) -> bool {
+    let mut applied = headers
+        .get_all("preference-applied")
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
+    applied.any(|preference| {
+        let name = preference.split('=').next().unwrap_or_default();
+        name.trim().eq_ignore_ascii_case("wait")
+    })
+}

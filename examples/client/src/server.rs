@@ -1,0 +1,110 @@
+//! Requests to one server.
+
+use crate::{
+    failure::{body, refusal},
+    ClientError,
+};
+use feed::{
+    contract::{Accepted, NewEvent, IDEMPOTENCY_KEY},
+    Cursor, Data, IdempotencyKey, Kind,
+};
+use reqwest::{RequestBuilder, Url};
+use std::time::Duration;
+
+/// How long an answer that need not wait for anything may take, from connecting to its last byte. Ten seconds outlast a
+/// slow mobile network; a person has long looked elsewhere.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The server whose routes lie at one base, with the connections to it. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Server {
+    http: reqwest::Client,
+    base: Url,
+}
+
+impl Server {
+    /// The server whose routes lie at `base`, which ends in `/`. A query of `base` goes with every request.
+    pub fn new(base: Url) -> Self {
+        Self {
+            http: reqwest::Client::new(),
+            base,
+        }
+    }
+
+    /// A `GET` of `route`, such as `events`, with one more parameter in its query if there is one to add.
+    ///
+    /// # Errors
+    /// [`ClientError::Protocol`] where the base is no base of anything, such as `data:`.
+    pub fn get(
+        &self,
+        route: &str,
+        parameter: Option<(&str, &str)>,
+    ) -> Result<RequestBuilder, ClientError> {
+        let mut url = self.url(route)?;
+        if let Some((name, value)) = parameter {
+            url.query_pairs_mut().append_pair(name, value);
+        }
+        Ok(self.http.get(url))
+    }
+
+    /// Publishes one event: `POST events`, as all HTTP methods of the contract take it.
+    ///
+    /// With a `key` the call may be repeated after an error without making a second event.
+    ///
+    /// # Errors
+    /// [`ClientError`]; of a refusal, [`ClientError::problem`] tells the kind. An answer must come within 10 s.
+    pub async fn publish(
+        &self,
+        key: Option<&IdempotencyKey>,
+        kind: Kind,
+        data: Data,
+    ) -> Result<Cursor, ClientError> {
+        let mut request = self
+            .http
+            .post(self.url("events")?)
+            .json(&NewEvent { kind, data })
+            .timeout(PATIENCE);
+        if let Some(key) = key {
+            request = request.header(IDEMPOTENCY_KEY, key.as_str());
+        }
+        let response = request.send().await?;
+        if !response.status().is_success() {
+            return Err(refusal(response).await);
+        }
+        let Accepted { id } = serde_json::from_slice(&body(response).await?)
+            .map_err(|error| ClientError::Protocol(format!("no answer to a publish: {error}")))?;
+        Ok(id)
+    }
+
+    fn url(&self, route: &str) -> Result<Url, ClientError> {
+        let joined = self.base.join(route);
+        let mut url =
+            joined.map_err(|error| ClientError::Protocol(format!("{}: {error}", self.base)))?;
+        // Joining drops it (RFC 3986 §5.2.2), and it may be what the server knows its clients by.
+        url.set_query(self.base.query());
+        Ok(url)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_of_the_base_goes_with_every_request() {
+        let get = |base: &str, parameter| {
+            let server = Server::new(base.parse().unwrap());
+            let request = server.get("events", parameter).unwrap().build().unwrap();
+            request.url().to_string()
+        };
+        let after = Some(("after", "k3f9x2.17"));
+        assert_eq!(get("http://a.example/", None), "http://a.example/events");
+        assert_eq!(
+            get("http://a.example/live/sse/?room=a&x", after),
+            "http://a.example/live/sse/events?room=a&x&after=k3f9x2.17"
+        );
+        assert!(Server::new("data:text".parse().unwrap())
+            .get("events", None)
+            .is_err());
+    }
+}
