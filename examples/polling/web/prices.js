@@ -127,7 +127,7 @@ const MARKUP = `
 </div>
 <table class="lp-table">
   <caption>The newest price of each share</caption>
-  <thead><tr><th scope="col">Share</th><th scope="col">Price</th><th scope="col">Last change</th><th scope="col">Last answer</th></tr></thead>
+  <thead><tr><th scope="col">Share</th><th scope="col">Price</th><th scope="col">Change</th><th scope="col">In the last answer</th></tr></thead>
   <tbody data-role="prices"><tr><td colspan="4">Prices appear here when you press Start.</td></tr></tbody>
 </table>
 `;
@@ -142,7 +142,8 @@ const MARKUP = `
  */
 export function createPricesPanel(element, { base }) {
   const rhythm = new Rhythm();
-  const counts = createCounts({ asked: "Asked", full: "200", same: "304", bytes: "Bytes of bodies", etag: "ETag" });
+  const counts = createCounts({ etag: "ETag", asked: "Asked", full: "200", same: "304", bytes: "Bytes of bodies" });
+  counts.set("etag", "none yet");
   const status = createStatusLine("Not connected. Press Start.");
   const root = createSection("The newest prices, by polling", MARKUP);
   const body = find(root, "prices");

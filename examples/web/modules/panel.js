@@ -37,7 +37,7 @@ const MARKUP = `
 </div>
 <label class="lp-check"><input type="checkbox" data-role="announce"> Let a screen reader read each event aloud</label>
 <dl class="lp-facts">
-  <div class="lp-wide"><dt>Cursor</dt><dd data-role="cursor">none yet</dd></div>
+  <div><dt>Cursor</dt><dd data-role="cursor">none yet</dd></div>
   <div><dt>Received</dt><dd data-role="received">0</dd></div>
   <div><dt>Lost</dt><dd data-role="lost">0</dd></div>
   <div><dt>Doubled</dt><dd data-role="doubled">0</dd></div>

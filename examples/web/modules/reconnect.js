@@ -282,7 +282,7 @@ export class Follower {
       this.observer.onChange?.();
     }
     this.hasBeenOpen = true;
-    this.#setState("open", "Open: waiting for events.");
+    this.#setState("open", words);
   }
 
   /** @param {WireEvent} event */

@@ -1,32 +1,12 @@
 // @ts-check
-// Run with `node --test examples/web/tests/`. Time is mocked throughout: no test waits.
+// Run with `node --test examples/web/tests/`.
 import assert from "node:assert/strict";
-import { beforeEach, mock, test } from "node:test";
+import { mock, test } from "node:test";
 import { Backoff, Follower, Watchdog } from "../modules/reconnect.js";
+import { event, pass, settle } from "./support.js";
 
 /** @typedef {import("../modules/reconnect.js").Wait} Wait */
 /** @typedef {import("../modules/reconnect.js").Verdict} Verdict */
-
-let now = 0;
-mock.method(performance, "now", () => now);
-
-beforeEach(() => {
-  mock.timers.reset();
-  mock.timers.enable({ apis: ["setTimeout"] });
-  now = 0;
-});
-
-/** @param {number} milliseconds */
-async function pass(milliseconds) {
-  now += milliseconds;
-  mock.timers.tick(milliseconds);
-  await settle();
-}
-
-/** Lets every promise that is ready run on. */
-async function settle() {
-  for (let i = 0; i < 10; i++) await Promise.resolve();
-}
 
 /** A method whose connections and answers the test moves by hand. */
 class FakeMethod {
@@ -75,9 +55,6 @@ async function started({ random = () => 0.5 } = {}) {
   return { method, follower, events };
 }
 
-/** @param {number} id */
-const event = (id, epoch = "k3f9x2") => ({ id: `${epoch}.${id}`, at: "", kind: "tick", data: {} });
-
 test("a back-off doubles its bound up to the cap, uses all of it, and starts again after health", () => {
   const upper = new Backoff({ base: 1000, cap: 5000, random: () => 1 });
   assert.deepEqual([1, 2, 3, 4, 5, 6].map(() => upper.next()), [1000, 2000, 4000, 5000, 5000, 5000]);
@@ -106,6 +83,18 @@ test("the first wait has a cursor", async () => {
   assert.deepEqual(method.asked, [null]);
   assert.equal(method.wait.after, "k3f9x2.5");
   assert.equal(follower.state, "open");
+});
+
+test("the status says how the method waits", async () => {
+  const method = new FakeMethod();
+  /** @type {string[]} */
+  const texts = [];
+  const follower = new Follower(method, { onState: (_, text) => texts.push(text) });
+  follower.start();
+  await settle();
+  method.wait.onOpen("Polling.");
+  method.wait.onOpen();
+  assert.deepEqual(texts, ["Connecting…", "Polling.", "Open: waiting for events."]);
 });
 
 test("events are handed on once, in order, and move the cursor", async () => {
