@@ -104,6 +104,7 @@ async function follow(wait, { words, patience, ask, onPage, rest }, signal) {
       continue;
     }
 
+    // ANCHOR: page
     const page = parsePage(body);
     const fault = page ? findFault(page, after) : "The server's answer is no page of events.";
     if (!page || fault) return wait.onFail(fault, { kind: "unreachable", why: fault });
@@ -119,6 +120,7 @@ async function follow(wait, { words, patience, ask, onPage, rest }, signal) {
     after = page.next;
     first = false;
     afterGap = false;
+    // ANCHOR_END: page
   }
 }
 // ANCHOR_END: follow
