@@ -5,3 +5,4 @@
 mod adaptive;
 mod not_modified;
 mod pause;
+mod snapshot;

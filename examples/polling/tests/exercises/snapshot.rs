@@ -78,7 +78,8 @@ async fn snapshot_and_tail_meet() {
         async move {
             ticks(&log, 1).await;
             let answer = next.run(request).await;
-            ticks(&log, if log.state().latest.id.get() < 300 { 300 } else { 1 }).await;
+            let many = log.state().latest.id.get() < 300;
+            ticks(&log, if many { 300 } else { 1 }).await;
             answer
         }
     });
