@@ -23,17 +23,34 @@ pub struct Method {
     pub router: Router,
 }
 
-/// The live servers of all methods, over one feed.
+/// The live servers of all methods, over one feed: what is sent through one comes through all.
 pub fn methods(feed: &Feed, ending: &Ending) -> Vec<Method> {
-    let config = sse::Config {
+    let polling = polling::Config::default();
+    let long_polling = long_polling::Config {
         // A chapter's panel has a button for it.
+        demo_cut: true,
+        ..long_polling::Config::default()
+    };
+    let sse = sse::Config {
         demo_cut: true,
         ..sse::Config::default()
     };
-    vec![Method {
-        name: "sse",
-        router: sse::router(feed.clone(), config, ending.clone()),
-    }]
+    let feed = || feed.clone();
+    let ending = || ending.clone();
+    vec![
+        Method {
+            name: "polling",
+            router: polling::router(feed(), polling, ending()),
+        },
+        Method {
+            name: "long-polling",
+            router: long_polling::router(feed(), long_polling, ending()),
+        },
+        Method {
+            name: "sse",
+            router: sse::router(feed(), sse, ending()),
+        },
+    ]
 }
 
 /// Tells open pages that there is a newer book: a feed of its own, and the book's own SSE server over it.

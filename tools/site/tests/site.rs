@@ -132,7 +132,10 @@ async fn pages_and_assets_have_their_content_types() {
         ),
         (&format!("/{}", asset(&home, "theme/book-")), "text/css"),
         (&format!("/{}", asset(&home, "favicon-")), "image/svg+xml"),
+        ("/live/polling/panel.js", "text/javascript"),
+        ("/live/long-polling/panel.js", "text/javascript"),
         ("/live/sse/panel.js", "text/javascript"),
+        ("/live/polling/web/page.css", "text/css"),
     ] {
         let response = site.get(path).send().await.unwrap();
         assert_eq!(response.status(), StatusCode::OK, "{path}");
@@ -183,7 +186,11 @@ async fn live_json_names_the_live_servers_and_the_book_on_disk_has_none() {
     assert_eq!(header(&response, CACHE_CONTROL), "no-cache");
     assert_eq!(
         response.json::<Value>().await.unwrap(),
-        json!({ "live": true, "methods": { "sse": "live/sse/" } })
+        json!({ "live": true, "methods": {
+            "polling": "live/polling/",
+            "long-polling": "live/long-polling/",
+            "sse": "live/sse/",
+        } })
     );
     let on_disk = std::fs::read(edition().path().join("assets/live.json")).unwrap();
     assert_eq!(
@@ -195,7 +202,12 @@ async fn live_json_names_the_live_servers_and_the_book_on_disk_has_none() {
 #[tokio::test]
 async fn a_live_server_without_its_slash_redirects_there() {
     let site = Site::start().await;
-    for path in ["/live/sse", "/live/reload"] {
+    for path in [
+        "/live/polling",
+        "/live/long-polling",
+        "/live/sse",
+        "/live/reload",
+    ] {
         let response = site.get(path).send().await.unwrap();
         assert_eq!(response.status(), StatusCode::TEMPORARY_REDIRECT, "{path}");
         // Relative to /live/, wherever the site is mounted.
@@ -332,17 +344,40 @@ async fn a_hashed_name_is_kept_for_good() {
 }
 
 #[tokio::test]
-async fn an_event_reaches_the_live_servers_stream() {
+async fn an_event_published_through_one_live_server_comes_through_all() {
     let site = Site::start().await;
     let mut stream = site.get("/live/sse/events").send().await.unwrap();
     // The cursor comes first: from here on nothing is missed.
     stream.chunk().await.unwrap().unwrap();
-    let cursor = site
-        .feed
-        .publish("tick".parse().unwrap(), feed::Data::new(&1).unwrap())
-        .await
-        .unwrap();
-    read_until(&mut stream, &format!("id: {cursor}\n")).await;
+    let start = site.feed.state().latest;
+    let parked = site
+        .get(&format!("/live/long-polling/events?after={start}"))
+        .header("Prefer", "wait=20")
+        .send();
+    let publish = async {
+        let event = json!({ "kind": "message", "data": { "from": "Ada", "text": "Hello" } });
+        let published = site
+            .client
+            .post(format!("{}/live/polling/events", site.base))
+            .json(&event)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(published.status(), StatusCode::CREATED);
+        let id = published.json::<Value>().await.unwrap()["id"].clone();
+        id.as_str().unwrap().to_owned()
+    };
+    // Whichever comes first: the request is parked and woken, or finds the event.
+    let (parked, id) = tokio::join!(parked, publish);
+    read_until(&mut stream, &format!("id: {id}\n")).await;
+    let polled = site
+        .get(&format!("/live/polling/events?after={start}"))
+        .send();
+    for page in [parked.unwrap(), polled.await.unwrap()] {
+        let page = page.json::<Value>().await.unwrap();
+        assert_eq!(page["events"][0]["id"], id, "{page}");
+        assert_eq!(page["next"], id, "{page}");
+    }
 }
 
 #[tokio::test]
