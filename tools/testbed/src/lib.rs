@@ -12,7 +12,7 @@ mod script;
 mod server;
 
 pub use golden::{compare, exchange, transcript};
-pub use raw::{answer_to, post, Answer, Raw};
+pub use raw::{answer_to, post, wire, Answer, Raw};
 pub use script::Script;
 pub use server::{say, still_feed, Server};
 

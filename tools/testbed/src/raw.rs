@@ -12,7 +12,8 @@ pub struct Raw {
     socket: TcpStream,
     /// Everything received so far that was not taken as an [`answer`](Self::answer).
     pub seen: String,
-    /// The first bytes of a character whose rest has not come yet.
+    /// What was read and is no text yet: the first bytes of a character whose rest has not come. A `Vec`, because a buffer on
+    /// the stack would lie in every future of a test.
     partial: Vec<u8>,
 }
 
@@ -26,6 +27,14 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// A whole answer with nothing after it; `None` of an empty text.
+    pub fn parse(text: &str) -> Option<Self> {
+        let end = text.find("\r\n\r\n")? + 4;
+        let (head, body) = text.split_at(end);
+        let (head, body) = (head.to_owned(), body.to_owned());
+        Some(Self { head, body })
+    }
+
     /// The status code.
     pub fn status(&self) -> u16 {
         let code = self.head.split(' ').nth(1).unwrap_or_default();
@@ -69,10 +78,17 @@ impl Raw {
     }
 
     /// Sends `head`, a request line and headers with LF for line ends, and `body`. The connection stays open for more.
+    ///
+    /// # Panics
+    /// Where the server has closed the connection.
     pub async fn request(&mut self, head: &str, body: &str) {
-        let request = format!("{}{body}", wire(head));
-        let sent = self.socket.write_all(request.as_bytes()).await;
-        sent.expect("the server takes the request");
+        let sent = self.write(&format!("{}{body}", wire(head))).await;
+        assert!(sent, "the server takes the request");
+    }
+
+    /// Sends this text and nothing else, half a request for example; whether the connection took it.
+    pub async fn write(&mut self, text: &str) -> bool {
+        self.socket.write_all(text.as_bytes()).await.is_ok()
     }
 
     /// Sends a request and reads its whole answer.
@@ -132,26 +148,22 @@ impl Raw {
     }
 
     async fn more(&mut self) -> bool {
-        let mut piece = [0; 64 * 1024];
-        match self.socket.read(&mut piece).await {
-            Ok(0) | Err(_) => false,
-            Ok(length) => {
-                self.partial.extend_from_slice(&piece[..length]);
-                let whole = match std::str::from_utf8(&self.partial) {
-                    Ok(text) => text.len(),
-                    Err(error) => error.valid_up_to(),
-                };
-                let text: Vec<u8> = self.partial.drain(..whole).collect();
-                self.seen
-                    .push_str(std::str::from_utf8(&text).expect("checked"));
-                true
-            }
+        if !matches!(self.socket.read_buf(&mut self.partial).await, Ok(1..)) {
+            return false;
         }
+        let whole = match std::str::from_utf8(&self.partial) {
+            Ok(text) => text.len(),
+            Err(error) => error.valid_up_to(),
+        };
+        let text: Vec<u8> = self.partial.drain(..whole).collect();
+        self.seen
+            .push_str(std::str::from_utf8(&text).expect("checked"));
+        true
     }
 }
 
 /// A head as it goes over the wire: CRLF for line ends, and the empty line.
-pub(crate) fn wire(head: &str) -> String {
+pub fn wire(head: &str) -> String {
     format!("{}\r\n\r\n", head.trim_end().replace('\n', "\r\n"))
 }
 
