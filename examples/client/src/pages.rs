@@ -112,21 +112,21 @@ impl Pages {
     }
 
     // ANCHOR: request
-    /// The request for the page after a position, with its time-out.
-    fn request(&self, position: Position) -> Result<RequestBuilder, ClientError> {
-        let after = position.to_string();
+    /// The next request of a subscription, with its time-out.
+    fn request(&self, session: &Session) -> Result<RequestBuilder, ClientError> {
+        let after = session.position().to_string();
         let request = self.server.get("events", Some((AFTER, &after)))?;
         Ok(match self.rhythm {
-            Rhythm::Interval { .. } => request.timeout(PATIENCE),
-            Rhythm::Wait(wait) => {
+            // The first question of a connection does not wait: its answer shows at once that the server is there.
+            Rhythm::Wait(wait) if session.is_open() => {
                 // Rounded up: half a second is a wish to wait, and 0 would be a wish not to.
                 let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
                 // Later than the server's own, so that a quiet log ends in an empty page and not in an error.
                 let patience = Duration::from_secs(seconds).saturating_add(PATIENCE);
-                request
-                    .header("prefer", format!("wait={seconds}"))
-                    .timeout(patience)
+                let request = request.header("prefer", format!("wait={seconds}"));
+                request.timeout(patience)
             }
+            _ => request.timeout(PATIENCE),
         })
     }
     // ANCHOR_END: request
@@ -169,8 +169,7 @@ impl Method for Follower {
 impl Follower {
     // ANCHOR: ask
     async fn ask(&self) -> Result<Answer, Failure> {
-        let position = self.session.position();
-        let response = self.pages.request(position)?.send().await?;
+        let response = self.pages.request(&self.session)?.send().await?;
         if response.status() != StatusCode::OK {
             let failure = failure(response).await;
             if let Failure::Gap(gap) = &failure {

@@ -44,6 +44,11 @@ impl Session {
         self.position
     }
 
+    /// Whether this connection has given its cursor.
+    pub fn is_open(&self) -> bool {
+        self.opened
+    }
+
     /// The server has asked for another first wait between attempts.
     pub fn set_first_wait(&mut self, first: Duration) {
         self.backoff.set_first(first);

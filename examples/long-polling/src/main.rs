@@ -18,7 +18,10 @@ async fn main() -> ExitCode {
     let Command { options } = Command::parse();
     let feed = Feed::new(Retention::default());
     let ticks = ticker::run(feed.clone(), options.rate, options.seed);
-    let config = long_polling::Config::default();
+    let config = long_polling::Config {
+        demo_cut: true,
+        ..long_polling::Config::default()
+    };
     command::run(
         "long-polling",
         &options,

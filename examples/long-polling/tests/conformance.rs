@@ -1,2 +1,18 @@
-//! A placeholder.
-fn main() {}
+//! What long polling owes its subscribers, over real sockets and through its own client.
+
+use long_polling::{client::Client, Config};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    testbed::conformance::main(
+        |feed, settings, ending| {
+            let config = Config {
+                // An answer without events is this method's heartbeat.
+                max_wait: settings.heartbeat,
+                ..Config::default()
+            };
+            long_polling::router(feed, config, ending)
+        },
+        |base, _, pace| Client::with_pace(base, pace),
+    )
+}
