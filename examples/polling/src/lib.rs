@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run -p polling -- --port 4101 --rate 2
 //! curl 'http://127.0.0.1:4101/events?after=earliest'
+//! curl -i http://127.0.0.1:4101/state
 //! ```
 
 mod config;
