@@ -127,7 +127,7 @@ const MARKUP = `
 </div>
 <table class="lp-table">
   <caption>The newest price of each share</caption>
-  <thead><tr><th scope="col">Share</th><th scope="col">Price</th><th scope="col">Change</th><th scope="col">In the last answer</th></tr></thead>
+  <thead><tr><th scope="col">Share</th><th scope="col">Price</th><th scope="col">Change</th><th scope="col">New</th></tr></thead>
   <tbody data-role="prices"><tr><td colspan="4">Prices appear here when you press Start.</td></tr></tbody>
 </table>
 `;
@@ -163,7 +163,7 @@ export function createPricesPanel(element, { base }) {
     counts.add("asked", 1);
     if (answer.kind === "same") {
       counts.add("same", 1);
-      // Whatever was new in an earlier answer is not new in this one.
+      // What an earlier answer changed, this one did not.
       drawPrices(body, shown, shown);
     } else if (answer.kind === "state") {
       counts.add("full", 1);
@@ -217,8 +217,8 @@ function drawPrices(body, prices, before) {
     const old = before.get(symbol);
     const changed = old?.price !== price || old.change !== change;
     row.dataset.changed = String(changed);
-    // In words as well: neither bold type nor a colour reaches every reader.
-    for (const text of [price.toFixed(2), describeChange(change), changed ? "● changed" : "same"]) {
+    // Whether the last answer changed it, in a word: neither bold type nor a colour reaches every reader.
+    for (const text of [price.toFixed(2), describeChange(change), changed ? "● yes" : "no"]) {
       const cell = document.createElement("td");
       cell.textContent = text;
       row.append(cell);

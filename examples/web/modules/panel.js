@@ -415,7 +415,9 @@ export function isEnabled(button) {
  */
 function hideUntilStyled(root) {
   const href = new URL("panel.css", import.meta.url).href;
-  let link = /** @type {HTMLLinkElement | null} */ (document.querySelector(`link[href="${CSS.escape(href)}"]`));
+  const links = /** @type {NodeListOf<HTMLLinkElement>} */ (document.querySelectorAll("link[rel=stylesheet]"));
+  // By the property, which is absolute: a page of its own names the same sheet by a relative URL.
+  let link = Array.from(links).find((link) => link.href === href);
   if (!link) {
     link = document.createElement("link");
     link.rel = "stylesheet";

@@ -67,6 +67,17 @@ impl Page {
         Ok(self.client.switch_to_window(self.window.clone()).await?)
     }
 
+    /// Minimises the window in front, so that its page is hidden from its reader, and knows it.
+    pub async fn hide(&self) -> anyhow::Result<()> {
+        Ok(self.client.minimize_window().await?)
+    }
+
+    /// Shows the window again.
+    pub async fn show(&self) -> anyhow::Result<()> {
+        // To give a window a size is also to restore it (WebDriver §11.8.2).
+        Ok(self.client.set_window_size(1280, 900).await?)
+    }
+
     /// Begins to load `address`, and waits for nothing.
     pub async fn navigate(&self, address: &str) -> anyhow::Result<()> {
         Ok(self.client.goto(address).await?)

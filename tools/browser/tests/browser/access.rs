@@ -2,7 +2,7 @@
 
 use crate::{
     book::draw_all,
-    panel::{alone, part, ready, state, CHAPTER},
+    panel::{part, ready, state, Method},
 };
 use browser::{
     page::Page,
@@ -15,14 +15,15 @@ use std::sync::Arc;
 
 pub(crate) async fn no_barriers_in_light_and_dark(
     suite: Arc<Suite>,
+    method: Method,
     page: Page,
 ) -> anyhow::Result<()> {
     let axe = parts::axe_core().map_err(Missing)?;
     let site = suite.site().await?;
-    let alone = alone().await?;
+    let alone = method.alone().await?;
     for scheme in ["light", "dark"] {
         page.prefer(scheme).await?;
-        for (server, name) in [(&site, CHAPTER), (&alone, "")] {
+        for (server, name) in [(&site, method.place()?.as_str()), (&alone, "")] {
             page.open(&server.at(name)).await?;
             draw_all(&page).await?;
             ready(&page).await?;
@@ -36,11 +37,18 @@ pub(crate) async fn no_barriers_in_light_and_dark(
                     Data::new(&json!({ "from": "test", "text": "hello" }))?,
                 )
                 .await?;
-            page.click(&part("cut")).await?;
+            if method.cuts {
+                page.click(&part("cut")).await?;
+            }
+            let items = if method.cuts {
+                vec!["event", "note"]
+            } else {
+                vec!["event"]
+            };
             page.until(
-                "an event and a note",
-                "return document.querySelector('[data-role=event]') !== null && document.querySelector('[data-role=note]') !== null",
-                &[],
+                &format!("items: {items:?}"),
+                "return arguments[0].every((role) => document.querySelector(`[data-role=${role}]`) !== null)",
+                &[json!(items)],
             )
             .await?;
             page.run::<Value>(&axe, &[]).await?;

@@ -5,13 +5,18 @@
 
 mod access;
 mod book;
+mod long_polling_panel;
 mod panel;
+mod polling_panel;
 mod published;
+mod room;
 mod tokens;
 mod vectors;
 
-use browser::suite::Suite;
-use std::process::ExitCode;
+use browser::{page::Page, suite::Suite};
+use libtest_mimic::Trial;
+use panel::{Method, METHODS};
+use std::{future::Future, process::ExitCode, sync::Arc};
 
 /// The trials, each under its function's path.
 macro_rules! trials {
@@ -20,12 +25,32 @@ macro_rules! trials {
     };
 }
 
+/// One trial for each method.
+fn for_each<T>(
+    suite: &Arc<Suite>,
+    name: &str,
+    test: fn(Arc<Suite>, Method, Page) -> T,
+) -> Vec<Trial>
+where
+    T: Future<Output = anyhow::Result<()>> + Send + 'static,
+{
+    let trial = |method: Method| {
+        let name = format!("{name}::{}", method.name);
+        suite.trial(&name, move |suite, page| test(suite, method, page))
+    };
+    METHODS.map(trial).into()
+}
+
 fn main() -> ExitCode {
     let suite = Suite::new();
-    let trials = trials![
-        suite;
-        // The longest first, so that no thread is left with one of them at the end.
+    // The longest first, so that no thread is left with one of them at the end.
+    let mut trials = for_each(
+        &suite,
+        "access::no_barriers_in_light_and_dark",
         access::no_barriers_in_light_and_dark,
+    );
+    trials.extend(trials![
+        suite;
         book::every_page_is_quiet_asks_no_other_host_and_fits_a_phone,
         book::diagrams_are_drawn_when_they_come_near,
         published::a_static_site_says_that_no_live_server_is_here,
@@ -35,11 +60,24 @@ fn main() -> ExitCode {
         panel::the_keyboard_starts_and_stops_it,
         panel::it_connects_only_on_start,
         panel::two_tabs_talk_to_each_other,
-        panel::it_survives_the_end_of_its_server_and_tells_of_the_new_log,
-        panel::it_works_on_the_page_of_its_own_server,
+        room::three_methods_share_one_room,
+        polling_panel::a_client_far_behind_catches_up_without_its_pauses,
+        polling_panel::a_hidden_page_asks_less_often_and_at_once_when_it_is_shown,
+        polling_panel::the_state_is_sent_only_when_it_has_changed,
+        long_polling_panel::one_question_is_parked_and_resumes_after_a_cut,
         tokens::stop_ends_the_generator_too,
         tokens::a_text_comes_token_by_token,
         book::content_is_painted_before_any_script_has_come,
-    ];
+    ]);
+    trials.extend(for_each(
+        &suite,
+        "panel::it_survives_the_end_of_its_server_and_tells_of_the_new_log",
+        panel::it_survives_the_end_of_its_server_and_tells_of_the_new_log,
+    ));
+    trials.extend(for_each(
+        &suite,
+        "panel::it_works_on_the_page_of_its_own_server",
+        panel::it_works_on_the_page_of_its_own_server,
+    ));
     suite.finish(trials)
 }

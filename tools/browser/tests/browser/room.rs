@@ -1,0 +1,44 @@
+//! The methods of the site, over its one feed.
+
+use crate::panel::{counts, cursors, is_mermaid, said, send, start, METHODS};
+use crate::polling_panel::ask_every;
+use browser::{page::Page, suite::Suite};
+use std::sync::Arc;
+
+pub(crate) async fn three_methods_share_one_room(
+    suite: Arc<Suite>,
+    page: Page,
+) -> anyhow::Result<()> {
+    let site = suite.site().await?;
+    site.hold(is_mermaid);
+    let mut pages = vec![page.clone()];
+    while pages.len() < METHODS.len() {
+        pages.push(page.another().await?);
+    }
+    for (page, method) in pages.iter().zip(METHODS) {
+        page.to_front().await?;
+        start(page, &site.at(&method.place()?)).await?;
+        if method.name == "polling" {
+            ask_every(page, 500).await?;
+        }
+    }
+    // Each speaks in turn, and all hear it, the speaker too.
+    for (speaker, method) in pages.iter().zip(METHODS) {
+        speaker.to_front().await?;
+        let text = format!("Hello by {}", method.name);
+        send(speaker, "Ada", &text).await?;
+        for page in &pages {
+            page.to_front().await?;
+            said(page, "Ada", &text).await?;
+        }
+    }
+    let mut rooms = Vec::new();
+    for page in &pages {
+        page.to_front().await?;
+        assert_eq!(counts(page).await?, [3, 0, 0, 0, 0]);
+        rooms.push(cursors(page).await?);
+    }
+    assert_eq!(rooms[0].len(), 3);
+    assert!(rooms.iter().all(|room| *room == rooms[0]), "{rooms:?}");
+    Ok(())
+}
