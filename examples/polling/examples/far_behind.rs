@@ -17,6 +17,14 @@ async fn serve(feed: Feed) -> Result<String, Box<dyn Error>> {
     Ok(url)
 }
 
+async fn publish(feed: &Feed, events: u32) -> Result<(), Box<dyn Error>> {
+    for number in 1..=events {
+        feed.publish("message".parse()?, Data::new(&number)?)
+            .await?;
+    }
+    Ok(())
+}
+
 /// One poll; nothing if the server says that events after the cursor are gone.
 async fn poll(http: &reqwest::Client, url: &str, after: Cursor) -> reqwest::Result<Option<Page>> {
     let answer = http.get(format!("{url}?after={after}")).send().await?;
@@ -36,10 +44,7 @@ async fn intervals_until_lost(heed_more: bool) -> Result<Option<u32>, Box<dyn Er
     let (http, url) = (reqwest::Client::new(), serve(feed.clone()).await?);
     let mut cursor = feed.state().latest;
     for interval in 1..=50 {
-        for number in 0..300 {
-            let data = Data::new(&number)?;
-            feed.publish("message".parse()?, data).await?;
-        }
+        publish(&feed, 300).await?;
         loop {
             let Some(page) = poll(&http, &url, cursor).await? else {
                 return Ok(Some(interval));
@@ -52,11 +57,13 @@ async fn intervals_until_lost(heed_more: bool) -> Result<Option<u32>, Box<dyn Er
     }
     Ok(None)
 }
+// ANCHOR_END: intervals
 
+// ANCHOR: main
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!(intervals_until_lost(false).await?, Some(17));
     assert_eq!(intervals_until_lost(true).await?, None);
     Ok(())
 }
-// ANCHOR_END: intervals
+// ANCHOR_END: main

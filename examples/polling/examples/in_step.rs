@@ -1,6 +1,6 @@
 //! A thousand clients that were started together, and when they ask. No time passes: it is counted.
 
-// ANCHOR: all
+// ANCHOR: peak
 const CLIENTS: usize = 1_000;
 /// Between two polls of one client, in seconds.
 const INTERVAL: f64 = 10.0;
@@ -18,7 +18,9 @@ fn peak(first: impl Fn() -> f64, later: impl Fn() -> f64) -> usize {
     }
     tenths.into_iter().max().unwrap_or_default()
 }
+// ANCHOR_END: peak
 
+// ANCHOR: main
 fn main() {
     fastrand::seed(1);
     let exact = || INTERVAL;
@@ -34,4 +36,4 @@ fn main() {
     assert!((60..100).contains(&shaken));
     assert!((15..40).contains(&spread));
 }
-// ANCHOR_END: all
+// ANCHOR_END: main

@@ -1,45 +1,29 @@
 // First how things stand, then each event from there on.
 
-use feed::contract::WireEvent;
-use serde::Deserialize;
-use std::{collections::BTreeMap, error::Error};
+use feed::contract::{Page, WireEvent};
+use polling::Prices;
+use std::error::Error;
 
 // ANCHOR: skeleton
 // ANCHOR: solution
-/// The data of a tick, and the newest price of a share in the state.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
-struct Price {
-    price: f64,
-    change: f64,
-}
-
-/// The answer to `GET state`.
-#[derive(Deserialize)]
-struct State {
-    cursor: String,
-    prices: BTreeMap<String, Price>,
-}
-
 /// The prices now, and the events after them, of a server whose routes lie at `base`: each
 /// event is either in the prices already or in the list, and never in both.
-async fn snapshot_then_tail(
-    base: &str,
-) -> Result<(BTreeMap<String, Price>, Vec<WireEvent>), Box<dyn Error>> {
+async fn snapshot_then_tail(base: &str) -> Result<(Prices, Vec<WireEvent>), Box<dyn Error>> {
     // ANCHOR_END: solution
     // Your code.
     // ANCHOR_END: skeleton
     // ANCHOR: solution
-    let state: State = reqwest::get(format!("{base}state")).await?.json().await?;
+    let prices: Prices = reqwest::get(format!("{base}state")).await?.json().await?;
     // Not `latest`, which would be later than the state, and not a cursor asked for before it.
-    let mut after = state.cursor;
+    let mut after = prices.cursor;
     let mut events = Vec::new();
     loop {
         let url = format!("{base}events?after={after}");
-        let page: feed::contract::Page = reqwest::get(url).await?.json().await?;
+        let page: Page = reqwest::get(url).await?.json().await?;
         events.extend(page.events);
-        after = page.next.to_string();
+        after = page.next;
         if !page.more {
-            return Ok((state.prices, events));
+            return Ok((prices, events));
         }
     }
     // ANCHOR: skeleton
@@ -50,14 +34,8 @@ async fn snapshot_then_tail(
 #[tokio::test]
 async fn snapshot_and_tail_meet() {
     use axum::{extract::Request, middleware::Next};
-    use feed::{Data, Feed, Retention};
+    use feed::{ticker::Tick, Data, Feed, Retention};
     use serving::Ending;
-
-    #[derive(Deserialize)]
-    struct Tick {
-        symbol: String,
-        change: f64,
-    }
 
     /// Publishes so many changes of the price by 1.
     async fn ticks(feed: &Feed, count: usize) {
@@ -91,7 +69,7 @@ async fn snapshot_and_tail_meet() {
     tokio::spawn(serving::serve(listener, router, edge, Ending::new()));
 
     let (prices, events) = snapshot_then_tail(&base).await.unwrap();
-    let mut price = prices["ACME"].price;
+    let mut price = prices.prices["ACME"].price;
     let first = events.first().expect("what happened meanwhile");
     assert_eq!(first.id.id.get() as f64, price + 1.0, "no event is lost");
     for event in &events {
