@@ -182,19 +182,19 @@ async fn a_client_that_is_refused_keeps_its_cursor_and_comes_back() {
     let client = Client::with_pace(server.base(), BRISK).with_rhythm(rhythm);
     let mut updates = client.subscribe(Position::Latest).boxed();
     assert!(matches!(update(&mut updates).await, Update::Opened(_)));
-    let mut refusals = 0;
     say(&server.feed, "meanwhile").await;
-    loop {
-        match update(&mut updates).await {
-            Update::Reconnecting(_) => refusals += 1,
-            Update::Events(events) => {
-                assert_eq!(events[0].id.to_string(), "k3f9x2.1");
-                break;
+    let mut refusals = 0;
+    let event = in_time("the event", async {
+        loop {
+            match update(&mut updates).await {
+                Update::Reconnecting(_) => refusals += 1,
+                Update::Events(events) => return events[0].id,
+                Update::Opened(_) | Update::Heartbeat => {}
+                other => panic!("{other:?}"),
             }
-            Update::Opened(_) | Update::Heartbeat => {}
-            other => panic!("{other:?}"),
         }
-    }
+    });
+    assert_eq!(event.await.to_string(), "k3f9x2.1");
     assert!(refusals > 0, "it asked faster than it is answered");
 }
 
