@@ -64,7 +64,7 @@ async fn one_for_all() -> Result<(), Box<dyn Error>> {
     let request = park(&base, &feed, feed.state().latest).await;
     for number in 1..=5 {
         publish(&feed, number).await?;
-        yield_now().await; // the server has its turn: it is woken at the first
+        yield_now().await; // the server has its turn: the first event wakes the request
     }
     feed.finish(); // nothing can follow, so the two seconds need not pass
     let page = request.await??;
@@ -74,7 +74,8 @@ async fn one_for_all() -> Result<(), Box<dyn Error>> {
 }
 // ANCHOR_END: all
 
-#[tokio::main]
+// One thread, so that giving way is enough to let the server have its turn.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     one_each().await?;
     one_for_all().await
