@@ -45,8 +45,8 @@ pub(crate) async fn one_question_is_parked_and_resumes_after_a_cut(
 
     // The next question waits at the door until everything below has been published.
     server.hold(|path| path == "/events");
-    page.click(&part("cut")).await?;
     let before = server.asked_for(EVENTS).len();
+    page.click(&part("cut")).await?;
     state(&page, "connecting").await?;
     server
         .until("question after the cut", |asked| {

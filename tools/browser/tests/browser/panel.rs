@@ -124,6 +124,29 @@ pub(crate) async fn start(page: &Page, address: &str) -> anyhow::Result<()> {
     ready(page).await?;
     page.click(&part("start")).await?;
     state(page, "open").await?;
+    hurry(page).await
+}
+
+/// Where a panel lets its reader choose how often it asks: as often as it can.
+pub(crate) async fn hurry(page: &Page) -> anyhow::Result<()> {
+    let choice = "return document.querySelector(arguments[0]) !== null";
+    if page.run(choice, &[json!(part("interval"))]).await? {
+        ask_every(page, &part("interval"), 500).await?;
+    }
+    Ok(())
+}
+
+/// Chooses the pause between two questions, in milliseconds.
+pub(crate) async fn ask_every(page: &Page, select: &str, milliseconds: u32) -> anyhow::Result<()> {
+    // Not by a click: it is chosen on a hidden page as well, where nothing can be clicked.
+    page.run::<Value>(
+        "const select = document.querySelector(arguments[0]);
+        select.value = arguments[1];
+        if (select.selectedIndex < 0) throw new Error('no such interval');
+        select.dispatchEvent(new Event('change', { bubbles: true }))",
+        &[json!(select), json!(milliseconds.to_string())],
+    )
+    .await?;
     Ok(())
 }
 
@@ -356,6 +379,7 @@ pub(crate) async fn it_works_on_the_page_of_its_own_server(
     assert!(!server.asked().iter().any(live), "{:#?}", server.asked());
     page.click(&part("start")).await?;
     state(&page, "open").await?;
+    hurry(&page).await?;
     let event = publish(&server, "alone").await?;
     shown(&page, event).await?;
     for asked in server.asked() {

@@ -1,7 +1,6 @@
 //! The methods of the site, over its one feed.
 
 use crate::panel::{counts, cursors, is_mermaid, said, send, start, METHODS};
-use crate::polling_panel::ask_every;
 use browser::{page::Page, suite::Suite};
 use std::sync::Arc;
 
@@ -18,9 +17,6 @@ pub(crate) async fn three_methods_share_one_room(
     for (page, method) in pages.iter().zip(METHODS) {
         page.to_front().await?;
         start(page, &site.at(&method.place()?)).await?;
-        if method.name == "polling" {
-            ask_every(page, 500).await?;
-        }
     }
     // Each speaks in turn, and all hear it, the speaker too.
     for (speaker, method) in pages.iter().zip(METHODS) {
