@@ -8,9 +8,9 @@ use axum::{
     Json,
 };
 use feed::{ticker::Tick, Cursor, Event, Feed, View};
-use headers::{ETag, HeaderMapExt, IfNoneMatch};
+use headers::{ETag, HeaderMapExt};
 use serde::{Deserialize, Serialize};
-use serving::Problem;
+use serving::{is_known, Problem};
 use std::collections::BTreeMap;
 
 /// The longest symbol taken, in bytes. Real ones have five letters at most on many exchanges, and funds a few more.
@@ -76,11 +76,11 @@ pub(crate) async fn state(
     request: HeaderMap,
 ) -> Result<Response, Problem> {
     server.admit()?;
-    let known: Option<IfNoneMatch> = request.typed_get();
     // A look and a copy; it becomes JSON when others may look again.
     let (etag, prices) = server.prices.read(|board, cursor| {
         let etag = etag(cursor);
-        let prices = (!has(&known, &etag)).then(|| Prices::new(cursor, board));
+        let known = etag.as_ref().is_some_and(|etag| is_known(&request, etag));
+        let prices = (!known).then(|| Prices::new(cursor, board));
         (etag, prices)
     });
     let mut response = match prices {
@@ -104,12 +104,5 @@ const ASK_FIRST: HeaderValue = HeaderValue::from_static("no-cache");
 fn etag(version: Cursor) -> Option<ETag> {
     // Never `None`: a cursor has no character that a tag may not have.
     format!("\"{version}\"").parse().ok()
-}
-
-/// Whether the client has what this tag names: its list may be long, its tags weak, and `*` is whatever there is (RFC 9110
-/// §13.1.2).
-fn has(known: &Option<IfNoneMatch>, etag: &Option<ETag>) -> bool {
-    let pair = known.as_ref().zip(etag.as_ref());
-    pair.is_some_and(|(known, etag)| !known.precondition_passes(etag))
 }
 // ANCHOR_END: etag

@@ -1,10 +1,12 @@
 //! Pages, modules and style sheets, served from memory.
 
+use crate::is_known;
 use axum::{
     response::{IntoResponse, Response},
     routing::{get, MethodRouter},
     Router,
 };
+use headers::{ETag, HeaderMapExt};
 use http::{header, HeaderMap, HeaderValue, StatusCode};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use web::Asset;
@@ -28,21 +30,22 @@ pub fn router<S: Clone + Send + Sync + 'static>(assets: &'static [Asset]) -> Rou
 /// with a module of yesterday would be a riddle. 304 answers most of those questions.
 pub fn route<S: Clone + Send + Sync + 'static>(asset: &'static Asset) -> MethodRouter<S> {
     let tag = tag(asset.bytes);
-    get(move |headers: HeaderMap| async move { answer(asset, &tag, &headers) })
+    get(move |headers: HeaderMap| async move { answer(asset, tag.as_ref(), &headers) })
 }
 
 /// A strong entity tag of the content.
 ///
 /// Nobody is kept out by it, so it needs no cryptographic hash; where the standard library changes its own, clients load once
 /// more.
-fn tag(bytes: &[u8]) -> String {
+fn tag(bytes: &[u8]) -> Option<ETag> {
     let mut hasher = DefaultHasher::new();
     bytes.hash(&mut hasher);
-    format!("\"{:016x}\"", hasher.finish())
+    // Never `None`: a hexadecimal number has no character that a tag may not have.
+    format!("\"{:016x}\"", hasher.finish()).parse().ok()
 }
 
-fn answer(asset: &Asset, tag: &str, request: &HeaderMap) -> Response {
-    let known = knows(request, tag);
+fn answer(asset: &Asset, tag: Option<&ETag>, request: &HeaderMap) -> Response {
+    let known = tag.is_some_and(|tag| is_known(request, tag));
     let mut response = match known {
         true => StatusCode::NOT_MODIFIED.into_response(),
         false => asset.bytes.into_response(),
@@ -55,20 +58,9 @@ fn answer(asset: &Asset, tag: &str, request: &HeaderMap) -> Response {
         let nosniff = HeaderValue::from_static("nosniff");
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
     }
-    if let Ok(tag) = HeaderValue::from_str(tag) {
-        headers.insert(header::ETAG, tag);
+    if let Some(tag) = tag {
+        headers.typed_insert(tag.clone());
     }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
-}
-
-/// Whether the client has this content already
-/// ([RFC 9110 §13.1.2](https://www.rfc-editor.org/rfc/rfc9110#section-13.1.2), weak comparison).
-fn knows(request: &HeaderMap, tag: &str) -> bool {
-    let values = request.get_all(header::IF_NONE_MATCH).iter();
-    values
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
-        .any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
 }

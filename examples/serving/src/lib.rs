@@ -68,6 +68,7 @@ mod after;
 pub mod assets;
 mod body;
 pub mod command;
+mod conditional;
 mod config;
 mod cut;
 mod deadline_io;
@@ -83,6 +84,7 @@ mod slots;
 mod status;
 
 pub use after::After;
+pub use conditional::is_known;
 pub use config::Config;
 pub use cut::{cut_route, ConnectionName, Cut, Cuts, Cuttable};
 pub use ending::Ending;

@@ -5,9 +5,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::header::{CACHE_CONTROL, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::http::header::{CACHE_CONTROL, IF_MODIFIED_SINCE, LAST_MODIFIED};
+use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
+use headers::{ETag, HeaderMapExt as _};
+use serving::is_known;
 use tower::ServiceExt as _;
 use tower_http::services::{ServeDir, ServeFile};
 
@@ -27,7 +29,7 @@ struct Shelved {
     edition: Edition,
     /// The same for every file, new with every build. A file's modification time, in whole seconds on the
     /// wire, would call two builds within a second the same.
-    tag: HeaderValue,
+    tag: Option<ETag>,
 }
 
 impl Shelved {
@@ -38,8 +40,7 @@ impl Shelved {
             .unwrap_or_default()
             .as_nanos();
         // Weak: the same tag goes with a compressed and with a plain body.
-        let tag = HeaderValue::try_from(format!("W/\"{built:x}\""))
-            .unwrap_or(HeaderValue::from_static("W/\"0\""));
+        let tag = format!("W/\"{built:x}\"").parse().ok();
         Self { edition, tag }
     }
 }
@@ -62,7 +63,10 @@ impl Shelf {
         let shelved = Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner));
         let path = request.uri().path().to_owned();
         let fresh = matches!(*request.method(), Method::GET | Method::HEAD)
-            && names(request.headers(), &shelved.tag);
+            && shelved
+                .tag
+                .as_ref()
+                .is_some_and(|tag| is_known(request.headers(), tag));
         // The tag is the one validator here.
         request.headers_mut().remove(IF_MODIFIED_SINCE);
 
@@ -76,7 +80,9 @@ impl Shelf {
             if fresh {
                 response = StatusCode::NOT_MODIFIED.into_response();
             }
-            response.headers_mut().insert(ETAG, shelved.tag.clone());
+            if let Some(tag) = &shelved.tag {
+                response.headers_mut().typed_insert(tag.clone());
+            }
         }
         response.headers_mut().remove(LAST_MODIFIED);
         let caching = if response.status().is_success() && is_hashed(&path) {
@@ -90,16 +96,6 @@ impl Shelf {
             .insert(CACHE_CONTROL, HeaderValue::from_static(caching));
         response
     }
-}
-
-/// Whether the request's `If-None-Match` (RFC 9110 §13.1.2) names `tag`.
-fn names(headers: &HeaderMap, tag: &HeaderValue) -> bool {
-    let weak = |tag: &[u8]| tag.strip_prefix(b"W/").unwrap_or(tag).to_vec();
-    headers
-        .get_all(IF_NONE_MATCH)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|&byte| byte == b','))
-        .any(|value| weak(value.trim_ascii()) == weak(tag.as_bytes()))
 }
 
 /// Whether mdBook put a hash of the content into the file's name, as in `book-a0b12cfe.js`.
