@@ -90,6 +90,14 @@ test("a new interval holds for the pause that is under way", async () => {
   assert.equal(asked.length, count + 1);
 });
 
+test("a pause ends early when it is given up", async () => {
+  const giveUp = new AbortController();
+  const rested = new Rhythm().rest(false, giveUp.signal);
+  giveUp.abort();
+  await rested;
+  await new Rhythm().rest(false, giveUp.signal);
+});
+
 test("a hidden page asks ten times more slowly, at most twice a minute, and at once when it is shown", async () => {
   for (const [interval, hidden] of [[500, 30_000], [10_000, 100_000]]) {
     const { follower } = await started({ interval });
@@ -203,8 +211,11 @@ test("the state's questions obey Retry-After, back off, and go on", async () => 
   await pausesFor(2000);
   await last().answer(stateOf("k3f9x2.5"));
   await pausesFor(1000);
-  assert.deepEqual(answers, ["busy", "unreachable", "unreachable", "state"]);
-  assert.deepEqual(states, ["connecting", "waiting", "open"]);
+  // An answer is health: the next failure is a first one again.
+  await last().fail();
+  await pausesFor(500);
+  assert.deepEqual(answers, ["busy", "unreachable", "unreachable", "state", "unreachable"]);
+  assert.deepEqual(states, ["connecting", "waiting", "open", "waiting"]);
 });
 
 test("a refusal ends the state's questions, and so does a stop", async () => {

@@ -137,6 +137,14 @@ test("closing gives up the question that is under way, or the pause, and then it
   assert.deepEqual(resting.heard.words, [["open", "asks"], ["cursor", "k3f9x2.5"]]);
 });
 
+test("a pause ends early when it is given up", async () => {
+  const giveUp = new AbortController();
+  const paused = pause(1000, giveUp.signal);
+  giveUp.abort();
+  await paused;
+  await pause(1000, giveUp.signal);
+});
+
 test("the watchdog is told of the pause, and of how long a question may take", async () => {
   const { heard } = start();
   assert.deepEqual(heard.expected, [10_000]);
