@@ -34,13 +34,16 @@ impl ClientError {
 }
 
 /// What did not succeed, sorted by what a client should do.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum Failure {
     /// Ask again: after this long at least, if the server said so.
+    #[error("no success this time{}", .0.map(|wait| format!("; the server asks to wait {} s", wait.as_secs())).unwrap_or_default())]
     Passing(Option<Duration>),
     /// Events were missed: tell the user, and go on from [`Gap::resume`].
+    #[error("events after {} were missed; going on from {}", .0.asked, .0.resume)]
     Gap(Gap),
     /// Do not ask again.
+    #[error(transparent)]
     Final(ClientError),
 }
 

@@ -1,8 +1,12 @@
 //! The book and the live servers under one router.
 
+use axum::body::Body;
 use axum::extract::Request;
-use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, LOCATION,
+};
 use axum::http::{HeaderValue, Response, StatusCode};
+use axum::middleware::map_response;
 use axum::response::{IntoResponse as _, Json};
 use axum::routing::get;
 use axum::Router;
@@ -119,6 +123,7 @@ pub fn router(shelf: Shelf, methods: Vec<Method>, reload: Option<Router>) -> Rou
         )
         .fallback_service(book(shelf))
         .layer(CompressionLayer::new().compress_when(PageParts))
+        .layer(map_response(weaken))
 }
 
 /// The book's files.
@@ -127,6 +132,23 @@ fn book(shelf: Shelf) -> Router {
         let shelf = shelf.clone();
         async move { shelf.answer(request).await }
     })
+}
+
+/// Makes the tag of what was compressed a weak one: a strong tag promises the same bytes, and the same version that goes out
+/// uncompressed has others ([RFC 9110 §8.8.3.3](https://www.rfc-editor.org/rfc/rfc9110#section-8.8.3.3)).
+async fn weaken(mut response: Response<Body>) -> Response<Body> {
+    let headers = response.headers_mut();
+    if headers.contains_key(CONTENT_ENCODING) {
+        let strong = headers
+            .get(ETAG)
+            .filter(|tag| !tag.as_bytes().starts_with(b"W/"));
+        let weak =
+            strong.and_then(|tag| HeaderValue::try_from([b"W/", tag.as_bytes()].concat()).ok());
+        if let Some(weak) = weak {
+            headers.insert(ETAG, weak);
+        }
+    }
+    response
 }
 
 /// What is compressed: the types that pages and their modules are made of. Named one by one, so that a stream of events
