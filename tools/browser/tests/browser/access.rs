@@ -23,7 +23,7 @@ pub(crate) async fn no_barriers_in_light_and_dark(
     for scheme in ["light", "dark"] {
         page.prefer(scheme).await?;
         // Anew for each scheme: diagrams are drawn for one.
-        open(&page, &site, &method.place()?, method).await?;
+        open(&page, &site, method.chapter, method).await?;
         look(&page, &axe, scheme).await?;
     }
     let alone = method.alone().await?;

@@ -26,18 +26,6 @@ pub(crate) struct Method {
 
 impl Method {
     /// Its server alone, with its own page.
-    /// Where the site has its panel.
-    pub(crate) fn place(self) -> anyhow::Result<String> {
-        let written = crate::book::pages()?
-            .iter()
-            .any(|page| page == self.chapter);
-        Ok(if written {
-            self.chapter.to_owned()
-        } else {
-            format!("live/{}/", self.name)
-        })
-    }
-
     pub(crate) async fn alone(self) -> anyhow::Result<Served> {
         Ok(Served::start(self.router).await?)
     }

@@ -16,7 +16,7 @@ pub(crate) async fn three_methods_share_one_room(
     }
     for (page, method) in pages.iter().zip(METHODS) {
         page.to_front().await?;
-        start(page, &site.at(&method.place()?)).await?;
+        start(page, &site.at(method.chapter)).await?;
     }
     // Each speaks in turn, and all hear it, the speaker too.
     for (speaker, method) in pages.iter().zip(METHODS) {
