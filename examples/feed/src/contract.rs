@@ -2,7 +2,7 @@
 //!
 //! A server writes these and a client reads them, so that a method cannot drift from the others unnoticed.
 
-use crate::{Cursor, Data, Gap, Kind};
+use crate::{Cursor, Data, Gap, IdempotencyKey, Kind};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -94,6 +94,80 @@ pub enum EndReason {
 pub struct End {
     /// Why.
     pub reason: EndReason,
+}
+
+/// The WebSocket subprotocol: the messages below, as JSON in text frames (RFC 6455 §1.9).
+pub const SUBPROTOCOL: &str = "waiting.v1";
+
+/// A message from a WebSocket server: an object with one member, whose name says what it is, such as
+/// `{"event":{"id":…}}`.
+///
+/// Named from outside, because an event's data stays raw text only where nothing has to be read ahead to know the type.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ServerMessage {
+    /// The first message: the connection stands, at this place.
+    Hello(Hello),
+    /// One event.
+    Event(WireEvent),
+    /// Events were missed.
+    Gap(Gap),
+    /// Nothing happened, and the connection lives.
+    Heartbeat(Heartbeat),
+    /// What the client published is in the log.
+    Ack(Ack),
+    /// What the client sent was not taken.
+    Error(Refusal),
+}
+
+/// The first message on a WebSocket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// Where the client stands: what comes next is after this.
+    pub cursor: Cursor,
+    /// As in [`Heartbeat::every`].
+    pub every: u64,
+}
+
+/// The answer to a [`ClientMessage::Publish`] that was taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ack {
+    /// The publisher's own name for the attempt.
+    #[serde(rename = "ref")]
+    pub reference: IdempotencyKey,
+    /// The event's id.
+    pub id: Cursor,
+}
+
+/// The answer to a message that was not taken.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Of the publish it answers; left out where the message could not be read.
+    #[serde(rename = "ref", default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<IdempotencyKey>,
+    /// The problem, as an HTTP method would have answered it (RFC 9457).
+    pub problem: Box<RawValue>,
+}
+
+/// A message from a WebSocket client, of the same form as [`ServerMessage`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClientMessage {
+    /// Append an event.
+    Publish(Publish),
+}
+
+/// The body of a [`ClientMessage::Publish`]: `{"publish":{"ref":"5b0f…","kind":"message","data":…}}`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Publish {
+    /// A random name for this attempt, the same in each retry of it: the idempotency key, and what the answer refers to.
+    #[serde(rename = "ref")]
+    pub reference: IdempotencyKey,
+    /// What the event is about.
+    pub kind: Kind,
+    /// Any JSON value.
+    pub data: Data,
 }
 
 /// What a client of any method tells its user, in the order in which it learned it.

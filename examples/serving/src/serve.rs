@@ -75,6 +75,8 @@ fn builder(config: &Config) -> Builder<TokioExecutor> {
     builder
         .http2()
         .timer(TokioTimer::new())
+        // A WebSocket over HTTP/2 is one of its streams, opened by a CONNECT that names the protocol (RFC 8441 §3).
+        .enable_connect_protocol()
         .max_concurrent_streams(config.http2_max_streams)
         .max_header_list_size(config.http2_max_header_list)
         .max_send_buf_size(config.http2_send_buffer)

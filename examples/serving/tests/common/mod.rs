@@ -6,11 +6,11 @@
 )]
 
 use axum::Router;
-use serving::{serve, Config, Ending, Listener};
+use serving::{serve, Config, Ending};
 use std::{future::Future, io, time::Duration};
+use testbed::{Dialer, Pipes};
 use tokio::{
-    io::{duplex, AsyncReadExt, AsyncWriteExt, DuplexStream},
-    sync::mpsc,
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
     task::JoinHandle,
 };
 
@@ -32,25 +32,11 @@ pub fn in_time<F: Future>(future: F) -> impl Future<Output = F::Output> {
     }
 }
 
-/// A listener that accepts what the test gives it, errors included.
-pub struct Pipes(mpsc::UnboundedReceiver<io::Result<DuplexStream>>);
-
-impl Listener for Pipes {
-    type Io = DuplexStream;
-
-    async fn accept(&mut self) -> io::Result<DuplexStream> {
-        match self.0.recv().await {
-            Some(accepted) => accepted,
-            None => std::future::pending().await,
-        }
-    }
-}
-
 pub struct Server {
     pub ending: Ending,
     /// What `serve` returned.
     pub task: JoinHandle<io::Result<()>>,
-    peers: mpsc::UnboundedSender<io::Result<DuplexStream>>,
+    dialer: Dialer,
 }
 
 impl Server {
@@ -60,28 +46,26 @@ impl Server {
     }
 
     pub fn start_with(ending: Ending, router: Router, config: Config) -> Self {
-        let (peers, accepted) = mpsc::unbounded_channel();
-        let task = tokio::spawn(serve(Pipes(accepted), router, config, ending.clone()));
+        let (dialer, pipes) = Pipes::new();
+        let task = tokio::spawn(serve(pipes, router, config, ending.clone()));
         Self {
             ending,
             task,
-            peers,
+            dialer,
         }
     }
 
     pub fn connect(&self) -> DuplexStream {
-        let (ours, theirs) = duplex(PIPE_BYTES);
-        self.peers.send(Ok(theirs)).expect("the listener is open");
-        ours
+        self.dialer.connect(PIPE_BYTES)
     }
 
     pub fn fail(&self, error: io::Error) {
-        self.peers.send(Err(error)).expect("the listener is open");
+        self.dialer.fail(error);
     }
 
     /// Completes once the listener was dropped.
     pub async fn refused(&self) {
-        in_time(self.peers.closed()).await;
+        in_time(self.dialer.refused()).await;
     }
 }
 

@@ -1,0 +1,1 @@
+//! WebSocket: frames, both ways, over the [`feed`].
