@@ -7,11 +7,13 @@
 
 pub mod conformance;
 mod golden;
+mod pipes;
 mod raw;
 mod script;
 mod server;
 
 pub use golden::{compare, exchange, transcript};
+pub use pipes::{Dialer, Pipes};
 pub use raw::{answer_to, post, wire, Answer, Raw};
 pub use script::Script;
 pub use server::{say, still_feed, Server};
