@@ -80,6 +80,9 @@ async function follow(wait, { words, patience, ask, onPage, rest }, signal) {
   // The watchdog is there for what dies without a word. A pause, and a question that is under way, are
   // no such silence.
   const expect = (/** @type {number} */ silence) => wait.onHeartbeat(silence + patience);
+  // Not "refused": whatever stands in between, a cache or a hotel's login page, may be gone the next time.
+  // The cursor is kept, so that nothing is lost by trying.
+  const fail = (/** @type {string} */ why) => wait.onFail(why, { kind: "unreachable", why });
   expect(0);
 
   while (!signal.aborted) {
@@ -92,6 +95,7 @@ async function follow(wait, { words, patience, ask, onPage, rest }, signal) {
       const problem = parseObject(body);
       // The reason is the last part of the problem's type: `tag:waiting.example,2026:expired`.
       const gap = response.status === 410 ? readGap(problem, String(problem?.type).split(":").at(-1)) : null;
+      if (gap && gap.asked !== after) return fail(misled(gap.asked, after));
       // A gap straight after a gap comes from a log that is trimmed faster than it is read, or from a
       // server in error. Then the next question waits, as after any failure.
       if (!gap || afterGap) {
@@ -107,7 +111,7 @@ async function follow(wait, { words, patience, ask, onPage, rest }, signal) {
     // ANCHOR: page
     const page = parsePage(body);
     const fault = page ? findFault(page, after) : "The server's answer is no page of events.";
-    if (!page || fault) return wait.onFail(fault, { kind: "unreachable", why: fault });
+    if (!page || fault) return fail(fault);
 
     onPage?.(page);
     if (first) wait.onOpen(words);
@@ -169,13 +173,20 @@ export function parsePage(json) {
  */
 function findFault({ after: answered, next, more }, after) {
   // Each cursor has one spelling, so a text that differs is another cursor.
-  if (answered !== after) {
-    return `This answer belongs to another question: after ${answered}, not ${after}. A cache on the way may ignore the query.`;
-  }
+  if (answered !== after) return misled(answered, after);
   const from = parseCursor(after);
   const to = parseCursor(next);
   const step = from && to && compareCursors(to, from);
   // Otherwise the same question would be asked without an end, and without a pause.
   if (step === 1 || (step === 0 && !more)) return "";
   return `The server leads from ${after} to ${next}.`;
+}
+
+/**
+ * @param {string} answered
+ * @param {string} asked
+ * @returns {string}
+ */
+function misled(answered, asked) {
+  return `This answer belongs to another question: after ${answered}, not ${asked}. A cache on the way may ignore the query.`;
 }

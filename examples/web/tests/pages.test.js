@@ -52,6 +52,10 @@ test("the answer to another question is a failure, and nothing of it is handed o
   assert.deepEqual(heard.words, [["fail", "unreachable"]]);
   await pass(100_000);
   assert.equal(asked.length, 1);
+  // The same holds for a gap that somebody else was told of.
+  const other = start();
+  await last().answer(problem("expired", 410, { asked: "k3f9x2.2", resume: "k3f9x2.4" }));
+  assert.deepEqual(other.heard.words, [["fail", "unreachable"]]);
 });
 
 test("a server that leads nowhere is a failure, not a question without an end", async () => {
