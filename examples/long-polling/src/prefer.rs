@@ -46,7 +46,9 @@ fn seconds(word: &str) -> Option<u64> {
     // A number too large for 64 bits is a number all the same, and will be bounded.
     is_number.then(|| digits.parse().unwrap_or(u64::MAX))
 }
+// ANCHOR_END: parse
 
+// ANCHOR: split
 /// Splits at a separator, but not within a quoted string (RFC 9110 §5.6.4): `a="b, wait=9"` asks for no wait.
 fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
     let (mut quoted, mut escaped) = (false, false);
@@ -60,7 +62,7 @@ fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
         false
     })
 }
-// ANCHOR_END: parse
+// ANCHOR_END: split
 
 #[cfg(test)]
 mod tests {

@@ -5,7 +5,7 @@
 mod support;
 
 use axum::{
-    body::{to_bytes, Body},
+    body::{to_bytes, Body, Bytes},
     http::{Request, StatusCode},
 };
 use feed::{
@@ -13,6 +13,9 @@ use feed::{
     Position,
 };
 use futures_util::StreamExt;
+use http_body_util::Empty;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use long_polling::{client::Client, Config};
 use serving::Ending;
 use std::{
@@ -20,7 +23,7 @@ use std::{
     time::Duration,
 };
 use support::{ask, get, park, start, FOR_EVER, PATIENT};
-use testbed::{eventually, in_time, post, say, still_feed, update, Answer, Script, Server};
+use testbed::{eventually, in_time, post, say, still_feed, update, Answer, Pipes, Script, Server};
 use tokio::{
     task::yield_now,
     time::{sleep, Instant},
@@ -358,6 +361,35 @@ async fn dropping_the_rust_clients_stream_frees_its_place() {
     .await;
     waiting.abort();
     eventually("the place is free", || server.feed.subscribers() == 0).await;
+}
+
+/// A page that is left, or a script that gives up, resets its stream. The connection stays, and carries others.
+#[tokio::test]
+async fn over_http2_the_place_of_a_stream_that_is_reset_is_free_at_once() {
+    let feed = still_feed(10);
+    let (dialer, pipes) = Pipes::new();
+    let router = long_polling::router(feed.clone(), patient(), Ending::new());
+    let edge = serving::Config::default();
+    tokio::spawn(serving::serve(pipes, router, edge, Ending::new()));
+    let io = TokioIo::new(dialer.connect(64 * 1024));
+    let handshake = http2::handshake(TokioExecutor::new(), io).await;
+    let (client, connection) = handshake.expect("the server speaks HTTP/2");
+    tokio::spawn(connection);
+    let ask = || {
+        let request = Request::get(format!("http://localhost{BEGINNING}"))
+            .header("prefer", "wait=86400")
+            .body(Empty::<Bytes>::new())
+            .expect("a request");
+        let mut client = client.clone();
+        tokio::spawn(async move { client.send_request(request).await })
+    };
+    let (staying, leaving) = (ask(), ask());
+    eventually("both are parked", || feed.subscribers() == 2).await;
+    leaving.abort();
+    eventually("one has left", || feed.subscribers() == 1).await;
+    say(&feed, "hello").await;
+    let answer = in_time("an answer", staying).await.expect("no panic");
+    assert_eq!(answer.expect("an answer").status(), StatusCode::OK);
 }
 
 // The end.
