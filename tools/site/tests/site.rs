@@ -123,6 +123,8 @@ async fn pages_and_assets_have_their_content_types() {
     for (path, expected) in [
         ("/", "text/html"),
         ("/introduction.html", "text/html"),
+        ("/polling/", "text/html"),
+        ("/long-polling/", "text/html"),
         ("/sse/index.html", "text/html"),
         ("/sse/", "text/html"),
         ("/assets/vendor/mermaid/mermaid.min.js", "text/javascript"),
@@ -151,6 +153,8 @@ async fn no_page_waits_for_a_script_or_names_another_host() {
     let site = Site::start().await;
     for path in [
         "/",
+        "/polling/index.html",
+        "/long-polling/index.html",
         "/sse/index.html",
         "/sse/tokens.html",
         "/contract.html",
