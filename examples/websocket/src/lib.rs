@@ -1,1 +1,145 @@
 //! WebSocket: frames, both ways, over the [`feed`].
+//!
+//! ```text
+//! cargo run -p websocket -- --port 4103 --rate 2
+//! ```
+//!
+//! - [`router`]: the server, to be served by [`serving::serve`], alone or nested in another.
+//! - [`close`]: how a socket ends, and the close codes.
+//!
+//! The messages are those of [`feed::contract`]: JSON in text frames, under the subprotocol `waiting.v1`. The server sends
+//! `hello`, `event`, `gap`, `heartbeat`, `ack` and `error`; the client sends `publish`.
+
+pub mod close;
+mod config;
+mod echo;
+mod frames;
+mod handshake;
+mod socket;
+
+pub use config::Config;
+
+use axum::{
+    extract::State,
+    response::Response,
+    routing::{get, MethodRouter},
+    Router,
+};
+use echo::Echo;
+use feed::{Encoding, Feed};
+use handshake::Handshake;
+use serving::{
+    assets, cut_route, fallbacks, publish_route, status_route, After, ConnectionName, Cuts, Ending,
+    Problem, Slots,
+};
+use socket::Connection;
+use std::sync::Arc;
+use web::Asset;
+
+/// The page and its modules; the shared modules lie beside them under `web/`.
+const PAGE: &[Asset] = &[Asset::html("", include_bytes!("../web/index.html"))];
+
+/// What the handlers of one log share.
+#[derive(Clone)]
+struct Server {
+    feed: Feed,
+    /// The slot in which each event keeps its framing.
+    encoding: Encoding,
+    config: Arc<Config>,
+    ending: Ending,
+    /// The places for sockets, of all logs together.
+    places: Slots,
+    /// The sockets that a reader may cut.
+    cuts: Cuts,
+}
+
+// ANCHOR: router
+/// The server: routes relative to wherever it is mounted.
+///
+/// `GET events` (upgraded), `POST events` and `GET status` over `feed`; `GET board` (upgraded) and `GET board/status` over
+/// `board`; `GET echo` (upgraded); the page at `GET /` with its modules; and `POST cut`, which finds no socket to cut unless
+/// [`Config::demo_cut`] allows it.
+///
+/// Put [`serving::guard`] around it. Without that, any page that a user visits may open a socket here, with the user's
+/// cookies, and read and publish: CORS does not apply to WebSocket.
+pub fn router(feed: Feed, board: Feed, config: Config, ending: Ending) -> Router {
+    let echo = Echo {
+        places: Slots::new(config.max_echoes),
+        config: Arc::new(config),
+        ending,
+    };
+    let events = Server::new(feed, &echo);
+    let board = Server {
+        places: events.places.clone(),
+        cuts: events.cuts.clone(),
+        ..Server::new(board, &echo)
+    };
+    let publish = publish_route(events.feed.clone());
+    let router = Router::new()
+        .route("/events", events.route().merge(publish))
+        .route("/status", events.status())
+        .route("/board", board.route())
+        .route("/board/status", board.status())
+        .route("/cut", cut_route(events.cuts))
+        .route(
+            "/echo",
+            get(echo::open).connect(echo::open).with_state(echo),
+        )
+        .merge(assets::router(PAGE))
+        .nest("/web", assets::router(web::MODULES));
+    fallbacks(router)
+}
+// ANCHOR_END: router
+
+impl Server {
+    fn new(feed: Feed, echo: &Echo) -> Self {
+        Self {
+            encoding: feed.encoding("websocket"),
+            feed,
+            places: Slots::new(echo.config.max_sockets),
+            cuts: Cuts::new(echo.config.demo_cut),
+            config: echo.config.clone(),
+            ending: echo.ending.clone(),
+        }
+    }
+
+    /// `GET` opens a WebSocket over HTTP/1.1, and `CONNECT` over HTTP/2.
+    fn route(&self) -> MethodRouter {
+        get(open).connect(open).with_state(self.clone())
+    }
+
+    fn status(&self) -> MethodRouter {
+        let places = Some(self.places.clone());
+        status_route(self.feed.clone(), self.ending.clone(), places)
+    }
+}
+
+// ANCHOR: upgrade
+/// `GET events?after=`, upgraded.
+///
+/// What is refused here is refused before there is a WebSocket, and a browser does not show a page why: it asks `status`.
+async fn open(
+    State(server): State<Server>,
+    Handshake(upgrade): Handshake,
+    After(after): After,
+    name: ConnectionName,
+) -> Result<Response, Problem> {
+    server.ending.refuse_if_begun()?;
+    let upgrade = server.config.limit(handshake::choose(upgrade)?);
+    let connection = Connection {
+        // Now and not once the socket stands: a cursor that is ahead of the log is refused with 400.
+        subscription: server.feed.subscribe(after.unwrap_or_default())?,
+        _slot: server.places.try_take()?,
+        cuttable: server.cuts.register(name),
+        heartbeat: server.config.heartbeat,
+        close_patience: server.config.close_patience,
+        encoding: server.encoding,
+        feed: server.feed,
+        ending: server.ending.clone(),
+    };
+    // axum runs this in a task of its own that nobody waits for. Tracked, a shutdown waits for it, and cuts it in the end.
+    Ok(upgrade.on_upgrade(move |socket| async move {
+        server.ending.track(connection.run(socket)).await;
+    }))
+}
+// ANCHOR_END: upgrade
