@@ -1,0 +1,96 @@
+//! A message that is too large ends the connection without a word: unless somebody says it.
+
+use axum::{
+    extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade},
+    response::Response,
+    routing::any,
+    Router,
+};
+use futures_util::{SinkExt, StreamExt};
+use std::error::Error;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::{
+    client_async,
+    tungstenite::{self, error::CapacityError},
+    WebSocketStream,
+};
+
+async fn plain(upgrade: WebSocketUpgrade) -> Response {
+    upgrade.max_message_size(16).on_upgrade(listen)
+}
+
+async fn told(upgrade: WebSocketUpgrade) -> Response {
+    upgrade.max_message_size(16).on_upgrade(listen_and_tell)
+}
+
+// ANCHOR: plain
+async fn listen(mut socket: WebSocket) {
+    while let Some(Ok(message)) = socket.recv().await {
+        println!("{message:?}");
+    }
+}
+// ANCHOR_END: plain
+
+// ANCHOR: told
+async fn listen_and_tell(mut socket: WebSocket) {
+    loop {
+        match socket.recv().await {
+            Some(Ok(message)) => println!("{message:?}"),
+            Some(Err(error)) => {
+                let reason = Message::Close(Some(CloseFrame {
+                    code: code(error),
+                    reason: "".into(),
+                }));
+                let _ = socket.send(reason).await;
+                return;
+            }
+            None => return,
+        }
+    }
+}
+
+/// The close code for an error of the socket (RFC 6455 §7.4.1).
+fn code(error: axum::Error) -> u16 {
+    use tungstenite::Error as E;
+    match error.into_inner().downcast_ref::<E>() {
+        Some(E::Capacity(CapacityError::MessageTooLong { .. })) => 1009,
+        Some(E::Utf8(_)) => 1007, // text that is no UTF-8
+        Some(E::Protocol(_)) => 1002,
+        _ => 1011, // an error of ours
+    }
+}
+// ANCHOR_END: told
+
+/// Serves both, and connects to one of them.
+async fn connect(path: &str) -> Result<WebSocketStream<TcpStream>, Box<dyn Error>> {
+    let router = Router::new()
+        .route("/plain", any(plain))
+        .route("/told", any(told));
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    tokio::spawn(async { axum::serve(listener, router).await });
+    let connection = TcpStream::connect(address).await?;
+    let (socket, _) = client_async(format!("ws://{address}{path}"), connection).await?;
+    Ok(socket)
+}
+
+// ANCHOR: main
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    use tungstenite::Message;
+    let too_long = Message::text("17 bytes, not 16!");
+
+    let mut socket = connect("/plain").await?;
+    socket.send(too_long.clone()).await?;
+    // The connection is gone. A browser calls that 1006, and so does a lost network.
+    assert!(socket.next().await.ok_or("an end")?.is_err());
+
+    let mut socket = connect("/told").await?;
+    socket.send(too_long).await?;
+    match socket.next().await.ok_or("an end")?? {
+        Message::Close(Some(close)) => assert_eq!(u16::from(close.code), 1009),
+        other => panic!("{other:?}"),
+    }
+    Ok(())
+}
+// ANCHOR_END: main

@@ -1,0 +1,83 @@
+//! A page of another site opens a WebSocket to ours, with the visitor's cookie.
+
+use axum::{
+    extract::ws::{Message, WebSocketUpgrade},
+    http::{header, HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+    routing::any,
+    Router,
+};
+use futures_util::StreamExt;
+use serving::{Allowed, Ending};
+use std::{error::Error, net::SocketAddr};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::{
+    client_async,
+    tungstenite::{self, client::IntoClientRequest},
+};
+
+// ANCHOR: board
+/// The tickets of whoever is logged in. Who that is, the cookie says.
+async fn board(upgrade: WebSocketUpgrade, headers: HeaderMap) -> Response {
+    if headers.get("cookie").is_none_or(|it| it != "session=ada") {
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
+    upgrade.on_upgrade(|mut socket| async move {
+        let ticket = Message::text("Ticket 19: the password is hunter2");
+        let _ = socket.send(ticket).await;
+    })
+}
+// ANCHOR_END: board
+
+/// Serves a router on a free port and gives its address.
+async fn serve(app: Router) -> Result<SocketAddr, Box<dyn Error>> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let edge = serving::Config::default();
+    tokio::spawn(serving::serve(listener, app, edge, Ending::new()));
+    Ok(address)
+}
+
+// ANCHOR: page
+/// What the browser does when a script of a page of `origin` says `new WebSocket(…)`, and what the script gets to read.
+async fn open(server: SocketAddr, origin: &str) -> Result<String, tungstenite::Error> {
+    let mut handshake = format!("ws://{server}/board").into_client_request()?;
+    let headers = handshake.headers_mut();
+    headers.insert(header::ORIGIN, origin.parse().expect("an origin"));
+    headers.insert(header::COOKIE, "session=ada".parse().expect("a cookie"));
+    let connection = TcpStream::connect(server).await?;
+    let (mut socket, _) = client_async(handshake, connection).await?;
+    let message = socket.next().await.expect("a message")?;
+    Ok(message.to_text()?.to_owned())
+}
+// ANCHOR_END: page
+
+// ANCHOR: attack
+async fn attack() -> Result<(), Box<dyn Error>> {
+    let server = serve(Router::new().route("/board", any(board))).await?;
+    let stolen = open(server, "https://evil.example").await?;
+    assert_eq!(stolen, "Ticket 19: the password is hunter2");
+    Ok(())
+}
+// ANCHOR_END: attack
+
+// ANCHOR: checked
+async fn checked() -> Result<(), Box<dyn Error>> {
+    let router = Router::new().route("/board", any(board));
+    let server = serve(serving::guard(router, Allowed::default())).await?;
+    match open(server, "https://evil.example").await {
+        Err(tungstenite::Error::Http(answer)) => assert_eq!(answer.status(), 403),
+        other => panic!("{other:?}"),
+    }
+    // The server's own page comes in.
+    let ours = format!("http://{server}");
+    assert!(open(server, &ours).await?.starts_with("Ticket 19"));
+    Ok(())
+}
+// ANCHOR_END: checked
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    attack().await?;
+    checked().await
+}

@@ -1,0 +1,52 @@
+// What a client does after a close.
+
+// ANCHOR: skeleton
+// ANCHOR: solution
+#[derive(Debug, PartialEq)]
+enum Next {
+    /// All is said. Do not come back.
+    Stop,
+    /// Come back after a while, with the cursor.
+    Reconnect,
+    /// The program is wrong, and would be wrong again. Say so, and do not come back.
+    GiveUp,
+}
+
+/// What to do after a connection to this chapter's server ended with `code`.
+fn next(code: u16) -> Next {
+    // ANCHOR_END: solution
+    // Your code.
+    // ANCHOR_END: skeleton
+    // ANCHOR: solution
+    match code {
+        1000 => Next::Stop,
+        // We broke the protocol, sent what is not taken, broke a rule, or sent too much.
+        1002 | 1003 | 1007..=1009 => Next::GiveUp,
+        // The server goes (1001), has an error (1011) or is busy (1013); no code (1005); no close at all (1006). And whatever
+        // is not known yet: to come back with a growing wait does no harm.
+        _ => Next::Reconnect,
+    }
+    // ANCHOR: skeleton
+}
+// ANCHOR_END: skeleton
+// ANCHOR_END: solution
+
+#[test]
+fn reopened_unless_it_is_over_or_would_fail_again() {
+    for (code, wanted) in [
+        (1000, Next::Stop),
+        (1001, Next::Reconnect),
+        (1002, Next::GiveUp),
+        (1003, Next::GiveUp),
+        (1005, Next::Reconnect),
+        (1006, Next::Reconnect),
+        (1007, Next::GiveUp),
+        (1008, Next::GiveUp),
+        (1009, Next::GiveUp),
+        (1011, Next::Reconnect),
+        (1013, Next::Reconnect),
+        (4321, Next::Reconnect),
+    ] {
+        assert_eq!(next(code), wanted, "{code}");
+    }
+}
