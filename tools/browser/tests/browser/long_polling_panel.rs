@@ -67,5 +67,7 @@ pub(crate) async fn one_question_is_parked_and_resumes_after_a_cut(
     parked(&server, 1).await?;
     page.click(&part("stop")).await?;
     parked(&server, 0).await?;
+    // It was given up, and not answered when its time was over.
+    assert_eq!(unanswered(&server), 1);
     Ok(())
 }

@@ -77,11 +77,14 @@ pub(crate) async fn a_hidden_page_asks_less_often_and_at_once_when_it_is_shown(
     until_asked(&clock, EVENTS, 3).await?;
     assert_eq!(asks_less.asked_for(EVENTS).len(), before);
 
-    // Now its pause is longer than any wait of a test.
+    // Now its pause is twenty times the other's, also when it is seen again; and it does not wait for its end.
     ask_every(&hidden, &part("interval"), 10_000).await?;
     let event = publish(&asks_less, "while it was hidden").await?;
+    let before = clock.asked_for(EVENTS).len();
     hidden.show().await?;
     shown(&hidden, event).await?;
+    let meanwhile = clock.asked_for(EVENTS).len() - before;
+    assert!(meanwhile < 10, "{meanwhile}");
     assert_eq!(counts(&hidden).await?, [1, 0, 0, 0, 0]);
     Ok(())
 }
