@@ -186,8 +186,10 @@ impl Writer {
         // After a write that waited, one heartbeat is enough.
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            // Not `biased`: of the three, none may keep the others waiting for ever.
             tokio::select! {
+                // In this order: an answer is written before the event that it is about. Answers run out, so that events
+                // follow: no new ones come while this half of the task is at work.
+                biased;
                 // Cancel-safe: a tick that is not taken stays due.
                 _ = beats.tick() => {
                     let heartbeat = ServerMessage::Heartbeat(Heartbeat { every });
