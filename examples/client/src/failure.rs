@@ -21,6 +21,9 @@ pub enum ClientError {
     /// The request could not be made or got no answer.
     #[error("no answer: {0}")]
     Http(#[from] reqwest::Error),
+    /// The connection was lost, or the time was up, before an answer came. What was asked may have been done all the same.
+    #[error("no answer came")]
+    NoAnswer,
 }
 
 impl ClientError {
@@ -52,6 +55,7 @@ impl From<ClientError> for Failure {
         match error {
             // A request that cannot be built will not be better next time. Whatever else happened on the way may.
             ClientError::Http(error) if !error.is_builder() => Self::Passing(None),
+            ClientError::NoAnswer => Self::Passing(None),
             error => Self::Final(error),
         }
     }
@@ -115,7 +119,7 @@ fn gap(problem: &Problem) -> Option<Gap> {
 }
 
 /// Reads the problem in an answer that is no success.
-pub(crate) async fn refusal(response: Response) -> ClientError {
+pub async fn refusal(response: Response) -> ClientError {
     let status = response.status();
     let body = match body(response).await {
         Ok(body) => body,
@@ -128,7 +132,7 @@ pub(crate) async fn refusal(response: Response) -> ClientError {
 }
 
 /// No answer of the contract comes near this size: a page has 64 KiB of events, or one event, whose data has 64 KiB.
-const MAX_BODY_BYTES: usize = 1024 * 1024;
+pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 
 /// Reads a whole body, of a bounded size: a server that errs must not fill this machine's memory.
 ///

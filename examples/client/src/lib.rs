@@ -7,7 +7,7 @@ pub mod pages;
 mod server;
 mod session;
 
-pub use failure::{body, failure, ClientError, Failure};
+pub use failure::{body, failure, refusal, ClientError, Failure, MAX_BODY_BYTES};
 pub use follow::Follow;
 pub use server::{Server, PATIENCE};
 pub use session::{updates, Method, Session};

@@ -120,6 +120,33 @@ pub enum ServerMessage {
     Error(Refusal),
 }
 
+impl ServerMessage {
+    /// Reads a message; `None` where it is an object without a member of a known name. The contract may grow, and a client
+    /// that is older than its server leaves out what it does not know.
+    ///
+    /// # Errors
+    /// Of a known message what is wrong with it, and of anything else that it is no object.
+    pub fn read(text: &str) -> Result<Option<Self>, serde_json::Error> {
+        #[derive(Deserialize)]
+        struct Members {
+            hello: Option<Hello>,
+            event: Option<WireEvent>,
+            gap: Option<Gap>,
+            heartbeat: Option<Heartbeat>,
+            ack: Option<Ack>,
+            error: Option<Refusal>,
+        }
+        let read: Members = serde_json::from_str(text)?;
+        let event = read.event.map(Self::Event);
+        Ok(event
+            .or(read.hello.map(Self::Hello))
+            .or(read.gap.map(Self::Gap))
+            .or(read.heartbeat.map(Self::Heartbeat))
+            .or(read.ack.map(Self::Ack))
+            .or(read.error.map(Self::Error)))
+    }
+}
+
 /// The first message on a WebSocket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
@@ -185,4 +212,33 @@ pub enum Update {
     Reconnecting(std::time::Duration),
     /// The log is complete; nothing follows.
     Finished,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_message_of_a_server_is_read_and_an_unknown_one_is_left_out() {
+        for text in [
+            r#"{"hello":{"cursor":"k3f9x2.17","every":15000}}"#,
+            r#"{"event":{"id":"k3f9x2.18","at":"2026-01-01T00:00:00.000Z","kind":"tick","data":[1,2.50]}}"#,
+            r#"{"gap":{"reason":"expired","asked":"k3f9x2.1","resume":"k3f9x2.9"}}"#,
+            r#"{"heartbeat":{"every":15000}}"#,
+            r#"{"ack":{"ref":"a","id":"k3f9x2.18"}}"#,
+            r#"{"error":{"ref":"a","problem":{"status":409}}}"#,
+            r#"{"error":{"problem":{"status":400}}}"#,
+        ] {
+            let message = ServerMessage::read(text).unwrap().expect(text);
+            assert_eq!(serde_json::to_string(&message).unwrap(), text);
+        }
+        for unknown in ["{}", r#"{"presence":{"here":3}}"#] {
+            assert!(ServerMessage::read(unknown).unwrap().is_none());
+        }
+        let with_more = r#"{"heartbeat":{"every":1,"at":"noon"},"trace":"x"}"#;
+        assert!(ServerMessage::read(with_more).unwrap().is_some());
+        for wrong in ["", "[]", "hello", r#"{"hello":{}}"#, r#"{"ack":1}"#] {
+            assert!(ServerMessage::read(wrong).is_err(), "{wrong:?}");
+        }
+    }
 }

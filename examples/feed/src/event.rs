@@ -136,6 +136,11 @@ impl<'de> Deserialize<'de> for Data {
 pub struct IdempotencyKey(Arc<str>);
 
 impl IdempotencyKey {
+    /// A key that nobody else has drawn: 128 random bits, in hex. Not secret, and need not be.
+    pub fn random() -> Self {
+        Self(format!("{:032x}", fastrand::u128(..)).into())
+    }
+
     /// The key as text.
     pub fn as_str(&self) -> &str {
         &self.0
