@@ -29,6 +29,7 @@ use tokio::{
 const ANSWERS: usize = 16;
 
 // ANCHOR: connection
+// ANCHOR: held
 /// What one open socket holds: a place in the log. No queue of events, and no second task.
 pub(crate) struct Connection {
     /// The log, to publish into.
@@ -48,6 +49,7 @@ pub(crate) struct Connection {
     /// This socket's place among those that the server allows; free again when the task ends.
     pub(crate) _slot: Slot,
 }
+// ANCHOR_END: held
 
 impl Connection {
     // ANCHOR: run
@@ -96,6 +98,7 @@ struct Reader {
 }
 
 impl Reader {
+    // ANCHOR: read
     async fn run(self, stream: &mut SplitStream<WebSocket>) -> End {
         loop {
             // One deadline for the message and for its answer's place: a peer that does not read its answers is not read
@@ -120,10 +123,12 @@ impl Reader {
             Message::Ping(_) | Message::Pong(_) | Message::Close(_) => Ok(()),
         }
     }
+    // ANCHOR_END: read
 }
 // ANCHOR_END: reader
 
 // ANCHOR: answer
+// ANCHOR: publish
 /// Does what a message asks for; the answer to it.
 async fn answer(feed: &Feed, text: &str) -> ServerMessage {
     let publish = match serde_json::from_str(text) {
@@ -137,6 +142,7 @@ async fn answer(feed: &Feed, text: &str) -> ServerMessage {
         Err(error) => frames::refusal(Some(reference), &error.into()),
     }
 }
+// ANCHOR_END: publish
 
 /// The answer to a text that is no message. The connection stays: the peer has spoken WebSocket well.
 fn unreadable(text: &str, error: serde_json::Error) -> ServerMessage {
@@ -185,6 +191,7 @@ impl Writer {
         let mut beats = interval_at(Instant::now() + self.heartbeat, self.heartbeat);
         // After a write that waited, one heartbeat is enough.
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // ANCHOR: write
         loop {
             tokio::select! {
                 // In this order: an answer is written before the event that it is about. Answers run out, so that events
@@ -207,6 +214,7 @@ impl Writer {
             }
             sink.flush().await?;
         }
+        // ANCHOR_END: write
     }
 
     /// Hands over what was due: written when the buffer is full, and when it is flushed, so that a batch goes out in one
