@@ -1,6 +1,8 @@
 //! How the tests start this method, and two clients of it: tungstenite's, and bytes.
 #![allow(dead_code, reason = "each test program uses its own part of this")]
 
+pub mod http2;
+
 use axum::Router;
 use feed::{contract::SUBPROTOCOL, Feed};
 use futures_util::{SinkExt, StreamExt};
