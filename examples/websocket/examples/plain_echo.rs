@@ -1,3 +1,4 @@
+// ANCHOR: all
 //! The smallest WebSocket server: it sends back what it gets, text or binary.
 
 use axum::{
@@ -54,3 +55,4 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 // ANCHOR_END: main
+// ANCHOR_END: all

@@ -1,3 +1,4 @@
+// ANCHOR: all
 //! A feed over WebSocket in the plain way: a broadcast channel and a loop that sends.
 
 use axum::{
@@ -52,3 +53,4 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 // ANCHOR_END: main
+// ANCHOR_END: all
