@@ -95,26 +95,33 @@ pub(crate) enum End {
 // ANCHOR_END: end
 
 // ANCHOR: mapping
-impl From<Error> for End {
-    /// What an error of tungstenite comes to. It reports a broken protocol as an error and sends nothing; the close that
-    /// RFC 6455 §7.1.7 asks for is ours to send.
-    fn from(error: Error) -> Self {
+impl Close {
+    /// What to say to a peer that broke the protocol; `None` where nobody is to blame or nobody is there to be told.
+    ///
+    /// tungstenite reports a broken protocol as an error and sends nothing; the close that RFC 6455 §7.1.7 asks for is ours
+    /// to send.
+    pub(crate) fn of(error: &tungstenite::Error) -> Option<Self> {
         use tungstenite::Error::{Capacity, Protocol, Utf8};
-        let Ok(error) = error.into_inner().downcast::<tungstenite::Error>() else {
-            return Self::Gone;
-        };
-        match *error {
-            Capacity(_) => Self::Fails(Close::TooLarge),
-            Utf8(_) => Self::Fails(Close::NotUtf8),
+        match error {
+            Capacity(_) => Some(Self::TooLarge),
+            Utf8(_) => Some(Self::NotUtf8),
             // The connection ended without a close. There is nobody to tell.
-            Protocol(ProtocolError::ResetWithoutClosingHandshake) => Self::Gone,
+            Protocol(ProtocolError::ResetWithoutClosingHandshake) => None,
             // We wrote after the peer's close had come. The reader has seen it, or is about to.
-            Protocol(ProtocolError::SendAfterClosing) => Self::Gone,
-            Protocol(_) => Self::Fails(Close::Protocol),
+            Protocol(ProtocolError::SendAfterClosing) => None,
+            Protocol(_) => Some(Self::Protocol),
             // The connection is lost; or it is closed already; or the peer does not read, and what waits for it has
             // grown too large.
-            _ => Self::Gone,
+            _ => None,
         }
+    }
+}
+
+impl From<Error> for End {
+    fn from(error: Error) -> Self {
+        let error = error.into_inner().downcast::<tungstenite::Error>();
+        let close = error.ok().and_then(|error| Close::of(&error));
+        close.map_or(Self::Gone, Self::Fails)
     }
 }
 // ANCHOR_END: mapping

@@ -6,10 +6,13 @@
 //!
 //! - [`router`]: the server, to be served by [`serving::serve`], alone or nested in another.
 //! - [`close`]: how a socket ends, and the close codes.
+//! - `client`: a Rust client, behind the feature of that name.
 //!
 //! The messages are those of [`feed::contract`]: JSON in text frames, under the subprotocol `waiting.v1`. The server sends
 //! `hello`, `event`, `gap`, `heartbeat`, `ack` and `error`; the client sends `publish`.
 
+#[cfg(feature = "client")]
+pub mod client;
 pub mod close;
 mod config;
 mod echo;
@@ -139,7 +142,8 @@ async fn open(
     };
     // axum runs this in a task of its own that nobody waits for. Tracked, a shutdown waits for it, and cuts it in the end.
     Ok(upgrade.on_upgrade(move |socket| async move {
-        server.ending.track(connection.run(socket)).await;
+        // Boxed: each of the futures around it would otherwise keep room for a copy of it, some 2.5 KiB a time.
+        server.ending.track(Box::pin(connection.run(socket))).await;
     }))
 }
 // ANCHOR_END: upgrade

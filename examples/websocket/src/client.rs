@@ -1,0 +1,534 @@
+//! A Rust client that keeps itself connected, and publishes over the same socket.
+//!
+//! ```no_run
+//! use feed::{contract::Update, Data, Position};
+//! use futures_util::StreamExt;
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = websocket::client::Client::new("http://127.0.0.1:4103/".parse()?);
+//! let (publisher, updates) = client.connect(Position::Latest);
+//! let (kind, data) = ("message".parse()?, Data::new("hello")?);
+//! tokio::spawn(async move { publisher.publish(None, kind, data).await });
+//! let mut updates = std::pin::pin!(updates);
+//! while let Some(update) = updates.next().await {
+//!     match update? {
+//!         Update::Events(events) => println!("{} events", events.len()),
+//!         Update::Gap(gap) => println!("events after {} are lost", gap.asked),
+//!         other => println!("{other:?}"),
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+mod handshake;
+
+pub use client::ClientError;
+pub use handshake::{open, Opened, Socket};
+
+use crate::close::Close;
+use client::{
+    failure, updates, Failure, Follow, Method, Pace, Server, Session, Watchdog, PATIENCE,
+};
+use feed::{
+    contract::{ClientMessage, Publish, Refusal, ServerMessage, Update, AFTER, SUBPROTOCOL},
+    Cursor, Data, IdempotencyKey, Kind, Position, BATCH_BYTES, BATCH_EVENTS,
+};
+use futures_util::{
+    future::{BoxFuture, FutureExt},
+    stream::{BoxStream, SplitSink, SplitStream, Stream, StreamExt},
+    SinkExt,
+};
+use reqwest::Url;
+use serving::Problem;
+use std::{pin::pin, time::Duration};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{sleep, timeout, Instant},
+};
+use tokio_tungstenite::tungstenite::{
+    protocol::{frame::coding::CloseCode, CloseFrame},
+    Error, Message,
+};
+
+/// How many publishes may wait until the socket takes them; more wait with their callers.
+const OUTBOX: usize = 16;
+
+/// How long the closing of a connection may take on the way out. Nobody waits for its outcome, so it is short.
+const CLOSING: Duration = Duration::from_secs(1);
+
+/// A client of one server.
+#[derive(Clone, Debug)]
+pub struct Client {
+    server: Server,
+    pace: Pace,
+}
+
+impl Client {
+    /// A client of the server whose routes lie at `base`, which ends in `/`. `http:` and `ws:` mean the same here: the
+    /// handshake is a request of HTTP.
+    pub fn new(base: Url) -> Self {
+        Self::with_pace(base, Pace::default())
+    }
+
+    /// A client that paces its reconnecting otherwise.
+    pub fn with_pace(base: Url, pace: Pace) -> Self {
+        Self {
+            server: Server::new(http(base)),
+            pace,
+        }
+    }
+
+    // ANCHOR: connect
+    /// Events after `position`, and a way to publish, both over one socket, and across as many as it takes. Dropping the
+    /// stream closes the socket.
+    ///
+    /// The stream does all the work: what is published is sent, and its answer read, only while somebody polls the stream.
+    /// Publish from another task. Where nobody polls for two heartbeats, no ping is answered, and the server drops the
+    /// connection; the next poll reconnects, and goes on after its cursor.
+    ///
+    /// # Errors
+    /// [`ClientError`] as the last item, where trying again would not help: the server refused, or is none of this kind.
+    pub fn connect(
+        &self,
+        position: Position,
+    ) -> (
+        Publisher,
+        impl Stream<Item = Result<Update, ClientError>> + Send + 'static,
+    ) {
+        let (outbox, inbox) = mpsc::channel(OUTBOX);
+        let follower = Follower {
+            server: self.server.clone(),
+            session: Session::new(position, self.pace),
+            watchdog: Watchdog::default(),
+            inbox,
+            unanswered: Vec::new(),
+            state: State::Apart(Duration::ZERO),
+        };
+        (Publisher(outbox), updates(follower))
+    }
+    // ANCHOR_END: connect
+
+    /// Events after `position`, across as many connections as it takes: [`connect`](Self::connect) for those who only
+    /// listen.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn subscribe(
+        &self,
+        position: Position,
+    ) -> impl Stream<Item = Result<Update, ClientError>> + Send + 'static {
+        self.connect(position).1
+    }
+
+    // ANCHOR: publish_alone
+    /// Publishes one event, over a socket of its own. With a `key` it may be repeated after an error without making a
+    /// second one.
+    ///
+    /// For those who publish now and then and listen to nothing: the handshake takes a round trip more than the publish.
+    /// Whoever has a subscription uses its [`Publisher`].
+    ///
+    /// # Errors
+    /// [`ClientError`]. It makes one attempt; an answer must come within 10 s.
+    pub async fn publish(
+        &self,
+        key: Option<&IdempotencyKey>,
+        kind: Kind,
+        data: Data,
+    ) -> Result<Cursor, ClientError> {
+        let (publisher, updates) = self.connect(Position::Latest);
+        let mut answer = pin!(publisher.publish(key, kind, data));
+        let failure = tokio::select! {
+            answer = &mut answer => return answer,
+            failure = failure_of(updates) => failure,
+        };
+        // The answer may have come together with the end.
+        match answer.now_or_never() {
+            Some(Err(ClientError::NoAnswer)) | None => Err(failure),
+            Some(answer) => answer,
+        }
+    }
+    // ANCHOR_END: publish_alone
+}
+
+/// The same base with the scheme that the handshake is sent by.
+fn http(mut base: Url) -> Url {
+    let scheme = match base.scheme() {
+        "ws" => "http",
+        "wss" => "https",
+        _ => return base,
+    };
+    // It cannot fail between two schemes that both have a host.
+    let _ = base.set_scheme(scheme);
+    base
+}
+
+/// Polls a subscription until it fails in any way, and tells how.
+async fn failure_of(updates: impl Stream<Item = Result<Update, ClientError>>) -> ClientError {
+    let mut updates = pin!(updates);
+    loop {
+        match updates.next().await {
+            Some(Ok(Update::Finished)) => {
+                return ClientError::Refused(Box::new(Problem::finished()))
+            }
+            Some(Ok(Update::Reconnecting(_))) | None => return ClientError::NoAnswer,
+            Some(Err(error)) => return error,
+            Some(Ok(_)) => {}
+        }
+    }
+}
+
+impl Follow for Client {
+    fn subscribe(&self, position: Position) -> BoxStream<'static, Result<Update, ClientError>> {
+        Self::subscribe(self, position).boxed()
+    }
+
+    fn publish(
+        &self,
+        key: Option<IdempotencyKey>,
+        kind: Kind,
+        data: Data,
+    ) -> BoxFuture<'_, Result<Cursor, ClientError>> {
+        async move { Self::publish(self, key.as_ref(), kind, data).await }.boxed()
+    }
+}
+
+// ANCHOR: publisher
+/// Publishes over the socket of a subscription. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Publisher(mpsc::Sender<Attempt>);
+
+/// A publish that has no answer yet.
+#[derive(Debug)]
+struct Attempt {
+    publish: Publish,
+    /// To whoever waits for it, or has given up.
+    answer: oneshot::Sender<Result<Cursor, ClientError>>,
+}
+
+impl Publisher {
+    /// Publishes one event.
+    ///
+    /// Without a `key` it draws one. Where the connection breaks before the answer, the next one sends the same again, and
+    /// by the key it stays one event.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] with the problem; [`ClientError::NoAnswer`] after 10 s, or where the subscription has ended.
+    pub async fn publish(
+        &self,
+        key: Option<&IdempotencyKey>,
+        kind: Kind,
+        data: Data,
+    ) -> Result<Cursor, ClientError> {
+        let reference = key.cloned().unwrap_or_else(IdempotencyKey::random);
+        let publish = Publish {
+            reference,
+            kind,
+            data,
+        };
+        let (answer, answered) = oneshot::channel();
+        let asked = async {
+            let sent = self.0.send(Attempt { publish, answer }).await;
+            sent.ok()?;
+            answered.await.ok()
+        };
+        let answer = timeout(PATIENCE, asked).await;
+        answer.ok().flatten().unwrap_or(Err(ClientError::NoAnswer))
+    }
+}
+// ANCHOR_END: publisher
+
+/// One subscription.
+struct Follower {
+    server: Server,
+    session: Session,
+    watchdog: Watchdog,
+    /// From the [`Publisher`]s.
+    inbox: mpsc::Receiver<Attempt>,
+    /// What was sent, oldest first. It outlives a connection, and is sent again on the next: a publish with the same `ref`
+    /// is the same event. As many as there are callers that wait, and those who gave up are cleared out.
+    unanswered: Vec<Attempt>,
+    state: State,
+}
+
+enum State {
+    /// No connection; the next attempt comes after this long.
+    Apart(Duration),
+    /// An open socket.
+    Connected(Box<Connection>),
+}
+
+struct Connection {
+    /// In two halves, because one turn waits for both.
+    sink: SplitSink<Socket, Message>,
+    stream: SplitStream<Socket>,
+    /// Whether something waits to be written: a publish, or the answer to a ping.
+    unflushed: bool,
+    /// When the last sign of life came.
+    heard: Instant,
+}
+
+impl Method for Follower {
+    fn session(&mut self) -> &mut Session {
+        &mut self.session
+    }
+
+    async fn step(&mut self) {
+        let next = match std::mem::replace(&mut self.state, State::Apart(Duration::ZERO)) {
+            State::Apart(wait) => {
+                sleep(wait).await;
+                self.connect().await
+            }
+            State::Connected(connection) => self.read(connection).await,
+        };
+        // Whatever ends a connection is told to the user, with the wait before the next attempt; the cursor is kept.
+        self.state = next.unwrap_or_else(|failure| State::Apart(self.session.failed(failure)));
+    }
+}
+
+impl Follower {
+    async fn connect(&mut self) -> Result<State, Failure> {
+        let after = self.session.position().to_string();
+        let request = self.server.get("events", Some((AFTER, &after)))?;
+        let opened = timeout(self.watchdog.patience(), open(request, Some(SUBPROTOCOL)));
+        let socket = match opened.await.map_err(|_silence| ClientError::NoAnswer)?? {
+            Opened::Socket(socket) => socket,
+            Opened::Refused(response) => return Err(failure(response).await),
+        };
+        let (sink, stream) = (*socket).split();
+        let mut connection = Box::new(Connection {
+            sink,
+            stream,
+            unflushed: false,
+            heard: Instant::now(),
+        });
+        for attempt in std::mem::take(&mut self.unanswered) {
+            self.send(&mut connection, attempt).await;
+        }
+        Ok(State::Connected(connection))
+    }
+
+    // ANCHOR: read
+    /// Takes in what has come, and what came with it. All of a batch is told together, up to what a page would hold.
+    async fn read(&mut self, mut connection: Box<Connection>) -> Result<State, Failure> {
+        let mut next = match self.turn(&mut connection).await {
+            Turn::Received(next) => next,
+            Turn::Sent => return Ok(State::Connected(connection)),
+            Turn::Silence => return Err(ClientError::NoAnswer.into()),
+        };
+        let mut bytes = 0;
+        for taken in 1.. {
+            match next {
+                Some(Ok(Message::Close(frame))) => {
+                    connection.end().await;
+                    return self.closed(frame);
+                }
+                Some(Ok(message)) => {
+                    bytes += message.len();
+                    connection.unflushed |= message.is_ping();
+                    self.take(message)?;
+                }
+                Some(Err(error)) => return Err(connection.broken(error).await),
+                None => return Err(ClientError::NoAnswer.into()),
+            }
+            // Before another is read, which would be lost.
+            if taken >= BATCH_EVENTS || bytes > BATCH_BYTES {
+                break;
+            }
+            match connection.stream.next().now_or_never() {
+                Some(more) => next = more,
+                None => break,
+            }
+        }
+        connection.heard = Instant::now();
+        Ok(State::Connected(connection))
+    }
+    // ANCHOR_END: read
+
+    // ANCHOR: turn
+    /// Waits for whatever comes first. It always reads, and never waits for a write alone: a server that waits for us to read
+    /// may not read from us until we do.
+    async fn turn(&mut self, connection: &mut Connection) -> Turn {
+        let silence = connection.heard.elapsed();
+        let patience = self.watchdog.patience().saturating_sub(silence);
+        tokio::select! {
+            // Cancel-safe: a message is handed out whole, or stays.
+            next = timeout(patience, connection.stream.next()) => {
+                next.map_or(Turn::Silence, Turn::Received)
+            }
+            // Cancel-safe: what is not written yet stays in tungstenite's buffer. An error is not looked at, because the
+            // reader is about to see it too, and perhaps a close before it that says why.
+            _ = connection.sink.flush(), if connection.unflushed => {
+                connection.unflushed = false;
+                Turn::Sent
+            }
+            // Cancel-safe: an attempt that is not taken stays in the channel. Only one waits to be written; the others wait
+            // with their callers.
+            Some(attempt) = self.inbox.recv(), if !connection.unflushed => {
+                self.send(connection, attempt).await;
+                Turn::Sent
+            }
+        }
+    }
+    // ANCHOR_END: turn
+
+    /// Hands a publish to tungstenite; what follows flushes it.
+    async fn send(&mut self, connection: &mut Connection, attempt: Attempt) {
+        self.unanswered.retain(|old| !old.answer.is_closed());
+        let message = ClientMessage::Publish(attempt.publish.clone());
+        // Nothing in a publish can fail to become JSON.
+        let text = serde_json::to_string(&message).unwrap_or_default();
+        match connection.sink.feed(Message::text(text)).await {
+            Err(Error::WriteBufferFull(_)) => {
+                attempt.refuse(Problem::too_large("more than this client sends"));
+            }
+            // The reader is about to see any other error too. The next connection sends it again.
+            Ok(()) | Err(_) => {
+                self.unanswered.push(attempt);
+                connection.unflushed = true;
+            }
+        }
+    }
+
+    // ANCHOR: take
+    /// What one message means.
+    fn take(&mut self, message: Message) -> Result<(), ClientError> {
+        let text = match message {
+            Message::Text(text) => text,
+            Message::Binary(_) => return Err(ClientError::Protocol("a binary message".to_owned())),
+            // Signs of life, as every message is. tungstenite has the answer to a ping ready.
+            _ => return Ok(()),
+        };
+        let read = ServerMessage::read(&text);
+        let read = read.map_err(|error| ClientError::Protocol(format!("{text:.100}: {error}")))?;
+        self.session.heard();
+        match read {
+            Some(ServerMessage::Hello(hello)) => {
+                self.watchdog
+                    .heard_interval(Duration::from_millis(hello.every));
+                self.session.at(hello.cursor);
+            }
+            Some(ServerMessage::Event(event)) => self.session.event(event),
+            Some(ServerMessage::Gap(gap)) => self.session.gap(gap),
+            Some(ServerMessage::Heartbeat(heartbeat)) => {
+                self.watchdog
+                    .heard_interval(Duration::from_millis(heartbeat.every));
+                self.session.heartbeat();
+            }
+            Some(ServerMessage::Ack(ack)) => self.answered(&ack.reference, Ok(ack.id)),
+            Some(ServerMessage::Error(refusal)) => self.refused(&refusal)?,
+            // A message that this client does not know yet.
+            None => {}
+        }
+        Ok(())
+    }
+    // ANCHOR_END: take
+
+    fn refused(&mut self, refusal: &Refusal) -> Result<(), ClientError> {
+        // Without a `ref` it answers something that the server could not read, and nobody knows which.
+        if let Some(reference) = &refusal.reference {
+            let problem = serde_json::from_str(refusal.problem.get());
+            let problem = problem.map_err(|error| ClientError::Protocol(error.to_string()))?;
+            self.answered(reference, Err(ClientError::Refused(problem)));
+        }
+        Ok(())
+    }
+
+    /// Hands an answer to whoever waits for it. Of two who wait with the same `ref`, each gets one.
+    fn answered(&mut self, reference: &IdempotencyKey, answer: Result<Cursor, ClientError>) {
+        let mut all = self.unanswered.iter();
+        if let Some(index) = all.position(|attempt| attempt.publish.reference == *reference) {
+            // Whoever gave up does not hear it.
+            let _ = self.unanswered.remove(index).answer.send(answer);
+        }
+    }
+
+    // ANCHOR: closed
+    /// What a close means, by its code (RFC 6455 §7.4.1).
+    fn closed(&mut self, frame: Option<CloseFrame>) -> Result<State, Failure> {
+        let Some(CloseFrame { code, reason }) = frame else {
+            return Err(ClientError::NoAnswer.into());
+        };
+        match code {
+            CloseCode::Normal => {
+                for attempt in self.unanswered.drain(..) {
+                    attempt.refuse(Problem::finished());
+                }
+                self.session.finish();
+                // Never looked at: the session is over.
+                Ok(State::Apart(Duration::ZERO))
+            }
+            CloseCode::Size => {
+                self.refuse_largest();
+                Err(ClientError::NoAnswer.into())
+            }
+            // Something here breaks the rules, and would break them again.
+            CloseCode::Protocol
+            | CloseCode::Unsupported
+            | CloseCode::Invalid
+            | CloseCode::Policy
+            | CloseCode::Extension => {
+                let error = format!("closed with {code}: {reason}");
+                Err(ClientError::Protocol(error).into())
+            }
+            // The server goes away (1001), has failed (1011), or says what this client does not know.
+            _ => Err(ClientError::NoAnswer.into()),
+        }
+    }
+    // ANCHOR_END: closed
+
+    /// One of what was sent is too large. Whichever the server meant, the largest is too large as well; the others are sent
+    /// again.
+    fn refuse_largest(&mut self) {
+        let size = |attempt: &Attempt| attempt.publish.data.as_str().len();
+        let all = self.unanswered.iter().enumerate();
+        if let Some((index, _)) = all.max_by_key(|(_, attempt)| size(attempt)) {
+            let attempt = self.unanswered.remove(index);
+            attempt.refuse(Problem::too_large("more than the server takes at once"));
+        }
+    }
+}
+
+/// What a connection's turn came to.
+enum Turn {
+    /// What was read; `None` at the end of the connection.
+    Received(Option<Result<Message, Error>>),
+    /// Something was written, and nothing read.
+    Sent,
+    /// Nothing came for too long.
+    Silence,
+}
+
+impl Attempt {
+    fn refuse(self, problem: Problem) {
+        // Whoever gave up does not hear it.
+        let refused = ClientError::Refused(Box::new(problem));
+        let _ = self.answer.send(Err(refused));
+    }
+}
+
+impl Connection {
+    /// Answers the server's close, and waits for the server to end the connection, which is the server's part (RFC 6455
+    /// §7.1.1). It is reading that writes the answer.
+    async fn end(&mut self) {
+        let rest = async { while let Some(Ok(_)) = self.stream.next().await {} };
+        let _ = timeout(CLOSING, rest).await;
+    }
+
+    // ANCHOR: broken
+    /// What an error of tungstenite comes to. Where the server broke the protocol, it is told with which rule, as
+    /// RFC 6455 §7.1.7 asks; tungstenite does not.
+    async fn broken(&mut self, error: Error) -> Failure {
+        let Some(close) = Close::of(&error) else {
+            return ClientError::NoAnswer.into();
+        };
+        let frame = CloseFrame {
+            code: close.code().into(),
+            reason: close.reason().into(),
+        };
+        let told = self.sink.send(Message::Close(Some(frame)));
+        let _ = timeout(CLOSING, told).await;
+        ClientError::Protocol(error.to_string()).into()
+    }
+    // ANCHOR_END: broken
+}
