@@ -28,6 +28,9 @@ use tokio::{
 /// more when these are full: TCP then tells it to wait.
 const ANSWERS: usize = 16;
 
+/// Boxed, since tokio's channel makes room for 32 at once, on every socket, and most never publish.
+type Answer = Box<ServerMessage>;
+
 // ANCHOR: connection
 // ANCHOR: held
 /// What one open socket holds: a place in the log. No queue of events, and no second task.
@@ -92,7 +95,7 @@ impl Connection {
 struct Reader {
     feed: Feed,
     /// To the writer: this half of the socket cannot write.
-    answers: mpsc::Sender<ServerMessage>,
+    answers: mpsc::Sender<Answer>,
     /// How long the peer may give no sign of life.
     silence: Duration,
 }
@@ -130,17 +133,18 @@ impl Reader {
 // ANCHOR: answer
 // ANCHOR: publish
 /// Does what a message asks for; the answer to it.
-async fn answer(feed: &Feed, text: &str) -> ServerMessage {
+async fn answer(feed: &Feed, text: &str) -> Answer {
     let publish = match serde_json::from_str(text) {
         Ok(ClientMessage::Publish(publish)) => publish,
-        Err(error) => return unreadable(text, error),
+        Err(error) => return unreadable(text, error).into(),
     };
     let reference = publish.reference;
     let published = feed.publish_once(reference.clone(), publish.kind, publish.data);
-    match published.await {
+    let answer = match published.await {
         Ok(published) => frames::ack(reference, published.cursor),
         Err(error) => frames::refusal(Some(reference), &error.into()),
-    }
+    };
+    answer.into()
 }
 // ANCHOR_END: publish
 
@@ -168,7 +172,7 @@ struct Writer {
     subscription: Subscription,
     encoding: Encoding,
     /// From the reader.
-    answered: mpsc::Receiver<ServerMessage>,
+    answered: mpsc::Receiver<Answer>,
     heartbeat: Duration,
 }
 
