@@ -39,7 +39,8 @@ async fn serve(app: Router) -> Result<SocketAddr, Box<dyn Error>> {
 }
 
 // ANCHOR: page
-/// What the browser does when a script of a page of `origin` says `new WebSocket(…)`, and what the script gets to read.
+/// What a browser does when a page of `origin` says `new WebSocket(…)`,
+/// and what the page gets to read.
 async fn open(server: SocketAddr, origin: &str) -> Result<String, tungstenite::Error> {
     let mut handshake = format!("ws://{server}/board").into_client_request()?;
     let headers = handshake.headers_mut();

@@ -124,7 +124,7 @@ async fn until(is_so: impl Fn() -> bool) {
 // ANCHOR: main
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // A client that is never polled: its laptop has been closed. Its kernel still takes what comes.
+    // A client that nobody polls: it hangs, and its kernel still takes what comes.
     let (_vanished, seen) = connect("/plain").await?;
     until(|| seen.pings.load(Relaxed) >= 10).await;
     assert_eq!(seen.open.load(Relaxed), 1); // ten pings, no pong, and all is well

@@ -50,7 +50,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     assert_eq!(ids, [published.await??]); // what was acknowledged is what came
-    // ANCHOR_END: client
+                                          // ANCHOR_END: client
 
     ending.begin();
     server.await??;

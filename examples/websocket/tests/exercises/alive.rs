@@ -13,7 +13,8 @@ enum Beat {
     Drop,
 }
 
-/// Watches one connection. It pings only where it is quiet, so a busy connection carries no pings at all.
+/// Watches one connection. It pings only where it is quiet, so a busy connection
+/// carries no pings at all.
 #[derive(Default)]
 struct Watch {
     // ANCHOR_END: solution

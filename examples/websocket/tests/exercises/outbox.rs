@@ -11,7 +11,7 @@ struct Outbox {
     // Your fields.
     // ANCHOR_END: skeleton
     // ANCHOR: solution
-    /// Oldest first, because they are to stand in the log in the order in which they were written.
+    /// Oldest first: they are to stand in the log in the order of writing.
     waiting: VecDeque<(String, String)>,
     // ANCHOR: skeleton
 }
@@ -20,8 +20,8 @@ impl Outbox {
     /// The most that waits for its ack.
     const MOST: usize = 3;
 
-    /// Takes a new message, and gives the text of the frame to send. `None` where too many wait: a server that
-    /// acknowledges nothing must not fill our memory.
+    /// Takes a new message, and gives the text of the frame to send. `None` where too
+    /// many wait: a server that acknowledges nothing must not fill our memory.
     fn send(&mut self, reference: &str, data: &str) -> Option<String> {
         // ANCHOR_END: skeleton
         if self.waiting.len() == Self::MOST {

@@ -22,8 +22,9 @@ fn next(code: u16) -> Next {
         1000 => Next::Stop,
         // We broke the protocol, sent what is not taken, broke a rule, or sent too much.
         1002 | 1003 | 1007..=1009 => Next::GiveUp,
-        // The server goes (1001), has an error (1011) or is busy (1013); no code (1005); no close at all (1006). And whatever
-        // is not known yet: to come back with a growing wait does no harm.
+        // The server goes (1001), has an error (1011) or is busy (1013); there was no
+        // code (1005) or no close (1006); or the code is new. To come back with a
+        // growing wait does no harm.
         _ => Next::Reconnect,
     }
     // ANCHOR: skeleton
