@@ -134,18 +134,19 @@ impl End {
     /// Says what is left to say, and waits for the peer's answer, both for at most `patience`.
     pub(crate) async fn say(self, (sink, mut stream): Halves, patience: Duration) {
         let until = Instant::now() + patience;
+        // After the peer's close there is nothing more to read, and it is the server that ends the connection (§7.1.1).
+        let rest = async { while let Some(Ok(_)) = stream.next().await {} };
         match self {
-            Self::Dropped | Self::Gone => {}
-            Self::Closes(close) => {
-                // Read while the close is written, since a peer that waits for us to read may not read itself. After the
-                // peer's close there is nothing more, and it is the server that ends the connection (§7.1.1).
-                let rest = async { while let Some(Ok(_)) = stream.next().await {} };
-                let _ = timeout_at(until, join(send(sink, close), rest)).await;
-            }
+            Self::Dropped => {}
+            // Reading on is also what makes tungstenite write its answer to the peer's close.
+            Self::Gone => drop(timeout_at(until, rest).await),
+            // Both at once: a peer that waits for us to read may not read itself.
+            Self::Closes(close) => drop(timeout_at(until, join(send(sink, close), rest)).await),
             Self::Fails(close) => {
                 if timeout_at(until, send(sink, close)).await.is_ok() {
-                    // What the peer sent and nobody reads makes the kernel answer the end of the connection with a
-                    // reset, which can overtake the close. So the connection is left open until it was read.
+                    // What the peer sent and nobody reads makes the kernel reset the connection as soon as it is closed,
+                    // and on many systems a reset takes away what its receiver has not read yet: the close. So the
+                    // peer is given time to read it.
                     sleep_until(until).await;
                 }
             }

@@ -401,16 +401,21 @@ async fn what_breaks_the_protocol_is_told_its_code() {
         ("an unknown opcode", masked(0x83, b"hi"), 1002),
         ("a ping in pieces", masked(0x09, b"hi"), 1002),
         ("a piece of nothing", masked(0x80, b"hi"), 1002),
-        (
-            "a close code that is not for the wire",
-            masked(CLOSE, &[3, 237]),
-            1002,
-        ),
     ] {
         let mut wire = greeted_wire(&stand, "/events").await;
+        let begun = Instant::now();
         wire.send(&bytes).await;
-        assert_eq!(wire.closed().await, code, "{what}");
+        assert_eq!(wire.frame().await.expect("a close").code(), code, "{what}");
+        assert_eq!(begun.elapsed(), Duration::ZERO, "{what}: told at once");
+        assert_eq!(wire.frame().await, None, "{what}: nothing follows a close");
+        let open = begun.elapsed();
+        assert_eq!(open, config.close_patience, "{what}: time to read it");
     }
+}
+
+#[tokio::test]
+async fn the_largest_event_of_the_log_may_be_published() {
+    let stand = Stand::start(quiet());
     let longest = [
         &br#"{"publish":{"ref":"r","kind":"message","data":""#[..],
         &vec![b'x'; 64 * 1024 - 2],
@@ -445,6 +450,15 @@ async fn the_code_for_too_large_arrives_over_tcp_although_much_was_sent() {
         };
         assert_eq!(u16::from(close.code), 1009);
     }
+}
+
+#[tokio::test]
+async fn a_close_code_that_is_not_for_the_wire_is_a_broken_protocol() {
+    let stand = Stand::start(quiet());
+    let mut wire = greeted_wire(&stand, "/events").await;
+    // 1005: "there was no code".
+    wire.send(&masked(CLOSE, &[0x03, 0xed])).await;
+    assert_eq!(wire.closed().await, 1002);
 }
 
 #[tokio::test]
