@@ -2,6 +2,7 @@
 
 use anyhow::Context as _;
 use std::{env, fs, path::PathBuf};
+use testbed::parts::installed;
 
 /// The programs without which no test here can run.
 #[derive(Debug, Clone)]
@@ -33,21 +34,15 @@ impl Parts {
 
 /// The source text of axe-core, which looks for barriers in a page.
 ///
-/// It is read from the path in `AXE_CORE`, or from where `.ci/run` installs it: `target/parts` of the workspace.
+/// It is read from the path in `AXE_CORE`, or from where `.ci/run` installs it.
 ///
 /// # Errors
 /// If it is in neither place.
 pub fn axe_core() -> anyhow::Result<String> {
-    const INSTALLED: &str = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../target/parts/node_modules/axe-core/axe.min.js"
+    let path = env::var_os("AXE_CORE").map_or_else(
+        || installed("node_modules/axe-core/axe.min.js"),
+        PathBuf::from,
     );
-    let path = env::var_os("AXE_CORE").map_or_else(|| INSTALLED.into(), PathBuf::from);
     fs::read_to_string(&path)
         .with_context(|| format!("no axe-core at {} (npm: axe-core)", path.display()))
-}
-
-/// Whether a missing part is a failure: `REQUIRE_PARTS=1`, as the automatic checks set it.
-pub fn required() -> bool {
-    env::var_os("REQUIRE_PARTS").is_some_and(|value| value == "1")
 }

@@ -3,12 +3,12 @@
 use crate::{
     driver::{Browser, Driver},
     page::Page,
-    parts::{self, Parts},
+    parts::Parts,
     served::Served,
 };
 use anyhow::Context as _;
 use futures_util::FutureExt as _;
-use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use libtest_mimic::{Arguments, Trial};
 use site::{
     book::{self, Edition, Options},
     server,
@@ -22,6 +22,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
+use testbed::parts::{self, Missing};
 use tokio::{runtime::Runtime, sync::OnceCell, time::timeout};
 
 /// How long one test may take in all. Each of its waits has its own, shorter guard; this one also covers a browser that no
@@ -48,11 +49,6 @@ struct Book {
     pages: PathBuf,
 }
 
-/// Why a test did not run.
-#[derive(Debug, thiserror::Error)]
-#[error("{0:#}")]
-pub struct Missing(pub anyhow::Error);
-
 impl Suite {
     /// With no browser yet.
     ///
@@ -68,7 +64,7 @@ impl Suite {
     }
 
     /// A trial that gets a new window of a browser. Where a part is missing, which the test may also say itself with
-    /// [`Missing`], it is ignored with the reason, or fails if [`parts::required`].
+    /// [`Missing`], it is ignored with the reason, or fails where parts are required: see [`parts::outcome`].
     pub fn trial<F, T>(self: &Arc<Self>, name: &str, test: F) -> Trial
     where
         F: FnOnce(Arc<Self>, Page) -> T + Send + 'static,
@@ -76,13 +72,7 @@ impl Suite {
     {
         let suite = self.clone();
         Trial::ignorable_test(name, move || {
-            match suite.runtime.block_on(suite.run(test)) {
-                Ok(()) => Ok(Completion::Completed),
-                Err(error) => match error.downcast_ref::<Missing>() {
-                    Some(missing) if !parts::required() => Ok(Completion::ignored_with(missing)),
-                    _ => Err(Failed::from(format!("{error:#}"))),
-                },
-            }
+            parts::outcome(suite.runtime.block_on(suite.run(test)))
         })
     }
 

@@ -1,5 +1,6 @@
 //! What the tests of the methods share: a server of known bytes, a raw socket to read them with, files of expected
-//! bytes, a server that follows a script, and the conformance suite over real sockets.
+//! bytes, a server that follows a script, the conformance suite over real sockets, and parts from outside that may be
+//! missing.
 //!
 //! It depends on no method. A test hands in its method's router and its method's client.
 //!
@@ -7,6 +8,7 @@
 
 pub mod conformance;
 mod golden;
+pub mod parts;
 mod pipes;
 mod raw;
 mod script;

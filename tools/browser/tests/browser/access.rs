@@ -4,14 +4,10 @@ use crate::{
     book::draw_all,
     panel::{hurry, part, publish, ready, shown, state, Method},
 };
-use browser::{
-    page::Page,
-    parts,
-    served::Served,
-    suite::{Missing, Suite},
-};
+use browser::{page::Page, parts, served::Served, suite::Suite};
 use serde_json::Value;
 use std::sync::Arc;
+use testbed::parts::Missing;
 
 pub(crate) async fn no_barriers_in_light_and_dark(
     suite: Arc<Suite>,

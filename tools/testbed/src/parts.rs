@@ -1,0 +1,37 @@
+//! Parts from outside that a test needs, a browser for example: found, or named as missing.
+
+use libtest_mimic::{Completion, Failed};
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+/// Why a test did not run: a part is not on this machine. A test returns it as its error.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:#}")]
+pub struct Missing(pub anyhow::Error);
+
+/// What a test comes to. One that says [`Missing`] is ignored with the reason, or fails where `REQUIRE_PARTS=1` is set, as
+/// the automatic checks do.
+///
+/// # Errors
+/// Why it failed, for a person to read.
+pub fn outcome(tested: anyhow::Result<()>) -> Result<Completion, Failed> {
+    let required = env::var_os("REQUIRE_PARTS").is_some_and(|value| value == "1");
+    match tested {
+        Ok(()) => Ok(Completion::Completed),
+        Err(error) => match error.downcast_ref::<Missing>() {
+            Some(missing) if !required => Ok(Completion::ignored_with(missing)),
+            _ => Err(Failed::from(format!("{error:#}"))),
+        },
+    }
+}
+
+/// Where `.ci/run` installs what no system package brings: this path under `target/parts` of the workspace.
+pub fn installed(path: impl AsRef<Path>) -> PathBuf {
+    // Two directories up from this crate.
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
+    root.unwrap_or(Path::new(""))
+        .join("target/parts")
+        .join(path)
+}
