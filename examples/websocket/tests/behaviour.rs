@@ -124,6 +124,7 @@ async fn a_peer_that_answers_no_ping_is_dropped_within_two_heartbeats() {
         while let Some(frame) = wire.frame().await {
             assert_ne!(frame.first, CLOSE, "nobody would hear it");
             pings += usize::from(frame.first == PING);
+            assert!(pings <= 2, "{target}: it is asked again and again");
         }
         assert!(pings >= 1, "it was asked");
         assert_eq!(begun.elapsed(), 2 * Config::default().heartbeat);
@@ -414,7 +415,7 @@ async fn what_breaks_the_protocol_is_told_its_code() {
 }
 
 #[tokio::test]
-async fn the_largest_event_of_the_log_may_be_published() {
+async fn the_largest_event_of_the_log_is_taken_and_delivered() {
     let stand = Stand::start(quiet());
     let longest = [
         &br#"{"publish":{"ref":"r","kind":"message","data":""#[..],
@@ -426,6 +427,8 @@ async fn the_largest_event_of_the_log_may_be_published() {
     wire.send(&masked(TEXT, &longest)).await;
     let ack = wire.frame().await.unwrap();
     assert!(ack.text().starts_with(r#"{"ack":"#), "{ack:?}");
+    let event = wire.frame().await.expect("the event");
+    assert!(event.text().starts_with(r#"{"event":"#) && event.payload.len() > 64 * 1024);
 }
 
 #[tokio::test]

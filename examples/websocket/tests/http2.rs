@@ -148,7 +148,7 @@ async fn a_reader_slower_than_the_log_gets_everything_through_flow_control() {
 }
 
 #[tokio::test]
-async fn a_get_or_a_foreign_protocol_opens_nothing() {
+async fn a_get_or_a_wrong_cursor_opens_nothing() {
     let stand = Stand::start(Config::default());
     let mut client = http2::connect(&stand).await;
     let get = hyper::Request::get("http://127.0.0.1:4103/events");
