@@ -1,3 +1,4 @@
+// ANCHOR: all
 //! Somebody draws, and somebody else comes late: a replay of the log draws the same board.
 
 use feed::{
@@ -98,3 +99,4 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 // ANCHOR_END: main
+// ANCHOR_END: all
