@@ -240,16 +240,15 @@ async fn a_client_that_does_not_read_its_answers_is_not_read_from() {
     );
     let mut wire = stand.wire("/events", 1024).await;
     let publish = br#"{"publish":{"ref":"","kind":"message","data":1}}"#;
-    let sent = tokio::time::timeout(Duration::from_secs(5), async {
-        for sent in 0.. {
-            if wire.io.write_all(&masked(TEXT, publish)).await.is_err() {
-                return sent;
-            }
+    // Far more than the pipe and the places for answers hold.
+    let flood = async {
+        for _ in 0..10_000 {
+            let message = masked(TEXT, publish);
+            wire.io.write_all(&message).await.expect("not ended yet");
         }
-        unreachable!()
-    })
-    .await;
-    assert!(sent.is_err(), "the client waits, and is not ended yet");
+    };
+    let waits = tokio::time::timeout(Duration::from_secs(5), flood).await;
+    assert!(waits.is_err(), "everything was read");
     eventually_in_virtual_time("it is dropped", || stand.feed.subscribers() == 0).await;
 }
 
@@ -475,6 +474,33 @@ async fn a_close_of_the_client_is_answered_and_its_place_is_free() {
     wire.send(&masked(CLOSE, &[0x03, 0xe8])).await;
     assert_eq!(wire.closed().await, 1000);
     greeted(&stand, "/events").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_close_is_answered_even_where_its_answer_has_to_wait() {
+    let moment = Duration::from_secs(1);
+    let long = "x".repeat(60);
+    let wide = Stand::start(quiet());
+    let mut measured = wide.wire("/events", WIDE).await;
+    say(&wide.feed, &long).await;
+    let mut room = 0;
+    for _ in 0..2 {
+        room += measured.frame().await.expect("a frame").bytes.len();
+    }
+    let stand = Stand::start(quiet());
+    // What is measured fills this pipe to the last byte, so that the writer waits for nothing and the answer finds no room.
+    let mut wire = stand.wire("/events", room).await;
+    say(&stand.feed, &long).await;
+    tokio::time::sleep(moment).await;
+    wire.send(&masked(CLOSE, &[0x03, 0xe8])).await;
+    tokio::time::sleep(moment).await;
+    // After the peer's close nothing may be written but the answer to it.
+    say(&stand.feed, "too late").await;
+    tokio::time::sleep(moment).await;
+    for _ in 0..2 {
+        assert_eq!(wire.frame().await.expect("a frame").first, TEXT);
+    }
+    assert_eq!(wire.closed().await, 1000);
 }
 
 #[tokio::test]
