@@ -70,8 +70,8 @@ export async function askStatus(base, after, signal) {
   try {
     const response = await request(url, { signal });
     const body = parseObject(await readBody(response, signal));
-    if (response.ok && typeof body?.latest === "string") {
-      return { kind: "ready", latest: body.latest, finished: body.finished === true };
+    if (response.ok && typeof body?.latest === "string" && typeof body.earliest === "string") {
+      return { kind: "ready", earliest: body.earliest, latest: body.latest, finished: body.finished === true };
     }
     return verdictOf(response, body);
   } catch (error) {
@@ -155,7 +155,7 @@ export function readRetryAfter(value) {
 /**
  * Says in words why a request failed: the problem details (RFC 9457) if there are any.
  *
- * @param {Response} response
+ * @param {{ status: number }} response or a refusal that came in another way
  * @param {Record<string, unknown> | null} body
  * @returns {string}
  */

@@ -101,13 +101,7 @@ export function createPanel(element, { method, label, controls, counts, restsWhe
       setEnabled(buttons.cut, state === "open");
     },
     onEvent: (event) => show(eventItem(event)),
-    onGap(gap) {
-      const what =
-        gap.reason === "expired"
-          ? "Gap: the server no longer keeps what came after"
-          : "Gap: this is a new log, which does not know";
-      show(noteItem("gap", `${what} ${gap.asked}. Going on from ${gap.resume}.`));
-    },
+    onGap: (gap) => show(noteItem("gap", describeGap(gap))),
     onNote: (text) => show(noteItem("note", text)),
     onChange: () => draw(),
   });
@@ -207,20 +201,6 @@ export function createPanel(element, { method, label, controls, counts, restsWhe
     }
   }
 
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let hiddenTimer;
-  function onVisibility() {
-    clearTimeout(hiddenTimer);
-    if (restsWhenHidden && document.visibilityState === "hidden") {
-      hiddenTimer = setTimeout(() => follower.pause(), HIDDEN_TOO_LONG);
-    } else {
-      follower.resume();
-    }
-  }
-
-  // Every listener outside the panel hangs on this signal, so that `destroy` leaves none behind.
-  const living = new AbortController();
-  const { signal } = living;
   buttons.start.addEventListener("click", () => {
     if (isEnabled(buttons.start)) follower.start();
   });
@@ -241,24 +221,62 @@ export function createPanel(element, { method, label, controls, counts, restsWhe
     drawNewest();
   });
   for (const field of root.querySelectorAll("input, select")) keepKeys(field);
+  const leavePage = heedPage(follower, restsWhenHidden);
+
+  element.replaceChildren(root);
+  return {
+    follower,
+    destroy() {
+      leavePage();
+      cancelAnimationFrame(frame);
+      follower.stop();
+      root.remove();
+    },
+  };
+}
+
+/**
+ * Lets a follower heed what its page goes through: hidden and shown, frozen and thawed, offline and online.
+ *
+ * @param {Follower} follower
+ * @param {boolean} restsWhenHidden as for `createPanel`
+ * @returns {() => void} ends this; nothing of it is left behind
+ */
+export function heedPage(follower, restsWhenHidden) {
+  const living = new AbortController();
+  const { signal } = living;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let hiddenTimer;
+  function onVisibility() {
+    clearTimeout(hiddenTimer);
+    if (restsWhenHidden && document.visibilityState === "hidden") {
+      hiddenTimer = setTimeout(() => follower.pause(), HIDDEN_TOO_LONG);
+    } else {
+      follower.resume();
+    }
+  }
   document.addEventListener("visibilitychange", onVisibility, { signal });
   // A page in the back/forward cache is frozen and could not tell a live connection from a dead one; and
   // an open connection can keep a page out of that cache.
   addEventListener("pagehide", () => follower.pause(), { signal });
   addEventListener("pageshow", () => follower.resume(), { signal });
   addEventListener("online", () => follower.retryNow(), { signal });
-
-  element.replaceChildren(root);
-  return {
-    follower,
-    destroy() {
-      living.abort();
-      clearTimeout(hiddenTimer);
-      cancelAnimationFrame(frame);
-      follower.stop();
-      root.remove();
-    },
+  return () => {
+    living.abort();
+    clearTimeout(hiddenTimer);
   };
+}
+
+/**
+ * @param {import("./cursor.js").Gap} gap
+ * @returns {string}
+ */
+export function describeGap(gap) {
+  const what =
+    gap.reason === "expired"
+      ? "Gap: the server no longer keeps what came after"
+      : "Gap: this is a new log, which does not know";
+  return `${what} ${gap.asked}. Going on from ${gap.resume}.`;
 }
 
 /**

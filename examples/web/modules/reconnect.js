@@ -33,7 +33,7 @@ import { compareCursors, countBetween, isDuplicate, parseCursor } from "./cursor
 /**
  * What the server would say to a client with a certain cursor.
  *
- * @typedef {{ kind: "ready", latest: string, finished: boolean }
+ * @typedef {{ kind: "ready", earliest: string, latest: string, finished: boolean }
  *   | { kind: "gap", resume: string }
  *   | { kind: "busy", retryAfter: number, why: string }
  *   | { kind: "refused", why: string }
@@ -158,9 +158,12 @@ export class Follower {
    * @param {number} [options.healthyAfter] how long a connection must have been open to count as
    *   healthy, in milliseconds. A server that accepts and then drops everybody at once must not be
    *   asked again each second by all of them, so an open connection alone proves nothing
+   * @param {"earliest" | "latest"} [options.from] where to begin without a cursor: with the oldest event
+   *   that is kept, or with the next one
    */
-  constructor(method, observer, { backoff = new Backoff(), every, healthyAfter = 5000 } = {}) {
+  constructor(method, observer, { backoff = new Backoff(), every, healthyAfter = 5000, from = "latest" } = {}) {
     this.method = method;
+    this.from = from;
     this.observer = observer;
     this.backoff = backoff;
     this.healthyAfter = healthyAfter;
@@ -251,7 +254,7 @@ export class Follower {
       const verdict = await this.#ask();
       if (attempt !== this.attempt || !verdict) return;
       if (verdict.kind !== "ready") return this.#judge(verdict, "");
-      this.#moveTo(verdict.latest);
+      this.#moveTo(verdict[this.from]);
     }
 
     // A connection that never opens is silence too, so the watchdog starts before it.

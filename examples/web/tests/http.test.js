@@ -56,7 +56,7 @@ test("the server is asked for its verdict on a cursor", async () => {
   const first = askStatus(BASE, null, signal);
   assert.equal(last().url.href, "http://server.test/live/status");
   await last().answer(json(200, { earliest: "k3f9x2.0", latest: "k3f9x2.5", finished: false }));
-  assert.deepEqual(await first, { kind: "ready", latest: "k3f9x2.5", finished: false });
+  assert.deepEqual(await first, { kind: "ready", earliest: "k3f9x2.0", latest: "k3f9x2.5", finished: false });
 
   const second = askStatus(BASE, "k3f9x2.5", signal);
   assert.equal(last().url.search, "?after=k3f9x2.5");

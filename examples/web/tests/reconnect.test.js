@@ -16,7 +16,7 @@ class FakeMethod {
     /** @type {(string | null)[]} */
     this.asked = [];
     /** @type {Verdict} */
-    this.answer = { kind: "ready", latest: "k3f9x2.5", finished: false };
+    this.answer = { kind: "ready", earliest: "k3f9x2.0", latest: "k3f9x2.5", finished: false };
   }
 
   /** @param {Wait} wait */
@@ -221,7 +221,7 @@ test("a finished log ends it for good", async () => {
 
 test("a finished log ends it only when everything was had", async () => {
   const { method, follower } = await started();
-  method.answer = { kind: "ready", latest: "k3f9x2.7", finished: true };
+  method.answer = { kind: "ready", earliest: "k3f9x2.0", latest: "k3f9x2.7", finished: true };
   method.wait.onFail("broken");
   await settle();
   assert.equal(follower.state, "waiting");
@@ -240,7 +240,7 @@ test("a refusal ends it, and the next start forgets the cursor that was refused"
   await pass(1_000_000);
   assert.equal(follower.state, "failed");
   assert.equal(method.waits.length, 1);
-  method.answer = { kind: "ready", latest: "k3f9x2.2", finished: false };
+  method.answer = { kind: "ready", earliest: "k3f9x2.0", latest: "k3f9x2.2", finished: false };
   follower.start();
   await settle();
   assert.equal(method.wait.after, "k3f9x2.2");
@@ -305,4 +305,18 @@ test("a method that fails before connect returns is not left open", async () => 
   await settle();
   assert.equal(follower.state, "waiting");
   assert.equal(closed, 1);
+});
+
+test("who wants the whole log begins with the earliest event that is kept", async () => {
+  const method = new FakeMethod();
+  method.answer = { kind: "ready", earliest: "k3f9x2.2", latest: "k3f9x2.5", finished: false };
+  const follower = new Follower(method, {}, { from: "earliest" });
+  follower.start();
+  await settle();
+  assert.equal(method.wait.after, "k3f9x2.2");
+  // Only at the beginning: it goes on from where it was.
+  method.wait.onEvent(event(3));
+  follower.stop();
+  follower.start();
+  assert.equal(method.wait.after, "k3f9x2.3");
 });

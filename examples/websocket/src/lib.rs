@@ -29,7 +29,7 @@ use axum::{
     Router,
 };
 use echo::Echo;
-use feed::{Encoding, Feed};
+use feed::{Encoding, Feed, Retention};
 use handshake::Handshake;
 use serving::{
     assets, cut_route, fallbacks, publish_route, status_route, After, ConnectionName, Cuts, Ending,
@@ -40,7 +40,26 @@ use std::sync::Arc;
 use web::Asset;
 
 /// The page and its modules; the shared modules lie beside them under `web/`.
-const PAGE: &[Asset] = &[Asset::html("", include_bytes!("../web/index.html"))];
+const PAGE: &[Asset] = &[
+    Asset::html("", include_bytes!("../web/index.html")),
+    Asset::javascript("panel.js", include_bytes!("../web/panel.js")),
+    Asset::javascript("strokes.js", include_bytes!("../web/strokes.js")),
+    Asset::javascript(
+        "websocket-client.js",
+        include_bytes!("../web/websocket-client.js"),
+    ),
+    Asset::javascript("whiteboard.js", include_bytes!("../web/whiteboard.js")),
+];
+
+/// A log for the whiteboard. Not the room's: a stroke is drawn for ever, and would push the messages out of the window.
+pub fn board() -> Feed {
+    Feed::new(Retention {
+        // As many strokes as the page draws, so that who comes late sees what everybody sees. A stroke has up to 1 KiB, and
+        // a page that joins is sent all of it.
+        max_events: 1000,
+        ..Retention::default()
+    })
+}
 
 /// What the handlers of one log share.
 #[derive(Clone)]

@@ -17,8 +17,7 @@ struct Command {
 async fn main() -> ExitCode {
     let Command { options } = Command::parse();
     let feed = Feed::new(Retention::default());
-    // A log of its own: a stroke is drawn for ever, and would push the room's messages out of the window.
-    let board = Feed::new(Retention::default());
+    let board = websocket::board();
     let ticks = ticker::run(feed.clone(), options.rate, options.seed);
     let config = websocket::Config {
         demo_cut: true,

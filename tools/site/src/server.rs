@@ -27,7 +27,8 @@ pub struct Method {
     pub router: Router,
 }
 
-/// The live servers of all methods, over one feed: what is sent through one comes through all.
+/// The live servers of all methods, over one feed: what is sent through one comes through all. The whiteboard of WebSocket
+/// has a log of its own.
 pub fn methods(feed: &Feed, ending: &Ending) -> Vec<Method> {
     let polling = polling::Config::default();
     let long_polling = long_polling::Config {
@@ -38,6 +39,10 @@ pub fn methods(feed: &Feed, ending: &Ending) -> Vec<Method> {
     let sse = sse::Config {
         demo_cut: true,
         ..sse::Config::default()
+    };
+    let websocket = websocket::Config {
+        demo_cut: true,
+        ..websocket::Config::default()
     };
     let feed = || feed.clone();
     let ending = || ending.clone();
@@ -53,6 +58,10 @@ pub fn methods(feed: &Feed, ending: &Ending) -> Vec<Method> {
         Method {
             name: "sse",
             router: sse::router(feed(), sse, ending()),
+        },
+        Method {
+            name: "websocket",
+            router: websocket::router(feed(), websocket::board(), websocket, ending()),
         },
     ]
 }

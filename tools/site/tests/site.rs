@@ -137,6 +137,8 @@ async fn pages_and_assets_have_their_content_types() {
         ("/live/polling/panel.js", "text/javascript"),
         ("/live/long-polling/panel.js", "text/javascript"),
         ("/live/sse/panel.js", "text/javascript"),
+        ("/live/websocket/panel.js", "text/javascript"),
+        ("/live/websocket/whiteboard.js", "text/javascript"),
         ("/live/polling/web/page.css", "text/css"),
     ] {
         let response = site.get(path).send().await.unwrap();
@@ -194,6 +196,7 @@ async fn live_json_names_the_live_servers_and_the_book_on_disk_has_none() {
             "polling": "live/polling/",
             "long-polling": "live/long-polling/",
             "sse": "live/sse/",
+            "websocket": "live/websocket/",
         } })
     );
     let on_disk = std::fs::read(edition().path().join("assets/live.json")).unwrap();
@@ -210,6 +213,7 @@ async fn a_live_server_without_its_slash_redirects_there() {
         "/live/polling",
         "/live/long-polling",
         "/live/sse",
+        "/live/websocket",
         "/live/reload",
     ] {
         let response = site.get(path).send().await.unwrap();
@@ -390,6 +394,14 @@ async fn an_event_published_through_one_live_server_comes_through_all() {
         assert_eq!(page["events"][0]["id"], id, "{page}");
         assert_eq!(page["next"], id, "{page}");
     }
+    let latest = async |path: &str| {
+        let status: Value = site.get(path).send().await.unwrap().json().await.unwrap();
+        status["latest"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(latest("/live/websocket/status").await, id);
+    // What is drawn is no part of the room.
+    let board = latest("/live/websocket/board/status").await;
+    assert!(board.ends_with(".0"), "{board}");
 }
 
 #[tokio::test]
