@@ -61,7 +61,11 @@ async fn the_ends_are_the_same() {
         drain: FOR_EVER,
         ..serving::Config::default()
     };
-    let stand = Stand::with(still_feed(10), Config::default(), edge, |router| router);
+    let config = Config {
+        close_patience: FOR_EVER,
+        ..Config::default()
+    };
+    let stand = Stand::with(still_feed(10), config, edge, |router| router);
     let mut client = http2::connect(&stand).await;
     let mut binary = http2::open(&mut client, "/board").await;
     text(&mut binary).await;
