@@ -20,7 +20,9 @@ pub struct Config {
     /// not even the answer to a ping, is dropped.
     ///
     /// Under the 30 s after which some mobile networks, and the 60 s after which many proxies, drop a connection on which
-    /// nothing moves. Two of them, because one lost packet may delay an answer by seconds.
+    /// nothing moves. Two of them, because one lost packet may delay an answer by seconds. A ping waits its turn behind what
+    /// was sent before it, so a peer that takes longer than two heartbeats to read all of that is dropped as well; it
+    /// comes back with its cursor. Not zero.
     pub heartbeat: Duration,
 
     /// How long the server waits for the peer's answer to its close; default 2 s.
@@ -30,8 +32,9 @@ pub struct Config {
 
     /// The size in bytes of a socket's read buffer, allocated when it opens; default 1 KiB.
     ///
-    /// tungstenite's own default is 128 KiB: a gigabyte for 8,000 sockets on which nothing happens. What a client sends
-    /// here is small (a pong has 6 bytes, a chat message 150); a larger message costs more reads and its own memory.
+    /// tungstenite's own default is 128 KiB: a gigabyte for 8,000 sockets on which nothing happens. With it an idle socket
+    /// takes 138 KiB of the process, and with this 7 (`examples/idle_memory.rs`). What a client sends here is small (a
+    /// pong has 6 bytes, a chat message 150); a larger message costs more reads and its own memory.
     pub read_buffer: usize,
 
     /// The size in bytes of the largest message that is taken, and of the largest frame; default 66 KiB.
