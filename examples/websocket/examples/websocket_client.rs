@@ -12,7 +12,7 @@ use websocket::client::Client;
 async fn main() -> Result<(), Box<dyn Error>> {
     // ANCHOR: server
     let feed = Feed::new(Retention::default());
-    let board = Feed::new(Retention::default());
+    let board = websocket::board();
     let ending = Ending::new();
     let config = websocket::Config {
         heartbeat: Duration::from_secs(10), // for a path that bears less silence than usual

@@ -21,9 +21,8 @@ type Socket = WebSocketStream<TcpStream>;
 /// Serves a board on a free port and gives its address.
 async fn serve() -> Result<SocketAddr, Box<dyn Error>> {
     let feed = Feed::new(Retention::default());
-    let board = Feed::new(Retention::default());
     let config = websocket::Config::default();
-    let router = websocket::router(feed, board, config, Ending::new());
+    let router = websocket::router(feed, websocket::board(), config, Ending::new());
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let edge = serving::Config::default();

@@ -165,6 +165,7 @@ class Outgoing {
    * @param {string} ref
    * @returns {Promise<string>}
    */
+  // ANCHOR: send
   publish(kind, data, ref) {
     const same = this.unanswered.get(ref);
     if (same) return same.promise();
@@ -181,6 +182,7 @@ class Outgoing {
     this.socket.send(JSON.stringify({ publish: { ref, kind, data } }));
     return promise;
   }
+  // ANCHOR_END: send
 
   /** @param {any} ack */
   onAck({ ref, id }) {
