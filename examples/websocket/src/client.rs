@@ -39,9 +39,10 @@ use futures_util::{
     stream::{BoxStream, SplitSink, SplitStream, Stream, StreamExt},
     SinkExt,
 };
+use handshake::MAX_SENT;
 use reqwest::Url;
 use serving::Problem;
-use std::{pin::pin, time::Duration};
+use std::{collections::VecDeque, pin::pin, time::Duration};
 use tokio::{
     sync::{mpsc, oneshot},
     time::{sleep, timeout, Instant},
@@ -103,6 +104,7 @@ impl Client {
             watchdog: Watchdog::default(),
             inbox,
             unanswered: Vec::new(),
+            unsent: VecDeque::new(),
             state: State::Apart(Duration::ZERO),
         };
         (Publisher(outbox), updates(follower))
@@ -248,6 +250,8 @@ struct Follower {
     /// What was sent, oldest first. It outlives a connection, and is sent again on the next: a publish with the same `ref`
     /// is the same event. As many as there are callers that wait, and those who gave up are cleared out.
     unanswered: Vec<Attempt>,
+    /// What of it the connection before this one has sent, and this one has not yet.
+    unsent: VecDeque<Attempt>,
     state: State,
 }
 
@@ -262,7 +266,7 @@ struct Connection {
     /// In two halves, because one turn waits for both.
     sink: SplitSink<Socket, Message>,
     stream: SplitStream<Socket>,
-    /// Whether something waits to be written: a publish, or the answer to a ping.
+    /// Whether a publish waits to be written.
     unflushed: bool,
     /// When the last sign of life came.
     heard: Instant,
@@ -296,20 +300,22 @@ impl Follower {
             Opened::Refused(response) => return Err(failure(response).await),
         };
         let (sink, stream) = (*socket).split();
-        let mut connection = Box::new(Connection {
+        // In the order in which they were sent before.
+        self.unanswered.extend(self.unsent.drain(..));
+        self.unsent = std::mem::take(&mut self.unanswered).into();
+        Ok(State::Connected(Box::new(Connection {
             sink,
             stream,
             unflushed: false,
             heard: Instant::now(),
-        });
-        for attempt in std::mem::take(&mut self.unanswered) {
-            self.send(&mut connection, attempt).await;
-        }
-        Ok(State::Connected(connection))
+        })))
     }
 
     // ANCHOR: read
     /// Takes in what has come, and what came with it. All of a batch is told together, up to what a page would hold.
+    ///
+    /// Each read also writes tungstenite's answers to pings that were read before. So a ping is answered as long as somebody
+    /// reads on, although nobody here writes.
     async fn read(&mut self, mut connection: Box<Connection>) -> Result<State, Failure> {
         let mut next = match self.turn(&mut connection).await {
             Turn::Received(next) => next,
@@ -325,7 +331,6 @@ impl Follower {
                 }
                 Some(Ok(message)) => {
                     bytes += message.len();
-                    connection.unflushed |= message.is_ping();
                     self.take(message)?;
                 }
                 Some(Err(error)) => return Err(connection.broken(error).await),
@@ -362,9 +367,9 @@ impl Follower {
                 connection.unflushed = false;
                 Turn::Sent
             }
-            // Cancel-safe: an attempt that is not taken stays in the channel. Only one waits to be written; the others wait
-            // with their callers.
-            Some(attempt) = self.inbox.recv(), if !connection.unflushed => {
+            // Cancel-safe: an attempt that is not taken stays where it is. Only one waits to be written; the others wait with
+            // their callers.
+            Some(attempt) = to_send(&mut self.unsent, &mut self.inbox), if !connection.unflushed => {
                 self.send(connection, attempt).await;
                 Turn::Sent
             }
@@ -374,20 +379,20 @@ impl Follower {
 
     /// Hands a publish to tungstenite; what follows flushes it.
     async fn send(&mut self, connection: &mut Connection, attempt: Attempt) {
+        if attempt.answer.is_closed() {
+            return;
+        }
         self.unanswered.retain(|old| !old.answer.is_closed());
         let message = ClientMessage::Publish(attempt.publish.clone());
         // Nothing in a publish can fail to become JSON.
         let text = serde_json::to_string(&message).unwrap_or_default();
-        match connection.sink.feed(Message::text(text)).await {
-            Err(Error::WriteBufferFull(_)) => {
-                attempt.refuse(Problem::too_large("more than this client sends"));
-            }
-            // The reader is about to see any other error too. The next connection sends it again.
-            Ok(()) | Err(_) => {
-                self.unanswered.push(attempt);
-                connection.unflushed = true;
-            }
+        if text.len() > MAX_SENT {
+            return attempt.refuse(Problem::too_large("more than this client sends"));
         }
+        // An error is one that the reader is about to see too, and then the next connection sends it again.
+        let _ = connection.sink.feed(Message::text(text)).await;
+        self.unanswered.push(attempt);
+        connection.unflushed = true;
     }
 
     // ANCHOR: take
@@ -451,7 +456,7 @@ impl Follower {
         };
         match code {
             CloseCode::Normal => {
-                for attempt in self.unanswered.drain(..) {
+                for attempt in self.unanswered.drain(..).chain(self.unsent.drain(..)) {
                     attempt.refuse(Problem::finished());
                 }
                 self.session.finish();
@@ -486,6 +491,17 @@ impl Follower {
             let attempt = self.unanswered.remove(index);
             attempt.refuse(Problem::too_large("more than the server takes at once"));
         }
+    }
+}
+
+/// What to send next: first what an earlier connection has sent already.
+async fn to_send(
+    unsent: &mut VecDeque<Attempt>,
+    inbox: &mut mpsc::Receiver<Attempt>,
+) -> Option<Attempt> {
+    match unsent.pop_front() {
+        Some(attempt) => Some(attempt),
+        None => inbox.recv().await,
     }
 }
 

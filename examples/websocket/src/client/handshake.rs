@@ -87,9 +87,12 @@ fn check(headers: &HeaderMap, key: &str, subprotocol: Option<&str>) -> Result<()
 /// thousand subscriptions would pay 128 MiB; 8 KiB hold some dozens of usual events.
 const READ_BUFFER: usize = 8 * 1024;
 
-/// How many bytes may wait to be written, and so about the largest message that this client sends: twice what a server of
-/// the contract takes. tungstenite's default is no limit.
-const MAX_WRITE_BUFFER: usize = 128 * 1024;
+/// The size in bytes of the largest message that this client sends: twice what a server of the contract takes.
+pub(super) const MAX_SENT: usize = 128 * 1024;
+
+/// How many bytes may wait to be written: one message, its frame's header of at most 14 bytes, and a pong or a close of at
+/// most 131. tungstenite's default is no limit.
+const MAX_WRITE_BUFFER: usize = MAX_SENT + 1024;
 
 /// Every limit of a socket.
 fn limits() -> WebSocketConfig {
