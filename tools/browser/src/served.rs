@@ -109,6 +109,14 @@ impl Served {
         format!("{}{path}", self.root)
     }
 
+    /// Whether a URL that a page has asked for leads to this server, or nowhere outside the page.
+    pub fn has(&self, url: &str) -> bool {
+        // A data: or blob: URL is a part of the page that has it.
+        let here = ["data:", "blob:", "about:", &self.root];
+        let socket = self.root.replacen("http", "ws", 1);
+        here.iter().any(|own| url.starts_with(own)) || url.starts_with(&socket)
+    }
+
     /// What was asked so far.
     pub fn asked(&self) -> Vec<Asked> {
         self.witness.lock().clone()

@@ -3,6 +3,7 @@
 use crate::{
     book::draw_all,
     panel::{hurry, part, publish, ready, shown, state, Method},
+    whiteboard,
 };
 use browser::{page::Page, parts, served::Served, suite::Suite};
 use serde_json::Value;
@@ -42,6 +43,11 @@ async fn open(page: &Page, server: &Served, name: &str, method: Method) -> anyho
     hurry(page).await?;
     let event = publish(server, "hello").await?;
     shown(page, event).await?;
+    let has_board = "return document.querySelector('[data-view=whiteboard]') !== null";
+    if page.run(has_board, &[]).await? {
+        whiteboard::start(page).await?;
+        whiteboard::draw(page).await?;
+    }
     if method.cuts {
         page.click(&part("cut")).await?;
         page.until(

@@ -12,6 +12,8 @@ mod published;
 mod room;
 mod tokens;
 mod vectors;
+mod websocket_panel;
+mod whiteboard;
 
 use browser::{page::Page, suite::Suite};
 use libtest_mimic::Trial;
@@ -60,11 +62,13 @@ fn main() -> ExitCode {
         panel::the_keyboard_starts_and_stops_it,
         panel::it_connects_only_on_start,
         panel::two_tabs_talk_to_each_other,
-        room::three_methods_share_one_room,
+        room::four_methods_share_one_room,
         polling_panel::a_client_far_behind_catches_up_without_its_pauses,
         polling_panel::a_hidden_page_asks_less_often_and_at_once_when_it_is_shown,
         polling_panel::the_state_is_sent_only_when_it_has_changed,
         long_polling_panel::one_question_is_parked_and_resumes_after_a_cut,
+        websocket_panel::it_resumes_after_a_cut_and_publishes_over_its_socket,
+        whiteboard::it_is_one_board_for_all_and_nothing_is_lost_in_a_cut,
         tokens::stop_ends_the_generator_too,
         tokens::a_text_comes_token_by_token,
         book::content_is_painted_before_any_script_has_come,

@@ -1,4 +1,4 @@
-//! The live panel: what holds for every method, and what for Server-Sent Events alone.
+//! The live panel: what holds for every method, and what is tested on one for all.
 
 use axum::Router;
 use browser::{
@@ -66,8 +66,21 @@ pub(crate) const SSE: Method = Method {
     cuts: true,
 };
 
+pub(crate) const WEBSOCKET: Method = Method {
+    name: "websocket",
+    chapter: "websocket/index.html",
+    router: |feed, ending| {
+        let config = websocket::Config {
+            demo_cut: true,
+            ..websocket::Config::default()
+        };
+        websocket::router(feed.clone(), websocket::board(), config, ending.clone())
+    },
+    cuts: true,
+};
+
 /// Every method that has a panel.
-pub(crate) const METHODS: [Method; 3] = [POLLING, LONG_POLLING, SSE];
+pub(crate) const METHODS: [Method; 4] = [POLLING, LONG_POLLING, SSE, WEBSOCKET];
 
 /// The chapter in which the panel itself is tested.
 pub(crate) const CHAPTER: &str = "sse/index.html";
@@ -360,7 +373,7 @@ pub(crate) async fn it_works_on_the_page_of_its_own_server(
     page.open(&server.root).await?;
     ready(&page).await?;
     let live = |asked: &Asked| {
-        ["/events", "/status", "/state"]
+        ["/events", "/status", "/state", "/board"]
             .iter()
             .any(|path| asked.what.ends_with(path))
     };
@@ -371,13 +384,15 @@ pub(crate) async fn it_works_on_the_page_of_its_own_server(
     let event = publish(&server, "alone").await?;
     shown(&page, event).await?;
     for asked in server.asked() {
-        // The last question may still be parked.
-        assert!(asked.status.is_none_or(|status| status == 200), "{asked:?}");
+        // The last question may still be parked. A WebSocket opens with 101.
+        let well = asked
+            .status
+            .is_none_or(|status| [101, 200].contains(&status));
+        assert!(well, "{asked:?}");
     }
     assert_eq!(quiet(&page).await?, Vec::<String>::new());
     for request in page.requests().await? {
-        let own = request.starts_with(&server.root) || request.starts_with("data:");
-        assert!(own, "{request}");
+        assert!(server.has(&request), "{request}");
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use crate::panel::{counts, cursors, is_mermaid, said, send, start, METHODS};
 use browser::{page::Page, suite::Suite};
 use std::sync::Arc;
 
-pub(crate) async fn three_methods_share_one_room(
+pub(crate) async fn four_methods_share_one_room(
     suite: Arc<Suite>,
     page: Page,
 ) -> anyhow::Result<()> {
@@ -31,10 +31,10 @@ pub(crate) async fn three_methods_share_one_room(
     let mut rooms = Vec::new();
     for page in &pages {
         page.to_front().await?;
-        assert_eq!(counts(page).await?, [3, 0, 0, 0, 0]);
+        assert_eq!(counts(page).await?, [4, 0, 0, 0, 0]);
         rooms.push(cursors(page).await?);
     }
-    assert_eq!(rooms[0].len(), 3);
+    assert_eq!(rooms[0].len(), 4);
     assert!(rooms.iter().all(|room| *room == rooms[0]), "{rooms:?}");
     Ok(())
 }

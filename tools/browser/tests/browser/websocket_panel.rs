@@ -1,0 +1,47 @@
+//! What the panel of WebSocket does that no other does.
+
+use crate::panel::{counts, cursors, part, publish, said, send, shown, start, state, WEBSOCKET};
+use browser::{page::Page, suite::Suite};
+use std::sync::Arc;
+
+const EVENTS: &str = "GET /events";
+
+pub(crate) async fn it_resumes_after_a_cut_and_publishes_over_its_socket(
+    _: Arc<Suite>,
+    page: Page,
+) -> anyhow::Result<()> {
+    let server = WEBSOCKET.alone().await?;
+    start(&page, &server.root).await?;
+    let mut all = Vec::new();
+    for number in 0..3 {
+        all.push(publish(&server, &format!("before the cut {number}")).await?);
+    }
+    shown(&page, all[2]).await?;
+
+    // The page's next attempt waits at the door until everything below has been published.
+    server.hold(|path| path == "/events");
+    page.click(&part("cut")).await?;
+    let sockets = server
+        .until("second socket", |asked| {
+            asked.iter().filter(|asked| asked.what == EVENTS).count() == 2
+        })
+        .await?;
+    for number in 0..5 {
+        all.push(publish(&server, &format!("while it is cut {number}")).await?);
+    }
+    server.release();
+    state(&page, "open").await?;
+    shown(&page, all[7]).await?;
+    send(&page, "Ada", "after the cut").await?;
+    said(&page, "Ada", "after the cut").await?;
+    all.push(server.feed.state().latest);
+
+    assert_eq!(cursors(&page).await?, all);
+    assert_eq!(counts(&page).await?, [9, 0, 0, 0, 1]);
+    let again = sockets.iter().rfind(|asked| asked.what == EVENTS);
+    let query = again.map_or("", |asked| &asked.query);
+    assert!(query.contains(&format!("after={}", all[2])), "{query}");
+    // What was sent went the way that the events came.
+    assert!(server.asked_for("POST /events").is_empty());
+    Ok(())
+}
