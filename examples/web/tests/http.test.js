@@ -72,6 +72,10 @@ test("a server that cannot be asked is unreachable, and a question that was give
   const broken = askStatus(BASE, null, giveUp.signal);
   await last().answer(brokenAnswer());
   assert.deepEqual(await broken, { kind: "unreachable", why: "The server's answer broke off." });
+  // Somebody else's answer, such as a hotel's login page.
+  const strange = askStatus(BASE, null, giveUp.signal);
+  await last().answer(json(200, { latest: "k3f9x2.5" }));
+  assert.equal((await strange).kind, "unreachable");
   const given = assert.rejects(askStatus(BASE, null, giveUp.signal));
   giveUp.abort();
   await given;

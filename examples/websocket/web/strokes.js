@@ -233,8 +233,8 @@ export class Outbox {
       } else {
         unsent.underWay = false;
         clearTimeout(this.timer);
-        // If it was the connection, its return comes first.
-        if (this.open) this.timer = setTimeout(() => this.flush(), RETRY);
+        // If it was the connection that failed, its return sends everything again.
+        this.timer = setTimeout(() => this.flush(), RETRY);
         return;
       }
     }
