@@ -272,6 +272,9 @@ struct Connection {
     heard: Instant,
 }
 
+/// What was read; `None` at the end of a connection.
+type Next = Option<Result<Message, Error>>;
+
 impl Method for Follower {
     fn session(&mut self) -> &mut Session {
         &mut self.session
@@ -317,25 +320,18 @@ impl Follower {
     /// Each read also writes tungstenite's answers to pings that were read before. So a ping is answered as long as somebody
     /// reads on, although nobody here writes.
     async fn read(&mut self, mut connection: Box<Connection>) -> Result<State, Failure> {
-        let mut next = match self.turn(&mut connection).await {
-            Turn::Received(next) => next,
-            Turn::Sent => return Ok(State::Connected(connection)),
-            Turn::Silence => return Err(ClientError::NoAnswer.into()),
+        let Some(mut next) = self.turn(&mut connection).await else {
+            return Ok(State::Connected(connection));
         };
         let mut bytes = 0;
         for taken in 1.. {
-            match next {
-                Some(Ok(Message::Close(frame))) => {
-                    connection.end().await;
-                    return self.closed(frame);
-                }
-                Some(Ok(message)) => {
-                    bytes += message.len();
-                    self.take(message)?;
-                }
-                Some(Err(error)) => return Err(connection.broken(error).await),
-                None => return Err(ClientError::NoAnswer.into()),
+            let message = connection.message(next).await?;
+            if let Message::Close(frame) = message {
+                connection.end().await;
+                return self.closed(frame);
             }
+            bytes += message.len();
+            self.take(message)?;
             // Before another is read, which would be lost.
             if taken >= BATCH_EVENTS || bytes > BATCH_BYTES {
                 break;
@@ -351,27 +347,28 @@ impl Follower {
     // ANCHOR_END: read
 
     // ANCHOR: turn
-    /// Waits for whatever comes first. It always reads, and never waits for a write alone: a server that waits for us to read
-    /// may not read from us until we do.
-    async fn turn(&mut self, connection: &mut Connection) -> Turn {
+    /// Waits for whatever comes first, and gives what was read; `None` where something was written instead. It always reads,
+    /// and never waits for a write alone: a server that waits for us to read may not read from us until we do.
+    async fn turn(&mut self, connection: &mut Connection) -> Option<Next> {
         let silence = connection.heard.elapsed();
         let patience = self.watchdog.patience().saturating_sub(silence);
         tokio::select! {
             // Cancel-safe: a message is handed out whole, or stays.
             next = timeout(patience, connection.stream.next()) => {
-                next.map_or(Turn::Silence, Turn::Received)
+                // After too long a silence, whatever follows is nothing.
+                Some(next.ok().flatten())
             }
             // Cancel-safe: what is not written yet stays in tungstenite's buffer. An error is not looked at, because the
             // reader is about to see it too, and perhaps a close before it that says why.
             _ = connection.sink.flush(), if connection.unflushed => {
                 connection.unflushed = false;
-                Turn::Sent
+                None
             }
             // Cancel-safe: an attempt that is not taken stays where it is. Only one waits to be written; the others wait with
             // their callers.
             Some(attempt) = to_send(&mut self.unsent, &mut self.inbox), if !connection.unflushed => {
                 self.send(connection, attempt).await;
-                Turn::Sent
+                None
             }
         }
     }
@@ -408,26 +405,35 @@ impl Follower {
         let read = read.map_err(|error| ClientError::Protocol(format!("{text:.100}: {error}")))?;
         self.session.heard();
         match read {
-            Some(ServerMessage::Hello(hello)) => {
-                self.watchdog
-                    .heard_interval(Duration::from_millis(hello.every));
+            Some(message) => self.tell(message),
+            // A message that this client does not know yet.
+            None => Ok(()),
+        }
+    }
+
+    fn tell(&mut self, message: ServerMessage) -> Result<(), ClientError> {
+        match message {
+            ServerMessage::Hello(hello) => {
+                self.promised(hello.every);
                 self.session.at(hello.cursor);
             }
-            Some(ServerMessage::Event(event)) => self.session.event(event),
-            Some(ServerMessage::Gap(gap)) => self.session.gap(gap),
-            Some(ServerMessage::Heartbeat(heartbeat)) => {
-                self.watchdog
-                    .heard_interval(Duration::from_millis(heartbeat.every));
+            ServerMessage::Event(event) => self.session.event(event),
+            ServerMessage::Gap(gap) => self.session.gap(gap),
+            ServerMessage::Heartbeat(heartbeat) => {
+                self.promised(heartbeat.every);
                 self.session.heartbeat();
             }
-            Some(ServerMessage::Ack(ack)) => self.answered(&ack.reference, Ok(ack.id)),
-            Some(ServerMessage::Error(refusal)) => self.refused(&refusal)?,
-            // A message that this client does not know yet.
-            None => {}
+            ServerMessage::Ack(ack) => self.answered(&ack.reference, Ok(ack.id)),
+            ServerMessage::Error(refusal) => self.refused(&refusal)?,
         }
         Ok(())
     }
     // ANCHOR_END: take
+
+    /// The server has said how many milliseconds it may be silent.
+    fn promised(&mut self, every: u64) {
+        self.watchdog.heard_interval(Duration::from_millis(every));
+    }
 
     fn refused(&mut self, refusal: &Refusal) -> Result<(), ClientError> {
         // Without a `ref` it answers something that the server could not read, and nobody knows which.
@@ -451,36 +457,36 @@ impl Follower {
     // ANCHOR: closed
     /// What a close means, by its code (RFC 6455 §7.4.1).
     fn closed(&mut self, frame: Option<CloseFrame>) -> Result<State, Failure> {
+        use CloseCode::{Extension, Invalid, Normal, Policy, Protocol, Size, Unsupported};
+        let again = Err(ClientError::NoAnswer.into());
         let Some(CloseFrame { code, reason }) = frame else {
-            return Err(ClientError::NoAnswer.into());
+            return again;
         };
         match code {
-            CloseCode::Normal => {
-                for attempt in self.unanswered.drain(..).chain(self.unsent.drain(..)) {
-                    attempt.refuse(Problem::finished());
-                }
-                self.session.finish();
-                // Never looked at: the session is over.
-                Ok(State::Apart(Duration::ZERO))
-            }
-            CloseCode::Size => {
+            Normal => Ok(self.finish()),
+            Size => {
                 self.refuse_largest();
-                Err(ClientError::NoAnswer.into())
+                again
             }
             // Something here breaks the rules, and would break them again.
-            CloseCode::Protocol
-            | CloseCode::Unsupported
-            | CloseCode::Invalid
-            | CloseCode::Policy
-            | CloseCode::Extension => {
+            Protocol | Unsupported | Invalid | Policy | Extension => {
                 let error = format!("closed with {code}: {reason}");
                 Err(ClientError::Protocol(error).into())
             }
             // The server goes away (1001), has failed (1011), or says what this client does not know.
-            _ => Err(ClientError::NoAnswer.into()),
+            _ => again,
         }
     }
     // ANCHOR_END: closed
+
+    fn finish(&mut self) -> State {
+        for attempt in self.unanswered.drain(..).chain(self.unsent.drain(..)) {
+            attempt.refuse(Problem::finished());
+        }
+        self.session.finish();
+        // Never looked at: the session is over.
+        State::Apart(Duration::ZERO)
+    }
 
     /// One of what was sent is too large. Whichever the server meant, the largest is too large as well; the others are sent
     /// again.
@@ -505,16 +511,6 @@ async fn to_send(
     }
 }
 
-/// What a connection's turn came to.
-enum Turn {
-    /// What was read; `None` at the end of the connection.
-    Received(Option<Result<Message, Error>>),
-    /// Something was written, and nothing read.
-    Sent,
-    /// Nothing came for too long.
-    Silence,
-}
-
 impl Attempt {
     fn refuse(self, problem: Problem) {
         // Whoever gave up does not hear it.
@@ -524,6 +520,14 @@ impl Attempt {
 }
 
 impl Connection {
+    async fn message(&mut self, next: Next) -> Result<Message, Failure> {
+        match next {
+            Some(Ok(message)) => Ok(message),
+            Some(Err(error)) => Err(self.broken(error).await),
+            None => Err(ClientError::NoAnswer.into()),
+        }
+    }
+
     /// Answers the server's close, and waits for the server to end the connection, which is the server's part (RFC 6455
     /// §7.1.1). It is reading that writes the answer.
     async fn end(&mut self) {
