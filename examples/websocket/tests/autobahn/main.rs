@@ -166,9 +166,11 @@ impl Kosoku {
             .context("no python3 on the search path")
             .map_err(Missing)?;
         if !found.status.success() {
+            let said = String::from_utf8_lossy(&found.stderr);
             let reason = anyhow::anyhow!(
-                "no kosoku for python3, in {} or elsewhere (PyPI: kosoku)",
-                installed("python").display()
+                "no kosoku for python3, in {} or elsewhere (PyPI: kosoku): {}",
+                installed("python").display(),
+                said.lines().last().unwrap_or("it says nothing")
             );
             return Err(Missing(reason).into());
         }
