@@ -4,7 +4,8 @@
 //! the last answer is there, because the server waits with the next one.
 
 use crate::{
-    body, failure, server::PATIENCE, updates, ClientError, Failure, Method, Pace, Server, Session,
+    body, failure, server::PATIENCE, updates, ClientError, Failure, Follow, Method, Pace, Server,
+    Session,
 };
 use feed::{
     contract::{Page, Update, AFTER},
@@ -82,35 +83,6 @@ impl Pages {
         Self { rhythm, ..self }
     }
 
-    /// Events after `position`, across as many requests as it takes. Dropping the stream ends the one under way.
-    ///
-    /// # Errors
-    /// [`ClientError`] as the last item, where trying again would not help: the server refused, or is none of this kind.
-    pub fn subscribe(
-        &self,
-        position: Position,
-    ) -> impl Stream<Item = Result<Update, ClientError>> + Send + 'static {
-        updates(Follower {
-            session: Session::new(position, self.pace),
-            pages: self.clone(),
-            pause: Duration::ZERO,
-            fresh: true,
-        })
-    }
-
-    /// Publishes one event. With a `key` it may be repeated after an error without making a second one.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub async fn publish(
-        &self,
-        key: Option<&IdempotencyKey>,
-        kind: Kind,
-        data: Data,
-    ) -> Result<Cursor, ClientError> {
-        self.server.publish(key, kind, data).await
-    }
-
     // ANCHOR: request
     /// The next request of a subscription, with its time-out.
     fn request(&self, session: &Session) -> Result<RequestBuilder, ClientError> {
@@ -130,6 +102,29 @@ impl Pages {
         })
     }
     // ANCHOR_END: request
+}
+
+impl Follow for Pages {
+    fn subscribe(
+        &self,
+        position: Position,
+    ) -> impl Stream<Item = Result<Update, ClientError>> + Send + 'static {
+        updates(Follower {
+            session: Session::new(position, self.pace),
+            pages: self.clone(),
+            pause: Duration::ZERO,
+            fresh: true,
+        })
+    }
+
+    async fn publish(
+        &self,
+        key: Option<&IdempotencyKey>,
+        kind: Kind,
+        data: Data,
+    ) -> Result<Cursor, ClientError> {
+        self.server.publish(key, kind, data).await
+    }
 }
 
 /// One subscription.

@@ -2,7 +2,7 @@
 
 use client::{
     pages::{Pages, Rhythm},
-    ClientError, Pace,
+    ClientError, Follow, Pace,
 };
 use feed::{contract::Update, Position};
 use futures_util::{stream::BoxStream, StreamExt};

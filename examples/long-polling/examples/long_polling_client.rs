@@ -3,7 +3,7 @@
 
 use feed::{contract::Update, Data, Feed, Position, Retention};
 use futures_util::StreamExt;
-use long_polling::client::Client;
+use long_polling::client::{Client, Follow};
 use serving::Ending;
 use std::{error::Error, pin::pin, time::Duration};
 use tokio::net::TcpListener;

@@ -3,9 +3,10 @@
 //! ```no_run
 //! use feed::{contract::Update, Position};
 //! use futures_util::StreamExt;
+//! use long_polling::client::{Client, Follow};
 //!
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-//! let client = long_polling::client::Client::new("http://127.0.0.1:4102/".parse()?);
+//! let client = Client::new("http://127.0.0.1:4102/".parse()?);
 //! let mut updates = std::pin::pin!(client.subscribe(Position::Latest));
 //! while let Some(update) = updates.next().await {
 //!     match update? {
@@ -18,16 +19,13 @@
 //! # }
 //! ```
 
-pub use client::ClientError;
 use client::{
     pages::{Pages, Rhythm},
-    Follow, Pace,
+    Pace,
 };
+pub use client::{ClientError, Follow};
 use feed::{contract::Update, Cursor, Data, IdempotencyKey, Kind, Position};
-use futures_util::{
-    future::{BoxFuture, FutureExt},
-    stream::{BoxStream, Stream, StreamExt},
-};
+use futures_util::stream::Stream;
 use reqwest::Url;
 use std::time::Duration;
 
@@ -58,46 +56,24 @@ impl Client {
         let pages = self.pages.with_rhythm(Rhythm::Wait(wait));
         Self { pages }
     }
+}
 
-    /// Events after `position`, across as many requests as it takes. Dropping the stream ends the one under way, and frees
-    /// its place in the server.
-    ///
-    /// A page without events is an [`Update::Heartbeat`]: the server is there.
-    ///
-    /// # Errors
-    /// [`ClientError`] as the last item, where trying again would not help: the server refused, or is none of this kind.
-    pub fn subscribe(
+impl Follow for Client {
+    /// Dropping the stream ends the request under way, and frees its place in the server. A page without events is an
+    /// [`Update::Heartbeat`]: the server is there.
+    fn subscribe(
         &self,
         position: Position,
     ) -> impl Stream<Item = Result<Update, ClientError>> + Send + 'static {
         self.pages.subscribe(position)
     }
 
-    /// Publishes one event. With a `key` it may be repeated after an error without making a second one.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub async fn publish(
+    async fn publish(
         &self,
         key: Option<&IdempotencyKey>,
         kind: Kind,
         data: Data,
     ) -> Result<Cursor, ClientError> {
         self.pages.publish(key, kind, data).await
-    }
-}
-
-impl Follow for Client {
-    fn subscribe(&self, position: Position) -> BoxStream<'static, Result<Update, ClientError>> {
-        self.subscribe(position).boxed()
-    }
-
-    fn publish(
-        &self,
-        key: Option<IdempotencyKey>,
-        kind: Kind,
-        data: Data,
-    ) -> BoxFuture<'_, Result<Cursor, ClientError>> {
-        async move { self.publish(key.as_ref(), kind, data).await }.boxed()
     }
 }

@@ -16,7 +16,10 @@ use futures_util::StreamExt;
 use http_body_util::Empty;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use long_polling::{client::Client, Config};
+use long_polling::{
+    client::{Client, Follow},
+    Config,
+};
 use serving::Ending;
 use std::{
     sync::{Arc, Barrier},

@@ -3,7 +3,7 @@
 
 use feed::{contract::Update, Data, Feed, Position, Retention};
 use futures_util::StreamExt;
-use polling::client::{Client, Rhythm, StateClient};
+use polling::client::{Client, Follow, Rhythm, StateClient};
 use serving::Ending;
 use std::{error::Error, pin::pin, time::Duration};
 use tokio::net::TcpListener;

@@ -7,7 +7,7 @@ mod support;
 use feed::{contract::Update, Feed, Position, Retention};
 use futures_util::StreamExt;
 use polling::{
-    client::{Client, Failure, Rhythm, StateClient},
+    client::{Client, Failure, Follow, Rhythm, StateClient},
     Config,
 };
 use std::{collections::BTreeSet, num::NonZeroU32, time::Duration};

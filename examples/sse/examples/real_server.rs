@@ -4,7 +4,7 @@
 use feed::{contract::Update, Data, Feed, Position, Retention};
 use futures_util::StreamExt;
 use serving::Ending;
-use sse::client::Client;
+use sse::client::{Client, Follow};
 use std::{error::Error, pin::pin};
 use tokio::net::TcpListener;
 

@@ -3,9 +3,10 @@
 //! ```no_run
 //! use feed::{contract::Update, Position};
 //! use futures_util::StreamExt;
+//! use sse::client::{Client, Follow};
 //!
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-//! let client = sse::client::Client::new("http://127.0.0.1:4100/".parse()?);
+//! let client = Client::new("http://127.0.0.1:4100/".parse()?);
 //! let mut updates = std::pin::pin!(client.subscribe(Position::Latest));
 //! while let Some(update) = updates.next().await {
 //!     match update? {
@@ -19,16 +20,13 @@
 //! ```
 
 use crate::parser::{Block, Message, Parser};
-pub use client::ClientError;
-use client::{failure, updates, Failure, Follow, Method, Pace, Server, Session, Watchdog};
+use client::{failure, updates, Failure, Method, Pace, Server, Session, Watchdog};
+pub use client::{ClientError, Follow};
 use feed::{
     contract::{control, End, EndReason, Heartbeat, Update, AFTER},
     Cursor, Data, IdempotencyKey, Kind, Position,
 };
-use futures_util::{
-    future::{BoxFuture, FutureExt},
-    stream::{BoxStream, Stream, StreamExt},
-};
+use futures_util::stream::Stream;
 use reqwest::{header, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use std::time::Duration;
@@ -55,12 +53,11 @@ impl Client {
             pace,
         }
     }
+}
 
-    /// Events after `position`, across as many connections as it takes. Dropping the stream closes the connection.
-    ///
-    /// # Errors
-    /// [`ClientError`] as the last item, where trying again would not help: the server refused, or is none of this kind.
-    pub fn subscribe(
+impl Follow for Client {
+    /// Dropping the stream closes the connection.
+    fn subscribe(
         &self,
         position: Position,
     ) -> impl Stream<Item = Result<Update, ClientError>> + Send + 'static {
@@ -72,32 +69,13 @@ impl Client {
         })
     }
 
-    /// Publishes one event. With a `key` it may be repeated after an error without making a second one.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub async fn publish(
+    async fn publish(
         &self,
         key: Option<&IdempotencyKey>,
         kind: Kind,
         data: Data,
     ) -> Result<Cursor, ClientError> {
         self.server.publish(key, kind, data).await
-    }
-}
-
-impl Follow for Client {
-    fn subscribe(&self, position: Position) -> BoxStream<'static, Result<Update, ClientError>> {
-        Self::subscribe(self, position).boxed()
-    }
-
-    fn publish(
-        &self,
-        key: Option<IdempotencyKey>,
-        kind: Kind,
-        data: Data,
-    ) -> BoxFuture<'_, Result<Cursor, ClientError>> {
-        async move { Self::publish(self, key.as_ref(), kind, data).await }.boxed()
     }
 }
 

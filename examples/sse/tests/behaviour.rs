@@ -4,7 +4,7 @@ mod support;
 
 use feed::{contract::Update, Data, Feed, Kind, Position, Retention};
 use futures_util::StreamExt;
-use sse::client::{Client, ClientError};
+use sse::client::{Client, ClientError, Follow};
 use std::{collections::BTreeSet, time::Duration};
 use support::{start, still_config};
 use testbed::{

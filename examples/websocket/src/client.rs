@@ -3,9 +3,10 @@
 //! ```no_run
 //! use feed::{contract::Update, Data, Position};
 //! use futures_util::StreamExt;
+//! use websocket::client::Client;
 //!
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-//! let client = websocket::client::Client::new("http://127.0.0.1:4103/".parse()?);
+//! let client = Client::new("http://127.0.0.1:4103/".parse()?);
 //! let (publisher, updates) = client.connect(Position::Latest);
 //! let (kind, data) = ("message".parse()?, Data::new("hello")?);
 //! tokio::spawn(async move { publisher.publish(None, kind, data).await });
@@ -23,20 +24,18 @@
 
 mod handshake;
 
-pub use client::ClientError;
+pub use client::{ClientError, Follow};
 pub use handshake::{open, Opened, Socket};
 
 use crate::close::Close;
-use client::{
-    failure, updates, Failure, Follow, Method, Pace, Server, Session, Watchdog, PATIENCE,
-};
+use client::{failure, updates, Failure, Method, Pace, Server, Session, Watchdog, PATIENCE};
 use feed::{
     contract::{ClientMessage, Publish, Refusal, ServerMessage, Update, AFTER, SUBPROTOCOL},
     Cursor, Data, IdempotencyKey, Kind, Position, BATCH_BYTES, BATCH_EVENTS,
 };
 use futures_util::{
-    future::{BoxFuture, FutureExt},
-    stream::{BoxStream, SplitSink, SplitStream, Stream, StreamExt},
+    future::FutureExt,
+    stream::{SplitSink, SplitStream, Stream, StreamExt},
     SinkExt,
 };
 use handshake::MAX_SENT;
@@ -110,13 +109,11 @@ impl Client {
         (Publisher(outbox), updates(follower))
     }
     // ANCHOR_END: connect
+}
 
-    /// Events after `position`, across as many connections as it takes: [`connect`](Self::connect) for those who only
-    /// listen.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn subscribe(
+impl Follow for Client {
+    /// [`connect`](Client::connect) for those who only listen.
+    fn subscribe(
         &self,
         position: Position,
     ) -> impl Stream<Item = Result<Update, ClientError>> + Send + 'static {
@@ -132,7 +129,7 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError`]. It makes one attempt; an answer must come within 10 s.
-    pub async fn publish(
+    async fn publish(
         &self,
         key: Option<&IdempotencyKey>,
         kind: Kind,
@@ -177,21 +174,6 @@ async fn failure_of(updates: impl Stream<Item = Result<Update, ClientError>>) ->
             Some(Err(error)) => return error,
             Some(Ok(_)) => {}
         }
-    }
-}
-
-impl Follow for Client {
-    fn subscribe(&self, position: Position) -> BoxStream<'static, Result<Update, ClientError>> {
-        Self::subscribe(self, position).boxed()
-    }
-
-    fn publish(
-        &self,
-        key: Option<IdempotencyKey>,
-        kind: Kind,
-        data: Data,
-    ) -> BoxFuture<'_, Result<Cursor, ClientError>> {
-        async move { Self::publish(self, key.as_ref(), kind, data).await }.boxed()
     }
 }
 

@@ -20,7 +20,7 @@ use tokio_tungstenite::{
     },
     WebSocketStream,
 };
-use websocket::client::{Client, Publisher};
+use websocket::client::{Client, Follow, Publisher};
 
 const HELLO: &str = r#"{"hello":{"cursor":"k3f9x2.17","every":15000}}"#;
 const EVENT: &str =

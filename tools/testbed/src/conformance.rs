@@ -85,8 +85,11 @@ impl<F: Follow> Running for Stand<F> {
         kind: Kind,
         data: Data,
     ) -> BoxFuture<'_, Result<Cursor, Refused>> {
-        let published = self.client.publish(key, kind, data);
-        published.map(|answer| answer.map_err(refused)).boxed()
+        async move {
+            let published = self.client.publish(key.as_ref(), kind, data);
+            published.await.map_err(refused)
+        }
+        .boxed()
     }
 
     fn cut(&self) -> BoxFuture<'_, ()> {

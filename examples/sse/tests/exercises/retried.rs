@@ -1,7 +1,7 @@
 // A publisher that does not know whether its event arrived.
 
 use feed::{Cursor, Data, IdempotencyKey, Kind};
-use sse::client::{Client, ClientError};
+use sse::client::{Client, ClientError, Follow};
 
 // ANCHOR: skeleton
 // ANCHOR: solution
