@@ -22,12 +22,17 @@ const HIDDEN_TOO_LONG = 30_000;
 // positions are fractions of a pixel, and a finger is not exact.
 const NEAR_END = 24;
 
-const MARKUP = `
+/** The buttons of every panel that follows a log. */
+export const BUTTONS = `
 <div class="lp-bar">
   <button type="button" data-role="start">Start</button>
   <button type="button" data-role="stop">Stop</button>
   <button type="button" data-role="cut">Cut my connection</button>
 </div>
+`;
+
+const MARKUP = `
+${BUTTONS}
 <div class="lp-frame">
   <div class="lp-log" data-role="log" role="log" aria-live="off" aria-label="Events" tabindex="0">
     <p class="lp-empty" data-role="empty">Events appear here as they come.</p>
@@ -36,14 +41,6 @@ const MARKUP = `
   <button type="button" class="lp-newest" data-role="newest" hidden>Newest ↓</button>
 </div>
 <label class="lp-check"><input type="checkbox" data-role="announce"> Let a screen reader read each event aloud</label>
-<dl class="lp-facts">
-  <div><dt>Cursor</dt><dd data-role="cursor">none yet</dd></div>
-  <div><dt>Received</dt><dd data-role="received">0</dd></div>
-  <div><dt>Lost</dt><dd data-role="lost">0</dd></div>
-  <div><dt>Doubled</dt><dd data-role="doubled">0</dd></div>
-  <div><dt>Gaps</dt><dd data-role="gaps">0</dd></div>
-  <div><dt>Reconnects</dt><dd data-role="reconnects">0</dd></div>
-</dl>
 <form class="lp-form">
   <label>Your name <input data-role="name" name="name" autocomplete="nickname" maxlength="40" required></label>
   <label class="lp-grow">Message <input data-role="message" name="message" autocomplete="off" maxlength="500" required></label>
@@ -70,7 +67,8 @@ export function createPanel(element, { method, label, controls, counts, restsWhe
   const status = createStatusLine("Not connected. Press Start.");
   find(root, "start").parentElement?.append(status.element);
   if (controls) root.querySelector(".lp-bar")?.after(controls);
-  if (counts) root.querySelector(".lp-facts")?.after(counts);
+  const followed = createFollowerCounts();
+  root.querySelector(".lp-form")?.before(followed.element, ...(counts ? [counts] : []));
 
   const log = find(root, "log");
   const list = /** @type {HTMLOListElement} */ (log.querySelector("ol"));
@@ -121,8 +119,7 @@ export function createPanel(element, { method, label, controls, counts, restsWhe
     frame ||= requestAnimationFrame(() => {
       frame = 0;
       drawItems();
-      find(root, "cursor").textContent = follower.cursor ?? "none yet";
-      for (const [role, count] of Object.entries(follower.counts)) find(root, role).textContent = String(count);
+      followed.draw(follower);
     });
   }
 
@@ -304,6 +301,32 @@ export function createCounts(labels) {
   /** @param {string} role @param {string} text */
   const set = (role, text) => void (find(element, role).textContent = text);
   return { element, set, add: (role, number) => set(role, String((counts[role] += number))) };
+}
+
+/**
+ * Shows where a follower stands, and what it has counted.
+ *
+ * @param {Record<string, string>} [more] further counts, as for `createCounts`
+ * @returns {ReturnType<typeof createCounts> & { draw: (follower: Pick<Follower, "cursor" | "counts">) => void }}
+ */
+export function createFollowerCounts(more = {}) {
+  const counts = createCounts({
+    cursor: "Cursor",
+    received: "Received",
+    lost: "Lost",
+    doubled: "Doubled",
+    gaps: "Gaps",
+    reconnects: "Reconnects",
+    ...more,
+  });
+  counts.set("cursor", "none yet");
+  return {
+    ...counts,
+    draw(follower) {
+      counts.set("cursor", follower.cursor ?? "none yet");
+      for (const [role, count] of Object.entries(follower.counts)) counts.set(role, String(count));
+    },
+  };
 }
 
 /**

@@ -154,12 +154,7 @@ async fn a_ping_is_answered_while_nothing_else_happens() {
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_reads_nothing_is_ended_and_gets_no_queue() {
-    let stand = Stand::with(
-        still_feed(10),
-        Config::default(),
-        patient_edge(),
-        |router| router,
-    );
+    let stand = patient_stand();
     // The pipe holds 1 KiB; the first of these events fills it.
     let _wire = stand.wire("/events", 1024).await;
     let kind: Kind = "message".parse().unwrap();
@@ -192,6 +187,16 @@ async fn eventually_in_virtual_time(what: &str, mut holds: impl FnMut() -> bool)
     }
 }
 
+/// A server of the usual limits on a [`patient_edge`].
+fn patient_stand() -> Stand {
+    Stand::with(
+        still_feed(10),
+        Config::default(),
+        patient_edge(),
+        |router| router,
+    )
+}
+
 /// An edge whose own deadline for a peer that does not read stays out of the way.
 fn patient_edge() -> serving::Config {
     serving::Config {
@@ -202,12 +207,7 @@ fn patient_edge() -> serving::Config {
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_sends_pings_and_reads_nothing_is_ended() {
-    let stand = Stand::with(
-        still_feed(10),
-        Config::default(),
-        patient_edge(),
-        |router| router,
-    );
+    let stand = patient_stand();
     let mut wire = stand.wire("/events", 1024).await;
     let ping = masked(PING, &[b'x'; 125]);
     let begun = Instant::now();
@@ -233,12 +233,7 @@ async fn a_peer_that_sends_pings_and_reads_nothing_is_ended() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_does_not_read_its_answers_is_not_read_from() {
-    let stand = Stand::with(
-        still_feed(10),
-        Config::default(),
-        patient_edge(),
-        |router| router,
-    );
+    let stand = patient_stand();
     let mut wire = stand.wire("/events", 1024).await;
     let publish = br#"{"publish":{"ref":"","kind":"message","data":1}}"#;
     // Far more than the pipe and the places for answers hold.

@@ -8,7 +8,7 @@
 
 import { parseCursor } from "./web/cursor.js";
 import { wordsOf } from "./web/http.js";
-import { createCounts, createSection, describeGap, find, heedPage, isEnabled, keepKeys, setEnabled } from "./web/panel.js";
+import { BUTTONS, createFollowerCounts, createSection, describeGap, find, heedPage, isEnabled, keepKeys, setEnabled } from "./web/panel.js";
 import { Follower } from "./web/reconnect.js";
 import { createStatusLine } from "./web/status-line.js";
 import { Board, COLOURS, Outbox, Pen, SIZE, WIDTHS } from "./strokes.js";
@@ -33,11 +33,7 @@ const ARROWS = {
 };
 
 const MARKUP = `
-<div class="lp-bar">
-  <button type="button" data-role="start">Start</button>
-  <button type="button" data-role="stop">Stop</button>
-  <button type="button" data-role="cut">Cut my connection</button>
-</div>
+${BUTTONS}
 <div class="lp-bar">
   <fieldset class="lp-choices" data-role="colours"><legend>Colour</legend></fieldset>
   <fieldset class="lp-choices" data-role="widths"><legend>Line</legend></fieldset>
@@ -69,16 +65,7 @@ const MARKUP = `
  */
 export function createWhiteboard(element, { base }) {
   const method = createWebSocket(base, { log: "board" });
-  const counts = createCounts({
-    cursor: "Cursor",
-    received: "Received",
-    lost: "Lost",
-    doubled: "Doubled",
-    gaps: "Gaps",
-    reconnects: "Reconnects",
-    waiting: "On their way",
-  });
-  counts.set("cursor", "none yet");
+  const counts = createFollowerCounts({ waiting: "On their way" });
   const status = createStatusLine("Not connected. Press Start.");
   const root = createSection("Whiteboard over WebSocket", MARKUP);
   find(root, "start").parentElement?.append(status.element);
@@ -158,9 +145,8 @@ export function createWhiteboard(element, { base }) {
       const unsent = [...outbox.unsent.values()].filter(({ kind }) => kind === "stroke");
       drawUnsent(new Map(unsent.map(({ key, data }) => [key, /** @type {Stroke} */ (data)])));
       drawPens(new Map(Array.from(pens, ([key, pen]) => [key, pen.stroke])));
-      counts.set("cursor", follower.cursor ?? "none yet");
+      counts.draw(follower);
       counts.set("waiting", String(outbox.unsent.size));
-      for (const [role, count] of Object.entries(follower.counts)) counts.set(role, String(count));
       countStrokes();
     });
   }
