@@ -5,6 +5,7 @@ use axum::Router;
 use feed::ticker::Rate;
 use std::{
     fmt,
+    future::Future,
     io::{self, Write},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     process::ExitCode,
@@ -12,7 +13,32 @@ use std::{
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 
-/// The flags that all servers share; `PORT` is the default of `--port`.
+/// Where a server listens, and under which names; `PORT` is the default of `--port`. For a server without a log; the others take
+/// [`Options`].
+#[derive(Clone, Debug, clap::Args)]
+pub struct Listen<const PORT: u16> {
+    /// Address to listen on; 0.0.0.0 or :: lets other machines connect
+    // 127.0.0.1: the servers of a book know no users, and must not appear on a reader's network unasked.
+    #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    pub host: IpAddr,
+
+    /// Port to listen on; 0 takes any free one
+    #[arg(long, default_value_t = PORT)]
+    pub port: u16,
+
+    /// Name under which the server may be reached, besides IP addresses and localhost; may be repeated
+    #[arg(long = "allow-host", value_name = "NAME")]
+    pub allow_host: Vec<HostName>,
+}
+
+impl<const PORT: u16> Listen<PORT> {
+    /// Where to listen.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::new(self.host, self.port)
+    }
+}
+
+/// The flags that all servers of a log share; `PORT` is the default of `--port`.
 ///
 /// A binary flattens them into its own:
 ///
@@ -31,14 +57,9 @@ use tracing_subscriber::EnvFilter;
 /// ```
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options<const PORT: u16> {
-    /// Address to listen on; 0.0.0.0 or :: lets other machines connect
-    // 127.0.0.1: the servers of a book know no users, and must not appear on a reader's network unasked.
-    #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
-    pub host: IpAddr,
-
-    /// Port to listen on; 0 takes any free one
-    #[arg(long, default_value_t = PORT)]
-    pub port: u16,
+    /// Where it listens.
+    #[command(flatten)]
+    pub listen: Listen<PORT>,
 
     /// Invented stock ticks a second; 0 for none
     // A negative number is a wrong rate, and should be told so; clap would take it for an unknown flag.
@@ -54,10 +75,6 @@ pub struct Options<const PORT: u16> {
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
 
-    /// Name under which the server may be reached, besides IP addresses and localhost; may be repeated
-    #[arg(long = "allow-host", value_name = "NAME")]
-    pub allow_host: Vec<HostName>,
-
     /// Origin whose pages may publish, besides the server's own; may be repeated
     #[arg(long = "allow-origin", value_name = "https://NAME")]
     pub allow_origin: Vec<Origin>,
@@ -66,13 +83,13 @@ pub struct Options<const PORT: u16> {
 impl<const PORT: u16> Options<PORT> {
     /// Where to listen.
     pub fn address(&self) -> SocketAddr {
-        SocketAddr::new(self.host, self.port)
+        self.listen.address()
     }
 
     /// What the [`guard`] is told to allow.
     pub fn allowed(&self) -> Allowed {
         Allowed {
-            hosts: self.allow_host.clone(),
+            hosts: self.listen.allow_host.clone(),
             origins: self.allow_origin.clone(),
         }
     }
@@ -89,16 +106,31 @@ pub async fn run<const PORT: u16>(
     config: Config,
     router: impl FnOnce(Ending) -> Router,
 ) -> ExitCode {
+    start(what, options.address(), "http", |listener, ending| {
+        let router = guard(router(ending.clone()), options.allowed());
+        serve(listener, router, config, ending)
+    })
+    .await
+}
+
+/// The same for a server that is no router: `serve` is called with the listener, and returns when the ending is over. `scheme` is
+/// that of its URL, `http` or `https`.
+pub async fn start<F: Future<Output = io::Result<()>>>(
+    what: &str,
+    address: SocketAddr,
+    scheme: &str,
+    serve: impl FnOnce(TcpListener, Ending) -> F,
+) -> ExitCode {
     init_tracing();
-    let (listener, address) = match bind(options.address()).await {
+    let (listener, address) = match bind(address).await {
         Ok(bound) => bound,
         Err(error) => return fail(what, error),
     };
     let ending = Ending::new();
     end_on_signals(&ending);
-    let router = guard(router(ending.clone()), options.allowed());
-    listening(what, address);
-    match serve(listener, router, config, ending).await {
+    let served = serve(listener, ending);
+    listening(what, scheme, address);
+    match served.await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(what, error),
     }
@@ -232,18 +264,18 @@ fn on_signal(ending: &Ending, again: bool) {
 }
 
 /// Prints `WHAT: URL` on standard output: the one line that tells a user, or a script, where the server is.
-pub fn listening(what: &str, address: SocketAddr) {
+pub fn listening(what: &str, scheme: &str, address: SocketAddr) {
     // Nobody may be reading; a server needs no audience.
-    let _ = writeln!(io::stdout(), "{what}: {}", url(address));
+    let _ = writeln!(io::stdout(), "{what}: {}", url(scheme, address));
 }
 
 /// The URL under which a server at `address` is reached from this machine.
-pub fn url(address: SocketAddr) -> String {
+pub fn url(scheme: &str, address: SocketAddr) -> String {
     // 0.0.0.0 and :: mean "every address" to a listener, and nothing to a browser.
     let reachable = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         ip => ip,
     };
-    format!("http://{}/", SocketAddr::new(reachable, address.port()))
+    format!("{scheme}://{}/", SocketAddr::new(reachable, address.port()))
 }

@@ -9,8 +9,10 @@ use std::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
+    sync::OwnedSemaphorePermit,
     time::{sleep, Sleep},
 };
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 /// What an HTTP/2 connection begins with ([RFC 9113 §3.4](https://www.rfc-editor.org/rfc/rfc9113#section-3.4)).
 /// hyper-util reads until the bytes differ from it or it is complete.
@@ -19,7 +21,7 @@ const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// A connection whose peer must send something at first, and must read what it asked for.
 ///
 /// A deadline that passes is an error of kind [`io::ErrorKind::TimedOut`], which ends the connection.
-pub(crate) struct DeadlineIo<I, H> {
+pub struct DeadlineIo<I> {
     io: I,
     /// Some until the first bytes have shown the version of HTTP.
     opening: Option<Opening>,
@@ -30,7 +32,22 @@ pub(crate) struct DeadlineIo<I, H> {
     flush: Stall,
     /// The connection's place in the limit and in the count of what is open. They ride on the IO, because the IO is
     /// what lives exactly as long as the descriptor: an upgraded connection outlives hyper's future.
-    _held: H,
+    _held: Held,
+}
+
+/// A connection's place in the limit of connections, and in the count of what is open.
+pub(crate) struct Held {
+    _place: OwnedSemaphorePermit,
+    _open: TaskTrackerToken,
+}
+
+impl Held {
+    pub(crate) fn new(place: OwnedSemaphorePermit, open: TaskTrackerToken) -> Self {
+        Self {
+            _place: place,
+            _open: open,
+        }
+    }
 }
 
 struct Opening {
@@ -85,9 +102,9 @@ impl Stall {
     }
 }
 
-impl<I, H> DeadlineIo<I, H> {
+impl<I> DeadlineIo<I> {
     /// `held` is dropped with the connection.
-    pub(crate) fn new(io: I, first_bytes: Duration, write_progress: Duration, held: H) -> Self {
+    pub(crate) fn new(io: I, first_bytes: Duration, write_progress: Duration, held: Held) -> Self {
         Self {
             io,
             opening: Some(Opening {
@@ -101,7 +118,7 @@ impl<I, H> DeadlineIo<I, H> {
     }
 }
 
-impl<I: AsyncRead + Unpin, H: Unpin> AsyncRead for DeadlineIo<I, H> {
+impl<I: AsyncRead + Unpin> AsyncRead for DeadlineIo<I> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -129,7 +146,7 @@ impl<I: AsyncRead + Unpin, H: Unpin> AsyncRead for DeadlineIo<I, H> {
     }
 }
 
-impl<I: AsyncWrite + Unpin, H: Unpin> AsyncWrite for DeadlineIo<I, H> {
+impl<I: AsyncWrite + Unpin> AsyncWrite for DeadlineIo<I> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

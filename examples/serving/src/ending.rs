@@ -82,18 +82,18 @@ impl Ending {
         self.cut.cancel();
     }
 
-    /// Completes once whatever is still open shall be dropped.
-    pub(crate) fn is_cut(&self) -> WaitForCancellationFutureOwned {
-        self.cut.clone().cancelled_owned()
-    }
-
     /// Counts a task among what is still open. Its output is `None` where it was cut.
     ///
     /// A connection is counted by [`serve`](crate::serve). This is for work that outlives its request or was upgraded
     /// away from it, such as a WebSocket: its task runs apart from the connection, and only this lets it be cut.
     pub fn track<F: Future>(&self, task: F) -> impl Future<Output = Option<F::Output>> {
-        let cut = self.is_cut();
-        self.open.track_future(async move {
+        self.open.track_future(self.until_cut(task))
+    }
+
+    /// Drops a task where it stands if the cut comes, and counts nothing. Its output is then `None`.
+    pub(crate) fn until_cut<F: Future>(&self, task: F) -> impl Future<Output = Option<F::Output>> {
+        let cut = self.cut.clone().cancelled_owned();
+        async move {
             tokio::select! {
                 // The cut comes first: a task that is always ready could otherwise put it off by chance.
                 biased;
@@ -102,7 +102,7 @@ impl Ending {
                 // Dropped where it stands if the cut comes. That is what a cut means.
                 output = task => Some(output),
             }
-        })
+        }
     }
 
     /// Counts something that is open until the token is dropped.

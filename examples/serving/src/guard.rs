@@ -53,14 +53,23 @@ pub fn guard<S: Clone + Send + Sync + 'static>(router: Router<S>, allowed: Allow
 }
 
 async fn check(allowed: &Allowed, request: Request, next: Next) -> Response {
-    match allowed.verdict(request.method(), request.uri(), request.headers()) {
+    match allowed.check(request.method(), request.uri(), request.headers()) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     }
 }
 
 impl Allowed {
-    fn verdict(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+    /// What [`guard`] says of a request, for a server that is no router.
+    ///
+    /// # Errors
+    /// [`Problem`]: 400 without one `Host`, 421 for a host that is not ours, 403 for a page of another site that acts.
+    pub fn check(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        headers: &HeaderMap,
+    ) -> Result<(), Problem> {
         let host = host(uri, headers)?;
         if !self.allows_host(host.host()) {
             let detail = format!("{:?} is not a name of this server", host.host());

@@ -58,7 +58,8 @@
 //!
 //! # What this does not do
 //!
-//! - TLS, compression, rates by user or address: a proxy does these, and a login is not this book's subject.
+//! - TLS, compression, rates by user or address: a proxy does these, and a login is not this book's subject. A server that
+//!   must have TLS brings it along, on top of [`serve_connections`].
 //! - Idle HTTP/2 connections stay open as long as they answer pings. They count toward the limit of connections.
 //! - A peer that closes its HTTP/2 flow-control window and answers pings keeps its stream. It holds a cursor, a slot and at
 //!   most [`http2_send_buffer`](Config::http2_send_buffer) bytes, as one that reads does.
@@ -87,6 +88,7 @@ pub use after::After;
 pub use conditional::is_known;
 pub use config::Config;
 pub use cut::{cut_route, ConnectionName, Cut, Cuts, Cuttable};
+pub use deadline_io::DeadlineIo;
 pub use ending::Ending;
 pub use guard::{guard, Allowed, HostName, Origin, ParseHostError, ParseOriginError};
 pub use json_body::JsonBody;
@@ -94,6 +96,6 @@ pub use listener::Listener;
 pub use page::Page;
 pub use problem::{fallbacks, Problem, CONTENT_TYPE, TYPE_PREFIX};
 pub use publish::publish_route;
-pub use serve::serve;
+pub use serve::{serve, serve_connections};
 pub use slots::{Slot, Slots};
 pub use status::status_route;

@@ -1,14 +1,19 @@
 //! The accept loop, and the life of one connection.
 
-use crate::{body, deadline_io::DeadlineIo, Config, Ending, Listener};
+use crate::{
+    body,
+    deadline_io::{DeadlineIo, Held},
+    Config, Ending, Listener,
+};
 use axum::Router;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto::Builder,
     service::TowerToHyperService,
 };
-use std::{io, pin::pin, sync::Arc, time::Duration};
+use std::{future::Future, io, pin::pin, sync::Arc, time::Duration};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     sync::Semaphore,
     time::{sleep, timeout},
 };
@@ -38,29 +43,45 @@ const AFTER_CUT: Duration = Duration::from_secs(1);
 /// error, such as running out of descriptors (`EMFILE`), it pauses and goes on. It returns an error only if the listener
 /// cannot be one ([`io::ErrorKind::InvalidInput`], [`io::ErrorKind::Unsupported`]); that, too, drains first.
 pub async fn serve<L: Listener>(
-    mut listener: L,
+    listener: L,
     router: Router,
     config: Config,
     ending: Ending,
 ) -> io::Result<()> {
-    let edge = Edge {
-        builder: builder(&config),
-        router: body::limit(router, &config),
-    };
-    let accepted = accept_all(&mut listener, edge, &config, &ending).await;
+    let builder = builder(&config);
+    let router = body::limit(router, &config);
+    serve_connections(listener, config, ending, move |io, ending| {
+        connection(io, builder.clone(), router.clone(), ending)
+    })
+    .await
+}
+
+/// The same for what is no router: `connection` serves each connection to its end, and ends by itself soon after the ending
+/// begins. It is cut after [`Config::drain`].
+///
+/// Of the limits those hold here that know nothing of HTTP: [`Config::max_connections`], [`Config::first_bytes`],
+/// [`Config::write_progress`] and [`Config::drain`]. The others are those of an HTTP server, which `connection` is to be.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_connections<L, C, F>(
+    mut listener: L,
+    config: Config,
+    ending: Ending,
+    connection: C,
+) -> io::Result<()>
+where
+    L: Listener,
+    C: Fn(DeadlineIo<L::Io>, Ending) -> F,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let accepted = accept_all(&mut listener, connection, &config, &ending).await;
     // Closed before the drain, not after: a peer that connects now should be refused at once and try elsewhere, not wait
     // in the queue of a server that will never take it.
     drop(listener);
     ending.begin();
     drain(&config, &ending).await;
     accepted
-}
-
-/// What every connection is served with.
-#[derive(Clone)]
-struct Edge {
-    builder: Builder<TokioExecutor>,
-    router: Router,
 }
 
 fn builder(config: &Config) -> Builder<TokioExecutor> {
@@ -86,12 +107,17 @@ fn builder(config: &Config) -> Builder<TokioExecutor> {
 }
 
 /// Accepts until the ending begins.
-async fn accept_all<L: Listener>(
+async fn accept_all<L, C, F>(
     listener: &mut L,
-    edge: Edge,
+    connection: C,
     config: &Config,
     ending: &Ending,
-) -> io::Result<()> {
+) -> io::Result<()>
+where
+    L: Listener,
+    C: Fn(DeadlineIo<L::Io>, Ending) -> F,
+    F: Future<Output = ()> + Send + 'static,
+{
     let places = Arc::new(Semaphore::new(config.max_connections));
     let mut begun = pin!(ending.begun());
     let mut pause = FIRST_PAUSE;
@@ -115,9 +141,14 @@ async fn accept_all<L: Listener>(
         match accepted {
             Ok(io) => {
                 pause = FIRST_PAUSE;
-                let held = (place, ending.token());
+                let held = Held::new(place, ending.token());
                 let io = DeadlineIo::new(io, config.first_bytes, config.write_progress, held);
-                tokio::spawn(connection(io, edge.clone(), ending.clone()));
+                let served = ending.until_cut(connection(io, ending.clone()));
+                tokio::spawn(async move {
+                    if served.await.is_none() {
+                        debug!("a connection was cut");
+                    }
+                });
             }
             Err(error) if was_the_peer(&error) => {
                 debug!(%error, "a peer left before it was accepted")
@@ -153,30 +184,26 @@ fn is_for_good(error: &io::Error) -> bool {
 }
 
 /// Serves one connection to its end.
-async fn connection<I, H>(io: DeadlineIo<I, H>, edge: Edge, ending: Ending)
-where
-    I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
-    H: Unpin + Send + 'static,
+async fn connection<I>(
+    io: DeadlineIo<I>,
+    builder: Builder<TokioExecutor>,
+    router: Router,
+    ending: Ending,
+) where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = TowerToHyperService::new(edge.router);
-    let mut served = pin!(edge
-        .builder
-        .serve_connection_with_upgrades(TokioIo::new(io), service));
+    let service = TowerToHyperService::new(router);
+    let mut served = pin!(builder.serve_connection_with_upgrades(TokioIo::new(io), service));
     let mut begun = pin!(ending.begun());
     let mut told = false;
-    let mut cut = pin!(ending.is_cut());
     let result = loop {
         tokio::select! {
-            // The cut before the rest: a connection that is always ready could otherwise put it off by chance.
-            biased;
-            // The connection is dropped where it stands, and with it whatever its handlers were doing.
-            () = &mut cut => return debug!("a connection was cut"),
             // Only once: the token stays cancelled, and would be ready again on every turn.
             () = &mut begun, if !told => {
                 told = true;
                 served.as_mut().graceful_shutdown();
             }
-            // Never dropped by another arm but the cut: it is borrowed, and goes on where it was.
+            // Never dropped by the other arm: it is borrowed, and goes on where it was.
             result = &mut served => break result,
         }
     };

@@ -96,7 +96,7 @@ fn the_url_can_be_opened() {
         ("[::]:4100", "http://[::1]:4100/"),
         ("[fe80::1]:4100", "http://[fe80::1]:4100/"),
     ] {
-        assert_eq!(command::url(address.parse().unwrap()), url);
+        assert_eq!(command::url("http", address.parse().unwrap()), url);
     }
 }
 

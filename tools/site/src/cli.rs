@@ -182,10 +182,10 @@ async fn serve(
         }
     });
 
-    command::listening(WHAT, address);
+    command::listening(WHAT, "http", address);
     if open {
         // A browser that does not start is no reason to stop: the line above has the address.
-        if let Err(error) = open::that_detached(command::url(address)) {
+        if let Err(error) = open::that_detached(command::url("http", address)) {
             eprintln!("{WHAT}: no browser could be opened: {error}");
         }
     }

@@ -1,0 +1,151 @@
+//! The push server alone, or a client that takes pushes:
+//!
+//! ```text
+//! cargo run -p http2-push -- --port 4443 --certificate target/push.pem
+//! cargo run -p http2-push -- get https://127.0.0.1:4443/ --trust target/push.pem
+//! ```
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand};
+use http::Uri;
+use http2_push::{
+    client::{self, Session, Source},
+    identity::{Identity, Trust},
+    Config,
+};
+use serving::{
+    command::{self, Listen},
+    Allowed,
+};
+use std::{
+    io::{self, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+/// Serves a page by HTTP/2 push, by 103 Early Hints and by neither, on a TLS port of its own
+#[derive(Parser)]
+#[command(name = "http2-push", version, args_conflicts_with_subcommands = true)]
+struct Command {
+    #[command(subcommand)]
+    get: Option<Other>,
+    #[command(flatten)]
+    serve: Serve,
+}
+
+#[derive(Subcommand)]
+enum Other {
+    /// Ask for a page, take what is pushed, and print the frames
+    Get(Get),
+}
+
+#[derive(Args)]
+struct Serve {
+    #[command(flatten)]
+    listen: Listen<4443>,
+
+    /// Write the server's certificate to this file, for clients that shall trust it
+    #[arg(long, value_name = "FILE")]
+    certificate: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct Get {
+    /// Address of the page
+    #[arg(value_name = "https://HOST:PORT/PATH")]
+    address: Uri,
+
+    /// The server's certificate, as it has written it
+    #[arg(long, value_name = "FILE")]
+    trust: PathBuf,
+
+    /// Announce SETTINGS_ENABLE_PUSH=0, as browsers do
+    #[arg(long)]
+    no_push: bool,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let Command { get, serve } = Command::parse();
+    match get {
+        None => run(serve).await,
+        Some(Other::Get(get)) => match print(get).await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => command::fail("http2-push", format_args!("{error:#}")),
+        },
+    }
+}
+
+async fn run(Serve { listen, certificate }: Serve) -> ExitCode {
+    let identity = match identity(&listen, certificate) {
+        Ok(identity) => identity,
+        Err(error) => return command::fail("http2-push", format_args!("{error:#}")),
+    };
+    let allowed = Allowed {
+        hosts: listen.allow_host.clone(),
+        ..Allowed::default()
+    };
+    command::start(
+        "http2-push",
+        listen.address(),
+        "https",
+        |listener, ending| {
+            let edge = serving::Config::default();
+            http2_push::serve(
+                listener,
+                identity,
+                allowed,
+                Config::default(),
+                edge,
+                ending,
+            )
+        },
+    )
+    .await
+}
+
+/// A new identity for this address and these names; its certificate is in `file`, if there is to be one.
+fn identity(listen: &Listen<4443>, file: Option<PathBuf>) -> anyhow::Result<Identity> {
+    let names = listen.allow_host.iter().map(ToString::to_string);
+    let identity = Identity::new(names.chain([listen.host.to_string()]))?;
+    if let Some(file) = file {
+        std::fs::write(&file, identity.pem()).with_context(|| format!("{}", file.display()))?;
+    }
+    Ok(identity)
+}
+
+async fn print(
+    Get {
+        address,
+        trust,
+        no_push,
+    }: Get,
+) -> anyhow::Result<()> {
+    let text = std::fs::read_to_string(&trust).with_context(|| format!("{}", trust.display()))?;
+    let trust = Trust::from_pem(&text).with_context(|| format!("{}", trust.display()))?;
+    let config = client::Config {
+        accept_push: !no_push,
+        ..client::Config::default()
+    };
+    let mut session = Session::connect(&address, &trust, config).await?;
+    let page = session.get(address.path()).await?;
+    let mut out = io::stdout().lock();
+    write!(out, "{}", session.recording())?;
+    writeln!(out, "\n{} {}", page.answer.status.as_u16(), address.path())?;
+    for hint in &page.hints {
+        for link in hint.get_all("link") {
+            writeln!(out, "hinted: {}", link.to_str().unwrap_or("no text"))?;
+        }
+    }
+    for path in &page.pushed {
+        let fetched = session.get(path).await?;
+        let pushed = fetched.source == Source::Pushed;
+        writeln!(
+            out,
+            "{}: {path}, {} bytes",
+            if pushed { "pushed" } else { "asked for" },
+            fetched.answer.body.len()
+        )?;
+    }
+    Ok(())
+}
