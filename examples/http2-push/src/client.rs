@@ -17,6 +17,7 @@ use tokio::{
     task::JoinHandle,
     time::timeout,
 };
+use tokio_rustls::client::TlsStream;
 
 /// The port of `https` where the address names none.
 const HTTPS: u16 = 443;
@@ -105,6 +106,33 @@ pub struct Fetched {
     pub pushed: Vec<String>,
 }
 
+/// A TLS connection to the host of an `https` address, on which HTTP/2 is agreed and not begun. It trusts one certificate.
+///
+/// # Errors
+/// See [`ClientError`]. It has no time limit.
+pub async fn connect(address: &Uri, trust: &Trust) -> Result<TlsStream<TcpStream>, ClientError> {
+    let wrong = || ClientError::Address(address.to_string());
+    let authority = address.authority().ok_or_else(wrong)?;
+    if address.scheme_str() != Some("https") {
+        return Err(wrong());
+    }
+    // An IPv6 address stands in brackets in a URL, and nowhere else.
+    let host = authority.host();
+    let host = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .unwrap_or(host);
+    let name = server_name(host)?;
+    let connector = trust.connector()?;
+    let stream = TcpStream::connect((host, authority.port_u16().unwrap_or(HTTPS))).await?;
+    stream.set_nodelay(true)?;
+    let tls = connector.connect(name, stream).await?;
+    match tls.get_ref().1.alpn_protocol() {
+        Some(b"h2") => Ok(tls),
+        _ => Err(ClientError::NoHttp2),
+    }
+}
+
 /// One connection, with what was pushed over it.
 pub struct Session {
     config: Config,
@@ -126,26 +154,12 @@ impl Session {
     ///
     /// # Errors
     /// See [`ClientError`].
-    pub async fn connect(address: &Uri, trust: &Trust, config: Config) -> Result<Self, ClientError> {
-        let wrong = || ClientError::Address(address.to_string());
-        let authority = address.authority().ok_or_else(wrong)?;
-        if address.scheme_str() != Some("https") {
-            return Err(wrong());
-        }
-        let host = authority.host();
-        let port = authority.port_u16().unwrap_or(HTTPS);
-        let name = server_name(host)?;
-        let connector = trust.connector()?;
-        let plain_host = host.trim_start_matches('[').trim_end_matches(']');
-        let tls = timeout(config.patience, async {
-            let stream = TcpStream::connect((plain_host, port)).await?;
-            stream.set_nodelay(true)?;
-            connector.connect(name, stream).await
-        });
-        let tls = tls.await??;
-        if tls.get_ref().1.alpn_protocol() != Some(b"h2") {
-            return Err(ClientError::NoHttp2);
-        }
+    pub async fn connect(
+        address: &Uri,
+        trust: &Trust,
+        config: Config,
+    ) -> Result<Self, ClientError> {
+        let tls = timeout(config.patience, connect(address, trust)).await??;
         Self::over(tls, address, config).await
     }
 
@@ -250,7 +264,10 @@ impl Session {
             let own = request.uri().authority() == self.origin.authority();
             let room = self.pushed.len() + taken.len() < self.config.max_pushed;
             if own && room {
-                taken.push((request.uri().path().to_owned(), self.whole(response.await?).await?));
+                taken.push((
+                    request.uri().path().to_owned(),
+                    self.whole(response.await?).await?,
+                ));
             }
             // Where the response is dropped unread, `h2` resets the stream.
         }

@@ -114,9 +114,9 @@ impl Frame {
     /// The fields of the header block that ends with this frame.
     pub fn fields(&self) -> &[Field] {
         match &self.kind {
-            Kind::Headers(fields)
-            | Kind::Promise { fields, .. }
-            | Kind::Continuation(fields) => fields,
+            Kind::Headers(fields) | Kind::Promise { fields, .. } | Kind::Continuation(fields) => {
+                fields
+            }
             _ => &[],
         }
     }

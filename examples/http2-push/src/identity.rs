@@ -129,10 +129,8 @@ impl Trust {
     }
 }
 
-/// The name that a certificate must have for this host.
+/// The name that a certificate must have for this host, an IPv6 address without brackets.
 pub(crate) fn server_name(host: &str) -> Result<ServerName<'static>, IdentityError> {
-    // An IPv6 address stands in brackets in a URL, and without them in a certificate.
-    let host = host.trim_start_matches('[').trim_end_matches(']');
     match host.parse::<IpAddr>() {
         Ok(address) => Ok(ServerName::IpAddress(address.into())),
         Err(_) => ServerName::try_from(host.to_owned()).map_err(IdentityError::of),

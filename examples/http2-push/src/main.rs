@@ -76,14 +76,22 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(Serve { listen, certificate }: Serve) -> ExitCode {
+async fn run(
+    Serve {
+        listen,
+        certificate,
+    }: Serve,
+) -> ExitCode {
     let identity = match identity(&listen, certificate) {
         Ok(identity) => identity,
         Err(error) => return command::fail("http2-push", format_args!("{error:#}")),
     };
-    let allowed = Allowed {
-        hosts: listen.allow_host.clone(),
-        ..Allowed::default()
+    let config = Config {
+        allowed: Allowed {
+            hosts: listen.allow_host.clone(),
+            ..Allowed::default()
+        },
+        ..Config::default()
     };
     command::start(
         "http2-push",
@@ -91,14 +99,7 @@ async fn run(Serve { listen, certificate }: Serve) -> ExitCode {
         "https",
         |listener, ending| {
             let edge = serving::Config::default();
-            http2_push::serve(
-                listener,
-                identity,
-                allowed,
-                Config::default(),
-                edge,
-                ending,
-            )
+            http2_push::serve(listener, identity, config, edge, ending)
         },
     )
     .await

@@ -127,15 +127,10 @@ impl Content {
     }
 
     pub(crate) fn headers(&self) -> HeaderMap {
-        let now = httpdate::fmt_http_date(std::time::SystemTime::now());
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, self.kind.clone());
         headers.insert(header::CACHE_CONTROL, self.caching.clone());
         headers.insert(header::CONTENT_LENGTH, self.body.len().into());
-        // An origin with a clock sends it (RFC 9110 §6.6.1).
-        if let Ok(now) = HeaderValue::try_from(now) {
-            headers.insert(header::DATE, now);
-        }
         headers
     }
 }

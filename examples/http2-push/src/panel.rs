@@ -21,7 +21,10 @@ use serving::{assets, fallbacks, Problem, Slots};
 use web::Asset;
 
 /// The panel; the shared modules lie beside it under `web/`.
-const PANEL: &[Asset] = &[Asset::javascript("panel.js", include_bytes!("../web/panel.js"))];
+const PANEL: &[Asset] = &[Asset::javascript(
+    "panel.js",
+    include_bytes!("../web/panel.js"),
+)];
 
 /// How many exchanges may run at once. Each is a connection of this process to itself.
 const EXCHANGES: usize = 8;

@@ -4,10 +4,13 @@ use crate::frames::{Frame, FrameReader, Kind, ENABLE_PUSH};
 use std::{
     fmt, io,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     task::{ready, Context, Poll},
 };
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    sync::watch,
+};
 
 /// The most frames that are kept of one connection. A page with its style sheet and script takes about 20.
 const MAX_FRAMES: usize = 500;
@@ -31,12 +34,18 @@ impl fmt::Display for Side {
 }
 
 /// What went over one connection, in the order in which this end of it saw it. Clones share one recording.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Recording(
-    // Written by the connection's task, read by whoever wants to know. A lock and not a channel: nobody waits for it, and it
-    // is held for one frame.
-    Arc<Mutex<Vec<(Side, Frame)>>>,
+    // Written by the connection's task, read by whoever wants to know. A watch channel and not a lock: one may also wait until
+    // something has gone over the wire. It is locked for one frame at a time.
+    Arc<watch::Sender<Vec<(Side, Frame)>>>,
 );
+
+impl Default for Recording {
+    fn default() -> Self {
+        Self(Arc::new(watch::Sender::new(Vec::new())))
+    }
+}
 
 impl Recording {
     /// An empty one.
@@ -44,27 +53,38 @@ impl Recording {
         Self::default()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<(Side, Frame)>> {
-        // A panic while it was held leaves whole frames behind.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn add(&self, side: Side, frame: Frame) {
-        let mut frames = self.lock();
-        if frames.len() < MAX_FRAMES {
-            frames.push((side, frame));
-        }
+        self.0.send_if_modified(|frames| {
+            let room = frames.len() < MAX_FRAMES;
+            if room {
+                frames.push((side, frame));
+            }
+            room
+        });
     }
 
     /// The frames so far, at most 500.
     pub fn frames(&self) -> Vec<(Side, Frame)> {
-        self.lock().clone()
+        self.0.borrow().clone()
+    }
+
+    /// Waits until `holds` is true of this recording. It looks once now, and then after each frame.
+    pub async fn until(&self, holds: impl Fn(&Self) -> bool) {
+        // Subscribed before the look: a frame that comes in between is not missed.
+        let mut frames = self.0.subscribe();
+        while !holds(self) {
+            frames.borrow_and_update();
+            // Looked at again after the mark: a frame between the look and the mark would otherwise count as seen.
+            if holds(self) || frames.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     /// What the client said of pushes in its SETTINGS; `None` where it left the setting out, which means 1
     /// ([RFC 9113 §6.5.2](https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2)).
     pub fn enable_push(&self) -> Option<u32> {
-        let frames = self.lock();
+        let frames = self.0.borrow();
         let of_client = frames.iter().filter(|(side, _)| *side == Side::Client);
         of_client
             .filter_map(|(_, frame)| frame.setting(ENABLE_PUSH))
@@ -73,7 +93,7 @@ impl Recording {
 
     /// How many streams the server has promised.
     pub fn promises(&self) -> usize {
-        let frames = self.lock();
+        let frames = self.0.borrow();
         let promises = frames
             .iter()
             .filter(|(_, frame)| matches!(frame.kind, Kind::Promise { .. }));
@@ -82,7 +102,7 @@ impl Recording {
 
     /// How many promised streams the client has refused, by resetting them.
     pub fn refused(&self) -> usize {
-        let frames = self.lock();
+        let frames = self.0.borrow();
         let resets = frames.iter().filter(|(side, frame)| {
             // Streams that a server begins have even numbers (RFC 9113 §5.1.1).
             *side == Side::Client
@@ -94,7 +114,7 @@ impl Recording {
 
     /// How many interim answers the server has sent that are 103.
     pub fn hints(&self) -> usize {
-        let frames = self.lock();
+        let frames = self.0.borrow();
         let hints = frames
             .iter()
             .filter(|(_, frame)| frame.field(":status") == Some("103"));
@@ -103,7 +123,7 @@ impl Recording {
 
     /// The paths that the client has asked for, in order.
     pub fn asked(&self) -> Vec<String> {
-        let frames = self.lock();
+        let frames = self.0.borrow();
         let of_client = frames.iter().filter(|(side, _)| *side == Side::Client);
         of_client
             .filter_map(|(_, frame)| frame.field(":path").map(str::to_owned))
@@ -114,7 +134,7 @@ impl Recording {
 /// One frame after the other, each with its sender.
 impl fmt::Display for Recording {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (side, frame) in self.lock().iter() {
+        for (side, frame) in self.0.borrow().iter() {
             writeln!(f, "{side} {frame}")?;
         }
         Ok(())
@@ -123,7 +143,9 @@ impl fmt::Display for Recording {
 
 impl fmt::Debug for Recording {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Recording").field(&self.lock().len()).finish()
+        f.debug_tuple("Recording")
+            .field(&self.0.borrow().len())
+            .finish()
     }
 }
 

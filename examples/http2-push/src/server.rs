@@ -14,7 +14,13 @@ use h2::server::{Builder, Connection, SendResponse};
 use http::{header, uri::Uri, HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use serde_json::json;
 use serving::{Allowed, Ending, Listener, Problem};
-use std::{future::poll_fn, io, pin::pin, sync::Arc, time::Duration};
+use std::{
+    future::poll_fn,
+    io,
+    pin::pin,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::{sleep, timeout, Instant},
@@ -30,6 +36,8 @@ pub type Work = Arc<dyn Fn(Recording) -> BoxFuture<'static, ()> + Send + Sync>;
 /// Every limit of the server, and what the page waits for. The limits of its connections are those of [`serving::Config`].
 #[derive(Clone)]
 pub struct Config {
+    /// The hosts that the server answers for, besides IP addresses and `localhost`; default none.
+    pub allowed: Allowed,
     /// How long TLS and the first bytes of HTTP/2 may take; default 10 s, as long as the edge waits for the head of a request.
     pub handshake: Duration,
     /// How long a connection stays open after its newest request; default 60 s.
@@ -47,16 +55,20 @@ pub struct Config {
     /// In a real server that is a database. It is the time in which a push, or a hint, can be of use: without it, the page itself
     /// would be there first.
     pub work: Work,
+    /// What the header `Date` is taken from; default [`SystemTime::now`]. A test that compares bytes lets it stand still.
+    pub clock: fn() -> SystemTime,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
+            allowed: Allowed::default(),
             handshake: Duration::from_secs(10),
             idle: Duration::from_secs(60),
             max_streams: 100,
             max_header_list: 16 * 1024,
             work: Arc::new(|_| sleep(Duration::from_millis(300)).boxed()),
+            clock: SystemTime::now,
         }
     }
 }
@@ -64,6 +76,7 @@ impl Default for Config {
 impl std::fmt::Debug for Config {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Config")
+            .field("allowed", &self.allowed)
             .field("handshake", &self.handshake)
             .field("idle", &self.idle)
             .field("max_streams", &self.max_streams)
@@ -74,25 +87,19 @@ impl std::fmt::Debug for Config {
 
 /// Serves the pages to every connection of `listener` until `ending` begins.
 ///
-/// `edge` bounds connections, their first bytes and their writes, as for every server of the book. `allowed` names the hosts that
-/// the server answers for besides IP addresses and `localhost`.
+/// `edge` bounds connections, their first bytes and their writes, as for every server of the book.
 ///
 /// # Errors
 /// As [`serving::serve`].
 pub async fn serve<L: Listener>(
     listener: L,
     identity: Identity,
-    allowed: Allowed,
     config: Config,
     edge: serving::Config,
     ending: Ending,
 ) -> io::Result<()> {
     // Shared by all connections and never changed.
-    let site = Arc::new(Site {
-        identity,
-        allowed,
-        config,
-    });
+    let site = Arc::new(Site { identity, config });
     serving::serve_connections(listener, edge, ending, move |io, ending| {
         let site = site.clone();
         async move {
@@ -128,7 +135,6 @@ struct Asked {
 
 struct Site {
     identity: Identity,
-    allowed: Allowed,
     config: Config,
 }
 
@@ -185,7 +191,7 @@ impl Site {
                 // Cancel-safe: what was not taken stays in the set. Off while the set is empty.
                 Some(ready) = waiting.next() => {
                     if let Some((way, asked, respond)) = ready {
-                        give(page_of(way), &asked, respond);
+                        give(self.page(way), &asked, respond);
                     }
                 }
                 // Cancel-safe: it is one poll of the connection, which keeps whatever it has read.
@@ -216,7 +222,11 @@ impl Site {
             uri: request.uri().clone(),
             head: method == Method::HEAD,
         };
-        let refused = match self.allowed.check(method, request.uri(), request.headers()) {
+        let refused = match self
+            .config
+            .allowed
+            .check(method, request.uri(), request.headers())
+        {
             Err(problem) => problem,
             Ok(()) => match find(asked.uri.path()) {
                 None => Problem::not_found(),
@@ -225,7 +235,7 @@ impl Site {
                 }
                 Some(Found::Page(way)) => return Some(self.begin(way, asked, respond, recording)),
                 Some(Found::Part(part)) => {
-                    give(ok(part.content()), &asked, respond);
+                    give(self.ok(part.content()), &asked, respond);
                     return None;
                 }
                 Some(Found::Connection) => {
@@ -237,12 +247,12 @@ impl Site {
                         "frames": recording.to_string(),
                     });
                     let content = Content::new("application/json", told.to_string());
-                    give(ok(content), &asked, respond);
+                    give(self.ok(content), &asked, respond);
                     return None;
                 }
             },
         };
-        give(refusal(&refused), &asked, respond);
+        give(self.refusal(&refused), &asked, respond);
         None
     }
 
@@ -258,7 +268,7 @@ impl Site {
         let early = match way {
             Way::Push => PARTS
                 .iter()
-                .try_for_each(|part| push(part, &asked.uri, &mut respond)),
+                .try_for_each(|part| self.push(part, &asked.uri, &mut respond)),
             Way::EarlyHints => hint(&mut respond),
             Way::Plain => Ok(()),
         };
@@ -279,24 +289,64 @@ impl Site {
         .boxed()
     }
     // ANCHOR_END: begin
-}
 
-// ANCHOR: push
-/// Promises a part of the page, and sends it.
-///
-/// # Errors
-/// If the client takes no pushes: `h2` knows its SETTINGS and refuses to promise
-/// ([RFC 9113 §8.4](https://www.rfc-editor.org/rfc/rfc9113#section-8.4)).
-fn push(part: &Part, page: &Uri, respond: &mut SendResponse<Bytes>) -> Result<(), h2::Error> {
-    // The request that the client has not made. Its host is the page's: a server may push only what it could answer.
-    let mut promised = Request::new(());
-    *promised.uri_mut() = beside(page, &part.path(Way::Push));
-    // Promised now, before the page that names it. A promise that came later could meet a request on its way.
-    let mut pushed = respond.push_request(promised)?;
-    let Answer { head, body } = ok(part.content());
-    pushed.send_response(head, false)?.send_data(body, true)
+    // ANCHOR: push
+    /// Promises a part of the page, and sends it.
+    ///
+    /// # Errors
+    /// If the client takes no pushes: `h2` knows its SETTINGS and refuses to promise
+    /// ([RFC 9113 §8.4](https://www.rfc-editor.org/rfc/rfc9113#section-8.4)).
+    fn push(
+        &self,
+        part: &Part,
+        page: &Uri,
+        respond: &mut SendResponse<Bytes>,
+    ) -> Result<(), h2::Error> {
+        // The request that the client has not made. Its host is the page's: a server may push only what it could answer.
+        let mut promised = Request::new(());
+        *promised.uri_mut() = beside(page, &part.path(Way::Push));
+        // Promised now, before the page that names it. A promise that came later could meet a request on its way.
+        let mut pushed = respond.push_request(promised)?;
+        let Answer { head, body } = self.ok(part.content());
+        pushed.send_response(head, false)?.send_data(body, true)
+    }
+    // ANCHOR_END: push
+
+    fn ok(&self, content: Content) -> Answer {
+        let mut head = Response::new(());
+        *head.headers_mut() = content.headers();
+        // An origin with a clock sends it (RFC 9110 §6.6.1).
+        if let Ok(now) = HeaderValue::try_from(httpdate::fmt_http_date((self.config.clock)())) {
+            head.headers_mut().insert(header::DATE, now);
+        }
+        Answer {
+            head,
+            body: content.body,
+        }
+    }
+
+    fn page(&self, way: Way) -> Answer {
+        let mut answer = self.ok(page(way));
+        if way == Way::EarlyHints {
+            // Once more in the final answer: who did not see the 103 may still use them (RFC 8297 §2).
+            add_links(answer.head.headers_mut());
+        }
+        answer
+    }
+
+    fn refusal(&self, problem: &Problem) -> Answer {
+        // Never fails: a problem is strings and numbers.
+        let body = serde_json::to_vec(problem).unwrap_or_default();
+        let mut answer = self.ok(Content::new(serving::CONTENT_TYPE, body));
+        *answer.head.status_mut() =
+            StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        if problem.status == StatusCode::METHOD_NOT_ALLOWED {
+            let allow = HeaderValue::from_static("GET, HEAD");
+            answer.head.headers_mut().insert(header::ALLOW, allow);
+        }
+        answer
+    }
 }
-// ANCHOR_END: push
 
 // ANCHOR: hint
 /// Sends a 103 that names the parts ([RFC 8297](https://www.rfc-editor.org/rfc/rfc8297)).
@@ -330,37 +380,6 @@ fn beside(page: &Uri, path: &str) -> Uri {
 struct Answer {
     head: Response<()>,
     body: Bytes,
-}
-
-fn ok(content: Content) -> Answer {
-    let mut head = Response::new(());
-    *head.headers_mut() = content.headers();
-    Answer {
-        head,
-        body: content.body,
-    }
-}
-
-fn page_of(way: Way) -> Answer {
-    let mut answer = ok(page(way));
-    if way == Way::EarlyHints {
-        // Once more in the final answer: who did not see the 103 may still use them (RFC 8297 §2).
-        add_links(answer.head.headers_mut());
-    }
-    answer
-}
-
-fn refusal(problem: &Problem) -> Answer {
-    // Never fails: a problem is strings and numbers.
-    let body = serde_json::to_vec(problem).unwrap_or_default();
-    let mut answer = ok(Content::new(serving::CONTENT_TYPE, body));
-    *answer.head.status_mut() =
-        StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    if problem.status == StatusCode::METHOD_NOT_ALLOWED {
-        let allow = HeaderValue::from_static("GET, HEAD");
-        answer.head.headers_mut().insert(header::ALLOW, allow);
-    }
-    answer
 }
 
 /// Sends an answer. It is handed over whole and without waiting for the peer's window: every body is a few KiB that lie in memory
