@@ -25,14 +25,16 @@ fn push(
 // ANCHOR: server
 async fn serve(io: DuplexStream) -> Result<(), h2::Error> {
     let mut connection = server::handshake(io).await?;
+    let mut answered: Option<SendResponse<Bytes>> = None;
     while let Some(accepted) = connection.accept().await {
         let (_request, mut respond) = accepted?;
-        push(&mut respond, "/news/18", b"event 18")?;
+        match &mut answered {
+            None => push(&mut respond, "/news/18", b"event 18")?,
+            // The first request has had its answer long ago. The library sends this all the same.
+            Some(first) => push(first, "/news/19", b"event 19")?,
+        }
         respond.send_response(Response::new(()), true)?;
-
-        // The request has its answer. From here on there is nothing that a push could belong to.
-        let late = push(&mut respond, "/news/19", b"event 19");
-        assert!(late.is_err());
+        answered = Some(respond);
     }
     Ok(())
 }
@@ -42,7 +44,7 @@ async fn serve(io: DuplexStream) -> Result<(), h2::Error> {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let (ours, theirs) = duplex(64 * 1024);
-    let server = tokio::spawn(serve(theirs));
+    tokio::spawn(serve(theirs));
     let address: Uri = "https://book.example/".parse()?;
     let mut session = Session::over(ours, &address, Config::default()).await?;
     session.get("/").await?;
@@ -50,14 +52,20 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // The news has arrived, and nobody was told. It lies in a cache, under a path.
     assert_eq!(session.unasked().collect::<Vec<_>>(), ["/news/18"]);
 
-    // Only who already knows the path, and asks for it, gets it. That is a poll.
+    // Only who knows the path already, and asks for it, gets it. That is a poll.
     let news = session.get("/news/18").await?;
     assert_eq!(news.source, Source::Pushed);
     assert_eq!(news.answer.body, "event 18");
+    // ANCHOR_END: client
 
-    drop(session);
-    server.await??;
+    // ANCHOR: late
+    // And a push that belongs to no open request breaks the connection.
+    let broken = session.get("/").await;
+    assert!(broken.is_err());
+    let frames = session.recording().to_string();
+    assert!(frames.contains("client GOAWAY"));
+    assert!(frames.contains("PROTOCOL_ERROR"));
+    // ANCHOR_END: late
     Ok(())
 }
-// ANCHOR_END: client
 // ANCHOR_END: all

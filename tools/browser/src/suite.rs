@@ -156,7 +156,7 @@ impl Suite {
     pub async fn site(&self) -> anyhow::Result<Served> {
         let shelf = self.book().await?.shelf.clone();
         let site = Served::start(|feed, ending| {
-            server::router(shelf, server::methods(feed, ending), None)
+            server::router(shelf, server::methods(feed, None, ending), None)
         });
         Ok(site.await?)
     }

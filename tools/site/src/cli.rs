@@ -2,12 +2,20 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use feed::{ticker, Feed, Retention};
-use serving::{command, Config, Ending};
+use http2_push::{
+    identity::{Identity, IdentityError},
+    panel::Running,
+};
+use serving::{
+    command::{self, Listen},
+    Allowed, Config, Ending,
+};
 
 use crate::book::{self, BuildError, Edition, Options};
 use crate::server::{self, Reload};
@@ -16,6 +24,9 @@ use crate::watch::Changes;
 
 /// The name in front of every line that this program prints.
 const WHAT: &str = "site";
+
+/// The usual port of the push server: the book's, with the 443 of `https` at its end.
+const PUSH_PORT: u16 = 4443;
 
 /// Builds the book and serves it, with its live servers, on one port
 #[derive(Debug, Parser)]
@@ -43,6 +54,10 @@ enum Command {
 struct Serve {
     #[command(flatten)]
     options: command::Options<4000>,
+    /// Port of the HTTP/2 push server, which has TLS and so no place on the book's own; 0 takes any free one. By default 4443, and
+    /// where that is taken, none
+    #[arg(long, value_name = "PORT")]
+    push_port: Option<u16>,
     /// Open the book in a browser
     #[arg(long)]
     open: bool,
@@ -60,6 +75,9 @@ pub enum Error {
     /// There is no book to serve or to write.
     #[error(transparent)]
     Book(#[from] BuildError),
+    /// The push server has no certificate.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// Changes cannot be watched.
     #[error("cannot watch the book's sources: {0}")]
     Watch(#[from] notify::Error),
@@ -131,6 +149,7 @@ async fn serve(
     root: PathBuf,
     Serve {
         options,
+        push_port,
         open,
         watch,
     }: Serve,
@@ -140,6 +159,7 @@ async fn serve(
     let (listener, address) = command::bind(options.address()).await?;
     let ending = Ending::new();
     command::end_on_signals(&ending);
+    let push = push_server(&options.listen, push_port, &ending).await?;
 
     // Also before the build: a change during it is not missed.
     let changes = if watch {
@@ -168,7 +188,7 @@ async fn serve(
     });
     let router = server::router(
         shelf,
-        server::methods(&feed, &ending),
+        server::methods(&feed, push, &ending),
         reload.map(|reload| reload.router(&ending)),
     );
     let ended = ending.begun();
@@ -191,6 +211,54 @@ async fn serve(
     }
     let router = serving::guard(router, options.allowed());
     Ok(serving::serve(listener, router, Config::default(), ending).await?)
+}
+
+/// Starts the push server beside the book, on the same host. `None` where nobody asked for a port and the usual one is taken: a second
+/// book on this machine is no reason to refuse a reader the first.
+async fn push_server(
+    book: &Listen<4000>,
+    port: Option<u16>,
+    ending: &Ending,
+) -> Result<Option<Running>, Error> {
+    let wanted = SocketAddr::new(book.host, port.unwrap_or(PUSH_PORT));
+    let (listener, address) = match command::bind(wanted).await {
+        Ok(bound) => bound,
+        Err(error) if port.is_none() && error.kind() == io::ErrorKind::AddrInUse => {
+            eprintln!("{WHAT}: warning: no HTTP/2 push server: port {PUSH_PORT} is in use; choose another with --push-port");
+            return Ok(None);
+        }
+        // The words of `bind` are about `--port`.
+        Err(error) => {
+            let words = format!(
+                "--push-port: {}",
+                error.to_string().replace("--port", "--push-port")
+            );
+            return Err(io::Error::new(error.kind(), words).into());
+        }
+    };
+    let names = book.allow_host.iter().map(ToString::to_string);
+    let identity = Identity::new(names.chain([book.host.to_string()]))?;
+    let running = Running {
+        address: command::url("https", address)
+            .parse()
+            .map_err(io::Error::other)?,
+        trust: identity.trust(),
+    };
+    let config = http2_push::Config {
+        allowed: Allowed {
+            hosts: book.allow_host.clone(),
+            ..Allowed::default()
+        },
+        ..http2_push::Config::default()
+    };
+    let ending = ending.clone();
+    tokio::spawn(async move {
+        let edge = Config::default();
+        if let Err(error) = http2_push::serve(listener, identity, config, edge, ending).await {
+            eprintln!("{WHAT}: the HTTP/2 push server ended: {error}");
+        }
+    });
+    Ok(Some(running))
 }
 
 /// Rebuilds at every change until the ending; a broken book leaves the one before where it is.

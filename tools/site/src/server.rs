@@ -11,6 +11,7 @@ use axum::response::{IntoResponse as _, Json};
 use axum::routing::get;
 use axum::Router;
 use feed::{Data, Feed, Kind, Retention};
+use http2_push::panel::Running;
 use serde_json::{json, Map, Value};
 use serving::Ending;
 use tower_http::compression::predicate::{Predicate, SizeAbove};
@@ -28,8 +29,8 @@ pub struct Method {
 }
 
 /// The live servers of all methods, over one feed: what is sent through one comes through all. The whiteboard of WebSocket
-/// has a log of its own.
-pub fn methods(feed: &Feed, ending: &Ending) -> Vec<Method> {
+/// has a log of its own. HTTP/2 push has no log, and a server on a port of its own: `push`, if it is running.
+pub fn methods(feed: &Feed, push: Option<Running>, ending: &Ending) -> Vec<Method> {
     let polling = polling::Config::default();
     let long_polling = long_polling::Config {
         // A chapter's panel has a button for it.
@@ -62,6 +63,10 @@ pub fn methods(feed: &Feed, ending: &Ending) -> Vec<Method> {
         Method {
             name: "websocket",
             router: websocket::router(feed(), websocket::board(), websocket, ending()),
+        },
+        Method {
+            name: "http2-push",
+            router: http2_push::panel::router(push),
         },
     ]
 }

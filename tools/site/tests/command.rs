@@ -77,6 +77,8 @@ impl Server {
     fn start(directory: &Path, arguments: &[&str]) -> Self {
         let temporary = tempfile::tempdir().unwrap();
         let mut child = command(directory, arguments)
+            // Any free one, so that servers of several tests do not meet on the usual one.
+            .args(["--push-port", "0"])
             .env("TMPDIR", temporary.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -157,6 +159,33 @@ fn a_busy_port_is_told_in_one_line() {
     let port = taken.local_addr().unwrap().port().to_string();
     let output = run(book.path(), &["--port", &port]);
     fails_in_one_line(&output, 1, &[&format!("port {port} is in use"), "--port"]);
+}
+
+#[test]
+fn a_busy_push_port_is_told_in_one_line_if_it_was_asked_for() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let arguments = ["--port", "0", "--push-port", &port];
+    let output = run(book("# One\n").path(), &arguments);
+    let advice = "choose another with --push-port, or --push-port 0 for any free one";
+    fails_in_one_line(&output, 1, &[&format!("port {port} is in use"), advice]);
+}
+
+#[test]
+fn the_panel_of_http2_push_shows_an_exchange() {
+    let book = book("# One\n");
+    let server = Server::start(book.path(), &["--port", "0", "--rate", "0"]);
+    let pushed = server.get("/live/http2-push/exchange?way=push&accept=true");
+    assert!(pushed.contains("server PUSH_PROMISE stream=1"), "{pushed}");
+    let refused = server.get("/live/http2-push/exchange?way=push&accept=false");
+    assert!(refused.contains("ENABLE_PUSH = 0"), "{refused}");
+    assert!(!refused.contains("PUSH_PROMISE"), "{refused}");
+    let hinted = server.get("/live/http2-push/exchange?way=early-hints&accept=false");
+    assert!(hinted.contains(":status: 103"), "{hinted}");
+    let where_ = server.get("/live/http2-push/server");
+    assert!(where_.contains("https://127.0.0.1:"), "{where_}");
+    let wrong = server.get("/live/http2-push/exchange?way=other");
+    assert!(wrong.starts_with("HTTP/1.1 400"), "{wrong}");
 }
 
 #[test]

@@ -37,7 +37,7 @@ impl Site {
         let ending = Ending::new();
         let router = router(
             shelf.clone(),
-            methods(&feed, &ending),
+            methods(&feed, None, &ending),
             Some(reload.router(&ending)),
         );
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
