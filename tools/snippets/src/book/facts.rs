@@ -23,19 +23,19 @@ const PAGE: &str = "facts.md";
 const SOURCES: &str = "Sources";
 
 /// What a dated claim looks like, as far as a pattern can tell. Code, listings and the addresses of links are not
-/// searched. The years end with 2039, so that "2048 bytes" is none.
+/// searched. A year after "in" or "since" is one from 2001 to 2039, so that "in 2000 ms" is none.
 static DATED: LazyLock<Regex> = LazyLock::new(|| {
     let patterns = [
         // "March 2026", "2026-03-24"
         r"\b(?:January|February|March|April|May|June|July|August|September|October|November|December) 20\d\d\b",
         r"\b20[0-3]\d-(?:0\d|1[0-2])\b",
         // "since 2016"
-        r"\b(?i:since|until|before|after|in|of|from|by) 20[0-3]\d\b",
+        r"\b(?i:since|until|before|after|in|of|from|by) 20(?:0[1-9]|[1-3]\d)\b",
         // "version 106", "1.30.0", but not 127.0.0.1
-        r"\b(?i:versions?) \d",
+        r"\b(?i:versions?) \d+(?:\.\d+)*",
         r"(?:^|[^\d.])\d+\.\d+\.\d+(?:[^\d.]|\.?$|\.[^\d])",
         // "nginx 1.22", "Chrome 106"
-        r"\b(?:Android|Apache|Caddy|Chrome|Chromium|Edge|Envoy|Firefox|Go|HAProxy|iOS|Linux|Node(?:\.js)?|Python|Safari|Varnish|WebKit|WebKitGTK|axum|curl|h2|hyper|nghttp2|nginx|tokio|tokio-tungstenite|tower-http|tungstenite) \d",
+        r"\b(?:Android|Apache|Caddy|Chrome|Chromium|Edge|Envoy|Firefox|Go|HAProxy|iOS|Linux|Node(?:\.js)?|Python|Safari|Varnish|WebKit|WebKitGTK|axum|curl|h2|hyper|nghttp2|nginx|tokio|tokio-tungstenite|tower-http|tungstenite) \d+(?:\.\d+)*",
     ];
     Regex::new(&patterns.join("|")).expect("a valid pattern")
 });
