@@ -81,6 +81,9 @@ fn an_entry_that_nobody_links_to_is_refused() {
     refused("None.\n", ENTRY, "src/facts.md:3", "no page links to");
     let facts = format!("{ENTRY}\nSee [six](#fact-six).\n");
     refused("None.\n", &facts, "src/facts.md:3", "no page links to");
+    let second = ENTRY.replace("fact-six", "fact-five");
+    let facts = format!("{ENTRY}\n{second}");
+    refused(LINKED, &facts, "src/facts.md:7", "links to `fact-five`");
     // A page of that name elsewhere is another page.
     let other = "A browser opens six ([source](deep/facts.md#fact-six)).\n";
     refused(other, ENTRY, "src/facts.md:3", "no page links to");
