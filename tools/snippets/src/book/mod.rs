@@ -2,6 +2,7 @@
 
 mod blocks;
 mod coverage;
+mod facts;
 mod includes;
 
 use std::collections::{BTreeSet, HashSet};
@@ -155,6 +156,8 @@ pub fn expand(root: &Path) -> Result<Book> {
             snippets: checked.snippets,
         });
     }
+
+    facts::check(&src, chapters(driver.iter()), &mut book.problems);
 
     let readme = root.join("README.md");
     if readme.exists() {
