@@ -1,64 +1,52 @@
-//! chromedriver as a child process, and the browsers it starts.
+//! A WebDriver server as a child process, and the browsers it starts.
 
-use crate::{parts::Parts, HANG};
+use crate::{engine::Engine, HANG};
 use anyhow::Context as _;
 use fantoccini::{Client, ClientBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
-use serde_json::{json, Map, Value};
 use std::process::Stdio;
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
-    process::{Child, Command},
+    process::Child,
     time::timeout,
 };
 
-/// A running chromedriver. Dropping it ends the driver and every browser it has started.
+/// A running WebDriver server. Dropping it ends the driver and every browser it has started.
 #[derive(Debug)]
 pub struct Driver {
     address: String,
-    parts: Parts,
+    engine: Engine,
     process: Child,
 }
 
 impl Driver {
-    /// Starts chromedriver on a port of its own choice.
+    /// Starts the driver of a browser.
     ///
     /// # Errors
     /// If it does not start, or says nothing of a port.
-    pub async fn start(parts: Parts) -> anyhow::Result<Self> {
-        let mut command = Command::new(&parts.chromedriver);
-        command
-            .arg("--port=0")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null());
+    pub async fn start(engine: Engine) -> anyhow::Result<Self> {
+        let mut command = engine.command();
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        if std::env::var_os("SHOW_DRIVER").is_none() {
+            command.stderr(Stdio::null());
+        }
         // A group of its own, with the browsers in it, so that one signal ends them all.
         #[cfg(unix)]
         command.process_group(0);
-        let mut process = command.spawn().context("chromedriver does not start")?;
-        let output = process
-            .stdout
-            .take()
-            .context("chromedriver has no output")?;
+        let name = engine.name;
+        let mut process = command
+            .spawn()
+            .with_context(|| format!("the driver of {name} does not start"))?;
+        let output = process.stdout.take().context("the driver has no output")?;
         let mut driver = Self {
             address: String::new(),
-            parts,
+            engine,
             process,
         };
         let mut lines = BufReader::new(output).lines();
-        let port = timeout(HANG, async {
-            while let Some(line) = lines.next_line().await? {
-                let port = line
-                    .split_once("started successfully on port ")
-                    .and_then(|(_, port)| port.trim_end_matches('.').parse::<u16>().ok());
-                if port.is_some() {
-                    return Ok(port);
-                }
-            }
-            anyhow::Ok(None)
-        });
-        let port = port.await??.context("chromedriver named no port")?;
+        let port = timeout(HANG, driver.engine.port(&mut lines)).await;
+        let port = port.with_context(|| format!("the driver of {name} names no port"))??;
         // Its later lines are read too, or it would stop at a full pipe.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         driver.address = format!("http://127.0.0.1:{port}");
@@ -69,57 +57,20 @@ impl Driver {
     /// Starts a browser with a profile of its own.
     ///
     /// # Errors
-    /// If chromedriver refuses, with its reason.
+    /// If the driver refuses, with its reason.
     pub async fn browser(&self) -> anyhow::Result<Browser> {
         let profile = tempfile::Builder::new().prefix("browser-").tempdir()?;
         let mut connector = HttpConnector::new();
         connector.enforce_http(true);
         let client = ClientBuilder::new(connector)
-            .capabilities(self.capabilities(&profile))
+            .capabilities(self.engine.capabilities(profile.path()))
             .connect(&self.address)
             .await
-            .context("no browser")?;
+            .with_context(|| format!("no {}", self.engine.name))?;
         Ok(Browser {
             client,
             _profile: profile,
         })
-    }
-
-    fn capabilities(&self, profile: &TempDir) -> Map<String, Value> {
-        let profile = format!("--user-data-dir={}", profile.path().display());
-        let arguments = [
-            "--headless=new",
-            // A container has no user namespaces and little shared memory; root cannot have the sandbox at all.
-            "--no-sandbox",
-            "--disable-dev-shm-usage",
-            "--disable-gpu",
-            "--disable-quic",
-            "--no-first-run",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-            // The suggestions of the address bar, which are pages too: nobody types there, and they cost as much as a test.
-            "--disable-features=WebUIOmniboxPopup,WebUIOmniboxAimPopup,WebUIOmniboxFullPopup,AimEnabled",
-            // Two windows of one test are both in use, though only one can be in front.
-            "--disable-backgrounding-occluded-windows",
-            "--disable-renderer-backgrounding",
-            "--disable-background-timer-throttling",
-            // No name resolves: a page that asks another host fails, and nothing leaves this machine.
-            "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-            "--window-size=1280,900",
-            &profile,
-        ];
-        let capabilities = json!({
-            "browserName": "chrome",
-            // Tests watch pages that are still loading. `Page::open` waits for those that shall be complete.
-            "pageLoadStrategy": "none",
-            "goog:loggingPrefs": { "browser": "ALL", "performance": "ALL" },
-            "goog:chromeOptions": { "binary": self.parts.chromium, "args": arguments },
-        });
-        match capabilities {
-            Value::Object(capabilities) => capabilities,
-            _ => Map::new(),
-        }
     }
 
     /// Ctrl-C reaches this process alone, since the driver has a group of its own: passes it on.
@@ -156,7 +107,8 @@ impl Drop for Driver {
 /// One browser, and its WebDriver session.
 #[derive(Debug)]
 pub struct Browser {
-    pub(crate) client: Client,
+    /// Its WebDriver session. The tests of the book use a [`Page`](crate::page::Page) of it.
+    pub client: Client,
     /// Deleted after the browser has ended.
     _profile: TempDir,
 }

@@ -1,6 +1,6 @@
 //! One window of a browser.
 
-use crate::{driver::Browser, HANG};
+use crate::{driver::Browser, HANG, LOOK};
 use anyhow::{bail, Context as _};
 use fantoccini::{
     elements::Element, error::CmdError, wd::WebDriverCompatibleCommand, wd::WindowHandle, Client,
@@ -9,11 +9,8 @@ use fantoccini::{
 use http::Method;
 use serde::{de::DeserializeOwned, Deserialize};
 use serde_json::{json, Value};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use url::{ParseError, Url};
-
-/// How often a condition is looked at. Short beside what a person notices, and long beside what one look costs.
-const LOOK: Duration = Duration::from_millis(15);
 
 /// A window. Its scripts and clicks go to the window that was last [brought to the front](Self::to_front).
 #[derive(Clone, Debug)]

@@ -2,8 +2,8 @@
 
 use crate::{
     driver::{Browser, Driver},
+    engine::Engine,
     page::Page,
-    parts::Parts,
     served::Served,
 };
 use anyhow::Context as _;
@@ -99,12 +99,15 @@ impl Suite {
     }
 
     async fn take(&self) -> anyhow::Result<Browser> {
-        let parts = Parts::find().map_err(Missing)?;
+        let engine = Engine::chromium().map_err(Missing)?;
         let idle = self.lock().pop();
         match idle {
             Some(browser) => Ok(browser),
             None => {
-                let driver = self.driver.get_or_try_init(|| Driver::start(parts)).await?;
+                let driver = self
+                    .driver
+                    .get_or_try_init(|| Driver::start(engine))
+                    .await?;
                 driver.browser().await
             }
         }
