@@ -5,13 +5,6 @@ use crate::program::{Program, DATE};
 use std::{net::SocketAddr, time::Duration};
 use testbed::{say, still_feed, Server};
 
-/// A poll that finds one event.
-pub async fn poll() -> anyhow::Result<String> {
-    let server = polling(serving::Config::default()).await;
-    let curl = start(server.address, &["-v", &events(1)])?;
-    Ok(plain(curl.lines().await?))
-}
-
 /// Two polls by one curl, which keeps the connection between them.
 pub async fn two_polls() -> anyhow::Result<String> {
     let server = polling(serving::Config::default()).await;

@@ -25,12 +25,7 @@ pub struct Capture {
 }
 
 /// All of them.
-pub const CAPTURES: [Capture; 8] = [
-    Capture {
-        name: "poll",
-        run: || Box::pin(curl::poll()),
-        compared: in_order,
-    },
+pub const CAPTURES: [Capture; 7] = [
     Capture {
         name: "two-polls",
         run: || Box::pin(curl::two_polls()),
