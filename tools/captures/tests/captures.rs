@@ -17,21 +17,15 @@ fn main() -> ExitCode {
 }
 
 fn compare(capture: Capture) -> anyhow::Result<()> {
-    let found = Runtime::new()?.block_on(capture.take())?;
     let path = capture.path();
     let kept = fs::read_to_string(&path).with_context(|| format!("{}", path.display()))?;
-    let (found_now, expected) = ((capture.compared)(&found), (capture.compared)(&kept));
-    let new: Vec<_> = found_now
-        .iter()
-        .filter(|one| !expected.contains(one))
-        .collect();
-    let gone: Vec<_> = expected
-        .iter()
-        .filter(|one| !found_now.contains(one))
-        .collect();
+    let text = Runtime::new()?.block_on(capture.take())?;
+    let (found, expected) = ((capture.compared)(&text), (capture.compared)(&kept));
+    let new: Vec<_> = found.iter().filter(|one| !expected.contains(one)).collect();
+    let gone: Vec<_> = expected.iter().filter(|one| !found.contains(one)).collect();
     ensure!(
-        found_now == expected,
-        "{} differs; if on purpose, write it anew with `cargo run -p captures`. New: {new:#?}\nGone: {gone:#?}\nFound:\n{found}",
+        found == expected,
+        "{} differs; if on purpose, write it anew with `cargo run -p captures`. New: {new:#?}\nGone: {gone:#?}\nFound:\n{text}",
         path.display()
     );
     Ok(())
