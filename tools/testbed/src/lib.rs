@@ -4,7 +4,7 @@
 //!
 //! It depends on no method. A test hands in its method's router and its method's client.
 //!
-//! Here a failure is a panic: only tests call this.
+//! Here a failure is a panic: only tests call this, and the tool that writes the book's captures.
 
 pub mod conformance;
 mod golden;
