@@ -160,7 +160,13 @@ pub fn build_into(
     if !errors.is_empty() {
         return Err(BuildError::Broken(errors.join("; ")));
     }
-    finish_pages(dest, &site, options)?;
+    let home = &dest.join("index.html");
+    let finish = Finish {
+        home,
+        site: &site,
+        options,
+    };
+    finish_pages(dest, finish)?;
     Ok(warnings)
 }
 
@@ -207,44 +213,92 @@ fn replaceable(dest: &Path) -> Result<bool, BuildError> {
     }
 }
 
-/// Rewrites what mdBook's templates fix and its configuration does not reach, in every page.
-fn finish_pages(directory: &Path, site: &Site, options: Options<'_>) -> Result<(), BuildError> {
+/// Rewrites what mdBook's templates fix and its configuration does not reach, in every page below `directory`.
+fn finish_pages(directory: &Path, finish: Finish<'_>) -> Result<(), BuildError> {
     for entry in fs::read_dir(directory).map_err(BuildError::io(directory))? {
         let path = entry.map_err(BuildError::io(directory))?.path();
         if path.is_dir() {
-            finish_pages(&path, site, options)?;
+            finish_pages(&path, finish)?;
         } else if path
             .extension()
             .is_some_and(|extension| extension == "html")
         {
             let page = fs::read_to_string(&path).map_err(BuildError::io(&path))?;
-            fs::write(&path, finish_page(&page, site, options)).map_err(BuildError::io(&path))?;
+            let page = finish.page(&page, path == finish.home);
+            fs::write(&path, page).map_err(BuildError::io(&path))?;
         }
     }
     Ok(())
 }
 
-/// Defers every external script, so that the first paint waits for none of them. Deferred scripts run in
-/// their order, after the inline ones (which set up what they read) and before `DOMContentLoaded`, so
-/// they meet the same page as before. An escaped `&lt;script` in a listing does not match.
-///
-/// And names the whole address of the page's picture (`theme/head.hbs`), where it is known.
-fn finish_page(page: &str, site: &Site, options: Options<'_>) -> String {
-    let mut page = page.replace("<script src=", "<script defer src=");
-    if let Some(path) = options.reload {
-        page = page.replacen("<html ", &format!("<html data-reload=\"{path}\" "), 1);
-    }
-    if let Some(origin) = &site.origin {
-        const IMAGE: &str = "<meta property=\"og:image\" content=\"";
-        if let Some((before, after)) = page.split_once(IMAGE) {
-            let path = &site.path;
-            page = format!(
-                "{before}{IMAGE}{origin}{path}{}",
-                after.trim_start_matches("../")
-            );
+/// What the pages are finished with.
+#[derive(Debug, Clone, Copy)]
+struct Finish<'a> {
+    home: &'a Path,
+    site: &'a Site,
+    options: Options<'a>,
+}
+
+impl Finish<'_> {
+    fn page(self, page: &str, is_home: bool) -> String {
+        // Every external script is deferred, so that the first paint waits for none of them. Deferred scripts run in their
+        // order, after the inline ones (which set up what they read) and before `DOMContentLoaded`, so they meet the same
+        // page as before. An escaped `&lt;script` in a listing does not match.
+        let mut page = page.replace("<script src=", "<script defer src=");
+        if let Some(path) = self.options.reload {
+            page = page.replacen("<html ", &format!("<html data-reload=\"{path}\" "), 1);
         }
+        // mdBook describes every page as the book. That suits its first page alone.
+        if let (false, Some(text)) = (is_home, first_paragraph(&page)) {
+            page = with_meta(&page, "name=\"description\"", |_| text.clone());
+            page = with_meta(&page, "property=\"og:description\"", |_| text.clone());
+        }
+        if let Some(origin) = &self.site.origin {
+            let path = &self.site.path;
+            page = with_meta(&page, "property=\"og:image\"", |image| {
+                format!("{origin}{path}{}", image.trim_start_matches("../"))
+            });
+        }
+        page
     }
-    page
+}
+
+/// The page with another content in one of its meta elements, if it has that one.
+fn with_meta(page: &str, which: &str, content: impl FnOnce(&str) -> String) -> String {
+    let begin = format!("<meta {which} content=\"");
+    let replaced = page.split_once(&begin).and_then(|(before, rest)| {
+        let (old, after) = rest.split_once('"')?;
+        Some(format!("{before}{begin}{}\"{after}", content(old)))
+    });
+    replaced.unwrap_or_else(|| page.to_owned())
+}
+
+/// The text of a page's first paragraph, as an attribute can hold it; of a long one the beginning.
+fn first_paragraph(page: &str) -> Option<String> {
+    /// Characters. Who shows a description cuts it near here.
+    const ENOUGH: usize = 200;
+    let (_, main) = page.split_once("<main>")?;
+    let (_, rest) = main.split_once("<p>")?;
+    let (paragraph, _) = rest.split_once("</p>")?;
+    // The pieces between the tags.
+    let mut text = String::new();
+    for (number, piece) in paragraph.split('<').enumerate() {
+        let after = piece.split_once('>').map_or("", |(_, after)| after);
+        text.push_str(if number == 0 { piece } else { after });
+    }
+    // Between two words an escaped character such as `&amp;` is never cut.
+    let mut description = String::new();
+    for word in text.split_whitespace() {
+        if description.chars().count() + word.chars().count() > ENOUGH {
+            description.push('…');
+            break;
+        }
+        if !description.is_empty() {
+            description.push(' ');
+        }
+        description.push_str(word);
+    }
+    Some(description.replace('"', "&quot;"))
 }
 
 /// An error and its causes in one line.
@@ -354,9 +408,13 @@ impl Edition {
 mod tests {
     use super::*;
 
-    /// A page of a site of which nothing is known, and of one whose address is.
     fn finished(page: &str, url: &str, options: Options<'_>) -> String {
-        finish_page(page, &Site::parse(url).unwrap(), options)
+        let finish = Finish {
+            home: Path::new("index.html"),
+            site: &Site::parse(url).unwrap(),
+            options,
+        };
+        finish.page(page, false)
     }
 
     #[test]
@@ -390,6 +448,38 @@ mod tests {
             finished(page, "https://book.example/book", Options::default()),
             r#"<meta property="og:image" content="https://book.example/book/assets/card.png"><img src="../a.png">"#
         );
+    }
+
+    #[test]
+    fn a_page_is_described_by_its_first_paragraph() {
+        let page = |description: &str, paragraph: &str| {
+            format!(
+                "<meta name=\"description\" content=\"{description}\"><meta property=\"og:description\" \
+                 content=\"{description}\"><p>Not this.</p><main><h1>One</h1><p>{paragraph}</p><p>Nor this.</p>"
+            )
+        };
+        for (paragraph, description) in [
+            ("A &amp; B.", "A &amp; B."),
+            (
+                "A <a href=\"b.html\"><em>wait</em></a>\nof \"one\".",
+                "A wait of &quot;one&quot;.",
+            ),
+            (&"word ".repeat(60), &format!("{}word…", "word ".repeat(39))),
+        ] {
+            let written = page("The book.", paragraph);
+            assert_eq!(
+                finished(&written, "/", Options::default()),
+                page(description, paragraph)
+            );
+        }
+        let home = page("The book.", "The first.");
+        let site = Site::parse("/").unwrap();
+        let finish = Finish {
+            home: Path::new("index.html"),
+            site: &site,
+            options: Options::default(),
+        };
+        assert_eq!(finish.page(&home, true), home);
     }
 
     #[test]
