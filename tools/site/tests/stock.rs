@@ -31,6 +31,7 @@ fn stock_mdbook_writes_the_same_pages() -> anyhow::Result<()> {
             .map_err(Missing)?;
     }
     let root = find_root(Path::new(env!("CARGO_MANIFEST_DIR")))?;
+    same_version(&root, &path).map_err(Missing)?;
     let stock = tempfile::tempdir()?;
     let mut mdbook = Command::new("mdbook");
     mdbook
@@ -65,6 +66,26 @@ fn stock_mdbook_writes_the_same_pages() -> anyhow::Result<()> {
         }
     }
     assert!(pages > 3, "{pages} pages");
+    Ok(())
+}
+
+/// Another version may well write other pages: that is no fault of the book.
+fn same_version(root: &Path, path: &OsString) -> anyhow::Result<()> {
+    let lock = fs::read_to_string(root.join("Cargo.lock"))?;
+    let ours = lock
+        .split_once("name = \"mdbook-driver\"\nversion = \"")
+        .and_then(|(_, rest)| Some(rest.split_once('"')?.0))
+        .context("no mdbook-driver in Cargo.lock")?;
+    let output = Command::new("mdbook")
+        .arg("--version")
+        .env("PATH", path)
+        .output()?;
+    let stock = String::from_utf8_lossy(&output.stdout);
+    ensure!(
+        stock.trim() == format!("mdbook v{ours}"),
+        "this is {}, and the site is built with {ours} (cargo install mdbook@{ours})",
+        stock.trim()
+    );
     Ok(())
 }
 
