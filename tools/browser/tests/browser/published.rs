@@ -42,8 +42,8 @@ async fn asked_inside(page: &Page, server: &Served) -> anyhow::Result<Vec<String
     Ok(requests)
 }
 
-/// Looks for a word as a reader does, and follows the first result.
-async fn search(page: &Page, word: &str, leads_to: &str) -> anyhow::Result<()> {
+/// Looks for a word as a reader does, and follows the result that leads to `name`.
+async fn search(page: &Page, server: &Served, word: &str, name: &str) -> anyhow::Result<()> {
     page.click("#mdbook-search-toggle").await?;
     page.until(
         "the field to search in",
@@ -53,18 +53,19 @@ async fn search(page: &Page, word: &str, leads_to: &str) -> anyhow::Result<()> {
     )
     .await?;
     page.press(word).await?;
+    let result = format!("#mdbook-searchresults a[href*='{name}']");
     page.until(
-        "a result",
-        "return document.querySelector('#mdbook-searchresults a') !== null",
-        &[],
+        "the result",
+        "return document.querySelector(arguments[0]) !== null",
+        &[json!(result)],
     )
     .await?;
-    page.click("#mdbook-searchresults a").await?;
+    page.click(&result).await?;
     page.until(
-        "the page of the first result, with the word marked",
+        "the page of the result, with the word marked",
         "return document.readyState === 'complete' && location.href.startsWith(arguments[0])
             && document.querySelector('main mark')?.textContent.toLowerCase() === arguments[1]",
-        &[json!(leads_to), json!(word)],
+        &[json!(at(server, name)), json!(word)],
     )
     .await
 }
@@ -208,12 +209,7 @@ pub(crate) async fn a_search_in_a_static_site_leads_to_a_page(
 ) -> anyhow::Result<()> {
     let server = published(&suite).await?;
     page.open(&at(&server, CHAPTER)).await?;
-    search(
-        &page,
-        "whiteboard",
-        &at(&server, "websocket/whiteboard.html"),
-    )
-    .await?;
+    search(&page, &server, "whiteboard", "websocket/whiteboard.html").await?;
     draw_all(&page).await?;
     asked_inside(&page, &server).await?;
     assert_eq!(quiet(&page).await?, Vec::<String>::new());
@@ -252,12 +248,7 @@ pub(crate) async fn a_page_that_is_not_there_leads_back_into_the_book(
         assert!((100.0..600.0).contains(&width), "{width} px");
         asked_inside(&page, &server).await?;
     }
-    search(
-        &page,
-        "whiteboard",
-        &at(&server, "websocket/whiteboard.html"),
-    )
-    .await?;
+    search(&page, &server, "whiteboard", "websocket/whiteboard.html").await?;
     draw_all(&page).await?;
 
     page.open(&at(&server, "no/such/page")).await?;
