@@ -1,8 +1,6 @@
 //! Who the server is, in TLS: a key and a certificate, made when it starts.
 
-use base64::{engine::general_purpose::STANDARD, Engine as _};
-use rcgen::{CertificateParams, DnType, KeyPair, PublicKeyData as _};
-use ring::digest::{digest, SHA256};
+use rcgen::{CertificateParams, DnType, KeyPair};
 use std::{net::IpAddr, sync::Arc, time::Duration};
 use time::OffsetDateTime;
 use tokio_rustls::{
@@ -44,8 +42,6 @@ pub struct Identity {
     certificate: CertificateDer<'static>,
     /// The same as text.
     pem: String,
-    /// The hash of its public key.
-    key_hash: String,
     acceptor: TlsAcceptor,
 }
 
@@ -67,8 +63,6 @@ impl Identity {
         let key = KeyPair::generate().map_err(IdentityError::of)?;
         let certificate = params.self_signed(&key).map_err(IdentityError::of)?;
         let pem = certificate.pem();
-        let hash = digest(&SHA256, &key.subject_public_key_info());
-        let key_hash = STANDARD.encode(hash);
         let certificate = certificate.der().clone();
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let mut config = ServerConfig::builder_with_provider(provider())
@@ -82,7 +76,6 @@ impl Identity {
         Ok(Self {
             certificate,
             pem,
-            key_hash,
             acceptor: TlsAcceptor::from(Arc::new(config)),
         })
     }
@@ -90,12 +83,6 @@ impl Identity {
     /// The certificate as text, for a client that shall trust it.
     pub fn pem(&self) -> &str {
         &self.pem
-    }
-
-    /// SHA-256 of the public key, in Base64: what Chromium's flag `--ignore-certificate-errors-spki-list` takes. A browser whose user has
-    /// clicked a warning away shows the page, but heeds no early hints; one that was given this flag does.
-    pub fn key_hash(&self) -> &str {
-        &self.key_hash
     }
 
     /// What a client trusts that knows this certificate.

@@ -44,8 +44,7 @@ struct Serve {
     #[command(flatten)]
     listen: Listen<4443>,
 
-    /// Write the server's certificate to this file, for clients that shall trust it. Chromium can be told of its key instead, which is
-    /// logged at the start: `chromium --ignore-certificate-errors-spki-list=KEY --user-data-dir=A-NEW-FOLDER`
+    /// Write the server's certificate to this file, for clients that shall trust it
     #[arg(long, value_name = "FILE")]
     certificate: Option<PathBuf>,
 }
@@ -110,8 +109,6 @@ async fn run(
 fn identity(listen: &Listen<4443>, file: Option<PathBuf>) -> anyhow::Result<Identity> {
     let names = listen.allow_host.iter().map(ToString::to_string);
     let identity = Identity::new(names.chain([listen.host.to_string()]))?;
-    // Chromium, for example, heeds no early hints of a server whose certificate it does not trust.
-    tracing::info!(key = identity.key_hash(), "a new certificate; see --help");
     if let Some(file) = file {
         std::fs::write(&file, identity.pem()).with_context(|| format!("{}", file.display()))?;
     }

@@ -21,11 +21,11 @@ pub struct Engine {
     /// The driver's program, with the arguments that it is started with.
     driver: (PathBuf, Vec<String>),
     port: Port,
-    capabilities: fn(browser: &Path, profile: &Path, trusted: Option<&str>) -> Value,
+    capabilities: fn(browser: &Path, profile: &Path) -> Value,
     /// The program that gives the browser a display, if it needs one.
     display: Option<PathBuf>,
-    /// The key of the server that it is to trust, whoever vouches for it.
-    trusted: Option<String>,
+    /// Whether it takes any certificate, as a server needs that has made its own.
+    any_certificate: bool,
 }
 
 /// How to learn the driver's port.
@@ -56,7 +56,7 @@ impl Engine {
             port: Port::Printed("started successfully on port "),
             capabilities: of_chromium,
             display: None,
-            trusted: None,
+            any_certificate: false,
         })
     }
 
@@ -75,7 +75,7 @@ impl Engine {
             port: Port::Printed("Listening on 127.0.0.1:"),
             capabilities: of_firefox,
             display: None,
-            trusted: None,
+            any_certificate: false,
         })
     }
 
@@ -100,16 +100,15 @@ impl Engine {
             port: Port::Given(port),
             capabilities: of_webkit,
             display: Some(display),
-            trusted: None,
+            any_certificate: false,
         })
     }
 
-    /// The same browser, trusting a server that nobody vouches for, by the hash of its key: SHA-256 of the public key, in Base64. Where a
-    /// browser cannot be told of one key, it takes any certificate.
+    /// The same browser, taking any certificate.
     #[must_use]
-    pub fn trusting(self, key: &str) -> Self {
+    pub fn with_any_certificate(self) -> Self {
         Self {
-            trusted: Some(key.to_owned()),
+            any_certificate: true,
             ..self
         }
     }
@@ -170,18 +169,20 @@ impl Engine {
     }
 
     pub(crate) fn capabilities(&self, profile: &Path) -> Map<String, Value> {
-        match (self.capabilities)(&self.browser, profile, self.trusted.as_deref()) {
+        let mut capabilities = match (self.capabilities)(&self.browser, profile) {
             Value::Object(capabilities) => capabilities,
             _ => Map::new(),
+        };
+        if self.any_certificate {
+            capabilities.insert("acceptInsecureCerts".to_owned(), true.into());
         }
+        capabilities
     }
 }
 
-fn of_chromium(browser: &Path, profile: &Path, trusted: Option<&str>) -> Value {
+fn of_chromium(browser: &Path, profile: &Path) -> Value {
     let profile = format!("--user-data-dir={}", profile.display());
-    // Not `acceptInsecureCerts`: with it Chromium still knows that the certificate is wrong, and heeds no early hints.
-    let key = trusted.map(|key| format!("--ignore-certificate-errors-spki-list={key}"));
-    let mut arguments = vec![
+    let arguments = [
         "--headless=new",
         // A container has no user namespaces and little shared memory; root cannot have the sandbox at all.
         "--no-sandbox",
@@ -203,7 +204,6 @@ fn of_chromium(browser: &Path, profile: &Path, trusted: Option<&str>) -> Value {
         "--window-size=1280,900",
         &profile,
     ];
-    arguments.extend(key.as_deref());
     json!({
         "browserName": "chrome",
         // Tests watch pages that are still loading. `Page::open` waits for those that shall be complete.
@@ -214,20 +214,18 @@ fn of_chromium(browser: &Path, profile: &Path, trusted: Option<&str>) -> Value {
 }
 
 /// geckodriver makes a profile of its own.
-fn of_firefox(browser: &Path, _profile: &Path, trusted: Option<&str>) -> Value {
+fn of_firefox(browser: &Path, _profile: &Path) -> Value {
     json!({
         "browserName": "firefox",
-        "acceptInsecureCerts": trusted.is_some(),
         "pageLoadStrategy": "none",
         "moz:firefoxOptions": { "binary": browser, "args": ["-headless"] },
     })
 }
 
 /// An automated MiniBrowser keeps nothing.
-fn of_webkit(browser: &Path, _profile: &Path, trusted: Option<&str>) -> Value {
+fn of_webkit(browser: &Path, _profile: &Path) -> Value {
     json!({
         "browserName": "MiniBrowser",
-        "acceptInsecureCerts": trusted.is_some(),
         "pageLoadStrategy": "none",
         "webkitgtk:browserOptions": { "binary": browser, "args": ["--automation"] },
     })

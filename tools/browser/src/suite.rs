@@ -17,7 +17,7 @@ use site::{
 use std::{
     future::Future,
     panic::{resume_unwind, AssertUnwindSafe},
-    path::{Path, PathBuf},
+    path::Path,
     process::ExitCode,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -29,6 +29,13 @@ use tokio::{runtime::Runtime, sync::OnceCell, time::timeout};
 /// longer answers.
 const TEST_LIMIT: Duration = Duration::from_secs(120);
 
+/// Where the site of [`Suite::published`] believes to be published: who serves it there, and under which path.
+pub const ORIGIN: &str = "https://ada.example";
+/// See [`ORIGIN`].
+pub const SITE: &str = "/async-book/";
+/// What its links for suggesting an edit begin with; the path of a source in the repository follows.
+pub const EDITS: &str = "https://code.example/ada/async-book/edit/main/";
+
 /// What the tests of one program share.
 #[derive(Debug)]
 pub struct Suite {
@@ -39,14 +46,9 @@ pub struct Suite {
     /// lock is held for a push or a pop.
     idle: Mutex<Vec<Browser>>,
     /// Built once, by the first test that needs it.
-    book: OnceCell<Book>,
-}
-
-#[derive(Debug)]
-struct Book {
-    shelf: Shelf,
-    /// Where its pages are; there as long as the shelf is.
-    pages: PathBuf,
+    book: OnceCell<Shelf>,
+    /// The same, but as it is published.
+    published: OnceCell<Edition>,
 }
 
 impl Suite {
@@ -60,6 +62,7 @@ impl Suite {
             driver: OnceCell::new(),
             idle: Mutex::default(),
             book: OnceCell::new(),
+            published: OnceCell::new(),
         })
     }
 
@@ -129,27 +132,21 @@ impl Suite {
         conclusion.exit_code()
     }
 
-    async fn book(&self) -> anyhow::Result<&Book> {
-        self.book
-            .get_or_try_init(|| async {
-                let root = book::find_root(Path::new(env!("CARGO_MANIFEST_DIR")))?;
-                let (edition, _) =
-                    tokio::task::spawn_blocking(move || Edition::build(&root, Options::default()))
-                        .await??;
-                Ok(Book {
-                    pages: edition.path().to_owned(),
-                    shelf: Shelf::new(edition),
-                })
-            })
-            .await
-    }
-
-    /// The directory of the built book, as `cargo run -- build` writes it.
+    /// The directory of the static site, as the workflow that publishes it builds it.
     ///
     /// # Errors
     /// If the book does not build.
-    pub async fn pages(&self) -> anyhow::Result<&Path> {
-        Ok(&self.book().await?.pages)
+    pub async fn published(&self) -> anyhow::Result<&Path> {
+        let build = || async {
+            let url = format!("{ORIGIN}{SITE}");
+            let edits = format!("{EDITS}{{path}}");
+            build(vec![
+                ("output.html.site-url", url),
+                ("output.html.edit-url-template", edits),
+            ])
+            .await
+        };
+        Ok(self.published.get_or_try_init(build).await?.path())
     }
 
     /// The running site, as `cargo run` starts it, over a log of its own.
@@ -157,10 +154,28 @@ impl Suite {
     /// # Errors
     /// If the book does not build, or there is no port.
     pub async fn site(&self) -> anyhow::Result<Served> {
-        let shelf = self.book().await?.shelf.clone();
+        let build = || async { anyhow::Ok(Shelf::new(build(Vec::new()).await?)) };
+        let shelf = self.book.get_or_try_init(build).await?.clone();
         let site = Served::start(|feed, ending| {
             server::router(shelf, server::methods(feed, None, ending), None)
         });
         Ok(site.await?)
     }
+}
+
+/// Builds the book of this repository, with these settings.
+async fn build(settings: Vec<(&'static str, String)>) -> anyhow::Result<Edition> {
+    let root = book::find_root(Path::new(env!("CARGO_MANIFEST_DIR")))?;
+    let built = tokio::task::spawn_blocking(move || {
+        let settings: Vec<_> = settings
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        let options = Options {
+            settings: &settings,
+            ..Options::default()
+        };
+        Edition::build(&root, options)
+    });
+    Ok(built.await??.0)
 }

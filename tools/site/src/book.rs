@@ -9,6 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use axum::http::Uri;
 use mdbook_driver::config::Config;
 use mdbook_driver::MDBook;
 use tracing::field::{Field, Visit};
@@ -55,6 +56,8 @@ pub struct Options<'a> {
     /// Where a page hears that there is a newer book: the path of a live SSE server, relative to the
     /// book's root, with a slash at its end. `None`, the default, builds pages that do not listen.
     pub reload: Option<&'a str>,
+    /// Settings in place of those in `book.toml` and the environment, such as `("output.html.site-url", "/book/")`.
+    pub settings: &'a [(&'a str, &'a str)],
 }
 
 /// Finds the book's root: `start`, or the nearest directory above it that holds a `book.toml`.
@@ -82,6 +85,44 @@ pub fn config(root: &Path) -> Result<Config, BuildError> {
     Ok(config)
 }
 
+/// Where the book will be published, as far as that is known.
+#[derive(Debug, PartialEq, Eq)]
+struct Site {
+    /// Such as `https://book.example`. A page can be written without it, but not what is shown where the page is shared.
+    origin: Option<String>,
+    /// With a slash at both ends.
+    path: String,
+}
+
+impl Site {
+    /// Reads mdBook's `site-url`, which is a path or a whole address.
+    fn parse(url: &str) -> Result<Self, BuildError> {
+        let broken = || BuildError::Broken(format!("site-url: {url:?} is no address"));
+        let uri: Uri = url.parse().map_err(|_| broken())?;
+        let origin = match (uri.scheme(), uri.authority()) {
+            (Some(scheme), Some(host)) => Some(format!("{scheme}://{host}")),
+            (None, None) => None,
+            _ => return Err(broken()),
+        };
+        let path = format!("{}/", uri.path().trim_end_matches('/'));
+        Ok(Self { origin, path })
+    }
+
+    /// Reads it from the configuration, and leaves the path there: a page needs no more, and then finds its parts also under
+    /// another name of the same site.
+    fn of(config: &mut Config) -> Result<Self, BuildError> {
+        let html = config.html_config().unwrap_or_default();
+        let site = Self::parse(html.site_url.as_deref().unwrap_or("/"))?;
+        set(config, "output.html.site-url", &site.path)?;
+        Ok(site)
+    }
+}
+
+fn set(config: &mut Config, name: &str, value: &str) -> Result<(), BuildError> {
+    let set = config.set(name, value);
+    set.map_err(|error| BuildError::Broken(format!("{name}: {}", one_line(&error))))
+}
+
 /// Builds the book of `root` into `dest`, a directory that is empty or not there yet. Returns mdBook's
 /// warnings, one line each.
 ///
@@ -94,6 +135,10 @@ pub fn build_into(
     options: Options<'_>,
 ) -> Result<Vec<String>, BuildError> {
     let mut config = config(root)?;
+    for (name, value) in options.settings {
+        set(&mut config, name, value)?;
+    }
+    let site = Site::of(&mut config)?;
     // MDBook joins this to the root; an absolute path replaces it.
     config.build.build_dir = std::path::absolute(dest).map_err(BuildError::io(dest))?;
 
@@ -115,7 +160,13 @@ pub fn build_into(
     if !errors.is_empty() {
         return Err(BuildError::Broken(errors.join("; ")));
     }
-    finish_pages(dest, options)?;
+    let home = &dest.join("index.html");
+    let finish = Finish {
+        home,
+        site: &site,
+        options,
+    };
+    finish_pages(dest, finish)?;
     Ok(warnings)
 }
 
@@ -162,32 +213,92 @@ fn replaceable(dest: &Path) -> Result<bool, BuildError> {
     }
 }
 
-/// Rewrites what mdBook's templates fix and its configuration does not reach, in every page.
-fn finish_pages(directory: &Path, options: Options<'_>) -> Result<(), BuildError> {
+/// Rewrites what mdBook's templates fix and its configuration does not reach, in every page below `directory`.
+fn finish_pages(directory: &Path, finish: Finish<'_>) -> Result<(), BuildError> {
     for entry in fs::read_dir(directory).map_err(BuildError::io(directory))? {
         let path = entry.map_err(BuildError::io(directory))?.path();
         if path.is_dir() {
-            finish_pages(&path, options)?;
+            finish_pages(&path, finish)?;
         } else if path
             .extension()
             .is_some_and(|extension| extension == "html")
         {
             let page = fs::read_to_string(&path).map_err(BuildError::io(&path))?;
-            fs::write(&path, finish_page(&page, options)).map_err(BuildError::io(&path))?;
+            let page = finish.page(&page, path == finish.home);
+            fs::write(&path, page).map_err(BuildError::io(&path))?;
         }
     }
     Ok(())
 }
 
-/// Defers every external script, so that the first paint waits for none of them. Deferred scripts run in
-/// their order, after the inline ones (which set up what they read) and before `DOMContentLoaded`, so
-/// they meet the same page as before. An escaped `&lt;script` in a listing does not match.
-fn finish_page(page: &str, options: Options<'_>) -> String {
-    let page = page.replace("<script src=", "<script defer src=");
-    match options.reload {
-        Some(path) => page.replacen("<html ", &format!("<html data-reload=\"{path}\" "), 1),
-        None => page,
+/// What the pages are finished with.
+#[derive(Debug, Clone, Copy)]
+struct Finish<'a> {
+    home: &'a Path,
+    site: &'a Site,
+    options: Options<'a>,
+}
+
+impl Finish<'_> {
+    fn page(self, page: &str, is_home: bool) -> String {
+        // Every external script is deferred, so that the first paint waits for none of them. Deferred scripts run in their
+        // order, after the inline ones (which set up what they read) and before `DOMContentLoaded`, so they meet the same
+        // page as before. An escaped `&lt;script` in a listing does not match.
+        let mut page = page.replace("<script src=", "<script defer src=");
+        if let Some(path) = self.options.reload {
+            page = page.replacen("<html ", &format!("<html data-reload=\"{path}\" "), 1);
+        }
+        // mdBook describes every page as the book. That suits its first page alone.
+        if let (false, Some(text)) = (is_home, first_paragraph(&page)) {
+            page = with_meta(&page, "name=\"description\"", |_| text.clone());
+            page = with_meta(&page, "property=\"og:description\"", |_| text.clone());
+        }
+        if let Some(origin) = &self.site.origin {
+            let path = &self.site.path;
+            page = with_meta(&page, "property=\"og:image\"", |image| {
+                format!("{origin}{path}{}", image.trim_start_matches("../"))
+            });
+        }
+        page
     }
+}
+
+/// The page with another content in one of its meta elements, if it has that one.
+fn with_meta(page: &str, which: &str, content: impl FnOnce(&str) -> String) -> String {
+    let begin = format!("<meta {which} content=\"");
+    let replaced = page.split_once(&begin).and_then(|(before, rest)| {
+        let (old, after) = rest.split_once('"')?;
+        Some(format!("{before}{begin}{}\"{after}", content(old)))
+    });
+    replaced.unwrap_or_else(|| page.to_owned())
+}
+
+/// The text of a page's first paragraph, as an attribute can hold it; of a long one the beginning.
+fn first_paragraph(page: &str) -> Option<String> {
+    /// Characters. Who shows a description cuts it near here.
+    const ENOUGH: usize = 200;
+    let (_, main) = page.split_once("<main>")?;
+    let (_, rest) = main.split_once("<p>")?;
+    let (paragraph, _) = rest.split_once("</p>")?;
+    // The pieces between the tags.
+    let mut text = String::new();
+    for (number, piece) in paragraph.split('<').enumerate() {
+        let after = piece.split_once('>').map_or("", |(_, after)| after);
+        text.push_str(if number == 0 { piece } else { after });
+    }
+    // Between two words an escaped character such as `&amp;` is never cut.
+    let mut description = String::new();
+    for word in text.split_whitespace() {
+        if description.chars().count() + word.chars().count() > ENOUGH {
+            description.push('…');
+            break;
+        }
+        if !description.is_empty() {
+            description.push(' ');
+        }
+        description.push_str(word);
+    }
+    Some(description.replace('"', "&quot;"))
 }
 
 /// An error and its causes in one line.
@@ -297,11 +408,20 @@ impl Edition {
 mod tests {
     use super::*;
 
+    fn finished(page: &str, url: &str, options: Options<'_>) -> String {
+        let finish = Finish {
+            home: Path::new("index.html"),
+            site: &Site::parse(url).unwrap(),
+            options,
+        };
+        finish.page(page, false)
+    }
+
     #[test]
     fn external_scripts_are_deferred_and_inline_ones_are_not() {
         let page = r#"<html lang="en"><script>let a;</script><script src="toc.js"></script><code>&lt;script src="x"</code>"#;
         assert_eq!(
-            finish_page(page, Options::default()),
+            finished(page, "/", Options::default()),
             r#"<html lang="en"><script>let a;</script><script defer src="toc.js"></script><code>&lt;script src="x"</code>"#
         );
     }
@@ -309,15 +429,79 @@ mod tests {
     #[test]
     fn only_a_watched_page_listens_for_a_newer_book() {
         let page = r#"<html lang="en"><body>"#;
-        assert_eq!(finish_page(page, Options::default()), page);
+        assert_eq!(finished(page, "/", Options::default()), page);
+        let watched = Options {
+            reload: Some("live/reload/"),
+            ..Options::default()
+        };
         assert_eq!(
-            finish_page(
-                page,
-                Options {
-                    reload: Some("live/reload/")
-                }
-            ),
+            finished(page, "/", watched),
             r#"<html data-reload="live/reload/" lang="en"><body>"#
         );
+    }
+
+    #[test]
+    fn the_picture_of_a_page_gets_its_whole_address_where_that_is_known() {
+        let page = r#"<meta property="og:image" content="../assets/card.png"><img src="../a.png">"#;
+        assert_eq!(finished(page, "/book/", Options::default()), page);
+        assert_eq!(
+            finished(page, "https://book.example/book", Options::default()),
+            r#"<meta property="og:image" content="https://book.example/book/assets/card.png"><img src="../a.png">"#
+        );
+    }
+
+    #[test]
+    fn a_page_is_described_by_its_first_paragraph() {
+        let page = |description: &str, paragraph: &str| {
+            format!(
+                "<meta name=\"description\" content=\"{description}\"><meta property=\"og:description\" \
+                 content=\"{description}\"><p>Not this.</p><main><h1>One</h1><p>{paragraph}</p><p>Nor this.</p>"
+            )
+        };
+        for (paragraph, description) in [
+            ("A &amp; B.", "A &amp; B."),
+            (
+                "A <a href=\"b.html\"><em>wait</em></a>\nof \"one\".",
+                "A wait of &quot;one&quot;.",
+            ),
+            (&"word ".repeat(60), &format!("{}word…", "word ".repeat(39))),
+        ] {
+            let written = page("The book.", paragraph);
+            assert_eq!(
+                finished(&written, "/", Options::default()),
+                page(description, paragraph)
+            );
+        }
+        let home = page("The book.", "The first.");
+        let site = Site::parse("/").unwrap();
+        let finish = Finish {
+            home: Path::new("index.html"),
+            site: &site,
+            options: Options::default(),
+        };
+        assert_eq!(finish.page(&home, true), home);
+    }
+
+    #[test]
+    fn a_site_is_a_path_or_an_address() {
+        for (url, origin, path) in [
+            ("/", None, "/"),
+            ("/book", None, "/book/"),
+            ("/book/", None, "/book/"),
+            ("https://book.example", Some("https://book.example"), "/"),
+            (
+                "http://book.example:8000/a/b/",
+                Some("http://book.example:8000"),
+                "/a/b/",
+            ),
+        ] {
+            let origin = origin.map(str::to_owned);
+            let path = path.to_owned();
+            assert_eq!(Site::parse(url).unwrap(), Site { origin, path }, "{url}");
+        }
+        for url in ["", "book.example", "not an address"] {
+            let told = Site::parse(url).unwrap_err().to_string();
+            assert!(told.contains("site-url"), "{told}");
+        }
     }
 }

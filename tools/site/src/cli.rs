@@ -169,6 +169,7 @@ async fn serve(
     };
     let page = Options {
         reload: watch.then_some(server::RELOAD_PATH),
+        ..Options::default()
     };
     let (edition, warnings) = Edition::build(&root, page)?;
     warn(warnings);
@@ -275,6 +276,7 @@ async fn rebuild(root: PathBuf, shelf: Shelf, changes: Changes, reload: Reload, 
         let sources = root.clone();
         let page = Options {
             reload: Some(server::RELOAD_PATH),
+            ..Options::default()
         };
         // mdBook is synchronous; a build in this task would hold up the streams on its thread.
         let built = tokio::task::spawn_blocking(move || Edition::build(&sources, page)).await;

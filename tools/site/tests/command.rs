@@ -9,6 +9,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 /// How long to wait for something that should happen at once, on a busy machine.
@@ -229,6 +230,25 @@ fn help_is_no_error() {
     }
 }
 
+/// Whoever opens the repository in a development container gets the book in a window: where the program serves it.
+#[test]
+fn the_development_container_opens_the_port_of_the_book() {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../.devcontainer/devcontainer.json"
+    );
+    let container: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    let port = &container["forwardPorts"][0];
+    let opened = &container["portsAttributes"][port.to_string()]["onAutoForward"];
+    assert_eq!(opened, "openPreview");
+    assert_eq!(container["postAttachCommand"]["book"], "cargo run");
+    let help = String::from_utf8(run(Path::new("/"), &["--help"]).stdout).unwrap();
+    assert!(
+        help.contains(&format!("[default: {port}]")),
+        "{port} is not in {help}"
+    );
+}
+
 #[test]
 fn a_missing_book_is_told_in_one_line() {
     let empty = tempfile::tempdir().unwrap();
@@ -332,6 +352,53 @@ fn build_writes_a_static_site() {
         .collect();
     names.sort();
     assert_eq!(names, ["book", "book.toml", "src"]);
+}
+
+#[test]
+fn the_environment_says_where_the_book_is_published() {
+    let book = book("# One\n");
+    let root = book.path();
+    fs::create_dir(root.join("theme")).unwrap();
+    let head = "<meta property=\"og:image\" content=\"{{ path_to_root }}assets/card.png\">";
+    fs::write(root.join("theme/head.hbs"), head).unwrap();
+    let page = |name| fs::read_to_string(root.join("book").join(name)).unwrap();
+
+    // Here nobody knows it: no page links to a repository, and the picture is beside the page.
+    assert!(run(root, &["build"]).status.success());
+    for part in ["Suggest an edit", "Git repository"] {
+        assert!(!page("one.html").contains(part), "{part}");
+    }
+    assert!(page("404.html").contains("<base href=\"/\">"));
+    assert!(page("one.html").contains("content=\"assets/card.png\""));
+
+    let published = |url| {
+        command(root, &["build"])
+            .env("MDBOOK_OUTPUT__HTML__SITE_URL", url)
+            .env(
+                "MDBOOK_OUTPUT__HTML__GIT_REPOSITORY_URL",
+                "https://code.example/ada/book",
+            )
+            .env(
+                "MDBOOK_OUTPUT__HTML__EDIT_URL_TEMPLATE",
+                "https://code.example/ada/book/edit/main/{path}",
+            )
+            .output()
+            .unwrap()
+    };
+    assert!(published("https://ada.example/async-book/")
+        .status
+        .success());
+    assert!(page("404.html").contains("<base href=\"/async-book/\">"));
+    for part in [
+        "content=\"https://ada.example/async-book/assets/card.png\"",
+        "href=\"https://code.example/ada/book\"",
+        "href=\"https://code.example/ada/book/edit/main/src/one.md\"",
+    ] {
+        assert!(page("one.html").contains(part), "{part}");
+    }
+
+    let wrong = published("ada.example");
+    fails_in_one_line(&wrong, 1, &["site-url", "\"ada.example\""]);
 }
 
 #[test]

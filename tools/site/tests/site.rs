@@ -84,6 +84,7 @@ fn edition() -> Edition {
     let root = find_root(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
     let page = Options {
         reload: Some(RELOAD_PATH),
+        ..Options::default()
     };
     Edition::build(&root, page).unwrap().0
 }
@@ -252,7 +253,7 @@ async fn an_unknown_path_gets_the_404_page() {
                 .text()
                 .await
                 .unwrap()
-                .contains("Document not found (404)"),
+                .contains("There is no page at this address."),
             "{path}"
         );
     }

@@ -131,7 +131,7 @@ pub(crate) async fn diagrams_are_drawn_when_they_come_near(
             let scroll =
                 "document.querySelectorAll('pre.mermaid')[arguments[0]].scrollIntoView({ behavior: 'instant' })";
             page.run::<Value>(scroll, &[json!(number)]).await?;
-            let (title, description, width): (String, String, f64) = page
+            let (title, description, width, cut): (String, String, f64, Vec<String>) = page
                 .until_some(
                     &format!("diagram {number} of {name}"),
                     "const box = document.querySelectorAll('pre.mermaid')[arguments[0]];
@@ -141,6 +141,9 @@ pub(crate) async fn diagrams_are_drawn_when_they_come_near(
                         svg.querySelector('title')?.textContent ?? '',
                         svg.querySelector('desc')?.textContent ?? '',
                         svg.getBoundingClientRect().width,
+                        Array.from(svg.querySelectorAll('foreignObject'))
+                            .filter((box) => box.firstElementChild?.getBoundingClientRect().height > box.getBoundingClientRect().height + 1)
+                            .map((box) => box.textContent),
                     ]",
                     &[json!(number)],
                 )
@@ -156,6 +159,11 @@ pub(crate) async fn diagrams_are_drawn_when_they_come_near(
             assert!(
                 width > 100.0,
                 "diagram {number} of {name} is {width} px wide"
+            );
+            assert_eq!(
+                cut,
+                Vec::<String>::new(),
+                "labels of diagram {number} of {name} do not fit"
             );
         }
         assert_eq!(quiet(&page).await?, Vec::<String>::new(), "{name}");

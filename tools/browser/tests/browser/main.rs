@@ -55,7 +55,11 @@ fn main() -> ExitCode {
         suite;
         book::every_page_is_quiet_asks_no_other_host_and_fits_a_phone,
         book::diagrams_are_drawn_when_they_come_near,
-        published::a_static_site_says_that_no_live_server_is_here,
+        published::every_page_of_a_static_site_is_whole_and_says_that_no_live_server_is_here,
+        published::the_print_page_has_every_chapter_and_prints_when_its_diagrams_are_drawn,
+        published::whatever_a_file_of_a_static_site_names_is_there,
+        published::a_page_that_is_not_there_leads_back_into_the_book,
+        published::a_search_in_a_static_site_leads_to_a_page,
         vectors::the_browser_reads_the_format_as_the_vectors_say,
         vectors::the_parser_of_this_book_reads_it_so_too,
         panel::it_resumes_after_a_cut_with_nothing_lost_and_nothing_doubled,
