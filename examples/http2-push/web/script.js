@@ -15,6 +15,7 @@
         if (place) place.textContent = String(text);
     }
 
+    // ANCHOR: initiator
     /**
      * Who asked for a part of the page: a link or a script in it, or an early hint.
      * @param {string} file
@@ -24,6 +25,7 @@
         const [entry] = performance.getEntriesByName(address, "resource");
         return entry instanceof PerformanceResourceTiming ? entry.initiatorType : "not told";
     }
+    // ANCHOR_END: initiator
 
     async function report() {
         show("style", initiator("style.css"));

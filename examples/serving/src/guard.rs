@@ -64,12 +64,7 @@ impl Allowed {
     ///
     /// # Errors
     /// [`Problem`]: 400 without one `Host`, 421 for a host that is not ours, 403 for a page of another site that acts.
-    pub fn check(
-        &self,
-        method: &Method,
-        uri: &Uri,
-        headers: &HeaderMap,
-    ) -> Result<(), Problem> {
+    pub fn check(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
         let host = host(uri, headers)?;
         if !self.allows_host(host.host()) {
             let detail = format!("{:?} is not a name of this server", host.host());

@@ -1,7 +1,11 @@
 //! The results: kept, compared, and shown as a table.
 
 use anyhow::{ensure, Context as _};
-use http2_push::recording::Recording;
+use http2_push::{
+    frames::ENABLE_PUSH,
+    recording::{Recording, Side},
+    Way,
+};
 use serde::{Deserialize, Serialize};
 use std::{
     fmt, fs,
@@ -170,20 +174,41 @@ fn keep(client: &str, version: &str, seen: Seen) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Keeps the frames of a connection over which the client loaded the page with early hints, for the book to show. A browser's own
-/// headers are long and beside the point: of its requests only the four pseudo-headers are kept.
+/// Keeps what the book shows of a browser's connection: its settings, and the frames from its request for the page with early hints
+/// to the head of that page. Of the browser's requests only the four pseudo-headers are kept; its own headers are long and beside the
+/// point. The port is the book's.
 pub(crate) fn keep_frames(client: &str, recording: &Recording) -> anyhow::Result<()> {
+    let frames = recording.frames();
+    let page = Way::EarlyHints.folder();
+    let asked = frames
+        .iter()
+        .position(|(_, frame)| frame.field(":path") == Some(page))
+        .context("no request for the page")?;
+    let stream = frames[asked].1.stream;
+    let sent = frames
+        .iter()
+        .position(|(_, frame)| frame.stream == stream && frame.field(":status") == Some("200"))
+        .context("no page")?;
+    let settings = frames
+        .iter()
+        .filter(|(side, frame)| *side == Side::Client && frame.setting(ENABLE_PUSH).is_some());
     let mut text = String::new();
-    let mut of_client = false;
-    for line in recording.to_string().lines() {
-        let field = line.strip_prefix("    ");
-        match field {
-            None => of_client = line.starts_with("client"),
-            Some(field) if of_client && field.contains(": ") && !field.starts_with(':') => continue,
-            Some(_) => {}
+    for (side, frame) in settings.chain(&frames[asked..=sent]) {
+        let told = frame.to_string();
+        let lines = told.lines().filter(|line| {
+            let field = line.trim_start();
+            *side == Side::Server || !field.contains(": ") || field.starts_with(':')
+        });
+        for (number, line) in lines.enumerate() {
+            let line = match line.split_once(":authority: ") {
+                Some((space, _)) => format!("{space}:authority: 127.0.0.1:4443"),
+                None => line.to_owned(),
+            };
+            text += &match number {
+                0 => format!("{side} {line}\n"),
+                _ => format!("{line}\n"),
+            };
         }
-        text.push_str(line);
-        text.push('\n');
     }
     fs::write(path(&format!("{}.txt", client.to_lowercase())), text)?;
     Ok(())
