@@ -4,7 +4,10 @@
 use bytes::Bytes;
 use h2::server::{self, SendResponse};
 use http::{Request, Response, Uri};
-use http2_push::client::{Config, Session, Source};
+use http2_push::{
+    client::{Config, Session, Source},
+    recording::Recording,
+};
 use std::error::Error;
 use tokio::io::{duplex, DuplexStream};
 
@@ -59,12 +62,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // ANCHOR_END: client
 
     // ANCHOR: late
-    // And a push that belongs to no open request breaks the connection.
+    // And a push that belongs to no open request breaks the connection. The client's last frame says why.
     let broken = session.get("/").await;
     assert!(broken.is_err());
-    let frames = session.recording().to_string();
-    assert!(frames.contains("client GOAWAY"));
-    assert!(frames.contains("PROTOCOL_ERROR"));
+    let recording = session.recording();
+    let goodbye = |seen: &Recording| seen.to_string().contains("client GOAWAY");
+    recording.until(goodbye).await;
+    assert!(recording.to_string().contains("PROTOCOL_ERROR"));
     // ANCHOR_END: late
     Ok(())
 }

@@ -13,7 +13,8 @@ import { createSection, find, keepKeys } from "./web/panel.js";
  */
 
 const MARKUP = `
-<form class="lp-form">
+<form>
+<div class="lp-form">
   <label>The page comes with
     <select data-role="way" name="way">
       <option value="push">HTTP/2 push</option>
@@ -21,8 +22,9 @@ const MARKUP = `
       <option value="plain">neither</option>
     </select>
   </label>
-  <label class="lp-choice"><input type="checkbox" data-role="accept" checked> The client takes pushes</label>
   <button type="submit" data-role="ask">Ask for the page</button>
+</div>
+<label class="lp-check"><input type="checkbox" data-role="accept" checked> The client takes pushes</label>
 </form>
 <p data-role="told" role="status">The frames of one exchange appear here.</p>
 <pre class="lp-output" data-role="frames" role="region" tabindex="0" aria-label="Frames" hidden></pre>
