@@ -140,6 +140,7 @@ async fn pages_and_assets_have_their_content_types() {
         ("/live/sse/panel.js", "text/javascript"),
         ("/live/websocket/panel.js", "text/javascript"),
         ("/live/websocket/whiteboard.js", "text/javascript"),
+        ("/live/http2-push/panel.js", "text/javascript"),
         ("/live/polling/web/page.css", "text/css"),
     ] {
         let response = site.get(path).send().await.unwrap();
@@ -198,6 +199,7 @@ async fn live_json_names_the_live_servers_and_the_book_on_disk_has_none() {
             "long-polling": "live/long-polling/",
             "sse": "live/sse/",
             "websocket": "live/websocket/",
+            "http2-push": "live/http2-push/",
         } })
     );
     let on_disk = std::fs::read(edition().path().join("assets/live.json")).unwrap();
@@ -215,6 +217,7 @@ async fn a_live_server_without_its_slash_redirects_there() {
         "/live/long-polling",
         "/live/sse",
         "/live/websocket",
+        "/live/http2-push",
         "/live/reload",
     ] {
         let response = site.get(path).send().await.unwrap();
