@@ -54,7 +54,7 @@ struct Wish {
     accept: bool,
 }
 
-/// `GET server`: where the push server is. `GET exchange?way=push&accept=true`: the frames of one exchange with it. And `panel.js`.
+/// `GET server`: where the push server is. `GET exchange?way=push&accept=true`: the frames of one exchange with it. `GET /`: the panel on a page.
 pub fn router(server: Option<Running>) -> Router {
     let panel = Panel {
         server,

@@ -198,6 +198,8 @@ async fn connection<I>(
     let mut told = false;
     let result = loop {
         tokio::select! {
+            // The ending before the answers that it causes: those of parked requests then say `Connection: close`.
+            biased;
             // Only once: the token stays cancelled, and would be ready again on every turn.
             () = &mut begun, if !told => {
                 told = true;
