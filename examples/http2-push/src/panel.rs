@@ -20,11 +20,11 @@ use serde_json::json;
 use serving::{assets, fallbacks, Problem, Slots};
 use web::Asset;
 
-/// The panel; the shared modules lie beside it under `web/`.
-const PANEL: &[Asset] = &[Asset::javascript(
-    "panel.js",
-    include_bytes!("../web/panel.js"),
-)];
+/// The panel and a page of its own; the shared modules lie beside them under `web/`.
+const PANEL: &[Asset] = &[
+    Asset::html("", include_bytes!("../web/panel.html")),
+    Asset::javascript("panel.js", include_bytes!("../web/panel.js")),
+];
 
 /// How many exchanges may run at once. Each is a connection of this process to itself.
 const EXCHANGES: usize = 8;
