@@ -511,6 +511,31 @@ mod tests {
     }
 
     #[test]
+    fn a_promise_may_be_padded_and_a_reserved_bit_says_nothing() {
+        let payload = [1, 0x80, 0, 0, 2, 0x82, 0];
+        let all = bytes(0x5, END_HEADERS | PADDED, 1 << 31 | 1, &payload);
+        let frames = read(FrameReader::of_server(), &all, 64);
+        assert_eq!(frames[0].stream, 1);
+        assert!(matches!(frames[0].kind, Kind::Promise { promised: 2, .. }));
+        assert_eq!(frames[0].fields().len(), 1);
+    }
+
+    #[test]
+    fn of_a_setting_that_is_there_twice_the_last_counts() {
+        let payload = [0, 2, 0, 0, 0, 1, 0, 2, 0, 0, 0, 0];
+        let frames = read(FrameReader::of_server(), &bytes(0x4, 0, 0, &payload), 64);
+        assert_eq!(frames[0].setting(ENABLE_PUSH), Some(0));
+    }
+
+    #[test]
+    fn a_block_that_does_not_end_is_given_up() {
+        let first = bytes(0x1, 0, 1, &[0x82; 10_000]);
+        let more = bytes(0x9, 0, 1, &[0x82; 10_000]);
+        let all = [first, more.clone(), more].concat();
+        assert_eq!(read(FrameReader::of_server(), &all, 1000).len(), 1);
+    }
+
+    #[test]
     fn a_block_in_pieces_is_told_at_its_end() {
         let all = [
             bytes(0x1, 0, 1, &[0x82]),
@@ -580,7 +605,7 @@ mod tests {
         ) {
             let mut all: Vec<u8> = frames.iter().flat_map(|(kind, flags, stream, payload)| bytes(*kind, *flags, *stream, payload)).collect();
             all.extend(&noise);
-            let whole = read(FrameReader::of_server(), &all, all.len());
+            let whole = read(FrameReader::of_server(), &all, all.len().max(1));
             for frame in &whole {
                 // Shown as well: a panel does so.
                 let _ = frame.to_string();

@@ -259,6 +259,25 @@ mod tests {
     }
 
     #[test]
+    fn what_the_client_said_is_not_what_the_server_said() {
+        let recording = Recording::new();
+        let said = |value| Kind::Settings(vec![(ENABLE_PUSH, value)]);
+        recording.add(Side::Client, frame(said(0)));
+        recording.add(Side::Server, frame(said(1)));
+        assert_eq!(recording.enable_push(), Some(0));
+        let on = |stream| Frame {
+            stream,
+            ..frame(Kind::Reset(8))
+        };
+        // One request taken back, and one push that the server gave up: neither was refused.
+        recording.add(Side::Client, on(1));
+        recording.add(Side::Server, on(2));
+        assert_eq!(recording.refused(), 0);
+        recording.add(Side::Client, on(4));
+        assert_eq!(recording.refused(), 1);
+    }
+
+    #[test]
     fn it_keeps_so_many_frames_and_no_more() {
         let recording = Recording::new();
         for _ in 0..MAX_FRAMES + 10 {

@@ -348,6 +348,26 @@ async fn push_along(io: DuplexStream, promised: Request<()>, after: After) {
 }
 
 #[tokio::test]
+async fn a_body_longer_than_the_window_comes_whole() {
+    let body = Bytes::from(vec![b'x'; 300_000]);
+    let (ours, theirs) = duplex(64 * 1024);
+    let sent = body.clone();
+    let server = tokio::spawn(async move {
+        let mut connection = h2::server::handshake(theirs).await.unwrap();
+        while let Some(Ok((_, mut respond))) = connection.accept().await {
+            let mut answer = respond.send_response(Response::new(()), false).unwrap();
+            answer.send_data(sent.clone(), true).unwrap();
+        }
+    });
+    let own: Uri = "https://own.example/".parse().unwrap();
+    let session = Session::over(ours, &own, client::Config::default()).await;
+    let mut session = session.unwrap();
+    let answer = in_time("the body", session.get("/")).await.unwrap().answer;
+    assert_eq!(answer.body, body);
+    server.abort();
+}
+
+#[tokio::test]
 async fn a_client_keeps_no_more_than_it_allows() {
     let server = PushServer::start(Config::default()).await;
     let limited = |max_pushed, max_body| client::Config {
