@@ -8,7 +8,11 @@ use http2_push::{
     Config,
 };
 use serving::Ending;
-use std::{future::pending, sync::Arc, time::Duration};
+use std::{
+    future::{pending, Future},
+    sync::Arc,
+    time::Duration,
+};
 use testbed::{Dialer, Pipes};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream},
@@ -50,8 +54,14 @@ async fn a_handshake_that_does_not_go_on_ends() {
     // The beginning of a TLS record, and no more: the edge has seen its first bytes and is content.
     io.write_all(b"\x16\x03\x01").await.unwrap();
     let mut rest = Vec::new();
-    let _ = io.read_to_end(&mut rest).await;
+    let _ = by_the_clock(io.read_to_end(&mut rest)).await;
     assert_eq!(begun.elapsed().as_secs(), patience.as_secs());
+}
+
+/// Waits for something that has a time limit of its own, by a clock that stands still: ten minutes of it pass at once.
+async fn by_the_clock<F: Future>(wait: F) -> F::Output {
+    let waited = tokio::time::timeout(Duration::from_secs(600), wait).await;
+    waited.expect("an end within ten minutes")
 }
 
 /// TLS over a pipe, and HTTP/2 agreed.
@@ -81,7 +91,7 @@ async fn a_handshake_of_http2_that_does_not_go_on_ends() {
     let (dialer, identity, _ending) = start(config);
     let mut tls = tls(&dialer, &identity).await;
     let begun = Instant::now();
-    let _ = tls.read_to_end(&mut Vec::new()).await;
+    let _ = by_the_clock(tls.read_to_end(&mut Vec::new())).await;
     assert_eq!(begun.elapsed().as_secs(), patience.as_secs());
 }
 
@@ -106,7 +116,7 @@ async fn end_of_a_page_that_does_not_come(after: u64, ends: impl FnOnce(Ending))
     // The request is there before the word that all ends.
     sleep(Duration::from_secs(1)).await;
     ends(ending.clone());
-    ended.await.unwrap()
+    by_the_clock(ended).await.unwrap()
 }
 
 #[tokio::test(start_paused = true)]
@@ -156,7 +166,7 @@ async fn a_client_waits_for_no_answer_for_ever() {
     let own: Uri = "https://own.example/".parse().unwrap();
     let mut session = Session::over(ours, &own, config.clone()).await.unwrap();
     let begun = Instant::now();
-    let refused = session.get("/").await;
+    let refused = by_the_clock(session.get("/")).await;
     assert!(matches!(refused, Err(ClientError::TimedOut(_))));
     assert_eq!(begun.elapsed(), config.patience);
     drop(theirs);

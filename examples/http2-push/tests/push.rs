@@ -256,20 +256,22 @@ async fn only_the_certificate_that_is_trusted_will_do() {
 }
 
 #[tokio::test]
-async fn a_push_that_could_answer_no_get_is_refused() {
-    let own = |path: &str| (vec![path.to_owned()], 0);
+async fn a_push_for_another_host_is_refused() {
     let none = (vec![], 1);
-    assert_eq!(
-        pushed(Method::GET, "https://own.example/p").await,
-        own("/p")
-    );
-    // Under its whole address: what was pushed for one query is no answer to another.
-    let query = pushed(Method::GET, "https://own.example/p?x=1").await;
-    assert_eq!(query, own("/p?x=1"));
-    assert_eq!(pushed(Method::HEAD, "https://own.example/p").await, none);
-    // Of another host, or of another origin on the same.
     assert_eq!(pushed(Method::GET, "https://other.example/p").await, none);
+    // The same host, and another origin.
     assert_eq!(pushed(Method::GET, "http://own.example/p").await, none);
+}
+
+#[tokio::test]
+async fn a_push_is_kept_for_exactly_its_request() {
+    for path in ["/p", "/p?x=1"] {
+        let address = format!("https://own.example{path}");
+        let kept = (vec![path.to_owned()], 0);
+        assert_eq!(pushed(Method::GET, &address).await, kept);
+    }
+    let head = pushed(Method::HEAD, "https://own.example/p").await;
+    assert_eq!(head, (vec![], 1));
 }
 
 /// What a client of `https://own.example` takes of a push, and how many it refuses.
