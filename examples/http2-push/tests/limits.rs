@@ -152,8 +152,8 @@ async fn a_client_is_told_of_the_limits() {
         .await;
     let told = recording.to_string();
     for limit in [
-        "MAX_CONCURRENT_STREAMS = 100",
-        "MAX_HEADER_LIST_SIZE = 16384",
+        "MAX_CONCURRENT_STREAMS = 100\n",
+        "MAX_HEADER_LIST_SIZE = 16384\n",
     ] {
         assert!(told.contains(limit), "{told}");
     }
