@@ -314,11 +314,7 @@ impl FrameReader {
             self.skip -= bytes.len() - rest.len();
             return rest;
         }
-        // A piece of a body is not kept: its header says all that is recorded of it.
-        let wanted = match self.header() {
-            Some((length, kind)) if kind != 0 => HEADER + length,
-            _ => HEADER,
-        };
+        let wanted = self.header().map_or(HEADER, |(length, _)| HEADER + length);
         if wanted > HEADER + MAX_PAYLOAD {
             self.lost = true;
             return &[];
@@ -326,6 +322,7 @@ impl FrameReader {
         let (taken, rest) = bytes.split_at((wanted - self.partial.len()).min(bytes.len()));
         self.partial.extend_from_slice(taken);
         if let Some((length, kind)) = self.header() {
+            // A piece of a body is not kept: its header says all that is recorded of it.
             if kind == 0 || self.partial.len() == HEADER + length {
                 let whole = std::mem::take(&mut self.partial);
                 self.skip = HEADER + length - whole.len();
