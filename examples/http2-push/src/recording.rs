@@ -248,6 +248,7 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Tap<I> {
 mod tests {
     use super::*;
     use crate::frames::Field;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     fn frame(kind: Kind) -> Frame {
         Frame {
@@ -275,6 +276,20 @@ mod tests {
         assert_eq!(recording.refused(), 0);
         recording.add(Side::Client, on(4));
         assert_eq!(recording.refused(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_frame_is_recorded_once_although_it_was_written_in_pieces() {
+        // Ping: eight bytes of length, and no pipe for more than ten at once.
+        let ping = [&[0, 0, 8, 6, 0, 0, 0, 0, 0][..], &[0; 8]].concat();
+        let (ours, mut theirs) = tokio::io::duplex(10);
+        let recording = Recording::new();
+        let mut tap = Tap::of_server(ours, recording.clone());
+        assert_eq!(tap.write(&ping).await.unwrap(), 10);
+        assert_eq!(recording.frames().len(), 0);
+        theirs.read_exact(&mut [0; 10]).await.unwrap();
+        assert_eq!(tap.write(&ping[10..]).await.unwrap(), 7);
+        assert_eq!(recording.frames().len(), 1);
     }
 
     #[test]
