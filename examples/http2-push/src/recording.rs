@@ -266,6 +266,9 @@ mod tests {
         recording.add(Side::Client, frame(said(0)));
         recording.add(Side::Server, frame(said(1)));
         assert_eq!(recording.enable_push(), Some(0));
+        // A client may change its mind: the newest counts.
+        recording.add(Side::Client, frame(said(1)));
+        assert_eq!(recording.enable_push(), Some(1));
         let on = |stream| Frame {
             stream,
             ..frame(Kind::Reset(8))
