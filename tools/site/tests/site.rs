@@ -198,6 +198,7 @@ async fn live_json_names_the_live_servers_and_the_book_on_disk_has_none() {
             "long-polling": "live/long-polling/",
             "sse": "live/sse/",
             "websocket": "live/websocket/",
+            "http2-push": "live/http2-push/",
         } })
     );
     let on_disk = std::fs::read(edition().path().join("assets/live.json")).unwrap();
