@@ -9,7 +9,7 @@ use h2::{
     client::{Builder, PushPromises, ResponseFuture, SendRequest},
     RecvStream,
 };
-use http::{HeaderMap, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use std::{collections::BTreeMap, future::poll_fn, io, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -29,7 +29,7 @@ pub struct Config {
     pub accept_push: bool,
     /// How long it waits for a connection, and for one page with all that is pushed along; default 10 s.
     pub patience: Duration,
-    /// The size in bytes of the largest body; default 1 MiB. A longer one is given up.
+    /// The size in bytes of the largest body, of an answer or of a push; default 1 MiB. A longer one is given up.
     pub max_body: usize,
     /// The most pushed responses that it keeps until somebody asks for them; default 16. More are refused: the client has not asked
     /// for any of them, so the server must not decide how much it keeps.
@@ -102,7 +102,7 @@ pub struct Fetched {
     pub hints: Vec<HeaderMap>,
     /// The answer.
     pub answer: Answer,
-    /// The paths that were pushed along with it, and are kept for the next who asks.
+    /// The paths, with their queries, that were pushed along with it, and are kept for the next who asks.
     pub pushed: Vec<String>,
 }
 
@@ -255,21 +255,28 @@ impl Session {
         Ok((hints, answer, pushed))
     }
 
-    /// Takes what is promised, as long as it is the server's to promise and there is room.
+    /// Takes what is promised, as long as it is the server's to promise, something to ask for with GET, and there is room. A push
+    /// that breaks off costs that push alone: the page does not need it.
     async fn take(&self, mut promises: PushPromises) -> Result<Vec<(String, Answer)>, ClientError> {
         let mut taken = Vec::new();
         while let Some(promise) = promises.push_promise().await {
             let (request, response) = promise?.into_parts();
             // A server may push only for itself (RFC 9113 §8.4.1), or it could fill the cache for others.
-            let own = request.uri().authority() == self.origin.authority();
+            let (uri, origin) = (request.uri(), &self.origin);
+            let own = (uri.scheme(), uri.authority()) == (origin.scheme(), origin.authority());
             let room = self.pushed.len() + taken.len() < self.config.max_pushed;
-            if own && room {
-                taken.push((
-                    request.uri().path().to_owned(),
-                    self.whole(response.await?).await?,
-                ));
+            // A HEAD may be promised too (RFC 9113 §8.4), and its answer has no body to keep.
+            let (true, true, &Method::GET, Some(path)) =
+                (own, room, request.method(), uri.path_and_query())
+            else {
+                // The response is dropped unread, and `h2` resets the stream.
+                continue;
+            };
+            let answer = async { self.whole(response.await?).await };
+            match answer.await {
+                Ok(answer) => taken.push((path.to_string(), answer)),
+                Err(error) => tracing::debug!(%error, %path, "a push broke off"),
             }
-            // Where the response is dropped unread, `h2` resets the stream.
         }
         Ok(taken)
     }

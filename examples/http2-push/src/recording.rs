@@ -15,6 +15,18 @@ use tokio::{
 /// The most frames that are kept of one connection. A page with its style sheet and script takes about 20.
 const MAX_FRAMES: usize = 500;
 
+/// About how many bytes of memory they may take together. Such a page takes about 5 KiB. The peer decides what its frames hold, and
+/// a server has many peers, so a record in full must be small.
+const MAX_BYTES: usize = 256 * 1024;
+
+/// The frames that are kept.
+#[derive(Default)]
+struct Kept {
+    frames: Vec<(Side, Frame)>,
+    /// What they take, by [`Frame::size`].
+    bytes: usize,
+}
+
 /// Who sent a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
@@ -38,12 +50,12 @@ impl fmt::Display for Side {
 pub struct Recording(
     // Written by the connection's task, read by whoever wants to know. A watch channel and not a lock: one may also wait until
     // something has gone over the wire. It is locked for one frame at a time.
-    Arc<watch::Sender<Vec<(Side, Frame)>>>,
+    Arc<watch::Sender<Kept>>,
 );
 
 impl Default for Recording {
     fn default() -> Self {
-        Self(Arc::new(watch::Sender::new(Vec::new())))
+        Self(Arc::new(watch::Sender::new(Kept::default())))
     }
 }
 
@@ -54,28 +66,29 @@ impl Recording {
     }
 
     fn add(&self, side: Side, frame: Frame) {
-        self.0.send_if_modified(|frames| {
-            let room = frames.len() < MAX_FRAMES;
+        self.0.send_if_modified(|kept| {
+            let bytes = kept.bytes + frame.size();
+            let room = kept.frames.len() < MAX_FRAMES && bytes <= MAX_BYTES;
             if room {
-                frames.push((side, frame));
+                kept.bytes = bytes;
+                kept.frames.push((side, frame));
             }
             room
         });
     }
 
-    /// The frames so far, at most 500.
+    /// The frames so far, at most 500, and at most about 256 KiB of them. A frame that does not fit is left out.
     pub fn frames(&self) -> Vec<(Side, Frame)> {
-        self.0.borrow().clone()
+        self.0.borrow().frames.clone()
     }
 
     /// Waits until `holds` is true of this recording. It looks once now, and then after each frame.
     pub async fn until(&self, holds: impl Fn(&Self) -> bool) {
-        // Subscribed before the look: a frame that comes in between is not missed.
-        let mut frames = self.0.subscribe();
-        while !holds(self) {
-            frames.borrow_and_update();
-            // Looked at again after the mark: a frame between the look and the mark would otherwise count as seen.
-            if holds(self) || frames.changed().await.is_err() {
+        let mut kept = self.0.subscribe();
+        loop {
+            // Marked as seen before the look, so that no frame is missed.
+            kept.borrow_and_update();
+            if holds(self) || kept.changed().await.is_err() {
                 return;
             }
         }
@@ -84,8 +97,8 @@ impl Recording {
     /// What the client said of pushes in its SETTINGS; `None` where it left the setting out, which means 1
     /// ([RFC 9113 §6.5.2](https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2)).
     pub fn enable_push(&self) -> Option<u32> {
-        let frames = self.0.borrow();
-        let of_client = frames.iter().filter(|(side, _)| *side == Side::Client);
+        let kept = self.0.borrow();
+        let of_client = kept.frames.iter().filter(|(side, _)| *side == Side::Client);
         of_client
             .filter_map(|(_, frame)| frame.setting(ENABLE_PUSH))
             .next_back()
@@ -93,8 +106,9 @@ impl Recording {
 
     /// How many streams the server has promised.
     pub fn promises(&self) -> usize {
-        let frames = self.0.borrow();
-        let promises = frames
+        let kept = self.0.borrow();
+        let promises = kept
+            .frames
             .iter()
             .filter(|(_, frame)| matches!(frame.kind, Kind::Promise { .. }));
         promises.count()
@@ -102,8 +116,8 @@ impl Recording {
 
     /// How many promised streams the client has refused, by resetting them.
     pub fn refused(&self) -> usize {
-        let frames = self.0.borrow();
-        let resets = frames.iter().filter(|(side, frame)| {
+        let kept = self.0.borrow();
+        let resets = kept.frames.iter().filter(|(side, frame)| {
             // Streams that a server begins have even numbers (RFC 9113 §5.1.1).
             *side == Side::Client
                 && matches!(frame.kind, Kind::Reset(_))
@@ -114,8 +128,9 @@ impl Recording {
 
     /// How many interim answers the server has sent that are 103.
     pub fn hints(&self) -> usize {
-        let frames = self.0.borrow();
-        let hints = frames
+        let kept = self.0.borrow();
+        let hints = kept
+            .frames
             .iter()
             .filter(|(_, frame)| frame.field(":status") == Some("103"));
         hints.count()
@@ -123,8 +138,8 @@ impl Recording {
 
     /// The paths that the client has asked for, in order.
     pub fn asked(&self) -> Vec<String> {
-        let frames = self.0.borrow();
-        let of_client = frames.iter().filter(|(side, _)| *side == Side::Client);
+        let kept = self.0.borrow();
+        let of_client = kept.frames.iter().filter(|(side, _)| *side == Side::Client);
         of_client
             .filter_map(|(_, frame)| frame.field(":path").map(str::to_owned))
             .collect()
@@ -134,7 +149,7 @@ impl Recording {
 /// One frame after the other, each with its sender.
 impl fmt::Display for Recording {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (side, frame) in self.0.borrow().iter() {
+        for (side, frame) in &self.0.borrow().frames {
             writeln!(f, "{side} {frame}")?;
         }
         Ok(())
@@ -144,7 +159,7 @@ impl fmt::Display for Recording {
 impl fmt::Debug for Recording {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Recording")
-            .field(&self.0.borrow().len())
+            .field(&self.0.borrow().frames.len())
             .finish()
     }
 }
@@ -226,5 +241,87 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Tap<I> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frames::Field;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    fn frame(kind: Kind) -> Frame {
+        Frame {
+            stream: 1,
+            length: 0,
+            flags: 0,
+            kind,
+        }
+    }
+
+    #[test]
+    fn what_the_client_said_is_not_what_the_server_said() {
+        let recording = Recording::new();
+        let said = |value| Kind::Settings(vec![(ENABLE_PUSH, value)]);
+        recording.add(Side::Client, frame(said(0)));
+        recording.add(Side::Server, frame(said(1)));
+        assert_eq!(recording.enable_push(), Some(0));
+        // A client may change its mind: the newest counts.
+        recording.add(Side::Client, frame(said(1)));
+        assert_eq!(recording.enable_push(), Some(1));
+        let on = |stream| Frame {
+            stream,
+            ..frame(Kind::Reset(8))
+        };
+        // One request taken back, and one push that the server gave up: neither was refused.
+        recording.add(Side::Client, on(1));
+        recording.add(Side::Server, on(2));
+        assert_eq!(recording.refused(), 0);
+        recording.add(Side::Client, on(4));
+        assert_eq!(recording.refused(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_frame_is_recorded_once_although_it_was_written_in_pieces() {
+        // Ping: eight bytes of length, and no pipe for more than ten at once.
+        let ping = [&[0, 0, 8, 6, 0, 0, 0, 0, 0][..], &[0; 8]].concat();
+        let (ours, mut theirs) = tokio::io::duplex(10);
+        let recording = Recording::new();
+        let mut tap = Tap::of_server(ours, recording.clone());
+        assert_eq!(tap.write(&ping).await.unwrap(), 10);
+        assert_eq!(recording.frames().len(), 0);
+        theirs.read_exact(&mut [0; 10]).await.unwrap();
+        assert_eq!(tap.write(&ping[10..]).await.unwrap(), 7);
+        assert_eq!(recording.frames().len(), 1);
+    }
+
+    #[test]
+    fn it_keeps_so_many_frames_and_no_more() {
+        let recording = Recording::new();
+        for _ in 0..MAX_FRAMES + 10 {
+            recording.add(Side::Client, frame(Kind::Ping));
+        }
+        assert_eq!(recording.frames().len(), MAX_FRAMES);
+    }
+
+    #[test]
+    fn it_keeps_so_many_bytes_and_no_more() {
+        let large = Field {
+            name: "a".to_owned(),
+            value: "v".repeat(15_000),
+        };
+        for kind in [
+            Kind::Headers(vec![large]),
+            Kind::Settings(vec![(0, 0); 2_000]),
+        ] {
+            let recording = Recording::new();
+            for _ in 0..100 {
+                recording.add(Side::Client, frame(kind.clone()));
+            }
+            let kept = recording.frames();
+            let bytes: usize = kept.iter().map(|(_, frame)| frame.size()).sum();
+            assert!((MAX_BYTES / 2..=MAX_BYTES).contains(&bytes), "{bytes}");
+            assert!((15..=17).contains(&kept.len()), "{}", kept.len());
+        }
     }
 }

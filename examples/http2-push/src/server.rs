@@ -178,6 +178,7 @@ impl Site {
                 () = &mut begun, if !closing => {
                     closing = true;
                     connection.graceful_shutdown();
+                    idle.as_mut().reset(Instant::now() + LAST_WORDS);
                 }
                 // Cancel-safe: it only waits.
                 () = &mut idle => {
@@ -382,8 +383,8 @@ struct Answer {
     body: Bytes,
 }
 
-/// Sends an answer. It is handed over whole and without waiting for the peer's window: every body is a few KiB that lie in memory
-/// once, and a connection has at most [`Config::max_streams`] of them.
+/// Sends an answer. It is handed over whole and without waiting for the peer's window: every body is a few KiB, that
+/// of a record at most as long as a [`Recording`] is, and a connection has at most [`Config::max_streams`] of them.
 fn give(answer: Answer, asked: &Asked, mut respond: SendResponse<Bytes>) {
     let sent = respond
         .send_response(answer.head, asked.head)

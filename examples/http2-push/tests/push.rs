@@ -257,46 +257,116 @@ async fn only_the_certificate_that_is_trusted_will_do() {
 
 #[tokio::test]
 async fn a_push_for_another_host_is_refused() {
-    assert_eq!(
-        pushed("https://own.example/p").await,
-        (vec!["/p".to_owned()], 0)
-    );
-    assert_eq!(pushed("https://other.example/p").await, (vec![], 1));
+    let none = (vec![], 1);
+    assert_eq!(pushed(Method::GET, "https://other.example/p").await, none);
+    // The same host, and another origin.
+    assert_eq!(pushed(Method::GET, "http://own.example/p").await, none);
 }
 
-/// What a client of own.example takes of a push with this address, and how many it refuses.
-async fn pushed(address: &str) -> (Vec<String>, usize) {
-    let (ours, theirs) = duplex(64 * 1024);
-    let own: Uri = "https://own.example/".parse().unwrap();
-    let promised: Uri = address.parse().unwrap();
-    let complete = promised.authority() == own.authority();
-    let server = tokio::spawn(push_once(theirs, promised, complete));
-    let session = Session::over(ours, &own, client::Config::default()).await;
-    let mut session = session.unwrap();
+#[tokio::test]
+async fn a_push_is_kept_for_exactly_its_request() {
+    for path in ["/p", "/p?x=1"] {
+        let address = format!("https://own.example{path}");
+        let kept = (vec![path.to_owned()], 0);
+        assert_eq!(pushed(Method::GET, &address).await, kept);
+    }
+    let head = pushed(Method::HEAD, "https://own.example/p").await;
+    assert_eq!(head, (vec![], 1));
+}
+
+/// What a client of `https://own.example` takes of a push, and how many it refuses.
+async fn pushed(method: Method, address: &str) -> (Vec<String>, usize) {
+    let mut promised = Request::new(());
+    *promised.method_mut() = method;
+    *promised.uri_mut() = address.parse().unwrap();
+    let (mut session, server) = pushing(promised, After::Nothing).await;
     let page = session.get("/").await.unwrap();
     let recording = session.recording().clone();
-    if !complete {
+    if page.pushed.is_empty() {
         in_time("the refusal", recording.until(|seen| seen.refused() > 0)).await;
     }
     server.abort();
     (page.pushed, recording.refused())
 }
 
-/// A server that promises this address. A client that has all of a response has nothing left to refuse, so one that shall be refused
-/// is not `complete`.
-async fn push_once(io: DuplexStream, promised: Uri, complete: bool) {
+#[tokio::test]
+async fn a_push_that_breaks_off_or_is_too_long_costs_no_page() {
+    for after in [After::Reset, After::Long] {
+        let promised = Request::get("https://own.example/p").body(()).unwrap();
+        let (mut session, server) = pushing(promised, after).await;
+        let page = session.get("/").await.unwrap();
+        assert_eq!(page.answer.status, 200);
+        assert_eq!(page.pushed, Vec::<String>::new());
+        server.abort();
+    }
+}
+
+/// What a pushed response is followed by.
+#[derive(Clone, Copy)]
+enum After {
+    /// Its end, if it is the client's to take: one that has all of a response has nothing left to refuse.
+    Nothing,
+    Reset,
+    /// More than the client takes.
+    Long,
+}
+
+/// A session with a server that promises this request along with each page.
+async fn pushing(promised: Request<()>, after: After) -> (Session, tokio::task::JoinHandle<()>) {
+    let (ours, theirs) = duplex(64 * 1024);
+    let own: Uri = "https://own.example/".parse().unwrap();
+    let server = tokio::spawn(push_along(theirs, promised, after));
+    let config = client::Config {
+        max_body: 100,
+        ..client::Config::default()
+    };
+    let session = Session::over(ours, &own, config).await.unwrap();
+    (session, server)
+}
+
+async fn push_along(io: DuplexStream, promised: Request<()>, after: After) {
     let mut connection = h2::server::handshake(io).await.unwrap();
     let mut bodies = Vec::new();
+    let own = promised
+        .uri()
+        .to_string()
+        .starts_with("https://own.example/");
+    let taken = own && promised.method() == Method::GET;
     while let Some(Ok((_, mut respond))) = connection.accept().await {
-        let mut request = Request::new(());
-        *request.uri_mut() = promised.clone();
-        let mut pushed = respond.push_request(request).unwrap();
+        let mut pushed = respond.push_request(promised.clone()).unwrap();
         let mut body = pushed.send_response(Response::new(()), false).unwrap();
-        body.send_data(Bytes::from_static(b"pushed"), complete)
-            .unwrap();
+        let piece = match after {
+            After::Long => Bytes::from_static(&[b'x'; 101]),
+            After::Nothing | After::Reset => Bytes::from_static(b"pushed"),
+        };
+        let whole = taken && !matches!(after, After::Reset);
+        body.send_data(piece, whole).unwrap();
+        if let After::Reset = after {
+            body.send_reset(h2::Reason::INTERNAL_ERROR);
+        }
         bodies.push(body);
         respond.send_response(Response::new(()), true).unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_body_longer_than_the_window_comes_whole() {
+    let body = Bytes::from(vec![b'x'; 300_000]);
+    let (ours, theirs) = duplex(64 * 1024);
+    let sent = body.clone();
+    let server = tokio::spawn(async move {
+        let mut connection = h2::server::handshake(theirs).await.unwrap();
+        while let Some(Ok((_, mut respond))) = connection.accept().await {
+            let mut answer = respond.send_response(Response::new(()), false).unwrap();
+            answer.send_data(sent.clone(), true).unwrap();
+        }
+    });
+    let own: Uri = "https://own.example/".parse().unwrap();
+    let session = Session::over(ours, &own, client::Config::default()).await;
+    let mut session = session.unwrap();
+    let answer = in_time("the body", session.get("/")).await.unwrap().answer;
+    assert_eq!(answer.body, body);
+    server.abort();
 }
 
 #[tokio::test]

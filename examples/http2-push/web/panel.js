@@ -49,19 +49,23 @@ export function mount(element, { base }) {
   const frames = find(root, "frames");
   const address = /** @type {HTMLAnchorElement} */ (find(root, "address"));
   const from = new URL(base, document.baseURI);
-  /** Ends what is under way when the panel goes or another exchange begins. */
+  /** Ends everything when the panel goes. */
+  const gone = new AbortController();
+  /** Ends the exchange that is under way when another begins. */
   let asking = new AbortController();
 
   async function ask() {
     asking.abort();
     asking = new AbortController();
-    const { signal } = asking;
+    const signal = AbortSignal.any([asking.signal, gone.signal]);
     told.textContent = "Asking …";
     const wish = new URLSearchParams({ way: way.value, accept: String(accept.checked) });
     try {
       const answer = await request(new URL(`exchange?${wish}`, from), { signal });
       const body = JSON.parse(await readBody(answer, signal));
       if (!answer.ok) {
+        // Those of the exchange before say nothing about this one.
+        frames.hidden = true;
         const none = "The push server is not running: its port was taken.";
         told.textContent = answer.status === 404 ? none : explain(answer, body);
         return;
@@ -70,13 +74,15 @@ export function mount(element, { base }) {
       frames.textContent = body.frames;
       frames.hidden = false;
     } catch (error) {
-      if (!signal.aborted) told.textContent = wordsOf(error);
+      if (signal.aborted) return;
+      frames.hidden = true;
+      told.textContent = wordsOf(error);
     }
   }
 
   async function offer() {
-    const answer = await request(new URL("server", from), { signal: asking.signal });
-    const { address: found } = await answer.json();
+    const answer = await request(new URL("server", from), { signal: gone.signal });
+    const { address: found } = JSON.parse(await readBody(answer, gone.signal));
     if (!found) return;
     address.href = found;
     find(root, "own").hidden = false;
@@ -91,7 +97,7 @@ export function mount(element, { base }) {
     // The link is an offer; the button will say what is wrong.
   });
   element.replaceChildren(root);
-  return { destroy: () => asking.abort() };
+  return { destroy: () => gone.abort() };
 }
 
 /**

@@ -30,7 +30,7 @@ pub struct Line {
 
 impl Page {
     /// A new window, the only one of this browser, with nothing in its logs.
-    pub(crate) async fn only(browser: &Browser) -> anyhow::Result<Self> {
+    pub async fn only(browser: &Browser) -> anyhow::Result<Self> {
         let client = browser.client.clone();
         let old = client.windows().await?;
         let page = Self::new(client).await?;

@@ -8,10 +8,12 @@ use crate::{
 };
 use anyhow::Context as _;
 use futures_util::FutureExt as _;
+use http2_push::panel::Running;
 use libtest_mimic::{Arguments, Trial};
+use serving::Ending;
 use site::{
     book::{self, Edition, Options},
-    server,
+    push, server,
     shelf::Shelf,
 };
 use std::{
@@ -23,7 +25,7 @@ use std::{
     time::Duration,
 };
 use testbed::parts::{self, Missing};
-use tokio::{runtime::Runtime, sync::OnceCell, time::timeout};
+use tokio::{net::TcpListener, runtime::Runtime, sync::OnceCell, time::timeout};
 
 /// How long one test may take in all. Each of its waits has its own, shorter guard; this one also covers a browser that no
 /// longer answers.
@@ -49,6 +51,8 @@ pub struct Suite {
     book: OnceCell<Shelf>,
     /// The same, but as it is published.
     published: OnceCell<Edition>,
+    /// Started once. It keeps nothing from one request to the next.
+    push: OnceCell<Running>,
 }
 
 impl Suite {
@@ -63,6 +67,7 @@ impl Suite {
             idle: Mutex::default(),
             book: OnceCell::new(),
             published: OnceCell::new(),
+            push: OnceCell::new(),
         })
     }
 
@@ -149,15 +154,39 @@ impl Suite {
         Ok(self.published.get_or_try_init(build).await?.path())
     }
 
-    /// The running site, as `cargo run` starts it, over a log of its own.
+    /// The running site, as `cargo run` starts it, over a log of its own. All have the same push server.
     ///
     /// # Errors
     /// If the book does not build, or there is no port.
     pub async fn site(&self) -> anyhow::Result<Served> {
+        let push = self.push().await?;
+        self.site_with(Some(push)).await
+    }
+
+    /// The push server beside the sites.
+    ///
+    /// # Errors
+    /// If there is no port.
+    pub async fn push(&self) -> anyhow::Result<Running> {
+        let start = || async {
+            let listener = TcpListener::bind("127.0.0.1:0").await?;
+            // It ends with the runtime.
+            let (running, serving) = push::server(listener, &[], Ending::new())?;
+            tokio::spawn(serving);
+            anyhow::Ok(running)
+        };
+        Ok(self.push.get_or_try_init(start).await?.clone())
+    }
+
+    /// The site with this push server, or with none, as where its port was taken.
+    ///
+    /// # Errors
+    /// As [`site`](Self::site).
+    pub async fn site_with(&self, push: Option<Running>) -> anyhow::Result<Served> {
         let build = || async { anyhow::Ok(Shelf::new(build(Vec::new()).await?)) };
         let shelf = self.book.get_or_try_init(build).await?.clone();
         let site = Served::start(|feed, ending| {
-            server::router(shelf, server::methods(feed, None, ending), None)
+            server::router(shelf, server::methods(feed, push, ending), None)
         });
         Ok(site.await?)
     }

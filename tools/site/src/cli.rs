@@ -8,16 +8,14 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use feed::{ticker, Feed, Retention};
-use http2_push::{
-    identity::{Identity, IdentityError},
-    panel::Running,
-};
+use http2_push::panel::Running;
 use serving::{
     command::{self, Listen},
-    Allowed, Config, Ending,
+    Config, Ending,
 };
 
 use crate::book::{self, BuildError, Edition, Options};
+use crate::push;
 use crate::server::{self, Reload};
 use crate::shelf::Shelf;
 use crate::watch::Changes;
@@ -75,9 +73,6 @@ pub enum Error {
     /// There is no book to serve or to write.
     #[error(transparent)]
     Book(#[from] BuildError),
-    /// The push server has no certificate.
-    #[error(transparent)]
-    Identity(#[from] IdentityError),
     /// Changes cannot be watched.
     #[error("cannot watch the book's sources: {0}")]
     Watch(#[from] notify::Error),
@@ -222,8 +217,8 @@ async fn push_server(
     ending: &Ending,
 ) -> Result<Option<Running>, Error> {
     let wanted = SocketAddr::new(book.host, port.unwrap_or(PUSH_PORT));
-    let (listener, address) = match command::bind(wanted).await {
-        Ok(bound) => bound,
+    let listener = match command::bind(wanted).await {
+        Ok((listener, _)) => listener,
         Err(error) if port.is_none() && error.kind() == io::ErrorKind::AddrInUse => {
             eprintln!("{WHAT}: warning: no HTTP/2 push server: port {PUSH_PORT} is in use; choose another with --push-port");
             return Ok(None);
@@ -237,25 +232,9 @@ async fn push_server(
             return Err(io::Error::new(error.kind(), words).into());
         }
     };
-    let names = book.allow_host.iter().map(ToString::to_string);
-    let identity = Identity::new(names.chain([book.host.to_string()]))?;
-    let running = Running {
-        address: command::url("https", address)
-            .parse()
-            .map_err(io::Error::other)?,
-        trust: identity.trust(),
-    };
-    let config = http2_push::Config {
-        allowed: Allowed {
-            hosts: book.allow_host.clone(),
-            ..Allowed::default()
-        },
-        ..http2_push::Config::default()
-    };
-    let ending = ending.clone();
+    let (running, serving) = push::server(listener, &book.allow_host, ending.clone())?;
     tokio::spawn(async move {
-        let edge = Config::default();
-        if let Err(error) = http2_push::serve(listener, identity, config, edge, ending).await {
+        if let Err(error) = serving.await {
             eprintln!("{WHAT}: the HTTP/2 push server ended: {error}");
         }
     });

@@ -3,7 +3,7 @@
 use crate::{
     book::draw_all,
     panel::{hurry, part, publish, ready, shown, state, Method},
-    whiteboard,
+    push_panel, whiteboard,
 };
 use browser::{page::Page, parts, served::Served, suite::Suite};
 use serde_json::Value;
@@ -27,6 +27,23 @@ pub(crate) async fn no_barriers_in_light_and_dark(
     open(&page, &alone, "", method).await?;
     for scheme in ["light", "dark"] {
         page.prefer(scheme).await?;
+        look(&page, &axe, scheme).await?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn no_barriers_in_the_panel_of_http2_push(
+    suite: Arc<Suite>,
+    page: Page,
+) -> anyhow::Result<()> {
+    let axe = parts::axe_core().map_err(Missing)?;
+    let site = suite.site().await?;
+    for scheme in ["light", "dark"] {
+        page.prefer(scheme).await?;
+        push_panel::open(&page, &site).await?;
+        draw_all(&page).await?;
+        page.click(&part("ask")).await?;
+        push_panel::frames_with(&page, "PUSH_PROMISE").await?;
         look(&page, &axe, scheme).await?;
     }
     Ok(())

@@ -9,6 +9,7 @@ mod long_polling_panel;
 mod panel;
 mod polling_panel;
 mod published;
+mod push_panel;
 mod room;
 mod tokens;
 mod vectors;
@@ -66,6 +67,11 @@ fn main() -> ExitCode {
         panel::the_keyboard_starts_and_stops_it,
         panel::it_connects_only_on_start,
         panel::two_tabs_talk_to_each_other,
+        access::no_barriers_in_the_panel_of_http2_push,
+        push_panel::each_way_shows_its_frames,
+        push_panel::the_keyboard_is_enough,
+        push_panel::it_says_in_words_that_no_push_server_runs,
+        push_panel::the_page_of_the_push_server_tells_what_it_saw,
         room::four_methods_share_one_room,
         polling_panel::a_client_far_behind_catches_up_without_its_pauses,
         polling_panel::a_hidden_page_asks_less_often_and_at_once_when_it_is_shown,

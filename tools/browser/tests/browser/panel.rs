@@ -119,6 +119,11 @@ pub(crate) async fn ready(page: &Page) -> anyhow::Result<()> {
     .await
 }
 
+/// The key of this name, as WebDriver has it (§17.4.2).
+pub(crate) const TAB: &str = "\u{e004}";
+/// See [`TAB`].
+pub(crate) const ENTER: &str = "\u{e007}";
+
 /// Goes to a page and presses Start.
 pub(crate) async fn start(page: &Page, address: &str) -> anyhow::Result<()> {
     page.navigate(address).await?;
@@ -401,8 +406,6 @@ pub(crate) async fn the_keyboard_starts_and_stops_it(
     suite: Arc<Suite>,
     page: Page,
 ) -> anyhow::Result<()> {
-    const TAB: &str = "\u{e004}";
-    const ENTER: &str = "\u{e007}";
     let site = suite.site().await?;
     site.hold(is_mermaid);
     page.navigate(&site.at(CHAPTER)).await?;
@@ -447,7 +450,7 @@ pub(crate) async fn the_keyboard_starts_and_stops_it(
 }
 
 /// Presses a key until the focus is on a part of the panel. There are fewer than 30 stops on the way.
-async fn tab_to(page: &Page, role: &str, key: &str) -> anyhow::Result<()> {
+pub(crate) async fn tab_to(page: &Page, role: &str, key: &str) -> anyhow::Result<()> {
     let there = "return document.activeElement?.matches(arguments[0])";
     for _ in 0..30 {
         page.press(key).await?;
