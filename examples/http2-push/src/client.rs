@@ -143,8 +143,8 @@ pub struct Session {
     driver: JoinHandle<()>,
     recording: Recording,
     // ANCHOR: cache
-    /// What was pushed and not asked for yet, by its path. This is all that a push can do: it lies here. Nobody is told, and
-    /// nothing happens, until something asks for exactly this path.
+    /// What was pushed and not asked for yet, by its path. This is all that a push can do: it
+    /// lies here. Nobody is told, and nothing happens, until something asks for this path.
     pushed: BTreeMap<String, Answer>,
     // ANCHOR_END: cache
 }
@@ -202,7 +202,7 @@ impl Session {
     }
 
     // ANCHOR: get
-    /// The answer for `path`: one that was pushed, if there is one, or what the server says now.
+    /// The answer for `path`: one that was pushed, or else what the server says now.
     ///
     /// # Errors
     /// See [`ClientError`].

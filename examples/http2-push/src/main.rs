@@ -129,10 +129,11 @@ async fn print(
         ..client::Config::default()
     };
     let mut session = Session::connect(&address, &trust, config).await?;
-    let page = session.get(address.path()).await?;
+    let path = address.path_and_query().map_or("/", |path| path.as_str());
+    let page = session.get(path).await?;
     let mut out = io::stdout().lock();
     write!(out, "{}", session.recording())?;
-    writeln!(out, "\n{} {}", page.answer.status.as_u16(), address.path())?;
+    writeln!(out, "\n{} {path}", page.answer.status.as_u16())?;
     for hint in &page.hints {
         for link in hint.get_all("link") {
             writeln!(out, "hinted: {}", link.to_str().unwrap_or("no text"))?;

@@ -258,7 +258,7 @@ impl Site {
     }
 
     // ANCHOR: begin
-    /// Sends ahead of the page what can be sent before there is a page, and returns the wait for it.
+    /// Sends what can be sent before there is a page, and returns the wait for the page.
     fn begin(
         &self,
         way: Way,
@@ -274,7 +274,7 @@ impl Site {
             Way::Plain => Ok(()),
         };
         if let Err(error) = early {
-            // Above all: the client takes no pushes. The page does not depend on any of this.
+            // Above all: the client takes no pushes. The page does not depend on any of it.
             debug!(%error, "nothing was sent ahead of the page");
         }
         let work = (self.config.work)(recording.clone());
@@ -282,8 +282,9 @@ impl Site {
             tokio::select! {
                 // Cancel-safe as far as it matters: its page is dropped with it.
                 () = work => Some((way, asked, respond)),
-                // The client does not want the page any more. Without this arm, one that asks and takes back, and asks again,
-                // would leave a wait behind each time. Cancel-safe: it only looks.
+                // The client does not want the page any more. Without this arm, one that
+                // asks and takes back would leave a wait behind each time. Cancel-safe: it
+                // only looks.
                 _ = poll_fn(|cx| respond.poll_reset(cx)) => None,
             }
         }
@@ -296,17 +297,19 @@ impl Site {
     ///
     /// # Errors
     /// If the client takes no pushes: `h2` knows its SETTINGS and refuses to promise
-    /// ([RFC 9113 §8.4](https://www.rfc-editor.org/rfc/rfc9113#section-8.4)).
+    /// (RFC 9113 §8.4).
     fn push(
         &self,
         part: &Part,
         page: &Uri,
         respond: &mut SendResponse<Bytes>,
     ) -> Result<(), h2::Error> {
-        // The request that the client has not made. Its host is the page's: a server may push only what it could answer.
+        // The request that the client has not made. Its host is the page's: a server may
+        // push only what it could answer.
         let mut promised = Request::new(());
         *promised.uri_mut() = beside(page, &part.path(Way::Push));
-        // Promised now, before the page that names it. A promise that came later could meet a request on its way.
+        // Promised now, before the page that names it. A promise that came later could meet
+        // a request on its way.
         let mut pushed = respond.push_request(promised)?;
         let Answer { head, body } = self.ok(part.content());
         pushed.send_response(head, false)?.send_data(body, true)
@@ -350,7 +353,7 @@ impl Site {
 }
 
 // ANCHOR: hint
-/// Sends a 103 that names the parts ([RFC 8297](https://www.rfc-editor.org/rfc/rfc8297)).
+/// Sends a 103 that names the parts (RFC 8297).
 fn hint(respond: &mut SendResponse<Bytes>) -> Result<(), h2::Error> {
     let mut early = Response::new(());
     *early.status_mut() = StatusCode::EARLY_HINTS;
