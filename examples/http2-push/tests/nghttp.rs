@@ -10,44 +10,38 @@ use http2_push::{
     client::{self, Session, Source},
     Config,
 };
-use libtest_mimic::{Arguments, Trial};
-use std::{
-    future::Future,
-    process::{ExitCode, Stdio},
-};
+use libtest_mimic::Arguments;
+use std::process::{ExitCode, Stdio};
 use support::PushServer;
 use testbed::{
-    parts::{outcome, Missing},
+    parts::{trial, Missing},
     HANG,
 };
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     net::{TcpListener, TcpStream},
     process::Command,
-    time::timeout,
 };
 
 fn main() -> ExitCode {
     let trials = vec![
-        trial("nghttp_marks_what_was_pushed", nghttp_marks_what_was_pushed),
+        trial(
+            "nghttp_marks_what_was_pushed",
+            HANG,
+            nghttp_marks_what_was_pushed,
+        ),
         trial(
             "nghttp_without_push_is_sent_none",
+            HANG,
             nghttp_without_push_is_sent_none,
         ),
-        trial("nghttpd_pushes_to_our_client", nghttpd_pushes_to_our_client),
+        trial(
+            "nghttpd_pushes_to_our_client",
+            HANG,
+            nghttpd_pushes_to_our_client,
+        ),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
-}
-
-fn trial<T>(name: &str, test: fn() -> T) -> Trial
-where
-    T: Future<Output = anyhow::Result<()>> + 'static,
-{
-    Trial::ignorable_test(name, move || {
-        let runtime = tokio::runtime::Runtime::new()?;
-        let tested = runtime.block_on(async { timeout(HANG, test()).await });
-        outcome(tested.context("it hangs").and_then(|tested| tested))
-    })
 }
 
 /// A program that ends with this test, or what is missing.

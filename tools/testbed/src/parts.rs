@@ -1,9 +1,12 @@
 //! Parts from outside that a test needs, a browser for example: found, or named as missing.
 
-use libtest_mimic::{Completion, Failed};
+use anyhow::Context as _;
+use libtest_mimic::{Completion, Failed, Trial};
 use std::{
     env,
+    future::Future,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 /// Why a test did not run: a part is not on this machine. A test returns it as its error.
@@ -25,6 +28,19 @@ pub fn outcome(tested: anyhow::Result<()>) -> Result<Completion, Failed> {
             _ => Err(Failed::from(format!("{error:#}"))),
         },
     }
+}
+
+/// A trial that comes to an [`outcome`], and fails if it has none within `limit`.
+pub fn trial<F, T>(name: &str, limit: Duration, test: F) -> Trial
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Future<Output = anyhow::Result<()>> + 'static,
+{
+    Trial::ignorable_test(name, move || {
+        let runtime = tokio::runtime::Runtime::new()?;
+        let tested = runtime.block_on(async { tokio::time::timeout(limit, test()).await });
+        outcome(tested.context("it hangs").and_then(|tested| tested))
+    })
 }
 
 /// Where `.ci/run` installs what no system package brings: this path under `target/parts` of the workspace.

@@ -5,17 +5,16 @@
 use anyhow::{ensure, Context as _};
 use feed::{Feed, Retention};
 use futures_util::{SinkExt, StreamExt};
-use libtest_mimic::{Arguments, Trial};
+use libtest_mimic::Arguments;
 use serde::Deserialize;
-use std::{collections::BTreeMap, env, fmt, future::Future, process::ExitCode, time::Duration};
+use std::{collections::BTreeMap, env, fmt, process::ExitCode, time::Duration};
 use testbed::{
-    parts::{installed, outcome, Missing},
+    parts::{installed, trial, Missing},
     Server,
 };
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader},
     process::{Child, ChildStdout, Command},
-    time::timeout,
 };
 use tokio_tungstenite::tungstenite::Message;
 use websocket::{
@@ -41,21 +40,14 @@ const INFORMATIONAL: &[&str] = &["7.1.6", "7.13.1", "7.13.2"];
 
 fn main() -> ExitCode {
     let trials = vec![
-        trial("the_echo_server_keeps_the_protocol", the_echo_server),
-        trial("the_socket_of_the_client_keeps_the_protocol", the_client),
+        trial("the_echo_server_keeps_the_protocol", LIMIT, the_echo_server),
+        trial(
+            "the_socket_of_the_client_keeps_the_protocol",
+            LIMIT,
+            the_client,
+        ),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
-}
-
-fn trial<T>(name: &str, test: fn() -> T) -> Trial
-where
-    T: Future<Output = anyhow::Result<()>> + 'static,
-{
-    Trial::ignorable_test(name, move || {
-        let runtime = tokio::runtime::Runtime::new()?;
-        let tested = runtime.block_on(async { timeout(LIMIT, test()).await });
-        outcome(tested.context("it hangs").and_then(|tested| tested))
-    })
 }
 
 async fn the_echo_server() -> anyhow::Result<()> {

@@ -31,12 +31,8 @@ use std::{
     time::Duration,
 };
 use tempfile::TempDir;
-use testbed::parts::{outcome, Missing};
-use tokio::{
-    net::TcpListener,
-    process::Command,
-    time::{sleep, timeout},
-};
+use testbed::parts::{self, Missing};
+use tokio::{net::TcpListener, process::Command, time::sleep};
 
 /// How long one client may take in all. A browser starts in a second or two, and this machine may be busy.
 const LIMIT: Duration = Duration::from_secs(90);
@@ -80,15 +76,14 @@ fn main() -> ExitCode {
     conclusion.exit_code()
 }
 
-fn trial<T>(name: &'static str, test: fn() -> T) -> Trial
+/// A trial of one client, against its newest result.
+fn trial<T>(name: &'static str, measure: fn() -> T) -> Trial
 where
     T: Future<Output = anyhow::Result<Measured>> + 'static,
 {
-    Trial::ignorable_test(name, move || {
-        let runtime = tokio::runtime::Runtime::new()?;
-        let tested = runtime.block_on(async { timeout(LIMIT, test()).await });
-        let tested = tested.context("it hangs").and_then(|tested| tested);
-        outcome(tested.and_then(|measured| results::check(name, &measured.version, measured.seen)))
+    parts::trial(name, LIMIT, move || async move {
+        let Measured { version, seen } = measure().await?;
+        results::check(name, &version, seen)
     })
 }
 
