@@ -22,9 +22,11 @@ const MARKUP = `
       <option value="plain">neither</option>
     </select>
   </label>
-  <button type="submit" data-role="ask">Ask for the page</button>
 </div>
 <label class="lp-check"><input type="checkbox" data-role="accept" checked> The client takes pushes</label>
+<div class="lp-bar">
+  <button type="submit" data-role="ask">Ask for the page</button>
+</div>
 </form>
 <p data-role="told" role="status">The frames of one exchange appear here.</p>
 <pre class="lp-output" data-role="frames" role="region" tabindex="0" aria-label="Frames" hidden></pre>
