@@ -13,7 +13,7 @@ import { createSection, find, keepKeys } from "./web/panel.js";
  */
 
 const MARKUP = `
-<form>
+<form class="lp-stack">
 <div class="lp-form">
   <label>The page comes with
     <select data-role="way" name="way">
