@@ -16,8 +16,8 @@ use tokio::{
 const MAX_FRAMES: usize = 500;
 
 /// About how many bytes of memory they may take together. Such a page takes about 5 KiB. The peer decides what its frames hold, and
-/// a server has many peers, so a record in full must be small.
-const MAX_BYTES: usize = 256 * 1024;
+/// may ask on each of its streams to be told of them; 64 KiB is what the other servers of the book keep for a stream.
+const MAX_BYTES: usize = 64 * 1024;
 
 /// The frames that are kept.
 #[derive(Default)]
@@ -77,7 +77,7 @@ impl Recording {
         });
     }
 
-    /// The frames so far, at most 500, and at most about 256 KiB of them. A frame that does not fit is left out.
+    /// The frames so far, at most 500, and at most about 64 KiB of them. A frame that does not fit is left out.
     pub fn frames(&self) -> Vec<(Side, Frame)> {
         self.0.borrow().frames.clone()
     }
