@@ -108,7 +108,8 @@ pub(crate) async fn each_way_shows_its_frames(suite: Arc<Suite>, page: Page) -> 
 }
 
 pub(crate) async fn the_keyboard_is_enough(suite: Arc<Suite>, page: Page) -> anyhow::Result<()> {
-    const DOWN: &str = "\u{e015}";
+    // Chooses the next way, where the book would turn the page.
+    const RIGHT: &str = "\u{e014}";
     const SPACE: &str = " ";
     let site = suite.site().await?;
     open(&page, &site).await?;
@@ -119,7 +120,7 @@ pub(crate) async fn the_keyboard_is_enough(suite: Arc<Suite>, page: Page) -> any
     )
     .await?;
     tab_to(&page, "way", TAB).await?;
-    page.press(DOWN).await?;
+    page.press(RIGHT).await?;
     tab_to(&page, "accept", TAB).await?;
     page.press(SPACE).await?;
     tab_to(&page, "ask", TAB).await?;
