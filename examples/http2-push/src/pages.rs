@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::{header, HeaderMap, HeaderValue};
+use std::sync::LazyLock;
 use web::Asset;
 
 /// What the parts may be kept for. A pushed response has to be one that a cache may keep, because a cache is the only place that
@@ -135,17 +136,30 @@ impl Content {
     }
 }
 
+/// The page of each way, in the order of [`Way::ALL`]: written once, and shared by all who ask for it.
+static PAGES: LazyLock<[Bytes; 3]> = LazyLock::new(|| {
+    Way::ALL.map(|way| {
+        let template = include_str!("../web/page.html").to_owned();
+        let page = way
+            .words()
+            .iter()
+            .fold(template, |page, (name, words)| page.replace(name, words));
+        page.into()
+    })
+});
+
 /// The page of one way.
 pub(crate) fn page(way: Way) -> Content {
-    let template = include_str!("../web/page.html").to_owned();
-    let page = way
-        .words()
-        .iter()
-        .fold(template, |page, (name, words)| page.replace(name, words));
+    let [push, early_hints, plain] = &*PAGES;
+    let body = match way {
+        Way::Push => push,
+        Way::EarlyHints => early_hints,
+        Way::Plain => plain,
+    };
     Content {
         kind: HeaderValue::from_static(Asset::HTML),
         caching: PAGE_CACHING,
-        body: page.into(),
+        body: body.clone(),
     }
 }
 
