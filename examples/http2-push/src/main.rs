@@ -13,10 +13,7 @@ use http2_push::{
     identity::{Identity, Trust},
     Config,
 };
-use serving::{
-    command::{self, Listen},
-    Allowed,
-};
+use serving::command::{self, Listen};
 use std::{
     io::{self, Write as _},
     path::PathBuf,
@@ -87,10 +84,7 @@ async fn run(
         Err(error) => return command::fail("http2-push", format_args!("{error:#}")),
     };
     let config = Config {
-        allowed: Allowed {
-            hosts: listen.allow_host.clone(),
-            ..Allowed::default()
-        },
+        allowed: listen.allowed(),
         ..Config::default()
     };
     command::start(

@@ -36,6 +36,14 @@ impl<const PORT: u16> Listen<PORT> {
     pub fn address(&self) -> SocketAddr {
         SocketAddr::new(self.host, self.port)
     }
+
+    /// The hosts that it answers for. No origin but its own may act.
+    pub fn allowed(&self) -> Allowed {
+        Allowed {
+            hosts: self.allow_host.clone(),
+            ..Allowed::default()
+        }
+    }
 }
 
 /// The flags that all servers of a log share; `PORT` is the default of `--port`.
@@ -89,8 +97,8 @@ impl<const PORT: u16> Options<PORT> {
     /// What the [`guard`] is told to allow.
     pub fn allowed(&self) -> Allowed {
         Allowed {
-            hosts: self.listen.allow_host.clone(),
             origins: self.allow_origin.clone(),
+            ..self.listen.allowed()
         }
     }
 }
