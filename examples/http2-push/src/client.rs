@@ -238,7 +238,6 @@ impl Session {
         Ok(request)
     }
 
-    // ANCHOR: ask
     /// Asks, and takes the answer and the pushes at once: both come on one connection, and in any order.
     async fn ask(
         &self,
@@ -280,7 +279,6 @@ impl Session {
         }
         Ok(taken)
     }
-    // ANCHOR_END: ask
 
     /// A response with its whole body.
     async fn whole(&self, response: Response<RecvStream>) -> Result<Answer, ClientError> {

@@ -155,7 +155,6 @@ impl Site {
         self.requests(connection, &recording, ending).await
     }
 
-    // ANCHOR: requests
     /// Answers the requests of one connection until it ends. There is no task for each: every answer lies in memory, except for
     /// the page, whose wait is polled here beside the connection.
     async fn requests<I>(
@@ -209,7 +208,6 @@ impl Site {
             }
         }
     }
-    // ANCHOR_END: requests
 
     /// Answers a request, or begins to, if it is for a page.
     fn answer(

@@ -27,10 +27,10 @@ impl Driver {
     /// If it does not start, or says nothing of a port.
     pub async fn start(engine: Engine) -> anyhow::Result<Self> {
         let mut command = engine.command();
-        command.stdin(Stdio::null()).stdout(Stdio::piped());
-        if std::env::var_os("SHOW_DRIVER").is_none() {
-            command.stderr(Stdio::null());
-        }
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
         // A group of its own, with the browsers in it, so that one signal ends them all.
         #[cfg(unix)]
         command.process_group(0);
