@@ -26,7 +26,6 @@ const PENDING: [&str; 7] = [
     "sse/index.md",
     "sse/tokens.md",
     "websocket/index.md",
-    "http2-push/index.md",
     "choosing/index.md",
 ];
 
