@@ -20,13 +20,12 @@ const METHODS: [&str; 5] = [
 ];
 
 /// The pages that are still to be brought into this form.
-const PENDING: [&str; 7] = [
+const PENDING: [&str; 5] = [
     "polling/index.md",
     "long-polling/index.md",
     "sse/index.md",
     "sse/tokens.md",
     "websocket/index.md",
-    "choosing/index.md",
 ];
 
 /// The sections of such a page, in order.
