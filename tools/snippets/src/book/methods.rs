@@ -20,9 +20,7 @@ const METHODS: [&str; 5] = [
 ];
 
 /// The pages that are still to be brought into this form.
-const PENDING: [&str; 5] = [
-    "polling/index.md",
-    "long-polling/index.md",
+const PENDING: [&str; 3] = [
     "sse/index.md",
     "sse/tokens.md",
     "websocket/index.md",
