@@ -5,6 +5,7 @@
 
 mod access;
 mod book;
+mod folds;
 mod long_polling_panel;
 mod panel;
 mod polling_panel;
@@ -56,6 +57,9 @@ fn main() -> ExitCode {
         suite;
         book::every_page_is_quiet_asks_no_other_host_and_fits_a_phone,
         book::diagrams_are_drawn_when_they_come_near,
+        folds::a_link_to_a_failure_or_into_its_fold_opens_it,
+        folds::a_printer_opens_every_fold_and_leaves_the_page_as_it_was,
+        folds::an_address_that_a_page_had_once_leads_on,
         published::every_page_of_a_static_site_is_whole_and_says_that_no_live_server_is_here,
         published::the_print_page_has_every_chapter_and_prints_when_its_diagrams_are_drawn,
         published::whatever_a_file_of_a_static_site_names_is_there,
