@@ -12,6 +12,7 @@ mod panel;
 mod polling_panel;
 mod published;
 mod push_panel;
+mod reading;
 mod room;
 mod tokens;
 mod vectors;
@@ -88,6 +89,11 @@ fn main() -> ExitCode {
         tokens::stop_ends_the_generator_too,
         tokens::a_text_comes_token_by_token,
         book::content_is_painted_before_any_script_has_come,
+        reading::the_copy_button_of_a_console_copies_commands,
+        reading::arrow_keys_scroll_a_box_that_has_the_focus,
+        reading::a_keyboard_skips_to_the_text_and_to_the_panel,
+        reading::a_word_of_the_contract_leads_to_its_section,
+        reading::a_page_comes_back_as_it_was_left,
     ]);
     trials.extend(for_each(
         &suite,
