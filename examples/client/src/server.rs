@@ -1,7 +1,7 @@
 //! Requests to one server.
 
 use crate::{
-    failure::{body, refusal},
+    failure::{json, refusal},
     ClientError,
 };
 use feed::{
@@ -15,6 +15,10 @@ use std::time::Duration;
 /// slow mobile network; a person has long looked elsewhere.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long a connection may rest between two requests. Shorter than the 10 s after which the book's servers close it:
+/// a request that leaves while the server closes is lost on the way, and nobody knows whether it was read.
+const IDLE: Duration = Duration::from_secs(8);
+
 /// The server whose routes lie at one base, with the connections to it. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Server {
@@ -26,7 +30,11 @@ impl Server {
     /// The server whose routes lie at `base`, which ends in `/`. A query of `base` goes with every request.
     pub fn new(base: Url) -> Self {
         Self {
-            http: reqwest::Client::new(),
+            // It fails where the system's TLS cannot be set up, and then the default fails too.
+            http: reqwest::Client::builder()
+                .pool_idle_timeout(IDLE)
+                .build()
+                .unwrap_or_default(),
             base,
         }
     }
@@ -34,7 +42,7 @@ impl Server {
     /// A `GET` of `route`, such as `events`, with one more parameter in its query if there is one to add.
     ///
     /// # Errors
-    /// [`ClientError::Protocol`] where the base is no base of anything, such as `data:`.
+    /// [`ClientError::Base`] where the base is no base of anything, such as `data:`.
     pub fn get(
         &self,
         route: &str,
@@ -71,15 +79,14 @@ impl Server {
         if !response.status().is_success() {
             return Err(refusal(response).await);
         }
-        let Accepted { id } = serde_json::from_slice(&body(response).await?)
-            .map_err(|error| ClientError::Protocol(format!("no answer to a publish: {error}")))?;
+        let Accepted { id } = json(response, "answer to a publish").await?;
         Ok(id)
     }
 
     fn url(&self, route: &str) -> Result<Url, ClientError> {
         let joined = self.base.join(route);
         let mut url =
-            joined.map_err(|error| ClientError::Protocol(format!("{}: {error}", self.base)))?;
+            joined.map_err(|error| ClientError::Base(format!("{}: {error}", self.base)))?;
         // Joining drops it (RFC 3986 §5.2.2), and it may be what the server knows its clients by.
         url.set_query(self.base.query());
         Ok(url)
@@ -89,6 +96,11 @@ impl Server {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_connection_rests_for_less_than_its_server_allows() {
+        assert!(IDLE + Duration::from_secs(1) < serving::Config::default().headers);
+    }
 
     #[test]
     fn a_query_of_the_base_goes_with_every_request() {

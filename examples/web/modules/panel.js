@@ -10,6 +10,7 @@ import { describeEvent } from "./cursor.js";
 import { randomName, wordsOf } from "./http.js";
 import { Follower } from "./reconnect.js";
 import { createStatusLine } from "./status-line.js";
+import { startTimer } from "./timer.js";
 
 /** @typedef {import("./cursor.js").WireEvent} WireEvent */
 /** @typedef {import("./reconnect.js").Method} Method */
@@ -177,7 +178,8 @@ export function createPanel(element, { method, label, controls, counts, restsWhe
     try {
       const cursor = await method.publish("message", data, unanswered.key);
       unanswered = null;
-      message.value = "";
+      // Unless something else was written meanwhile.
+      if (message.value.trim() === data.text) message.value = "";
       answer.textContent = `Published as ${cursor}.`;
     } catch (error) {
       answer.textContent = `Not sent. ${wordsOf(error)} Press Send to try again.`;
@@ -247,7 +249,7 @@ export function heedPage(follower, restsWhenHidden) {
   function onVisibility() {
     clearTimeout(hiddenTimer);
     if (restsWhenHidden && document.visibilityState === "hidden") {
-      hiddenTimer = setTimeout(() => follower.pause(), HIDDEN_TOO_LONG);
+      hiddenTimer = startTimer(() => follower.pause(), HIDDEN_TOO_LONG);
     } else {
       follower.resume();
     }
