@@ -64,6 +64,8 @@ pub struct Batch {
     pub events: Vec<Arc<Event>>,
     /// The place after the last event of this batch: what the reader passes to its next read.
     pub next: Cursor,
+    /// What the log held at the moment in which the batch was read: whether more is due, and whether all was said.
+    pub log: State,
 }
 
 /// Why a cursor no longer names a place from which nothing would be missed.

@@ -178,8 +178,7 @@ export function createPanel(element, { method, label, controls, counts, restsWhe
     try {
       const cursor = await method.publish("message", data, unanswered.key);
       unanswered = null;
-      // Unless something else was written meanwhile.
-      if (message.value.trim() === data.text) message.value = "";
+      clearSent(message, data.text);
       answer.textContent = `Published as ${cursor}.`;
     } catch (error) {
       answer.textContent = `Not sent. ${wordsOf(error)} Press Send to try again.`;
@@ -232,6 +231,16 @@ export function createPanel(element, { method, label, controls, counts, restsWhe
       root.remove();
     },
   };
+}
+
+/**
+ * Empties a field whose text was sent, unless its reader has written something else meanwhile.
+ *
+ * @param {{ value: string }} field
+ * @param {string} sent
+ */
+export function clearSent(field, sent) {
+  if (field.value.trim() === sent) field.value = "";
 }
 
 /**

@@ -133,12 +133,20 @@ test("each message is told as what it is, and an unknown one is left out", async
   await socket().say({ heartbeat: { every: 2000 } });
   assert.deepEqual(heard.words, [["event", "k3f9x2.6"], ["gap", "expired", "k3f9x2.9"]]);
   assert.deepEqual(heard.expected, [null, null, null, 2000]);
-  heard.words = [];
-  const others = [{ presence: { here: 3 } }, {}, [], "event", 1, { event: { id: 7 } }, { event: null }, { gap: {} }, { ack: 1 }, { error: {} }];
-  for (const other of others) await socket().say(other);
-  socket().onmessage?.({ data: "no JSON" });
-  socket().onmessage?.({ data: new Uint8Array(3) });
-  assert.deepEqual(heard.words, []);
+});
+
+test("a message that cannot be read ends the connection, so that no event is skipped", async () => {
+  for (const { message, then } of policy.messages) {
+    const { heard } = await connected();
+    await socket().say(message);
+    const failed = heard.words.some(([word]) => word === "fail");
+    assert.equal(failed, then === "again", JSON.stringify(message));
+  }
+  for (const data of ["no JSON", new Uint8Array(3)]) {
+    const { heard } = await connected();
+    socket().onmessage?.({ data });
+    assert.deepEqual(heard.words.at(-1), ["fail", undefined]);
+  }
 });
 
 test("a close says by its code whether to come back, and what becomes of what has no answer", async () => {

@@ -80,31 +80,42 @@ function connect(url, wait, onOutgoing) {
     const message = typeof data === "string" ? parseObject(data) : null;
     // Any message is a sign of life, whatever it says.
     wait.onHeartbeat(null);
-    if (message) take(message);
+    // To go on after one that cannot be read might be to skip an event without a word.
+    if (!message || !take(message)) wait.onFail("The server sent what is no message of this protocol.");
   };
 
-  /** @param {Record<string, any>} message an object with one member, whose name says what it is */
+  /**
+   * @param {Record<string, any>} message an object with one member, whose name says what it is
+   * @returns {boolean} whether it could be read
+   */
   function take({ hello, event, gap, heartbeat, ack, error }) {
     if (hello) {
-      wait.onHeartbeat(readEvery(hello));
+      if (!isCursor(hello.cursor) || !isEvery(hello.every)) return false;
+      wait.onHeartbeat(hello.every);
       // Where the connection begins. The same cursor as was asked with, and news only without one.
-      if (typeof hello.cursor === "string" && parseCursor(hello.cursor)) wait.onCursor(hello.cursor);
+      wait.onCursor(hello.cursor);
       onOutgoing(outgoing);
       wait.onOpen();
     } else if (event) {
       const read = readEvent(event);
-      if (read) wait.onEvent(read);
+      if (!read) return false;
+      wait.onEvent(read);
     } else if (gap) {
       const read = readGap(gap, gap.reason);
-      if (read) wait.onGap(read);
+      if (!read) return false;
+      wait.onGap(read);
     } else if (heartbeat) {
-      wait.onHeartbeat(readEvery(heartbeat));
+      if (!isEvery(heartbeat.every)) return false;
+      wait.onHeartbeat(heartbeat.every);
     } else if (ack) {
+      if (typeof ack.ref !== "string" || !isCursor(ack.id)) return false;
       outgoing.onAck(ack);
     } else if (error) {
+      if (error.problem === undefined) return false;
       outgoing.onError(error);
     }
     // Anything else is of a newer server, and for a newer page.
+    return true;
   }
   // ANCHOR_END: messages
 
@@ -166,9 +177,14 @@ export function afterClose(code) {
 }
 // ANCHOR_END: codes
 
-/** @param {any} message a hello or a heartbeat */
-function readEvery({ every }) {
-  return typeof every === "number" && every > 0 ? every : null;
+/** @param {unknown} every how many milliseconds the server may be silent */
+function isEvery(every) {
+  return Number.isInteger(every) && Number(every) >= 0;
+}
+
+/** @param {unknown} text */
+function isCursor(text) {
+  return typeof text === "string" && parseCursor(text) !== null;
 }
 
 /**
@@ -220,7 +236,7 @@ class Outgoing {
 
   /** @param {any} ack */
   onAck({ ref, id }) {
-    if (typeof id === "string" && parseCursor(id)) this.settle(ref)?.resolve(id);
+    this.settle(ref)?.resolve(id);
   }
 
   /** @param {any} error */

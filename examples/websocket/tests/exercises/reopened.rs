@@ -8,6 +8,9 @@ enum Next {
     Stop,
     /// Come back after a while, with the cursor.
     Reconnect,
+    /// Something that was sent is too large. Give up the largest message that has no
+    /// answer, and come back with the others.
+    DropLargest,
     /// The program is wrong, and would be wrong again. Say so, and do not come back.
     GiveUp,
 }
@@ -20,11 +23,12 @@ fn next(code: u16) -> Next {
     // ANCHOR: solution
     match code {
         1000 => Next::Stop,
-        // We broke the protocol, sent what is not taken, broke a rule, or sent too much.
-        1002 | 1003 | 1007..=1009 => Next::GiveUp,
-        // The server goes (1001), has an error (1011) or is busy (1013); there was no
-        // code (1005) or no close (1006); or the code is new. To come back with a
-        // growing wait does no harm.
+        // We broke the framing, sent binary, or sent text that is no UTF-8.
+        1002 | 1003 | 1007 => Next::GiveUp,
+        1009 => Next::DropLargest,
+        // The server goes (1001), has an error (1011) or is busy (1013); somebody has a
+        // rule against us (1008), and it may be a proxy; there was no code (1005) or no
+        // close (1006); or the code is new. To come back with a growing wait does no harm.
         _ => Next::Reconnect,
     }
     // ANCHOR: skeleton
@@ -42,8 +46,8 @@ fn reopened_unless_it_is_over_or_would_fail_again() {
         (1005, Next::Reconnect),
         (1006, Next::Reconnect),
         (1007, Next::GiveUp),
-        (1008, Next::GiveUp),
-        (1009, Next::GiveUp),
+        (1008, Next::Reconnect),
+        (1009, Next::DropLargest),
         (1011, Next::Reconnect),
         (1013, Next::Reconnect),
         (4321, Next::Reconnect),
