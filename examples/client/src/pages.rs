@@ -170,7 +170,7 @@ impl Follower {
         if response.status() != StatusCode::OK {
             let failure = failure(response).await;
             if let Failure::Gap(gap) = &failure {
-                self.is_mine(gap.asked)?;
+                gap.asked.map_or(Ok(()), |asked| self.is_mine(asked))?;
             }
             return Err(failure);
         }
@@ -234,14 +234,12 @@ fn leads_on(
     Err(ClientError::Protocol(fault))
 }
 
-// ANCHOR: waited
 /// Whether the server waited with an empty page: it says so (RFC 7240 §3), and the time has passed. Half of what it granted
 /// is enough, or a second. A page that some cache has kept says so too, and comes at once.
 pub(crate) fn waited_with(headers: &HeaderMap, took: Duration) -> bool {
     let granted = Duration::from_secs(granted(headers).unwrap_or(0));
     !granted.is_zero() && took >= (granted / 2).min(Duration::from_secs(1))
 }
-// ANCHOR_END: waited
 
 /// How many seconds the server says that it was ready to wait.
 fn granted(headers: &HeaderMap) -> Option<u64> {

@@ -115,7 +115,6 @@ async fn events(
 }
 // ANCHOR_END: events
 
-// ANCHOR: drawn
 /// How long a request is parked that may be parked this long: at least four fifths of it, in whole seconds, drawn for each.
 /// Those whom one event has answered together would otherwise time out together, and again, for as long as nothing happens.
 /// A wait that is too short for a draw stays as it is.
@@ -127,7 +126,6 @@ fn drawn(longest: Duration) -> Duration {
         _ => longest,
     }
 }
-// ANCHOR_END: drawn
 
 // ANCHOR: headers
 /// Another answer to another preference (RFC 7240 §2). No cache may keep a page; this is for whoever keeps it all the same.

@@ -72,7 +72,6 @@ export function createLongPolling(base, { onPage, random = Math.random } = {}) {
 }
 // ANCHOR_END: method
 
-// ANCHOR: waited
 /**
  * Whether the server waited with an empty page. It says so, and the time has passed: half of what it
  * granted is enough, or a second. A server may know nothing of `Prefer`; and a page that some cache has
@@ -86,4 +85,3 @@ export function wasWaited(response, took) {
   const granted = Number(/(?:^|,)\s*wait\s*=\s*([0-9]+)\s*(?:,|$)/i.exec(applied)?.[1] ?? 0);
   return granted > 0 && took >= Math.min(granted * 500, 1000);
 }
-// ANCHOR_END: waited

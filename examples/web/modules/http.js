@@ -149,7 +149,6 @@ export function problemName(problem) {
   return typeof type === "string" && type.startsWith(TYPE_PREFIX) ? type.slice(TYPE_PREFIX.length) : null;
 }
 
-// ANCHOR: verdict
 /**
  * What an answer that was no success says to its client.
  *
@@ -173,7 +172,6 @@ export function verdictOf(response, problem) {
   if (status >= 400 && name !== null) return { kind: "refused", why, name };
   return { kind: "unreachable", why };
 }
-// ANCHOR_END: verdict
 
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 // The three forms of a date (RFC 9110 §5.6.7). Left to `Date.parse`, the third is one of local time, and

@@ -14,7 +14,7 @@
 //! while let Some(update) = updates.next().await {
 //!     match update? {
 //!         Update::Events(events) => println!("{} events", events.len()),
-//!         Update::Gap(gap) => println!("events after {} are lost", gap.asked),
+//!         Update::Gap(gap) => println!("{gap}"),
 //!         other => println!("{other:?}"),
 //!     }
 //! }
@@ -509,7 +509,6 @@ impl Attempt {
     }
 }
 
-// ANCHOR: after
 /// What to do after a close (RFC 6455 §7.4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AfterClose {
@@ -536,7 +535,6 @@ impl AfterClose {
         }
     }
 }
-// ANCHOR_END: after
 
 impl Connection {
     async fn message(&mut self, next: Next) -> Result<Message, Failure> {

@@ -154,7 +154,6 @@ function connect(url, wait, onOutgoing) {
   // ANCHOR_END: close
 }
 
-// ANCHOR: codes
 /**
  * What to do after a close with this code (RFC 6455 §7.4.1).
  *
@@ -175,7 +174,6 @@ export function afterClose(code) {
       return "again";
   }
 }
-// ANCHOR_END: codes
 
 /** @param {unknown} every how many milliseconds the server may be silent */
 function isEvery(every) {
