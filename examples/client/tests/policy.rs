@@ -6,7 +6,7 @@ use client::{
     pages::{Pages, Rhythm},
     Failure, Follow,
 };
-use feed::{contract::Update, Position};
+use feed::{contract::Update, Gap, GapReason, Position};
 use futures_util::StreamExt;
 use reqwest::Response;
 use serde::Deserialize;
@@ -18,6 +18,7 @@ use testbed::{update, Script, BRISK};
 struct Vectors {
     pages: Vec<Page>,
     answers: Vec<Answer>,
+    gaps: Vec<GapVector>,
 }
 
 #[derive(Deserialize)]
@@ -42,6 +43,13 @@ struct Answer {
     then: String,
     #[serde(default)]
     wait: u64,
+}
+
+#[derive(Deserialize)]
+struct GapVector {
+    gap: Value,
+    reason: Option<String>,
+    asked: Option<String>,
 }
 
 fn vectors() -> Vectors {
@@ -100,6 +108,26 @@ async fn an_answer_that_is_no_success_ends_a_client_only_where_the_server_itself
             wait.unwrap_or_default(),
             Duration::from_millis(it.wait),
             "{what}"
+        );
+    }
+}
+
+#[test]
+fn a_gap_is_read_whatever_its_reason_is() {
+    for it in vectors().gaps {
+        let read: Result<Gap, _> = serde_json::from_value(it.gap.clone());
+        let reason = read.as_ref().ok().map(|gap| match gap.reason {
+            GapReason::Expired => "expired",
+            GapReason::NewLog => "new-log",
+            GapReason::Unknown => "unknown",
+        });
+        assert_eq!(reason, it.reason.as_deref(), "{}", it.gap);
+        let asked = read.ok().and_then(|gap| gap.asked);
+        assert_eq!(
+            asked.map(|cursor| cursor.to_string()),
+            it.asked,
+            "{}",
+            it.gap
         );
     }
 }

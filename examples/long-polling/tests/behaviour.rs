@@ -497,7 +497,7 @@ async fn the_client_asks_for_its_wait() {
         ),
     ] {
         let length = PAGE.len();
-        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{PAGE}");
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{PAGE}");
         let mut script = Script::of([answer]).await;
         let updates = client(script.base.clone()).subscribe(Position::Latest);
         let reading = tokio::spawn(updates.for_each(|_| async {}));

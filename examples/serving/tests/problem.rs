@@ -55,7 +55,7 @@ async fn a_busy_server() {
         "503 Service Unavailable\n\
          cache-control: no-store\n\
          content-type: application/problem+json\n\
-         retry-after: 5\n\
+         retry-after: 8\n\
          \n\
          {\"type\":\"tag:waiting.example,2026:busy\",\"title\":\"No place is free\",\"status\":503}"
     );

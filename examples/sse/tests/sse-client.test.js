@@ -26,6 +26,8 @@ class FakeEventSource extends EventTarget {
     this.onopen = null;
     /** @type {(() => void) | null} */
     this.onerror = null;
+    /** @type {((message: MessageEvent) => void) | null} */
+    this.onmessage = null;
     sources.push(this);
   }
 
@@ -76,6 +78,19 @@ test("the browser comes back by itself once, and again only after a connection t
     await pass(open);
     await source().break();
     assert.equal(words().at(-1), expected, `open for ${open} ms`);
+  }
+});
+
+test("what cannot be read ends the stream, so that no event is skipped", () => {
+  for (const [type, data] of [["message", "no JSON"], ["message", '{"id":"k3f9x2.6"}'], ["gap", "{}"]]) {
+    const heard = new Heard();
+    createSse(BASE).connect(heard.wait);
+    source().open();
+    const message = new MessageEvent(type, { data });
+    if (type === "message") source().onmessage?.(message);
+    else source().dispatchEvent(message);
+    assert.deepEqual(heard.words.at(-1), ["fail", undefined], data);
+    assert.equal(source().readyState, FakeEventSource.CLOSED);
   }
 });
 

@@ -76,9 +76,16 @@ function connect(base, connection, browser, wait) {
   };
   // ANCHOR_END: open
 
+  // To go on after what cannot be read might be to skip an event without a word.
+  const fail = () => {
+    source.close();
+    wait.onFail("The server sent what is no event of this contract.");
+  };
+
   source.onmessage = (message) => {
     const event = parseEvent(message.data);
     if (event) wait.onEvent(event);
+    else fail();
   };
 
   // ANCHOR: control
@@ -96,6 +103,7 @@ function connect(base, connection, browser, wait) {
   source.addEventListener("gap", (message) => {
     const gap = parseGap(message.data);
     if (gap) wait.onGap(gap);
+    else fail();
   });
 
   source.addEventListener("end", (message) => {
