@@ -80,7 +80,9 @@ function connect(url, wait, onOutgoing) {
     const message = typeof data === "string" ? parseObject(data) : null;
     // Any message is a sign of life, whatever it says.
     wait.onHeartbeat(null);
-    // To go on after one that cannot be read might be to skip an event without a word.
+    // An object of several members is no message.
+    if (message && Object.keys(message).length !== 1) return;
+    // To go on after what cannot be read might be to skip an event without a word.
     if (!message || !take(message)) wait.onFail("The server sent what is no message of this protocol.");
   };
 
