@@ -91,29 +91,29 @@ function connect(url, wait, onOutgoing) {
    * @returns {boolean} whether it could be read
    */
   function take({ hello, event, gap, heartbeat, ack, error }) {
-    if (hello) {
-      if (!isCursor(hello.cursor) || !isEvery(hello.every)) return false;
+    if (hello !== undefined) {
+      if (!isCursor(hello?.cursor) || !isEvery(hello.every)) return false;
       wait.onHeartbeat(hello.every);
       // Where the connection begins. The same cursor as was asked with, and news only without one.
       wait.onCursor(hello.cursor);
       onOutgoing(outgoing);
       wait.onOpen();
-    } else if (event) {
+    } else if (event !== undefined) {
       const read = readEvent(event);
       if (!read) return false;
       wait.onEvent(read);
-    } else if (gap) {
-      const read = readGap(gap, gap.reason);
+    } else if (gap !== undefined) {
+      const read = readGap(gap, gap?.reason);
       if (!read) return false;
       wait.onGap(read);
-    } else if (heartbeat) {
-      if (!isEvery(heartbeat.every)) return false;
+    } else if (heartbeat !== undefined) {
+      if (!isEvery(heartbeat?.every)) return false;
       wait.onHeartbeat(heartbeat.every);
-    } else if (ack) {
-      if (typeof ack.ref !== "string" || !isCursor(ack.id)) return false;
+    } else if (ack !== undefined) {
+      if (typeof ack?.ref !== "string" || !isCursor(ack.id)) return false;
       outgoing.onAck(ack);
-    } else if (error) {
-      if (error.problem === undefined) return false;
+    } else if (error !== undefined) {
+      if (error?.problem === undefined) return false;
       outgoing.onError(error);
     }
     // Anything else is of a newer server, and for a newer page.
