@@ -83,7 +83,7 @@ function connect(url, wait, onOutgoing) {
     // An object of several members is no message.
     if (message && Object.keys(message).length !== 1) return;
     // To go on after what cannot be read might be to skip an event without a word.
-    if (!message || !take(message)) wait.onFail("The server sent what is no message of this protocol.");
+    if (!message || !take(message)) wait.onFail("The server sent no message of this protocol.");
   };
 
   /**
