@@ -1,6 +1,7 @@
 //! Every limit of the WebSocket server, in one place.
 
 use axum::extract::ws::WebSocketUpgrade;
+use serving::Slots;
 use std::time::Duration;
 
 // ANCHOR: config
@@ -16,13 +17,17 @@ pub struct Config {
     /// ask `status` why it was refused.
     pub max_sockets: usize,
 
+    /// The places that this server shares with others behind the same edge, if there are such; default none. A socket
+    /// then takes one of these too, also one of `/echo`.
+    pub shared: Option<Slots>,
+
     /// How often the server sends a heartbeat and a ping; default 15 s. A peer from which nothing comes for two of these,
     /// not even the answer to a ping, is dropped.
     ///
     /// Under the 30 s after which some mobile networks, and the 60 s after which many proxies, drop a connection on which
     /// nothing moves. Two of them, because one lost packet may delay an answer by seconds. A ping waits its turn behind what
     /// was sent before it, so a peer that takes longer than two heartbeats to read all of that is dropped as well; it
-    /// comes back with its cursor. Not zero.
+    /// comes back with its cursor. Less than a millisecond is taken as one, more than a day as a day.
     pub heartbeat: Duration,
 
     /// How long the server waits for the peer's answer to its close; default 2 s.
@@ -78,6 +83,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             max_sockets: 900,
+            shared: None,
             heartbeat: Duration::from_secs(15),
             close_patience: Duration::from_secs(2),
             read_buffer: 1024,
@@ -95,6 +101,12 @@ impl Default for Config {
 const ECHO_READ_BUFFER: usize = 64 * 1024;
 
 impl Config {
+    /// The heartbeat, where a clock can count it: an interval of nothing never rests, and one of centuries has no end.
+    pub(crate) fn heartbeat(&self) -> Duration {
+        const DAY: Duration = Duration::from_secs(86_400);
+        self.heartbeat.clamp(Duration::from_millis(1), DAY)
+    }
+
     // ANCHOR: limits
     /// Sets every limit of a socket on the log: not one of tungstenite's defaults is right for it.
     pub(crate) fn limit(&self, upgrade: WebSocketUpgrade) -> WebSocketUpgrade {

@@ -14,7 +14,7 @@ use axum::{
 };
 use bytes::Bytes;
 use futures_util::StreamExt;
-use serving::{Ending, Problem, Slots};
+use serving::{Ending, Problem, Slots, Underway};
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
 
@@ -31,17 +31,19 @@ pub(crate) struct Echo {
 pub(crate) async fn open(
     State(echo): State<Echo>,
     Handshake(upgrade): Handshake,
+    underway: Underway,
 ) -> Result<Response, Problem> {
     echo.ending.refuse_if_begun()?;
     let slot = echo.places.try_take()?;
     let upgrade = echo.config.limit_echo(upgrade);
     Ok(upgrade.on_upgrade(move |mut socket| async move {
         let task = async {
-            let end = repeat(&mut socket, &echo.ending, echo.config.heartbeat).await;
+            let end = repeat(&mut socket, &echo.ending, echo.config.heartbeat()).await;
             end.say(socket.split(), echo.config.close_patience).await;
             drop(slot);
         };
         echo.ending.track(task).await;
+        drop(underway);
     }))
 }
 

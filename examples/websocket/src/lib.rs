@@ -33,7 +33,7 @@ use feed::{Encoding, Feed, Retention};
 use handshake::Handshake;
 use serving::{
     assets, cut_route, fallbacks, publish_route, status_route, After, ConnectionName, Cuts, Ending,
-    Problem, Slots,
+    Problem, Slots, Underway,
 };
 use socket::Connection;
 use std::sync::Arc;
@@ -86,7 +86,7 @@ struct Server {
 /// cookies, and read and publish: CORS does not apply to WebSocket.
 pub fn router(feed: Feed, board: Feed, config: Config, ending: Ending) -> Router {
     let echo = Echo {
-        places: Slots::new(config.max_echoes),
+        places: Slots::new(config.max_echoes).within(config.shared.as_ref()),
         config: Arc::new(config),
         ending,
     };
@@ -118,7 +118,7 @@ impl Server {
         Self {
             encoding: feed.encoding("websocket"),
             feed,
-            places: Slots::new(echo.config.max_sockets),
+            places: Slots::new(echo.config.max_sockets).within(echo.config.shared.as_ref()),
             cuts: Cuts::new(echo.config.demo_cut),
             config: echo.config.clone(),
             ending: echo.ending.clone(),
@@ -145,6 +145,7 @@ async fn open(
     Handshake(upgrade): Handshake,
     After(after): After,
     name: ConnectionName,
+    underway: Underway,
 ) -> Result<Response, Problem> {
     server.ending.refuse_if_begun()?;
     let upgrade = server.config.limit(handshake::choose(upgrade)?);
@@ -153,7 +154,7 @@ async fn open(
         subscription: server.feed.subscribe(after.unwrap_or_default())?,
         _slot: server.places.try_take()?,
         cuttable: server.cuts.register(name),
-        heartbeat: server.config.heartbeat,
+        heartbeat: server.config.heartbeat(),
         close_patience: server.config.close_patience,
         encoding: server.encoding,
         feed: server.feed,
@@ -163,6 +164,8 @@ async fn open(
     Ok(upgrade.on_upgrade(move |socket| async move {
         // Boxed: each of the futures around it would otherwise keep room for a copy of it, some 2.5 KiB a time.
         server.ending.track(Box::pin(connection.run(socket))).await;
+        // To the edge the request is not over before the socket is: over HTTP/2 its connection has others, or none.
+        drop(underway);
     }))
 }
 // ANCHOR_END: upgrade
