@@ -8,8 +8,8 @@ use std::time::Duration;
 pub struct Config {
     /// How many requests may be parked at once; default 900.
     ///
-    /// Fewer than the edge's 1,000 connections, so that where every place is taken a client can still load the page,
-    /// publish, and be told why it was refused.
+    /// What [`serving::Config::places`] leaves of the edge's 1,000 connections, so that where every place is taken a
+    /// client can still load the page, publish, and ask `status` why it was refused.
     pub max_parked: usize,
 
     /// The places that this server shares with others behind the same edge, if there are such; default none. A parked

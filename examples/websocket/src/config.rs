@@ -13,8 +13,8 @@ use std::time::Duration;
 pub struct Config {
     /// How many sockets may be open at once, those of `/echo` apart; default 900.
     ///
-    /// Fewer than the edge's 1,000 connections, so that where every place is taken a client can still load the page and
-    /// ask `status` why it was refused.
+    /// What [`serving::Config::places`] leaves of the edge's 1,000 connections, so that where every place is taken a
+    /// client can still load the page, publish, and ask `status` why it was refused.
     pub max_sockets: usize,
 
     /// The places that this server shares with others behind the same edge, if there are such; default none. A socket

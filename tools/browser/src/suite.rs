@@ -13,6 +13,7 @@ use libtest_mimic::{Arguments, Trial};
 use serving::Ending;
 use site::{
     book::{self, Edition, Options},
+    limits::Limits,
     push, server,
     shelf::Shelf,
 };
