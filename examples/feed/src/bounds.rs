@@ -82,7 +82,9 @@ fn string(mut rest: &[u8]) -> Result<&[u8], OutOfBounds> {
 /// The UTF-16 code unit of an escape.
 fn unit(digits: [u8; 4]) -> u32 {
     let value = |digit: u8| char::from(digit).to_digit(16).unwrap_or(0);
-    digits.iter().fold(0, |unit, digit| unit * 16 + value(*digit))
+    digits
+        .iter()
+        .fold(0, |unit, digit| unit * 16 + value(*digit))
 }
 
 /// What follows the number at the beginning of `text`.

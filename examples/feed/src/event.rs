@@ -333,7 +333,10 @@ mod tests {
         for wrong in [r#""\ud800""#, "1e400", &"[".repeat(600), &"9".repeat(5_000)] {
             let closed = format!("{wrong}{}", "]".repeat(wrong.matches('[').count()));
             assert!(Data::from_json(&closed).is_err(), "{wrong:.20}");
-            assert!(serde_json::from_str::<Data>(&closed).is_err(), "{wrong:.20}");
+            assert!(
+                serde_json::from_str::<Data>(&closed).is_err(),
+                "{wrong:.20}"
+            );
         }
     }
 

@@ -93,9 +93,7 @@ async fn run(
         "http2-push",
         listen.address(),
         "https",
-        |listener, ending| {
-            http2_push::serve(listener, identity, config, listen.edge(), ending)
-        },
+        |listener, ending| http2_push::serve(listener, identity, config, listen.edge(), ending),
     )
     .await
 }

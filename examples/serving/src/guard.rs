@@ -126,7 +126,10 @@ fn host(uri: &Uri, headers: &HeaderMap) -> Result<Authority, Problem> {
     };
     // `user@host` is for links, not for requests (RFC 9110 §4.2.4), and could mislead whoever compares it as text.
     // A port that is no number of 16 bits parses all the same.
-    let port = |authority: &Authority| authority.port().is_none() || authority.port_u16().is_some();
+    let port = |authority: &Authority| {
+        let after = authority.as_str().strip_prefix(authority.host());
+        matches!(after, Some("" | ":")) || authority.port_u16().is_some()
+    };
     authority
         .filter(|authority| !authority.as_str().contains('@') && port(authority))
         .ok_or_else(|| bad("the Host header is no host"))

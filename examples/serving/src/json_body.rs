@@ -37,18 +37,19 @@ pub(crate) async fn read<T: DeserializeOwned, S: Send + Sync>(
     bad: fn(String) -> Problem,
 ) -> Result<T, Problem> {
     if !is_json(request.headers()) {
-        return Err(Problem::not_json("send the header Content-Type: application/json"));
+        return Err(Problem::not_json(
+            "send the header Content-Type: application/json",
+        ));
     }
     if is_encoded(request.headers()) {
         return Err(Problem::not_json("send it without Content-Encoding"));
     }
-    let body =
-        Bytes::from_request(request, state)
-            .await
-            .map_err(|rejection| match rejection.status() {
-                StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(rejection),
-                _ => bad(rejection.to_string()),
-            })?;
+    let body = Bytes::from_request(request, state)
+        .await
+        .map_err(|rejection| match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(rejection),
+            _ => bad(rejection.to_string()),
+        })?;
     serde_json::from_slice(&body).map_err(|error| bad(error.to_string()))
 }
 

@@ -229,7 +229,10 @@ impl IntoResponse for Problem {
         if status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
             // What is taken instead (RFC 9110 §15.5.16).
             headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+            headers.insert(
+                header::ACCEPT_ENCODING,
+                HeaderValue::from_static("identity"),
+            );
         }
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());

@@ -74,9 +74,8 @@ pub async fn serve<L: Listener>(
         let peers = peers.clone();
         move || peers.end_idlest()
     };
-    let connection = move |io, ending| {
-        connection(io, builder.clone(), router.clone(), peers.clone(), ending)
-    };
+    let connection =
+        move |io, ending| connection(io, builder.clone(), router.clone(), peers.clone(), ending);
     serve_all(listener, config, ending, room, connection).await
 }
 

@@ -207,7 +207,11 @@ fn the_panel_of_http2_push_shows_an_exchange() {
 fn wait(address: &str, path: &str, headers: &str) -> (TcpStream, String) {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(HANG)).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\n{headers}\r\n").unwrap();
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\n{headers}\r\n"
+    )
+    .unwrap();
     let mut line = String::new();
     let mut byte = [0];
     while !line.ends_with("\r\n") && matches!(stream.read(&mut byte), Ok(1)) {
@@ -229,7 +233,14 @@ fn however_many_wait_the_page_status_and_a_publish_are_served() {
             .arg(format!("ulimit -n {descriptors} && exec \"$0\" \"$@\""))
             .arg(env!("CARGO_BIN_EXE_site")),
         book.path(),
-        &["--port", "0", "--rate", "0", "--max-connections", connections],
+        &[
+            "--port",
+            "0",
+            "--rate",
+            "0",
+            "--max-connections",
+            connections,
+        ],
     );
     let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
@@ -294,11 +305,23 @@ fn however_many_wait_the_page_status_and_a_publish_are_served() {
 fn limits_that_do_not_add_up_are_told_in_one_line() {
     let book = book("# One\n");
     for (arguments, code, parts) in [
-        (["--max-connections", "9"], 2, ["from 10 to 1000000", "--max-connections"]),
-        (["--max-streams", "721"], 1, ["--max-streams 721", "at most 720"]),
+        (
+            ["--max-connections", "9"],
+            2,
+            ["from 10 to 1000000", "--max-connections"],
+        ),
+        (
+            ["--max-streams", "721"],
+            1,
+            ["--max-streams 721", "at most 720"],
+        ),
         (["--max-sockets", "0"], 2, ["1 or more", "--max-sockets"]),
         (["--heartbeat", "0"], 2, ["from 1 to 3600", "--heartbeat"]),
-        (["--heartbeat", "18446744073709551615"], 2, ["from 1 to 3600", "--heartbeat"]),
+        (
+            ["--heartbeat", "18446744073709551615"],
+            2,
+            ["from 1 to 3600", "--heartbeat"],
+        ),
         (["--keep-events", "0"], 2, ["1 or more", "--keep-events"]),
         (["--rate", "1e-20"], 2, ["0.001", "--rate"]),
     ] {
