@@ -161,6 +161,15 @@ async fn what_is_no_event_is_refused() {
         r#"{"kind":"message","data":1"#,
         r#"{"kind":"message","data":NaN}"#,
         r#"{"kind":"message","data":1,"id":"k3f9x2.1"}"#,
+        // JSON, and yet nothing that every reader could read.
+        r#"{"kind":"message","data":"\ud800"}"#,
+        r#"{"kind":"message","data":[1e400]}"#,
+        &format!(r#"{{"kind":"message","data":{}}}"#, "9".repeat(5_000)),
+        &format!(
+            r#"{{"kind":"message","data":{}{}}}"#,
+            "[".repeat(30_000),
+            "]".repeat(30_000)
+        ),
     ] {
         assert_refused(ask(&feed, post(&[JSON], wrong)).await, 400, "bad-event");
     }
