@@ -5,7 +5,6 @@
 
 mod access;
 mod book;
-mod facts;
 mod folds;
 mod long_polling_panel;
 mod panel;
@@ -59,7 +58,6 @@ fn main() -> ExitCode {
         suite;
         book::every_page_is_quiet_asks_no_other_host_and_fits_a_phone,
         book::diagrams_are_drawn_when_they_come_near,
-        facts::a_link_names_its_fact_and_the_fact_leads_back,
         folds::a_link_to_a_failure_or_into_its_fold_opens_it,
         folds::a_printer_opens_every_fold_and_leaves_the_page_as_it_was,
         folds::an_address_that_a_page_had_once_leads_on,
