@@ -288,6 +288,7 @@ export class Follower {
     this.#setState("open", words);
   }
 
+  // ANCHOR: take
   /** @param {WireEvent} event */
   #take(event) {
     this.watchdog.alive();
@@ -306,6 +307,7 @@ export class Follower {
     }
     this.observer.onChange?.();
   }
+  // ANCHOR_END: take
 
   /** @param {Gap} gap */
   #gap(gap) {
@@ -391,6 +393,7 @@ export class Follower {
     this.#setState("ended", "The log is finished: no more events will come.");
   }
 
+  // ANCHOR: wait
   /**
    * @param {string} why
    * @param {number} atLeast what the server asked for, in milliseconds
@@ -405,6 +408,7 @@ export class Follower {
     this.#setState("waiting", `${why} Next try in ${formatSeconds(delay)}.`);
     this.timer = setTimeout(() => this.#connect("Connecting again…"), delay);
   }
+  // ANCHOR_END: wait
 
   /** Forgets the failures if the connection that ends now had been open long enough. */
   #noteHealth() {
