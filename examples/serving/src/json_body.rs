@@ -25,6 +25,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
         if !is_json(request.headers()) {
             return Err(Problem::not_json());
         }
+        // Nothing here decodes it, and its bytes are no JSON (RFC 9110 §15.5.16).
+        if request.headers().contains_key(header::CONTENT_ENCODING) {
+            return Err(Problem::not_json().with_detail("send it without a Content-Encoding"));
+        }
         let body =
             Bytes::from_request(request, state)
                 .await

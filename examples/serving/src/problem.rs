@@ -129,7 +129,7 @@ impl Problem {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", title).with_detail(detail)
     }
 
-    /// 415 `not-json`: the `Content-Type` is not JSON.
+    /// 415 `not-json`: the `Content-Type` is not JSON, or the JSON is coded, as by gzip.
     pub fn not_json() -> Self {
         let title = "Only JSON is taken here";
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", title)

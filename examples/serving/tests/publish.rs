@@ -114,6 +114,8 @@ async fn only_json_is_taken() {
         assert_refused(ask(&feed, request).await, 415, "not-json");
     }
     assert_refused(ask(&feed, post(&[], EVENT)).await, 415, "not-json");
+    let coded = post(&[JSON, ("content-encoding", "gzip")], EVENT);
+    assert_refused(ask(&feed, coded).await, 415, "not-json");
     assert!(published(&feed).is_empty());
 }
 

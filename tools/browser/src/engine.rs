@@ -140,6 +140,9 @@ impl Engine {
         let (program, arguments) = &self.driver;
         let mut command = Command::new(program);
         command.args(arguments);
+        for proxy in testbed::parts::PROXIES {
+            command.env_remove(proxy);
+        }
         command
     }
 

@@ -168,7 +168,9 @@ async fn serve(
     };
     let (edition, warnings) = Edition::build(&root, page)?;
     warn(warnings);
-    let shelf = Shelf::new(edition);
+    let shelf = Shelf::new(&edition)?;
+    // Its directory goes: the book is in memory.
+    drop(edition);
 
     let feed = Feed::new(Retention::default());
     let reload = changes.map(|changes| {
@@ -258,11 +260,15 @@ async fn rebuild(root: PathBuf, shelf: Shelf, changes: Changes, reload: Reload, 
             ..Options::default()
         };
         // mdBook is synchronous; a build in this task would hold up the streams on its thread.
-        let built = tokio::task::spawn_blocking(move || Edition::build(&sources, page)).await;
-        match built {
-            Ok(Ok((edition, warnings))) => {
+        let newer = shelf.clone();
+        let built = tokio::task::spawn_blocking(move || {
+            let (edition, warnings) = Edition::build(&sources, page)?;
+            newer.replace(&edition)?;
+            Ok::<_, BuildError>(warnings)
+        });
+        match built.await {
+            Ok(Ok(warnings)) => {
                 warn(warnings);
-                shelf.replace(edition);
                 eprintln!("{WHAT}: rebuilt");
                 reload.tell().await;
             }

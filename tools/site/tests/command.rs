@@ -336,12 +336,24 @@ fn build_writes_a_static_site() {
         "# One\n\nThe second text.\n",
     )
     .unwrap();
-    fs::write(built.join("left-over.html"), "").unwrap();
+    fs::write(
+        book.path().join("src/SUMMARY.md"),
+        "# Summary\n\n- [One](one.md)\n- [Two](two.md)\n",
+    )
+    .unwrap();
+    fs::write(book.path().join("src/two.md"), "# Two\n").unwrap();
+    assert!(run(book.path(), &["build"]).status.success());
+    assert!(built.join("two.html").exists());
+    fs::write(
+        book.path().join("src/SUMMARY.md"),
+        "# Summary\n\n- [One](one.md)\n",
+    )
+    .unwrap();
     assert!(run(book.path(), &["build"]).status.success());
     assert!(fs::read_to_string(built.join("one.html"))
         .unwrap()
         .contains("The second text."));
-    assert!(!built.join("left-over.html").exists());
+    assert!(!built.join("two.html").exists());
 
     // A broken one leaves the last good one alone, and nothing beside it.
     fs::write(book.path().join("src/one.md"), "{{#include nowhere.rs}}\n").unwrap();
@@ -373,6 +385,8 @@ fn the_environment_says_where_the_book_is_published() {
     }
     assert!(page("404.html").contains("<base href=\"/\">"));
     assert!(page("one.html").contains("content=\"assets/card.png\""));
+    assert!(!page("one.html").contains("canonical"));
+    assert!(!root.join("book/sitemap.xml").exists());
 
     let published = |url| {
         command(root, &["build"])
@@ -394,11 +408,19 @@ fn the_environment_says_where_the_book_is_published() {
     assert!(page("404.html").contains("<base href=\"/async-book/\">"));
     for part in [
         "content=\"https://ada.example/async-book/assets/card.png\"",
+        "<link rel=\"canonical\" href=\"https://ada.example/async-book/\">",
         "href=\"https://code.example/ada/book\"",
         "href=\"https://code.example/ada/book/edit/main/src/one.md\"",
     ] {
         assert!(page("one.html").contains(part), "{part}");
     }
+
+    assert_eq!(
+        page("sitemap.xml").matches("<loc>").count(),
+        1,
+        "one chapter, which is also the page of the site"
+    );
+    assert!(!page("404.html").contains("canonical"));
 
     let wrong = published("ada.example");
     fails_in_one_line(&wrong, 1, &["site-url", "\"ada.example\""]);
@@ -415,7 +437,44 @@ fn build_replaces_nothing_but_a_book() {
             "# One\n"
         );
     }
+    // A published site that mdBook has written, in a repository of its own; a book of ours to which somebody has added something.
     let elsewhere = tempfile::tempdir().unwrap();
+    let pages = elsewhere.path().join("pages");
+    fs::create_dir_all(pages.join(".git/refs")).unwrap();
+    for name in [".nojekyll", "index.html", "CNAME", ".git/HEAD"] {
+        fs::write(pages.join(name), "theirs").unwrap();
+    }
+    let dest = pages.to_str().unwrap();
+    let output = run(book.path(), &["build", "--dest", dest]);
+    fails_in_one_line(&output, 1, &[dest, "is not empty", "--dest"]);
+    let theirs = |name| fs::read_to_string(pages.join(name)).unwrap();
+    assert_eq!(theirs("index.html"), "theirs");
+
+    fs::remove_dir_all(&pages).unwrap();
+    assert!(run(book.path(), &["build", "--dest", dest])
+        .status
+        .success());
+    for foreign in ["CNAME", ".git/HEAD", "sse/", "css/mine.css"] {
+        let path = pages.join(foreign);
+        if foreign.ends_with('/') {
+            fs::create_dir(&path).unwrap();
+        } else {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, "theirs").unwrap();
+        }
+        let output = run(book.path(), &["build", "--dest", dest]);
+        fails_in_one_line(&output, 1, &["is not empty", foreign, "--dest"]);
+        assert!(path.exists(), "{foreign}");
+        match foreign {
+            ".git/HEAD" => fs::remove_dir_all(pages.join(".git")).unwrap(),
+            "sse/" => fs::remove_dir(&path).unwrap(),
+            _ => fs::remove_file(&path).unwrap(),
+        }
+    }
+    assert!(run(book.path(), &["build", "--dest", dest])
+        .status
+        .success());
+
     let dest = elsewhere.path().join("deep/site");
     assert!(
         run(book.path(), &["build", "--dest", dest.to_str().unwrap()])
@@ -452,7 +511,8 @@ fn an_ended_server_leaves_nothing_behind() {
     let mut server = Server::start(book.path(), &["serve", "--watch", "--port", "0"]);
     assert!(server.get("/one.html").starts_with("HTTP/1.1 200 "));
     let kept = |server: &Server| fs::read_dir(server.temporary.path()).unwrap().count();
-    assert_eq!(kept(&server), 1);
+    // Nor does a running one need what a cleaner of such directories could take.
+    assert_eq!(kept(&server), 0);
     let pid = server.child.id().to_string();
     let told = Command::new("kill").args(["-TERM", &pid]).status().unwrap();
     assert!(told.success());

@@ -14,6 +14,17 @@ use std::{
 #[error("{0:#}")]
 pub struct Missing(pub anyhow::Error);
 
+/// The variables of the environment that name a proxy. A program that a test starts does not get them: what it asks is on
+/// this machine, and not every program knows that no proxy leads there.
+pub const PROXIES: [&str; 6] = [
+    "http_proxy",
+    "HTTP_PROXY",
+    "https_proxy",
+    "HTTPS_PROXY",
+    "all_proxy",
+    "ALL_PROXY",
+];
+
 /// What a test comes to. One that says [`Missing`] is ignored with the reason, or fails where `REQUIRE_PARTS=1` is set, as
 /// the automatic checks do.
 ///
