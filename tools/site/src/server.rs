@@ -18,6 +18,7 @@ use serving::Ending;
 use tower_http::compression::predicate::{Predicate, SizeAbove};
 use tower_http::compression::CompressionLayer;
 
+use crate::limits::Limits;
 use crate::shelf::Shelf;
 
 /// A live server of one method.
@@ -31,18 +32,33 @@ pub struct Method {
 
 /// The live servers of all methods, over one feed: what is sent through one comes through all. The whiteboard of WebSocket
 /// has a log of its own. HTTP/2 push has no log, and a server on a port of its own: `push`, if it is running.
-pub fn methods(feed: &Feed, push: Option<Running>, ending: &Ending) -> Vec<Method> {
+pub fn methods(
+    feed: &Feed,
+    push: Option<Running>,
+    limits: &Limits,
+    ending: &Ending,
+) -> Vec<Method> {
+    // One for all: each method alone would leave the others no connection.
+    let shared = Some(limits.places());
     let polling = polling::Config::default();
     let long_polling = long_polling::Config {
+        max_parked: limits.max_waits,
+        shared: shared.clone(),
         // A chapter's panel has a button for it.
         demo_cut: true,
         ..long_polling::Config::default()
     };
     let sse = sse::Config {
+        max_streams: limits.max_streams,
+        shared: shared.clone(),
+        heartbeat: limits.heartbeat,
         demo_cut: true,
         ..sse::Config::default()
     };
     let websocket = websocket::Config {
+        max_sockets: limits.max_sockets,
+        shared,
+        heartbeat: limits.heartbeat,
         demo_cut: true,
         ..websocket::Config::default()
     };

@@ -14,6 +14,7 @@ use reqwest::{redirect, Client, RequestBuilder, Response, StatusCode};
 use serde_json::{json, Value};
 use serving::{Config, Ending};
 use site::book::{find_root, Edition, Options};
+use site::limits::Limits;
 use site::server::{methods, router, Reload, RELOAD_PATH};
 use site::shelf::Shelf;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -40,7 +41,7 @@ impl Site {
         let ending = Ending::new();
         let router = router(
             shelf.clone(),
-            methods(&feed, None, &ending),
+            methods(&feed, None, &Limits::default(), &ending),
             Some(reload.router(&ending)),
         );
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
