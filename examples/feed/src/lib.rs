@@ -30,6 +30,7 @@
 //! - [`ticker`]: invented stock prices, so that there is something to wait for.
 //! - `conformance` (behind the feature of that name): what every transport owes its subscribers.
 
+mod bounds;
 mod cursor;
 mod event;
 mod log;
@@ -42,6 +43,7 @@ pub mod conformance;
 pub mod contract;
 pub mod ticker;
 
+pub use bounds::{MAX_DEPTH, MAX_DIGITS};
 pub use cursor::{Cursor, Epoch, EventId, ParseCursorError, ParsePositionError, Position};
 pub use event::{
     Data, Encoding, Event, IdempotencyKey, Kind, ParseKeyError, ParseKindError, ENCODING_SLOTS,
@@ -64,6 +66,8 @@ pub struct Batch {
     pub events: Vec<Arc<Event>>,
     /// The place after the last event of this batch: what the reader passes to its next read.
     pub next: Cursor,
+    /// What the log held at the moment in which the batch was read: whether more is due, and whether all was said.
+    pub log: State,
 }
 
 /// Why a cursor no longer names a place from which nothing would be missed.
@@ -74,7 +78,9 @@ pub enum GapReason {
     Expired,
     /// The cursor is of another epoch: the log that gave it is gone, and this one started anew.
     NewLog,
-    /// What the reader came back with names no place in this log, so nobody can tell where it stood.
+    /// What the reader came back with names no place in this log, so nobody can tell where it stood. A client also takes a
+    /// reason that it does not know for this one: events were missed, whyever that was.
+    #[serde(other)]
     Unknown,
 }
 

@@ -7,7 +7,7 @@ use axum::{
 use feed::{Cursor, Gap, GapReason, PublishError, ReadError};
 use http::{header, HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
-use std::{borrow::Cow, fmt, time::Duration};
+use std::{borrow::Cow, fmt, ops::RangeInclusive, time::Duration};
 
 /// What every problem's `type` begins with; its name follows.
 ///
@@ -18,9 +18,10 @@ pub const TYPE_PREFIX: &str = "tag:waiting.example,2026:";
 /// The media type of problem details, [RFC 9457 §3](https://www.rfc-editor.org/rfc/rfc9457#section-3).
 pub const CONTENT_TYPE: &str = "application/problem+json";
 
-/// Seconds until a refused client should ask again: enough for a burst to pass or for a new process to start, and
+/// Seconds until a refused client should ask again: each is told a number of its own from this range. They were refused
+/// together, and one number for all would only move the rush. Enough for a burst to pass or for a new process to start, and
 /// little enough that a person still waits. Clients add jitter of their own.
-const RETRY_AFTER_SECONDS: u16 = 5;
+const RETRY_AFTER: RangeInclusive<u16> = 1..=10;
 
 /// An error answer that a program can read: what kind of problem, and what to do about it.
 ///
@@ -123,17 +124,22 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "bad-event", title).with_detail(detail)
     }
 
+    /// 400 `bad-body`: the body is JSON of another shape than this resource takes, or no JSON.
+    pub fn bad_body(detail: impl fmt::Display) -> Self {
+        let title = "This is not what this resource takes";
+        Self::new(StatusCode::BAD_REQUEST, "bad-body", title).with_detail(detail)
+    }
+
     /// 413 `too-large`: the body is larger than this server takes.
     pub fn too_large(detail: impl fmt::Display) -> Self {
         let title = "The content is too large";
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", title).with_detail(detail)
     }
 
-    /// 415 `not-json`: the `Content-Type` is not JSON, or the JSON is coded, as by gzip.
-    pub fn not_json() -> Self {
+    /// 415 `not-json`: the `Content-Type` is not JSON, or there is a `Content-Encoding`. The answer says what is taken.
+    pub fn not_json(detail: impl fmt::Display) -> Self {
         let title = "Only JSON is taken here";
-        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", title)
-            .with_detail("send the header Content-Type: application/json")
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", title).with_detail(detail)
     }
 
     /// 422 `key-reused`: the idempotency key was used for another event.
@@ -151,7 +157,7 @@ impl Problem {
     /// 503 `busy`: every place is taken. Comes with `Retry-After`.
     pub fn busy() -> Self {
         Self {
-            retry_after: Some(RETRY_AFTER_SECONDS),
+            retry_after: Some(fastrand::u16(RETRY_AFTER)),
             ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "No place is free")
         }
     }
@@ -159,7 +165,7 @@ impl Problem {
     /// 503 `ending`: this server is going away. Comes with `Retry-After`.
     pub fn ending() -> Self {
         Self {
-            retry_after: Some(RETRY_AFTER_SECONDS),
+            retry_after: Some(fastrand::u16(RETRY_AFTER)),
             ..Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "ending",
@@ -222,6 +228,14 @@ impl IntoResponse for Problem {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
         // 404, 405 and 410 may be kept by caches unless told otherwise (RFC 9110 §15.1), and a problem passes.
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+            // What is taken instead (RFC 9110 §15.5.16).
+            headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+            headers.insert(
+                header::ACCEPT_ENCODING,
+                HeaderValue::from_static("identity"),
+            );
+        }
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }

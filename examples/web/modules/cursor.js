@@ -73,6 +73,7 @@ export function compareCursors(a, b) {
   return a.id < b.id ? -1 : 1;
 }
 
+// ANCHOR: duplicate
 /**
  * Says whether a client that has come as far as `last` has already had the event at `next`.
  *
@@ -86,6 +87,7 @@ export function isDuplicate(last, next) {
   const order = last && compareCursors(next, last);
   return order === 0 || order === -1;
 }
+// ANCHOR_END: duplicate
 
 /**
  * Counts what lies strictly between two cursors.
@@ -144,10 +146,13 @@ export function parseGap(json) {
  * @returns {Gap | null} `null` if it is not a gap of the contract
  */
 export function readGap(value, reason) {
-  if (typeof value?.resume !== "string") return null;
-  if (reason !== "expired" && reason !== "new-log" && reason !== "unknown") return null;
-  const { resume, asked } = value;
-  return typeof asked === "string" ? { reason, asked, resume } : { reason, resume };
+  if (typeof value?.resume !== "string" || !parseCursor(value.resume)) return null;
+  if (typeof reason !== "string") return null;
+  // A reason that is not known yet: that events were missed is what counts.
+  const known = reason === "expired" || reason === "new-log" ? reason : "unknown";
+  /** @type {Gap} */
+  const gap = { reason: known, resume: value.resume };
+  return typeof value.asked === "string" ? { ...gap, asked: value.asked } : gap;
 }
 
 /**

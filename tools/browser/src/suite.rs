@@ -13,6 +13,7 @@ use libtest_mimic::{Arguments, Trial};
 use serving::Ending;
 use site::{
     book::{self, Edition, Options},
+    limits::Limits,
     push, server,
     shelf::Shelf,
 };
@@ -189,7 +190,11 @@ impl Suite {
         let build = || async { anyhow::Ok(Shelf::new(&build(Vec::new()).await?)?) };
         let shelf = self.book.get_or_try_init(build).await?.clone();
         let site = Served::start(|feed, ending| {
-            server::router(shelf, server::methods(feed, push, ending), None)
+            server::router(
+                shelf,
+                server::methods(feed, push, &Limits::default(), ending),
+                None,
+            )
         });
         Ok(site.await?)
     }

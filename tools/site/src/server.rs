@@ -18,6 +18,7 @@ use serving::Ending;
 use tower_http::compression::predicate::{Predicate, SizeAbove};
 use tower_http::compression::CompressionLayer;
 
+use crate::limits::Limits;
 use crate::shelf::Shelf;
 
 /// A live server of one method.
@@ -31,18 +32,32 @@ pub struct Method {
 
 /// The live servers of all methods, over one feed: what is sent through one comes through all. The whiteboard of WebSocket
 /// has a log of its own. HTTP/2 push has no log, and a server on a port of its own: `push`, if it is running.
-pub fn methods(feed: &Feed, push: Option<Running>, ending: &Ending) -> Vec<Method> {
+pub fn methods(
+    feed: &Feed,
+    push: Option<Running>,
+    limits: &Limits,
+    ending: &Ending,
+) -> Vec<Method> {
+    let shared = Some(limits.places.clone());
     let polling = polling::Config::default();
     let long_polling = long_polling::Config {
+        max_parked: limits.max_waits,
+        shared: shared.clone(),
         // A chapter's panel has a button for it.
         demo_cut: true,
         ..long_polling::Config::default()
     };
     let sse = sse::Config {
+        max_streams: limits.max_streams,
+        shared: shared.clone(),
+        heartbeat: limits.heartbeat,
         demo_cut: true,
         ..sse::Config::default()
     };
     let websocket = websocket::Config {
+        max_sockets: limits.max_sockets,
+        shared,
+        heartbeat: limits.heartbeat,
         demo_cut: true,
         ..websocket::Config::default()
     };
@@ -89,8 +104,12 @@ impl Default for Reload {
 
 impl Reload {
     /// Its stream, to be passed to [`router`].
-    pub fn router(&self, ending: &Ending) -> Router {
-        let sse = sse::router(self.0.clone(), sse::Config::default(), ending.clone());
+    pub fn router(&self, limits: &Limits, ending: &Ending) -> Router {
+        let config = sse::Config {
+            shared: Some(limits.places.clone()),
+            ..sse::Config::default()
+        };
+        let sse = sse::router(self.0.clone(), config, ending.clone());
         // Nothing but the stream: whoever could publish here would reload every page, and the rest of the method has no use.
         Router::new().route("/events", get_service(sse))
     }

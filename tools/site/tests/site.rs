@@ -14,6 +14,7 @@ use reqwest::{redirect, Client, RequestBuilder, Response, StatusCode};
 use serde_json::{json, Value};
 use serving::{Config, Ending};
 use site::book::{find_root, Edition, Options};
+use site::limits::Limits;
 use site::server::{methods, router, Reload, RELOAD_PATH};
 use site::shelf::Shelf;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -38,10 +39,11 @@ impl Site {
         let feed = Feed::new(Retention::default());
         let reload = Reload::default();
         let ending = Ending::new();
+        let limits = Limits::default();
         let router = router(
             shelf.clone(),
-            methods(&feed, None, &ending),
-            Some(reload.router(&ending)),
+            methods(&feed, None, &limits, &ending),
+            Some(reload.router(&limits, &ending)),
         );
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
