@@ -103,6 +103,20 @@ fn a_page_in_this_form_is_accepted() {
 }
 
 #[test]
+fn a_methods_page_without_the_box_is_refused() {
+    let root = tempfile::tempdir().expect("a temporary directory");
+    let src = root.path().join("src");
+    fs::create_dir_all(src.join("sse")).expect("created");
+    fs::write(src.join("SUMMARY.md"), "- [Events](sse/index.md)\n").expect("written");
+    fs::write(src.join("sse/index.md"), "# Events\n\nAll of them.\n").expect("written");
+    let problems = expand(root.path()).expect("a book").problems;
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    let problem = problems[0].to_string();
+    assert!(problem.starts_with("src/sse/index.md:1: "), "{problem}");
+    assert!(problem.contains("has the box"), "{problem}");
+}
+
+#[test]
 fn sections_out_of_order_missing_or_unknown_are_refused() {
     refused("## Try it\n\n", "", 18, "\"Try it\" comes next");
     refused("## Try it", "## Try this", 18, "\"Try it\" comes next");

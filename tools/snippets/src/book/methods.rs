@@ -19,9 +19,6 @@ const METHODS: [&str; 5] = [
     "http2-push/index.md",
 ];
 
-/// The pages that are still to be brought into this form.
-const PENDING: [&str; 1] = ["websocket/index.md"];
-
 /// The sections of such a page, in order.
 const SECTIONS: [&str; 12] = [
     "The idea",
@@ -80,16 +77,12 @@ pub(super) fn check<'a>(
         let blocks = blocks(text);
         let mut faults = Vec::new();
         costs(&blocks, &mut faults);
-        let is = |pages: &[&str]| pages.iter().any(|page| path == Path::new(page));
         if text.contains(BOX) {
             in_short(&blocks, &mut faults);
             order(&blocks, &mut faults);
             failures(&blocks, &mut faults);
-        } else if is(&METHODS) && !is(&PENDING) {
+        } else if METHODS.iter().any(|page| path == Path::new(page)) {
             faults.push((0, format!("a method's page has the box `{BOX}`")));
-        }
-        if is(&PENDING) && !text.contains(BOX) {
-            faults.clear();
         }
         problems.extend(faults.into_iter().map(|(at, message)| Problem {
             place: format!("{}:{}", src.join(&path).display(), line_of(text, at)),
