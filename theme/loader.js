@@ -243,6 +243,63 @@
         }
     }
 
+    // ---- Folds ------------------------------------------------------------------------------------
+
+    /**
+     * Opens the folds around what a fragment names, and the fold that belongs to a failure's heading: browsers that do it
+     * by themselves do the first alone, and a result of the search names headings.
+     * @param {string} hash
+     */
+    function unfold(hash) {
+        const target = document.getElementById(decode(hash.slice(1)));
+        if (!target) return;
+        let hidden = false;
+        for (let fold = target.closest("details"); fold; fold = fold.parentElement?.closest("details") ?? null) {
+            hidden ||= !fold.open;
+            fold.open = true;
+        }
+        if (/^H[1-6]$/.test(target.tagName)) {
+            let below = target.nextElementSibling;
+            while (below && !below.matches("details.wrong, h1, h2, h3, h4, h5, h6")) below = below.nextElementSibling;
+            if (below instanceof HTMLDetailsElement) below.open = true;
+        }
+        // There was no place to scroll to.
+        if (hidden) target.scrollIntoView();
+    }
+
+    /** @param {string} text */
+    function decode(text) {
+        try {
+            return decodeURIComponent(text);
+        } catch {
+            return text;
+        }
+    }
+
+    const failures = () => Array.from(/** @type {NodeListOf<HTMLDetailsElement>} */ (document.querySelectorAll("details.wrong")));
+
+    unfold(location.hash);
+    addEventListener("hashchange", () => unfold(location.hash));
+    // A second click on the same link changes no hash.
+    document.addEventListener("click", (event) => {
+        const link = event.target instanceof Element ? event.target.closest("a") : null;
+        if (link?.hash && link.href === location.href) unfold(link.hash);
+    });
+
+    if (/\/print(\.html)?$/.test(location.pathname)) {
+        for (const fold of failures()) fold.open = true;
+    }
+    /** What a printer has opened. @type {HTMLDetailsElement[]} */
+    let opened = [];
+    addEventListener("beforeprint", () => {
+        opened = opened.concat(failures().filter((fold) => !fold.open));
+        for (const fold of opened) fold.open = true;
+    });
+    addEventListener("afterprint", () => {
+        for (const fold of opened) fold.open = false;
+        opened = [];
+    });
+
     // ---- Wide tables and listings ----------------------------------------------------------------
 
     // They scroll inside their boxes; a box that scrolls must be reachable by keyboard.

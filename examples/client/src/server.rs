@@ -9,7 +9,7 @@ use feed::{
     Cursor, Data, IdempotencyKey, Kind,
 };
 use reqwest::{RequestBuilder, Url};
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 /// How long an answer that need not wait for anything may take, from connecting to its last byte. Ten seconds outlast a
 /// slow mobile network; a person has long looked elsewhere.
@@ -26,7 +26,7 @@ impl Server {
     /// The server whose routes lie at `base`, which ends in `/`. A query of `base` goes with every request.
     pub fn new(base: Url) -> Self {
         Self {
-            http: reqwest::Client::new(),
+            http: http(&base),
             base,
         }
     }
@@ -86,6 +86,30 @@ impl Server {
     }
 }
 
+/// A client that heeds the proxies of the environment, and of the system's settings, but not on the way to this machine:
+/// to a proxy elsewhere, `127.0.0.1` is the proxy itself.
+fn http(base: &Url) -> reqwest::Client {
+    let builder = reqwest::Client::builder();
+    let builder = if is_loopback(base) {
+        builder.no_proxy()
+    } else {
+        builder
+    };
+    // As `reqwest::Client::new`, which has no error either: only TLS could fail here, and there is none.
+    builder.build().expect("a client without TLS")
+}
+
+/// Whether `url` leads to this machine ([RFC 6761 §6.3](https://www.rfc-editor.org/rfc/rfc6761#section-6.3)).
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let name = host.trim_end_matches('.');
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    match address.parse::<IpAddr>() {
+        Ok(address) => address.to_canonical().is_loopback(),
+        Err(_) => name == "localhost" || name.ends_with(".localhost"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,5 +130,23 @@ mod tests {
         assert!(Server::new("data:text".parse().unwrap())
             .get("events", None)
             .is_err());
+    }
+
+    #[test]
+    fn this_machine_is_told_from_others() {
+        for (base, ours) in [
+            ("http://127.0.0.1:4100/", true),
+            ("http://127.8.9.10/", true),
+            ("http://[::1]:4100/", true),
+            ("http://[::ffff:127.0.0.1]/", true),
+            ("http://localhost/", true),
+            ("http://sse.LOCALHOST.:4100/", true),
+            ("http://localhost.example/", false),
+            ("http://10.0.0.1/", false),
+            ("http://[2001:db8::1]/", false),
+            ("data:text", false),
+        ] {
+            assert_eq!(is_loopback(&base.parse().unwrap()), ours, "{base}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Five events in a row: one answer for each, or one for all of them.
 
 use feed::{contract::Page, Cursor, Data, Feed, Retention};
+use reqwest::Client;
 use serving::Ending;
 use std::{error::Error, time::Duration};
 use tokio::{
@@ -24,9 +25,14 @@ async fn serve(linger: Duration) -> Result<(Feed, String), Box<dyn Error>> {
 }
 
 /// Asks, and returns once the request is parked.
-async fn park(base: &str, feed: &Feed, after: Cursor) -> JoinHandle<reqwest::Result<Page>> {
+async fn park(
+    http: &Client,
+    base: &str,
+    feed: &Feed,
+    after: Cursor,
+) -> JoinHandle<reqwest::Result<Page>> {
     let url = format!("{base}/events?after={after}");
-    let request = reqwest::Client::new().get(url).header("prefer", "wait=20");
+    let request = http.get(url).header("prefer", "wait=20");
     let request = tokio::spawn(async move { request.send().await?.json().await });
     while feed.subscribers() == 0 {
         yield_now().await;
@@ -42,12 +48,12 @@ async fn publish(feed: &Feed, number: u32) -> Result<(), Box<dyn Error>> {
 
 // ANCHOR: each
 /// Each event finds a parked request, and is an answer by itself.
-async fn one_each() -> Result<(), Box<dyn Error>> {
+async fn one_each(http: &Client) -> Result<(), Box<dyn Error>> {
     let (feed, base) = serve(Duration::ZERO).await?;
     let mut cursor = feed.state().latest;
     let mut answers = 0;
     for number in 1..=5 {
-        let request = park(&base, &feed, cursor).await;
+        let request = park(http, &base, &feed, cursor).await;
         publish(&feed, number).await?;
         let page = request.await??;
         (cursor, answers) = (page.next, answers + 1);
@@ -59,9 +65,9 @@ async fn one_each() -> Result<(), Box<dyn Error>> {
 
 // ANCHOR: all
 /// Woken by the first event, the request stays parked a little longer and takes the others along.
-async fn one_for_all() -> Result<(), Box<dyn Error>> {
+async fn one_for_all(http: &Client) -> Result<(), Box<dyn Error>> {
     let (feed, base) = serve(Duration::from_secs(2)).await?;
-    let request = park(&base, &feed, feed.state().latest).await;
+    let request = park(http, &base, &feed, feed.state().latest).await;
     for number in 1..=5 {
         publish(&feed, number).await?;
         yield_now().await; // the server has its turn: the first event wakes the request
@@ -77,6 +83,8 @@ async fn one_for_all() -> Result<(), Box<dyn Error>> {
 // One thread, so that giving way is enough to let the server have its turn.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    one_each().await?;
-    one_for_all().await
+    // No proxy that the environment names: it could not reach a server on this machine.
+    let http = reqwest::Client::builder().no_proxy().build()?;
+    one_each(&http).await?;
+    one_for_all(&http).await
 }

@@ -28,7 +28,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let url = format!("http://{}/events", listener.local_addr()?);
     tokio::spawn(async move { axum::serve(listener, app).await });
 
-    let request = tokio::spawn(reqwest::get(url));
+    // No proxy: it could not reach a server on this machine.
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    let request = tokio::spawn(client.get(url).send());
     // The request is parked once its handler has subscribed.
     while prices.receiver_count() == 0 {
         tokio::task::yield_now().await;

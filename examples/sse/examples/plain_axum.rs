@@ -36,8 +36,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let url = format!("http://{}/events", listener.local_addr()?);
     tokio::spawn(async move { axum::serve(listener, app).await });
 
+    // No proxy: it could not reach a server on this machine.
+    let client = reqwest::Client::builder().no_proxy().build()?;
     // The headers come at once, the events as they happen.
-    let mut response = reqwest::get(url).await?;
+    let mut response = client.get(url).send().await?;
     assert_eq!(response.headers()["content-type"], "text/event-stream");
     prices.send("ACME 101.25".to_owned())?;
     let block = response.chunk().await?.ok_or("the stream ended")?;

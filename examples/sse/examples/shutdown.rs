@@ -8,6 +8,7 @@ use axum::{
 };
 use feed::{Feed, Retention};
 use futures_util::{Stream, StreamExt};
+use reqwest::Client;
 use serving::Ending;
 use std::{convert::Infallible, error::Error};
 use tokio::{
@@ -29,7 +30,7 @@ async fn events(
 
 // ANCHOR: plain
 /// The server was told to go. As long as one client reads, it stays.
-async fn plain() -> Result<(), Box<dyn Error>> {
+async fn plain(http: &Client) -> Result<(), Box<dyn Error>> {
     let prices = Prices::new(16);
     let router = Router::new().route("/events", get(events));
     let router = router.with_state(prices.clone());
@@ -41,7 +42,8 @@ async fn plain() -> Result<(), Box<dyn Error>> {
     });
     let server = tokio::spawn(async move { server.await });
 
-    let mut stream = reqwest::get(format!("http://{address}/events")).await?;
+    let url = format!("http://{address}/events");
+    let mut stream = http.get(url).send().await?;
     shut_down.send(()).map_err(|()| "no server")?;
     // From here on new connections are refused…
     while TcpStream::connect(address).await.is_ok() {}
@@ -60,7 +62,7 @@ async fn plain() -> Result<(), Box<dyn Error>> {
 
 // ANCHOR: told
 /// The same with streams that listen for the end.
-async fn told_to_end() -> Result<(), Box<dyn Error>> {
+async fn told_to_end(http: &Client) -> Result<(), Box<dyn Error>> {
     let ending = Ending::new();
     let feed = Feed::new(Retention::default());
     let router = sse::router(feed, sse::Config::default(), ending.clone());
@@ -69,7 +71,8 @@ async fn told_to_end() -> Result<(), Box<dyn Error>> {
     let config = serving::Config::default();
     let server = tokio::spawn(serving::serve(listener, router, config, ending.clone()));
 
-    let stream = reqwest::get(format!("http://{address}/events")).await?;
+    let url = format!("http://{address}/events");
+    let stream = http.get(url).send().await?;
     ending.begin();
     // `text` waits for the end of the body, and it comes.
     let text = stream.text().await?;
@@ -80,6 +83,8 @@ async fn told_to_end() -> Result<(), Box<dyn Error>> {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    plain().await?;
-    told_to_end().await
+    // No proxy that the environment names: it could not reach a server on this machine.
+    let http = reqwest::Client::builder().no_proxy().build()?;
+    plain(&http).await?;
+    told_to_end(&http).await
 }

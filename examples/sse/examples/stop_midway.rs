@@ -57,7 +57,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let edge = serving::Config::default();
     tokio::spawn(serving::serve(listener, router, edge, Ending::new()));
 
-    let http = reqwest::Client::new();
+    // No proxy that the environment names: it could not reach a server on this machine.
+    let http = reqwest::Client::builder().no_proxy().build()?;
     let question = http.post(format!("{base}/tokens"));
     let answer = question.json(&json!({ "prompt": "Why?" })).send().await?;
     let status = || http.get(format!("{base}/status")).send();

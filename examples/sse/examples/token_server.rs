@@ -45,8 +45,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tokio::spawn(async move { axum::serve(listener, app).await });
 
     let question = json!({ "prompt": "Why?" });
-    let response = reqwest::Client::new().post(url).json(&question);
-    let answer = response.send().await?.bytes().await?;
+    // No proxy: it could not reach a server on this machine.
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    let request = client.post(url).json(&question);
+    let answer = request.send().await?.bytes().await?;
     let mut blocks = Vec::new();
     Parser::new().push(&answer, &mut blocks)?;
 

@@ -1,35 +1,33 @@
 //! Captures by `curl -v`: lines that begin with `>` were sent, with `<` received, and with `*` are what curl says of the
 //! connection.
 
-use crate::program::{Program, DATE};
+use crate::program::{words, Program, DATE};
 use std::{net::SocketAddr, time::Duration};
 use testbed::{say, still_feed, Server};
 
-/// Two polls by one curl, which keeps the connection between them.
-pub async fn two_polls() -> anyhow::Result<String> {
+/// Two questions by one curl, which keeps the connection between them.
+pub async fn two_polls(command: &str) -> anyhow::Result<String> {
     let server = polling(serving::Config::default()).await;
-    let curl = start(server.address, &["-v", &events(1), &events(2)])?;
+    let curl = start(server.address, command)?;
     Ok(plain(curl.lines().await?))
 }
 
-/// Two polls with a pause that is longer than the server keeps an idle connection. Here the pause is a second and the
+/// Two questions with a pause that is longer than the server keeps an idle connection. Here the pause is a second and the
 /// server's patience a fifth of that; a reader's server waits for ten seconds.
-pub async fn closed_while_idle() -> anyhow::Result<String> {
+pub async fn closed_while_idle(command: &str) -> anyhow::Result<String> {
     let edge = serving::Config {
         headers: Duration::from_millis(200),
         ..Default::default()
     };
     let server = polling(edge).await;
-    let arguments = ["-v", "--rate", "1/s", &events(1), &events(2)];
-    let curl = start(server.address, &arguments)?;
+    let curl = start(server.address, &command.replace("5/m", "1/s"))?;
     Ok(plain(curl.lines().await?))
 }
 
-/// A stream with one event, ended by the server. `--raw` shows the chunks of HTTP/1.1.
-pub async fn stream(option: &str) -> anyhow::Result<String> {
+/// A stream with one event, ended by the server.
+pub async fn stream(command: &str) -> anyhow::Result<String> {
     let server = sse(serving::Config::default()).await;
-    let url = "http://127.0.0.1:4100/events";
-    let mut curl = start(server.address, &["-Nv", option, url])?;
+    let mut curl = start(server.address, command)?;
     curl.until("retry:").await?;
     say(&server.feed, "hello").await;
     curl.until("hello").await?;
@@ -37,22 +35,19 @@ pub async fn stream(option: &str) -> anyhow::Result<String> {
     Ok(plain(curl.lines().await?))
 }
 
-/// The polling server with two events.
+/// The polling server with one event.
 async fn polling(edge: serving::Config) -> Server {
     let feed = still_feed(100);
-    for text in ["before", "hello"] {
-        say(&feed, text).await;
-    }
+    say(&feed, "hello").await;
     Server::start_with(feed, edge, |feed, ending| {
         polling::router(feed, polling::Config::default(), ending)
     })
     .await
 }
 
-/// The SSE server with one event.
+/// The SSE server with an empty log.
 pub async fn sse(edge: serving::Config) -> Server {
     let feed = still_feed(100);
-    say(&feed, "before").await;
     let config = sse::Config {
         retry_ms: 1730..1731,
         ..Default::default()
@@ -60,17 +55,14 @@ pub async fn sse(edge: serving::Config) -> Server {
     Server::start_with(feed, edge, |feed, ending| sse::router(feed, config, ending)).await
 }
 
-fn events(after: u64) -> String {
-    format!("http://127.0.0.1:4101/events?after=k3f9x2.{after}")
-}
-
-/// Starts curl so that it connects to `address`, whatever port its URLs name.
-fn start(address: SocketAddr, arguments: &[&str]) -> anyhow::Result<Program> {
+/// Starts the reader's command so that it connects to `address`, whatever port its URLs name.
+fn start(address: SocketAddr, command: &str) -> anyhow::Result<Program> {
     // What goes to the error output comes among the rest, in order.
     let mut all = vec!["--stderr", "-", "--no-progress-meter"];
     let connect = format!("::{address}");
     all.extend(["--noproxy", "*", "--connect-to", &connect]);
-    all.extend(arguments);
+    let words = words(command);
+    all.extend(words.iter().skip(1).map(String::as_str));
     Program::start("curl", &all)
 }
 

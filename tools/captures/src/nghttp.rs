@@ -2,7 +2,7 @@
 
 use crate::{
     curl::sse,
-    program::{Program, DATE},
+    program::{words, Program, DATE},
 };
 use anyhow::bail;
 use std::{net::SocketAddr, time::Duration};
@@ -12,40 +12,54 @@ use testbed::say;
 /// an order that is chance.
 const TAKES: usize = 200;
 
-/// A stream with one event, ended by the server. Of those in which nghttp was in time to acknowledge what it was told.
-pub async fn frames() -> anyhow::Result<String> {
+/// A stream with one event, ended by the server. Of those in which nghttp was in time to acknowledge what it was told, and
+/// to hear the second farewell.
+pub async fn frames(command: &str) -> anyhow::Result<String> {
     for _ in 0..TAKES {
         let server = sse(serving::Config::default()).await;
-        let mut nghttp = start(server.address, &["events"])?;
+        let mut nghttp = start(server.address, command)?;
         nghttp.until("recv DATA").await?;
         say(&server.feed, "hello").await;
         nghttp.until("recv DATA").await?;
         server.ending.begin();
         let text = plain(nghttp.lines().await?);
-        if text.contains("send SETTINGS frame <length=0") && text.contains("send PING") {
+        let both_say_all = [
+            "send SETTINGS frame <length=0",
+            "send PING",
+            "(last_stream_id=1,",
+        ];
+        if both_say_all.iter().all(|part| text.contains(part)) {
             return Ok(text);
         }
     }
-    bail!("nghttp never acknowledged settings and ping")
+    bail!("nghttp never acknowledged settings and ping and heard both farewells")
+}
+
+/// The same exchange, but only the first line of each frame that carries the request or the answer.
+pub async fn waiting(command: &str) -> anyhow::Result<String> {
+    let text = frames(command).await?;
+    Ok(messages(&text).join("\n") + "\n")
+}
+
+fn messages(text: &str) -> Vec<&str> {
+    let carries = |line: &&str| line.contains("HEADERS frame") || line.contains("DATA frame");
+    text.lines().filter(carries).collect()
 }
 
 /// A stream and a short request beside it on one connection. Only the first line of each frame of the two. Of those in which
 /// the first request is answered first.
-pub async fn two_streams() -> anyhow::Result<String> {
+pub async fn two_streams(command: &str) -> anyhow::Result<String> {
     for _ in 0..TAKES {
         let server = sse(serving::Config::default()).await;
-        let mut nghttp = start(server.address, &["events", "status"])?;
+        let mut nghttp = start(server.address, command)?;
         // The first block of the stream, and the whole short answer.
-        let both = ["recv DATA frame <length=27,", "recv DATA frame <length=60,"];
+        let both = ["flags=0x00, stream_id=1>", "flags=0x01, stream_id=3>"];
         nghttp.until_each(&both).await?;
         say(&server.feed, "hello").await;
         nghttp.until("recv DATA").await?;
         server.ending.begin();
         let text = plain(nghttp.lines().await?);
-        let lines = text.lines();
-        let frames: Vec<_> = lines
-            .filter(|line| line.contains("HEADERS frame") || line.contains("DATA frame"))
-            .collect();
+        let frames = messages(&text);
         let answered = frames.iter().find(|line| line.starts_with("recv HEADERS"));
         if answered.is_some_and(|line| line.ends_with("stream_id=1>")) {
             return Ok(frames.join("\n") + "\n");
@@ -55,13 +69,13 @@ pub async fn two_streams() -> anyhow::Result<String> {
 }
 
 /// A stream on which nothing happens until the server asks for a sign of life.
-pub async fn ping() -> anyhow::Result<String> {
+pub async fn ping(command: &str) -> anyhow::Result<String> {
     let edge = serving::Config {
         http2_ping_interval: Duration::from_millis(100),
         ..Default::default()
     };
     let server = sse(edge).await;
-    let mut nghttp = start(server.address, &["events"])?;
+    let mut nghttp = start(server.address, command)?;
     nghttp.until("send PING").await?;
     server.ending.begin();
     let text = plain(nghttp.lines().await?);
@@ -71,15 +85,13 @@ pub async fn ping() -> anyhow::Result<String> {
     Ok(pings.take(2).copied().collect())
 }
 
-/// Starts nghttp at this address, saying the port that a reader's server has. Without the priorities of RFC 7540, which
-/// RFC 9113 gave up.
-fn start(address: SocketAddr, paths: &[&str]) -> anyhow::Result<Program> {
-    let mut arguments = vec!["-nv", "--no-dep", "-H:authority: 127.0.0.1:4100"];
-    arguments.push("-Huser-agent: nghttp2");
-    let urls = paths.iter().map(|path| format!("http://{address}/{path}"));
-    let urls: Vec<String> = urls.collect();
-    arguments.extend(urls.iter().map(String::as_str));
-    Program::start("nghttp", &arguments)
+/// Starts the reader's command at this address, saying the port that a reader's server has.
+fn start(address: SocketAddr, command: &str) -> anyhow::Result<Program> {
+    let command = command.replace("//127.0.0.1:4100/", &format!("//{address}/"));
+    let words = words(&command);
+    let mut all = vec!["-H:authority: 127.0.0.1:4100"];
+    all.extend(words.iter().skip(1).map(String::as_str));
+    Program::start("nghttp", &all)
 }
 
 /// Without the times, and with a date that stands still.

@@ -12,6 +12,24 @@ use tokio::{
 /// The date in every capture: the one thing that no server can hold still.
 pub const DATE: &str = "date: Thu, 01 Jan 2026 00:00:00 GMT";
 
+/// The words of a command up to the first pipe. Of a shell's rules it knows blanks and single quotes.
+pub fn words(command: &str) -> Vec<String> {
+    let command = command.split(" | ").next().unwrap_or_default();
+    let mut words = vec![String::new()];
+    for (at, part) in command.split('\'').enumerate() {
+        let quoted = at % 2 == 1;
+        for (at, piece) in part.split(if quoted { '\n' } else { ' ' }).enumerate() {
+            if at > 0 {
+                words.push(String::new());
+            }
+            if let Some(word) = words.last_mut() {
+                word.push_str(piece);
+            }
+        }
+    }
+    words
+}
+
 /// A program that runs, and dies with this value.
 pub struct Program {
     name: &'static str,

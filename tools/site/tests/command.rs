@@ -30,6 +30,9 @@ fn run(directory: &Path, arguments: &[&str]) -> Output {
     command(directory, arguments).output().unwrap()
 }
 
+/// Any free ports. The usual ones are those of a reader's own `cargo run`, which may be running beside the tests.
+const ANY_PORTS: [&str; 4] = ["--port", "0", "--push-port", "0"];
+
 /// A book of one chapter with the text `chapter`.
 fn book(chapter: &str) -> TempDir {
     let directory = tempfile::tempdir().unwrap();
@@ -258,7 +261,7 @@ fn a_missing_book_is_told_in_one_line() {
         &["no book here", "book.toml"],
     );
     fails_in_one_line(
-        &run(empty.path(), &["--port", "0"]),
+        &run(empty.path(), &ANY_PORTS),
         1,
         &["no book here", "book.toml"],
     );
@@ -280,7 +283,7 @@ fn a_broken_book_is_told_in_one_line() {
         let book = book(chapter);
         let broken = [&["the book is broken"][..], &parts].concat();
         fails_in_one_line(&run(book.path(), &["build"]), 1, &broken);
-        fails_in_one_line(&run(book.path(), &["--port", "0"]), 1, &broken);
+        fails_in_one_line(&run(book.path(), &ANY_PORTS), 1, &broken);
         assert!(!book.path().join("book").exists());
     }
 

@@ -2,24 +2,29 @@
 
 use feed::contract::{Page, WireEvent};
 use polling::Prices;
+use reqwest::Client;
 use std::error::Error;
 
 // ANCHOR: skeleton
 // ANCHOR: solution
 /// The prices now, and the events after them, of a server whose routes lie at `base`: each
 /// event is either in the prices already or in the list, and never in both.
-async fn snapshot_then_tail(base: &str) -> Result<(Prices, Vec<WireEvent>), Box<dyn Error>> {
+async fn snapshot_then_tail(
+    http: &Client,
+    base: &str,
+) -> Result<(Prices, Vec<WireEvent>), Box<dyn Error>> {
     // ANCHOR_END: solution
     // Your code.
     // ANCHOR_END: skeleton
     // ANCHOR: solution
-    let prices: Prices = reqwest::get(format!("{base}state")).await?.json().await?;
+    let state = http.get(format!("{base}state")).send().await?;
+    let prices: Prices = state.json().await?;
     // Not `latest`, which would be later than the state, and not a cursor asked for before it.
     let mut after = prices.cursor;
     let mut events = Vec::new();
     loop {
         let url = format!("{base}events?after={after}");
-        let page: Page = reqwest::get(url).await?.json().await?;
+        let page: Page = http.get(url).send().await?.json().await?;
         events.extend(page.events);
         after = page.next;
         if !page.more {
@@ -68,7 +73,8 @@ async fn snapshot_and_tail_meet() {
     let router = router.layer(busy);
     tokio::spawn(serving::serve(listener, router, edge, Ending::new()));
 
-    let (prices, events) = snapshot_then_tail(&base).await.unwrap();
+    let http = Client::builder().no_proxy().build().unwrap();
+    let (prices, events) = snapshot_then_tail(&http, &base).await.unwrap();
     let mut price = prices.prices["ACME"].price;
     let first = events.first().expect("what happened meanwhile");
     assert_eq!(first.id.id.get() as f64, price + 1.0, "no event is lost");

@@ -4,6 +4,7 @@ mod blocks;
 mod coverage;
 mod facts;
 mod includes;
+mod methods;
 
 use std::collections::{BTreeSet, HashSet};
 use std::env;
@@ -158,6 +159,7 @@ pub fn expand(root: &Path) -> Result<Book> {
     }
 
     facts::check(&src, chapters(driver.iter()), &mut book.problems);
+    methods::check(&src, chapters(driver.iter()), &mut book.problems);
 
     let readme = root.join("README.md");
     if readme.exists() {
