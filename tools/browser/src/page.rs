@@ -13,7 +13,7 @@ use fantoccini::{
 use http::Method;
 use serde::{de::DeserializeOwned, Deserialize};
 use serde_json::{json, Value};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use url::{ParseError, Url};
 
 /// A window. Its scripts and clicks go to the window that was last [brought to the front](Self::to_front).
@@ -106,6 +106,35 @@ impl Page {
         let loaded = "return location.href === arguments[0] && document.readyState === 'complete'";
         self.until(&format!("{address} to load"), loaded, &[json!(address)])
             .await
+    }
+
+    /// Goes to another page of the same server, as by a link, and comes back. Whether the page is the same as before, and not loaded anew.
+    pub async fn away_and_back(
+        &self,
+        elsewhere: &str,
+        meanwhile: impl AsyncFnOnce() -> anyhow::Result<()>,
+    ) -> anyhow::Result<bool> {
+        let there = "return location.href === arguments[0] && document.readyState === 'complete'";
+        let mark = "window.mark = true; return location.href";
+        let here: String = self.run(mark, &[]).await?;
+        // A script that is asked for while the page goes away may never be answered; it is then asked again.
+        self.script_limit(Duration::from_secs(2)).await?;
+        let go = "const [elsewhere] = arguments; setTimeout(() => { location.href = elsewhere })";
+        self.run::<Value>(go, &[json!(elsewhere)]).await?;
+        self.until("the other page", there, &[json!(elsewhere)])
+            .await?;
+        meanwhile().await?;
+        let back = "setTimeout(() => history.back())";
+        self.run::<Value>(back, &[]).await?;
+        self.until("the page again", there, &[json!(here)]).await?;
+        self.script_limit(HANG).await?;
+        self.run("return window.mark === true", &[]).await
+    }
+
+    /// How long the driver waits for a script.
+    async fn script_limit(&self, limit: Duration) -> anyhow::Result<()> {
+        let limits = TimeoutConfiguration::new(Some(limit), None, None);
+        Ok(self.client.update_timeouts(limits).await?)
     }
 
     /// Runs the body of a function in the page, and gives what it returns. A promise is waited for.

@@ -458,30 +458,6 @@ pub(crate) async fn tab_to(page: &Page, role: &str, key: &str) -> anyhow::Result
     anyhow::bail!("the focus never came to {role}")
 }
 
-/// Follows a link to another page, as a reader does, and comes back. Whether the page is the same as before, and not loaded anew.
-pub(crate) async fn away_and_back(
-    page: &Page,
-    elsewhere: &str,
-    meanwhile: impl AsyncFnOnce() -> anyhow::Result<()>,
-) -> anyhow::Result<bool> {
-    let there = "return location.href === arguments[0] && document.readyState === 'complete'";
-    let here: String = page
-        .run("window.mark = true; return location.href", &[])
-        .await?;
-    page.run::<Value>(
-        "setTimeout(() => { location.href = arguments[0] })",
-        &[json!(elsewhere)],
-    )
-    .await?;
-    page.until("the other page", there, &[json!(elsewhere)])
-        .await?;
-    meanwhile().await?;
-    page.run::<Value>("setTimeout(() => history.back())", &[])
-        .await?;
-    page.until("the page again", there, &[json!(here)]).await?;
-    page.run("return window.mark === true", &[]).await
-}
-
 pub(crate) async fn it_goes_on_where_it_was_when_its_reader_comes_back(
     _: Arc<Suite>,
     method: Method,
@@ -493,11 +469,12 @@ pub(crate) async fn it_goes_on_where_it_was_when_its_reader_comes_back(
     shown(&page, first).await?;
     let mut second = None;
     let elsewhere = format!("{}?elsewhere", server.root);
-    let restored = away_and_back(&page, &elsewhere, async || {
-        second = Some(publish(&server, "while the reader was away").await?);
-        Ok(())
-    })
-    .await?;
+    let restored = page
+        .away_and_back(&elsewhere, async || {
+            second = Some(publish(&server, "while the reader was away").await?);
+            Ok(())
+        })
+        .await?;
     assert!(restored, "the page was loaded anew");
     let second = second.expect("published");
     shown(&page, second).await?;

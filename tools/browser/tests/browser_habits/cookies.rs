@@ -116,6 +116,19 @@ pub(crate) async fn of_streams(page: Page) -> anyhow::Result<Seen> {
     .await?;
     page.open(&page_of.at("/")).await?;
     let mut seen = Vec::new();
+    page.run::<Value>(
+        "const options = { method: 'POST', headers: { Authorization: 'me' }, body: 'x' };
+        return new Promise((resolve) => {
+            const source = new EventSource(arguments[0], options);
+            source.onmessage = () => resolve(source.close());
+        })",
+        &[json!(server.at("/options"))],
+    )
+    .await?;
+    let asked = server.asked_for("GET /options").pop();
+    let heeded = asked.is_none_or(|asked| asked.header("authorization").is_some());
+    let does = if heeded { "heeded" } else { "ignored" };
+    seen.push(("stream-options", does.to_owned()));
     for (key, credentials) in [
         ("stream-other-port", false),
         ("stream-with-credentials", true),

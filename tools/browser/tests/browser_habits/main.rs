@@ -51,6 +51,7 @@ fn main() -> ExitCode {
             trial(&suite, kind, "cut_bodies", requests::cut_bodies),
             trial(&suite, kind, "repeats", requests::repeats),
             trial(&suite, kind, "validators", requests::validators),
+            trial(&suite, kind, "shown_again", pages::shown_again),
             trial(&suite, kind, "long_timer", pages::long_timer),
         ]);
     }

@@ -23,6 +23,32 @@ pub(crate) async fn long_timer(page: Page) -> anyhow::Result<Seen> {
     Ok(vec![("timer-long", first)])
 }
 
+/// What a page is told that was hidden and is shown again.
+pub(crate) async fn shown_again(page: Page) -> anyhow::Result<Seen> {
+    let server = Raw::start(|_, _| {
+        Answer::page(
+            &[],
+            "window.told = [];
+            for (const kind of ['visibilitychange', 'pagehide', 'pageshow', 'freeze', 'resume'])
+                for (const target of [document, window])
+                    target.addEventListener(kind, (event) => {
+                        if (event.eventPhase === Event.AT_TARGET) told.push(`\\`${kind}\\``);
+                    });",
+        )
+    })
+    .await?;
+    page.open(&server.at("/")).await?;
+    page.run::<Value>("told.length = 0", &[]).await?;
+    page.hide().await?;
+    let is = "return document.visibilityState === arguments[0]";
+    page.until("a hidden page", is, &[json!("hidden")]).await?;
+    page.show().await?;
+    page.until("a page that is seen", is, &[json!("visible")])
+        .await?;
+    let told: Vec<String> = page.run("return told", &[]).await?;
+    Ok(vec![("shown-again", told.join(", "))])
+}
+
 /// In a browser as its makers ship it: the others of this suite keep a page awake.
 pub(crate) async fn hidden(page: Page) -> anyhow::Result<Seen> {
     let engine = Engine::find(page.kind())?.as_shipped();
@@ -30,7 +56,7 @@ pub(crate) async fn hidden(page: Page) -> anyhow::Result<Seen> {
     let own = driver.browser().await?;
     let page = Page::only(&own).await?;
     let server = Raw::start(|asked, _| match asked.what.as_str() {
-        "GET /stream" => Answer::stream(&[], "retry: 10\ndata: x\n\n", Then::Close),
+        "GET /stream" => Answer::stream(&[], "data: x\n\n", Then::Nothing),
         "GET /socket" => accept(asked),
         _ => Answer::page(&[], ""),
     })
@@ -55,17 +81,26 @@ pub(crate) async fn hidden(page: Page) -> anyhow::Result<Seen> {
     page.run::<Value>(
         "window.ticks = 0;
         setInterval(() => { window.ticks += 1 }, 100);
-        window.events = 0;
-        window.source = new EventSource('/stream');
-        source.onmessage = () => { window.events += 1 };
         window.begin = performance.now()",
         &[],
     )
     .await?;
-    let (ticks, events): (u32, u32) = page
+    let ticks: u32 = page
         .until_some(
             "six seconds more",
-            "return performance.now() - begin > 6_000 && [ticks, events]",
+            "return performance.now() - begin > 6_000 && ticks",
+            &[],
+        )
+        .await?;
+    // Both are handled, or this waits in vain.
+    let handled: bool = page
+        .run(
+            "const source = new EventSource('/stream');
+            const socket = new WebSocket(location.origin.replace('http', 'ws') + '/socket');
+            return Promise.all([
+                new Promise((resolve) => { source.onmessage = () => resolve(source.close()) }),
+                new Promise((resolve) => { socket.onopen = resolve }),
+            ]).then(() => true)",
             &[],
         )
         .await?;
@@ -75,7 +110,7 @@ pub(crate) async fn hidden(page: Page) -> anyhow::Result<Seen> {
         13..=30 => "slowed down".to_owned(),
         _ => "as in a page that is seen".to_owned(),
     };
-    let stream = if events > 0 { "handled" } else { "not handled" }.to_owned();
+    let stream = if handled { "handled" } else { "not handled" }.to_owned();
     own.close().await;
     Ok(vec![("hidden-timer", timer), ("hidden-stream", stream)])
 }
@@ -101,7 +136,12 @@ const CASES: [Case; 6] = [
         key: "back-stream",
         holds: "window.source = new EventSource('/stream');
             return new Promise((resolve) => { source.onmessage = () => resolve(true) })",
-        after: "return `; the stream is ${['connecting', 'open', 'closed'][source.readyState]}`",
+        after: "const state = () => ['connecting', 'open', 'closed'][source.readyState];
+            return new Promise((resolve) => {
+                const look = setInterval(() => state() !== 'connecting' && done(), 10);
+                const done = () => { clearInterval(look); resolve(`; the stream is ${state()}`) };
+                setTimeout(done, 5000);
+            })",
         policy: false,
     },
     Case {
@@ -143,7 +183,7 @@ pub(crate) async fn back(page: Page) -> anyhow::Result<Seen> {
     } in CASES
     {
         let server = Raw::start(move |asked: &Asked, _| match asked.what.as_str() {
-            "GET /stream" => Answer::stream(&[], "data: x\n\n", Then::Nothing),
+            "GET /stream" => Answer::stream(&[], "retry: 10\ndata: x\n\n", Then::Nothing),
             "GET /socket" => accept(asked),
             "GET /wait" => Answer::raw("", Then::Nothing),
             _ if policy => Answer::page(&["Permissions-Policy: unload=()"], ""),
@@ -159,20 +199,15 @@ pub(crate) async fn back(page: Page) -> anyhow::Result<Seen> {
                 })
                 .await?;
         }
-        page.run::<Value>("window.mark = true", &[]).await?;
-        page.run::<Value>("setTimeout(() => { location.href = '/next' })", &[])
-            .await?;
-        let there =
-            "return location.pathname === arguments[0] && document.readyState === 'complete'";
-        page.until("the next page", there, &[json!("/next")])
-            .await?;
-        page.run::<Value>("setTimeout(() => history.back())", &[])
-            .await?;
-        page.until("the page again", there, &[json!("/page")])
-            .await?;
-        let restored: bool = page.run("return window.mark === true", &[]).await?;
+        let next = server.at("/next");
+        let restored = page.away_and_back(&next, async || Ok(())).await?;
         let does = if restored {
-            format!("restored{}", page.run::<String>(after, &[]).await?)
+            let state: String = page.run(after, &[]).await?;
+            let again = server.asked_for("GET /stream").len() > 1;
+            format!(
+                "restored{state}{}",
+                if again { ", after a reconnect" } else { "" }
+            )
         } else {
             "loaded anew".to_owned()
         };

@@ -41,6 +41,10 @@ const HABITS: &[(&str, &str)] = &[
     ("stream-301", "… 301, and the stream behind it ends"),
     ("stream-307", "… 307, and the stream behind it ends"),
     (
+        "stream-options",
+        "`EventSource` with `method` and `headers` in its options",
+    ),
+    (
         "stream-other-port",
         "`EventSource` to another port of its host: its cookies",
     ),
@@ -104,6 +108,10 @@ const HABITS: &[(&str, &str)] = &[
     (
         "hidden-stream",
         "an event of a stream, or of a WebSocket, in a hidden page",
+    ),
+    (
+        "shown-again",
+        "what a page is told that was hidden and is shown again",
     ),
     ("back-plain", "away from a page and back"),
     ("back-stream", "… with an open `EventSource`"),
