@@ -300,6 +300,47 @@
         opened = [];
     });
 
+    // ---- Facts and their links -------------------------------------------------------------------
+
+    // All links to facts say "source". The name of the fact tells them apart in a screen reader's list, and to a pointer.
+    for (const link of /** @type {NodeListOf<HTMLAnchorElement>} */ (document.querySelectorAll("main a[href*='#fact-']"))) {
+        if (link.textContent !== "source") continue;
+        const name = `source: ${link.hash.slice("#fact-".length).replaceAll("-", " ")}`;
+        link.title = name;
+        link.setAttribute("aria-label", name);
+    }
+
+    // An entry becomes a claim, and below it, smaller, where it comes from and who looked when; and it gets a link to copy.
+    for (const anchor of document.querySelectorAll("main p > a[id^='fact-']:first-child")) {
+        const entry = /** @type {HTMLParagraphElement} */ (anchor.parentElement);
+        const line = entry.querySelector("br");
+        if (line) {
+            const origin = document.createElement("small");
+            while (line.nextSibling) origin.append(line.nextSibling);
+            line.replaceWith(origin);
+        }
+        const link = document.createElement("a");
+        link.href = `#${anchor.id}`;
+        link.className = "fact-link";
+        link.textContent = "#";
+        link.setAttribute("aria-label", `link to ${entry.querySelector("strong")?.textContent ?? anchor.id}`);
+        anchor.after(link);
+    }
+
+    // Whoever came by such a link gets a way back to where it stood.
+    const landed = location.hash.startsWith("#fact-") ? document.getElementById(location.hash.slice(1)) : null;
+    const from = document.referrer;
+    if (landed && from.startsWith(root.href) && new URL(from).pathname !== location.pathname) {
+        const back = document.createElement("a");
+        back.href = from;
+        back.textContent = "Back to the page";
+        back.addEventListener("click", (event) => {
+            event.preventDefault();
+            history.back();
+        });
+        landed.parentElement?.append(" ", back);
+    }
+
     // ---- Wide tables and listings ----------------------------------------------------------------
 
     // They scroll inside their boxes; a box that scrolls must be reachable by keyboard.

@@ -43,7 +43,7 @@ pub enum Failure {
     #[error("no success this time{}", .0.map(|wait| format!("; the server asks to wait {} s", wait.as_secs())).unwrap_or_default())]
     Passing(Option<Duration>),
     /// Events were missed: tell the user, and go on from [`Gap::resume`].
-    #[error("events after {} were missed; going on from {}", .0.asked, .0.resume)]
+    #[error("{0}")]
     Gap(Gap),
     /// Do not ask again.
     #[error(transparent)]
@@ -109,11 +109,12 @@ fn gap(problem: &Problem) -> Option<Gap> {
     let reason = match problem.name()? {
         "expired" => GapReason::Expired,
         "new-log" => GapReason::NewLog,
+        "unknown" => GapReason::Unknown,
         _ => return None,
     };
     Some(Gap {
         reason,
-        asked: problem.asked?,
+        asked: problem.asked,
         resume: problem.resume?,
     })
 }
@@ -190,10 +191,10 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_is_a_problem_with_both_of_its_cursors() {
+    fn a_gap_is_a_problem_that_says_from_where_to_go_on() {
         let told = Gap {
             reason: GapReason::NewLog,
-            asked: "k3f9x2.1".parse().unwrap(),
+            asked: Some("k3f9x2.1".parse().unwrap()),
             resume: "aaaaaa.0".parse().unwrap(),
         };
         assert_eq!(gap(&Problem::gap(told)), Some(told));
@@ -202,6 +203,12 @@ mod tests {
             ..Problem::gap(told)
         };
         assert_eq!(gap(&half), None);
+        let unknown = Gap {
+            reason: GapReason::Unknown,
+            asked: None,
+            ..told
+        };
+        assert_eq!(gap(&Problem::gap(unknown)), Some(unknown));
         assert_eq!(gap(&Problem::busy()), None);
     }
 }

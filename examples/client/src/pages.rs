@@ -168,7 +168,7 @@ impl Follower {
         if response.status() != StatusCode::OK {
             let failure = failure(response).await;
             if let Failure::Gap(gap) = &failure {
-                self.is_mine(gap.asked)?;
+                gap.asked.map_or(Ok(()), |asked| self.is_mine(asked))?;
             }
             return Err(failure);
         }

@@ -181,7 +181,7 @@ mod tests {
     fn gap(asked: &str, resume: &str) -> Failure {
         Failure::Gap(Gap {
             reason: GapReason::NewLog,
-            asked: asked.parse().unwrap(),
+            asked: Some(asked.parse().unwrap()),
             resume: resume.parse().unwrap(),
         })
     }

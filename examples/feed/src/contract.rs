@@ -14,6 +14,8 @@ pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// The names of control messages, where a stream reports in-band.
 pub mod control {
+    /// The first message: the stream stands, at this place.
+    pub const HELLO: &str = "hello";
     /// Nothing happened, and the connection lives.
     pub const HEARTBEAT: &str = "heartbeat";
     /// Events were missed.
@@ -147,7 +149,7 @@ impl ServerMessage {
     }
 }
 
-/// The first message on a WebSocket.
+/// The first message on a WebSocket, and the data of the block that opens an event stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
     /// Where the client stands: what comes next is after this.
@@ -224,6 +226,7 @@ mod tests {
             r#"{"hello":{"cursor":"k3f9x2.17","every":15000}}"#,
             r#"{"event":{"id":"k3f9x2.18","at":"2026-01-01T00:00:00.000Z","kind":"tick","data":[1,2.50]}}"#,
             r#"{"gap":{"reason":"expired","asked":"k3f9x2.1","resume":"k3f9x2.9"}}"#,
+            r#"{"gap":{"reason":"unknown","resume":"k3f9x2.9"}}"#,
             r#"{"heartbeat":{"every":15000}}"#,
             r#"{"ack":{"ref":"a","id":"k3f9x2.18"}}"#,
             r#"{"error":{"ref":"a","problem":{"status":409}}}"#,

@@ -74,6 +74,8 @@ pub enum GapReason {
     Expired,
     /// The cursor is of another epoch: the log that gave it is gone, and this one started anew.
     NewLog,
+    /// What the reader came back with names no place in this log, so nobody can tell where it stood.
+    Unknown,
 }
 
 /// Events were missed and cannot be had any more: said aloud, never skipped in silence.
@@ -81,8 +83,22 @@ pub enum GapReason {
 pub struct Gap {
     /// Why there is a gap.
     pub reason: GapReason,
-    /// The cursor that the reader held.
-    pub asked: Cursor,
+    /// The cursor that the reader held; left out where the reason is [`GapReason::Unknown`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Cursor>,
     /// The place from which reading goes on: the oldest that is still retained.
     pub resume: Cursor,
+}
+
+impl std::fmt::Display for Gap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { asked, resume, .. } = self;
+        match asked {
+            Some(asked) => write!(
+                f,
+                "events after {asked} are missing; going on from {resume}"
+            ),
+            None => write!(f, "events may be missing; going on from {resume}"),
+        }
+    }
 }

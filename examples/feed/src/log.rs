@@ -121,7 +121,7 @@ pub struct FutureCursor {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum ReadError {
     /// Events were missed; reading goes on from [`Gap::resume`].
-    #[error("events after {} are gone; reading goes on from {}", .0.asked, .0.resume)]
+    #[error("{0}")]
     Gap(Gap),
     /// The cursor is ahead of the log.
     #[error("the cursor {asked} is ahead of this log, which is at {latest}")]

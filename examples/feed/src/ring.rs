@@ -158,7 +158,7 @@ impl Ring {
     ) -> Result<Batch, Gap> {
         let gap = |reason| Gap {
             reason,
-            asked: cursor,
+            asked: Some(cursor),
             resume: self.earliest(),
         };
         if cursor.epoch != self.epoch {

@@ -40,7 +40,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 texts.extend(events.into_iter().map(|event| event.data));
                 feed.finish(); // so that this program has an end
             }
-            Update::Gap(gap) => println!("what came after {} is lost", gap.asked),
+            Update::Gap(gap) => println!("{gap}"),
             Update::Heartbeat => println!("an empty page: all quiet"),
             Update::Reconnecting(wait) => println!("no answer; again in {wait:?}"),
             Update::Finished => println!("that was all"),

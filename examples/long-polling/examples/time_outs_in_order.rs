@@ -1,6 +1,7 @@
 //! Three time-outs on one path. Whoever's is the shortest ends the wait, and only the server can do it well.
 
 use axum::{
+    body::Bytes,
     extract::{Request, State},
     http::StatusCode,
     response::{Html, IntoResponse, Response},
@@ -27,14 +28,21 @@ async fn relay(State(proxy): State<Proxy>, request: Request) -> Response {
     if let Some(prefer) = request.headers().get("prefer") {
         onward = onward.header("prefer", prefer);
     }
-    match onward.send().await {
-        Ok(answer) => (answer.status(), answer.bytes().await.unwrap_or_default()).into_response(),
-        Err(_) => (
+    match whole(onward).await {
+        Ok(answer) => answer.into_response(),
+        Err(error) if error.is_timeout() => (
             StatusCode::GATEWAY_TIMEOUT,
             Html("<h1>504 Gateway Time-out</h1>"),
         )
             .into_response(),
+        Err(_) => StatusCode::BAD_GATEWAY.into_response(),
     }
+}
+
+/// A real proxy passes headers on, too. These programs read none.
+async fn whole(request: reqwest::RequestBuilder) -> reqwest::Result<(StatusCode, Bytes)> {
+    let answer = request.send().await?;
+    Ok((answer.status(), answer.bytes().await?))
 }
 // ANCHOR_END: proxy
 

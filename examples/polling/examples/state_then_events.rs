@@ -51,7 +51,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         match update? {
             Update::Opened(cursor) => println!("asking, from {cursor} on"),
             Update::Events(events) => texts.extend(events.into_iter().map(|e| e.data)),
-            Update::Gap(gap) => println!("what came after {} is lost", gap.asked),
+            Update::Gap(gap) => println!("{gap}"),
             Update::Heartbeat => println!("nothing new"),
             Update::Reconnecting(wait) => println!("no answer; again in {wait:?}"),
             Update::Finished => println!("that was all"),

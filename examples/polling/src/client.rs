@@ -11,7 +11,7 @@
 //! while let Some(update) = updates.next().await {
 //!     match update? {
 //!         Update::Events(events) => println!("{} events", events.len()),
-//!         Update::Gap(gap) => println!("events after {} are lost", gap.asked),
+//!         Update::Gap(gap) => println!("{gap}"),
 //!         other => println!("{other:?}"),
 //!     }
 //! }

@@ -20,8 +20,8 @@ pub struct Config {
 
     /// How many symbols the state holds; default 256. Ticks of further ones do not change it.
     ///
-    /// Anybody may publish a tick of a symbol of their own, and unlike the log the state forgets nothing. 256 of them are
-    /// about 12 KiB of JSON.
+    /// Anybody may publish a tick of a symbol of their own, and a state that is read often enough forgets none. 256 of
+    /// them are about 12 KiB of JSON.
     pub max_symbols: usize,
 }
 

@@ -15,6 +15,8 @@ pub mod client;
 pub use config::Config;
 pub use state::{Board, Price, Prices};
 
+use state::Written;
+
 use axum::{extract::State, routing::get, Router};
 use feed::{Feed, View};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
@@ -40,6 +42,8 @@ struct Server {
     feed: Feed,
     /// The state. One for all requests, so that each event is folded once.
     prices: View<Board>,
+    /// Its newest version as it is sent.
+    written: Written,
     /// How many more may be answered in this moment. Shared by the handlers: to a server, a request is a request.
     rate: Arc<DefaultDirectRateLimiter>,
     /// When the refused may ask again, in seconds.
@@ -55,6 +59,7 @@ pub fn router(feed: Feed, config: Config, ending: Ending) -> Router {
     let status = status_route(feed.clone(), ending.clone(), None);
     let server = Server {
         prices: state::view(feed.clone(), config.max_symbols),
+        written: Written::default(),
         rate: Arc::new(RateLimiter::direct(Quota::per_second(config.max_rate))),
         retry_after: config.retry_after,
         ending,

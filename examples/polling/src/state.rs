@@ -2,16 +2,19 @@
 
 use crate::Server;
 use axum::{
+    body::Bytes,
     extract::State,
     http::{header, HeaderMap, HeaderValue, StatusCode},
     response::{IntoResponse, Response},
-    Json,
 };
 use feed::{ticker::Tick, Cursor, Event, Feed, View};
 use headers::{ETag, HeaderMapExt};
 use serde::{Deserialize, Serialize};
 use serving::{is_known, Problem};
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 /// The longest symbol taken, in bytes. Real ones have five letters at most on many exchanges, and funds a few more.
 const MAX_SYMBOL: usize = 16;
@@ -23,13 +26,6 @@ pub struct Prices {
     pub cursor: Cursor,
     /// By symbol, in alphabetical order, so that one state is always the same bytes.
     pub prices: Board,
-}
-
-impl Prices {
-    fn new(cursor: Cursor, board: &Board) -> Self {
-        let prices = board.clone();
-        Self { cursor, prices }
-    }
 }
 
 /// The newest price of each symbol.
@@ -69,6 +65,37 @@ fn fold(board: &mut Board, event: &Event, max_symbols: usize) -> bool {
 }
 // ANCHOR_END: fold
 
+/// [`Prices`], of a board that stays where it is.
+#[derive(Serialize)]
+struct Now<'a> {
+    cursor: Cursor,
+    prices: &'a Board,
+}
+
+/// The newest version as JSON: the answer is the same for everybody who asks, so it is written once.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Written(Arc<Mutex<Option<(Cursor, Bytes)>>>);
+
+impl Written {
+    fn of(&self, version: Cursor, board: &Board) -> Bytes {
+        // Held for one write at most. Whoever asks holds the view's lock, so nobody meets an older version here.
+        let mut written = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*written {
+            Some((of, json)) if *of == version => json.clone(),
+            _ => {
+                let state = Now {
+                    cursor: version,
+                    prices: board,
+                };
+                // Never fails: these are texts and numbers.
+                let json = Bytes::from(serde_json::to_vec(&state).unwrap_or_default());
+                *written = Some((version, json.clone()));
+                json
+            }
+        }
+    }
+}
+
 // ANCHOR: state
 /// `GET state`: the state, or 304 where the client has it.
 pub(crate) async fn state(
@@ -76,15 +103,15 @@ pub(crate) async fn state(
     request: HeaderMap,
 ) -> Result<Response, Problem> {
     server.admit()?;
-    // A look and a copy; it becomes JSON when others may look again.
-    let (etag, prices) = server.prices.read(|board, cursor| {
-        let etag = etag(cursor);
+    // Tag and state are of one look.
+    let (etag, json) = server.prices.read(|board, version| {
+        let etag = etag(version);
         let known = etag.as_ref().is_some_and(|etag| is_known(&request, etag));
-        let prices = (!known).then(|| Prices::new(cursor, board));
-        (etag, prices)
+        let json = (!known).then(|| server.written.of(version, board));
+        (etag, json)
     });
-    let mut response = match prices {
-        Some(prices) => Json(prices).into_response(),
+    let mut response = match json {
+        Some(json) => (JSON, json).into_response(),
         None => StatusCode::NOT_MODIFIED.into_response(),
     };
     let headers = response.headers_mut();
@@ -95,6 +122,8 @@ pub(crate) async fn state(
     Ok(response)
 }
 // ANCHOR_END: state
+
+const JSON: [(header::HeaderName, &str); 1] = [(header::CONTENT_TYPE, "application/json")];
 
 // ANCHOR: etag
 /// It may be kept, but must be asked about before each use (RFC 9111 §5.2.2.4).

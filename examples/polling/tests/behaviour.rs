@@ -43,6 +43,25 @@ async fn the_tag_of_a_state_changes_with_a_price_and_with_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_state_that_nobody_reads_forgets_what_the_log_no_longer_keeps() {
+    let server = start(still_feed(3), Config::default()).await;
+    tick(&server.feed, "ACME", 101.25, 0.25).await;
+    for _ in 0..9 {
+        say(&server.feed, "a chat message").await;
+        // Read at least once in so many events as are kept, it forgets nothing.
+        let state = ask(&server, "/state", "").await;
+        assert!(state.body.contains("101.25"), "{}", state.body);
+    }
+    for _ in 0..4 {
+        say(&server.feed, "a chat message").await;
+    }
+    // No error and no gap: that is what the book warns of.
+    let state = ask(&server, "/state", "").await;
+    assert_eq!(state.status(), 200);
+    assert!(state.body.ends_with(r#""prices":{}}"#), "{}", state.body);
+}
+
+#[tokio::test]
 async fn if_none_match_may_be_a_list_of_tags_weak_ones_and_a_star() {
     let server = start(still_feed(100), Config::default()).await;
     tick(&server.feed, "ACME", 101.25, 0.25).await;

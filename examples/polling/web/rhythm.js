@@ -54,11 +54,10 @@ export class Rhythm {
    *   that changes
    * @returns {Promise<void>}
    */
+  // ANCHOR: rest
   rest(first, signal, expect = () => {}) {
-    // ANCHOR: share
     // Drawn once for each pause. The first spreads those that began together over a whole interval.
     const share = first ? this.random() : 1 - JITTER + 2 * JITTER * this.random();
-    // ANCHOR_END: share
     const begin = performance.now();
     return new Promise((resolve) => {
       if (signal.aborted) return resolve();
@@ -70,7 +69,6 @@ export class Rhythm {
         over.abort();
         resolve();
       };
-      // ANCHOR: plan
       const plan = () => {
         clearTimeout(timer);
         const left = Math.max(0, share * this.#pause() - (performance.now() - begin));
@@ -79,19 +77,17 @@ export class Rhythm {
       };
       // Somebody looks again: what the page shows may be old, so it asks at once.
       const onVisibility = () => (isHidden() ? plan() : end());
-      // ANCHOR_END: plan
       document.addEventListener("visibilitychange", onVisibility, { signal: over.signal });
       this.#changes.addEventListener("change", plan, { signal: over.signal });
       signal.addEventListener("abort", end, { signal: over.signal });
       plan();
     });
   }
+  // ANCHOR_END: rest
 
-  // ANCHOR: hidden
   #pause() {
     return isHidden() ? Math.max(HIDDEN_LEAST, HIDDEN_FACTOR * this.#interval) : this.#interval;
   }
-  // ANCHOR_END: hidden
 }
 // ANCHOR_END: rhythm
 

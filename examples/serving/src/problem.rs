@@ -108,9 +108,10 @@ impl Problem {
         let (name, title) = match gap.reason {
             GapReason::Expired => ("expired", "Events after this cursor are gone"),
             GapReason::NewLog => ("new-log", "The cursor is of another log"),
+            GapReason::Unknown => ("unknown", "Nobody can tell what was missed"),
         };
         Self {
-            asked: Some(gap.asked),
+            asked: gap.asked,
             resume: Some(gap.resume),
             ..Self::new(StatusCode::GONE, name, title)
         }

@@ -27,7 +27,7 @@ async fn bytes(answer: impl IntoResponse) -> String {
 fn gap(reason: GapReason) -> Gap {
     Gap {
         reason,
-        asked: "k3f9x2.3".parse().unwrap(),
+        asked: Some("k3f9x2.3".parse().unwrap()),
         resume: "k3f9x2.9".parse().unwrap(),
     }
 }

@@ -46,8 +46,8 @@ async fn read(mut response: Response, count: usize) -> Result<Vec<Message>, Box<
         let piece = response.chunk().await?.ok_or("the stream ended")?;
         parser.push(&piece, &mut blocks)?;
         events.extend(blocks.drain(..).filter_map(|block| match block {
-            Block::Event(message) => Some(message),
-            Block::Id(_) => None,
+            Block::Event(message) if message.kind != "hello" => Some(message),
+            _ => None,
         }));
     }
     Ok(events)

@@ -2,7 +2,7 @@
 
 use axum::{
     extract::State,
-    http::HeaderMap,
+    http::{HeaderMap, StatusCode},
     response::sse::{Event, Sse},
     routing::get,
     Router,
@@ -16,25 +16,39 @@ use std::{convert::Infallible, error::Error, time::Duration};
 use tokio::net::TcpListener;
 
 // ANCHOR: handler
+/// What the first block of a stream holds beside `retry`.
+#[derive(Clone, Copy)]
+enum Opening {
+    Nothing,
+    Id,
+    IdAndData,
+}
+
 #[derive(Clone)]
 struct Server {
     feed: Feed,
-    id_first: bool,
+    opening: Opening,
 }
 
 async fn events(
     State(server): State<Server>,
     headers: HeaderMap,
-) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    let last = headers.get("last-event-id");
-    let cursor = last.and_then(|id| id.to_str().ok()?.parse().ok());
-    let position = cursor.map_or(Position::Latest, Position::After);
-    let subscription = server.feed.subscribe(position).expect("a cursor of ours");
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, StatusCode> {
+    let position = match headers.get("last-event-id").map(|id| id.to_str()) {
+        None => Position::Latest,
+        Some(Ok(id)) => id.parse().map_err(|_| StatusCode::BAD_REQUEST)?,
+        Some(Err(_)) => return Err(StatusCode::BAD_REQUEST),
+    };
+    let subscription = server.feed.subscribe(position);
+    let subscription = subscription.map_err(|_| StatusCode::BAD_REQUEST)?;
 
-    let mut opening = Event::default().retry(Duration::from_secs(1));
-    if server.id_first {
-        opening = opening.id(subscription.cursor().to_string());
-    }
+    let retry = Event::default().retry(Duration::from_secs(1));
+    let id = subscription.cursor().to_string();
+    let opening = match server.opening {
+        Opening::Nothing => retry,
+        Opening::Id => retry.id(id),
+        Opening::IdAndData => retry.id(id).event("hello").data("{}"),
+    };
     let events = subscription
         .into_stream()
         .flat_map(|delivery| match delivery {
@@ -45,7 +59,7 @@ async fn events(
         let id = event.cursor().to_string();
         Event::default().id(id).data(event.data())
     });
-    Sse::new(stream::iter([opening]).chain(events).map(Ok))
+    Ok(Sse::new(stream::iter([opening]).chain(events).map(Ok)))
 }
 // ANCHOR_END: handler
 
@@ -73,12 +87,25 @@ async fn connect(http: &Client, url: &str, last_event_id: &str) -> reqwest::Resu
     request.send().await
 }
 
-/// Reads what opens a stream, and gives the last event id after it.
-async fn opening(mut connection: Response) -> Result<String, Box<dyn Error>> {
+/// Which ids a client keeps.
+#[derive(Clone, Copy)]
+enum Keeps {
+    /// Each, as the standard has it, and Chromium.
+    Each,
+    /// Those of blocks with data, as Firefox, WebKit and many packages.
+    WithData,
+}
+
+/// Reads what opens a stream, and gives the last event id that the client has after it.
+async fn read_opening(mut connection: Response, keeps: Keeps) -> Result<String, Box<dyn Error>> {
     let piece = connection.chunk().await?.ok_or("the stream ended")?;
-    let mut parser = Parser::new();
-    parser.push(&piece, &mut Vec::new())?;
-    Ok(parser.last_event_id().to_owned())
+    let (mut parser, mut blocks) = (Parser::new(), Vec::new());
+    parser.push(&piece, &mut blocks)?;
+    Ok(match (keeps, blocks.pop()) {
+        (Keeps::Each, _) => parser.last_event_id().to_owned(),
+        (Keeps::WithData, Some(Block::Event(message))) => message.last_event_id,
+        (Keeps::WithData, _) => String::new(),
+    })
 }
 
 /// Reads up to the first event, and gives its data.
@@ -88,8 +115,9 @@ async fn event(mut connection: Response) -> Result<String, Box<dyn Error>> {
         let piece = connection.chunk().await?.ok_or("the stream ended")?;
         parser.push(&piece, &mut blocks)?;
         for block in blocks.drain(..) {
-            if let Block::Event(message) = block {
-                return Ok(message.data);
+            match block {
+                Block::Event(message) if message.kind == "message" => return Ok(message.data),
+                _ => {}
             }
         }
     }
@@ -97,13 +125,17 @@ async fn event(mut connection: Response) -> Result<String, Box<dyn Error>> {
 
 // ANCHOR: client
 /// A client that loses its connection before there was an event: what it gets first.
-async fn first_event(http: &Client, id_first: bool) -> Result<String, Box<dyn Error>> {
+async fn first_event(
+    http: &Client,
+    opening: Opening,
+    keeps: Keeps,
+) -> Result<String, Box<dyn Error>> {
     let feed = Feed::new(Retention::default());
     let log = feed.clone();
-    let url = serve(Server { feed, id_first }).await?;
+    let url = serve(Server { feed, opening }).await?;
 
     let connection = connect(http, &url, "").await?;
-    let id = opening(connection).await?; // and the connection breaks
+    let id = read_opening(connection, keeps).await?; // and the connection breaks
 
     publish(&log, "one").await?;
 
@@ -115,9 +147,16 @@ async fn first_event(http: &Client, id_first: bool) -> Result<String, Box<dyn Er
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     // No proxy that the environment names: it could not reach a server on this machine.
-    let http = reqwest::Client::builder().no_proxy().build()?;
-    assert_eq!(first_event(&http, false).await?, r#""two""#); // "one" is lost
-    assert_eq!(first_event(&http, true).await?, r#""one""#);
+    let http = Client::builder().no_proxy().build()?;
+    for (opening, keeps, first) in [
+        (Opening::Nothing, Keeps::Each, r#""two""#), // "one" is lost
+        (Opening::Id, Keeps::Each, r#""one""#),
+        (Opening::Id, Keeps::WithData, r#""two""#), // lost, in most clients
+        (Opening::IdAndData, Keeps::Each, r#""one""#),
+        (Opening::IdAndData, Keeps::WithData, r#""one""#),
+    ] {
+        assert_eq!(first_event(&http, opening, keeps).await?, first);
+    }
     Ok(())
 }
 // ANCHOR_END: client

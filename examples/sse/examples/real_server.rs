@@ -35,7 +35,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         match update? {
             Update::Opened(cursor) => println!("connected, standing at {cursor}"),
             Update::Events(events) => texts.extend(events.into_iter().map(|e| e.data)),
-            Update::Gap(gap) => println!("what came after {} is lost", gap.asked),
+            Update::Gap(gap) => println!("{gap}"),
             Update::Heartbeat => println!("all quiet"),
             Update::Reconnecting(wait) => println!("lost; again in {wait:?}"),
             Update::Finished => println!("that was all"),

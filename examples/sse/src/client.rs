@@ -11,7 +11,7 @@
 //! while let Some(update) = updates.next().await {
 //!     match update? {
 //!         Update::Events(events) => println!("{} events", events.len()),
-//!         Update::Gap(gap) => println!("events after {} are lost", gap.asked),
+//!         Update::Gap(gap) => println!("{gap}"),
 //!         other => println!("{other:?}"),
 //!     }
 //! }
@@ -23,7 +23,7 @@ use crate::parser::{Block, Message, Parser};
 use client::{failure, updates, Failure, Method, Pace, Server, Session, Watchdog};
 pub use client::{ClientError, Follow};
 use feed::{
-    contract::{control, End, EndReason, Heartbeat, Update, AFTER},
+    contract::{control, End, EndReason, Heartbeat, Hello, Update, AFTER},
     Cursor, Data, IdempotencyKey, Kind, Position,
 };
 use futures_util::stream::Stream;
@@ -65,6 +65,7 @@ impl Follow for Client {
             server: self.server.clone(),
             session: Session::new(position, self.pace),
             watchdog: Watchdog::default(),
+            resumes: false,
             state: State::Apart(Duration::ZERO),
         })
     }
@@ -84,6 +85,8 @@ struct Follower {
     server: Server,
     session: Session,
     watchdog: Watchdog,
+    /// Whether the position is one that a stream gave, and no longer the user's.
+    resumes: bool,
     state: State,
 }
 
@@ -115,8 +118,9 @@ impl Method for Follower {
 impl Follower {
     async fn connect(&mut self) -> Result<State, Failure> {
         let request = match self.session.position() {
-            // What a browser sends when it comes back.
-            Position::After(cursor) => {
+            // What a browser sends when it comes back. A server that cannot place it says so in the stream, while a
+            // position of the user's own that is wrong is refused.
+            Position::After(cursor) if self.resumes => {
                 let request = self.server.get("events", None)?;
                 request.header("last-event-id", cursor.to_string())
             }
@@ -172,20 +176,27 @@ impl Follower {
     fn take(&mut self, block: Block) -> Result<Option<EndReason>, ClientError> {
         let message = match block {
             Block::Id(id) => {
-                let cursor = id
-                    .parse()
-                    .map_err(|_| ClientError::Protocol(format!("the id {id:?}")))?;
-                self.session.at(cursor);
+                self.at(&id)?;
                 return Ok(None);
             }
             Block::Event(message) => message,
         };
+        if message.kind == control::HELLO {
+            // It opens the connection and is no proof of health: a server may greet everybody, and then fail.
+            let Hello { cursor, every } = json(&message)?;
+            self.watchdog.heard_interval(Duration::from_millis(every));
+            self.resumes = true;
+            self.session.at(cursor);
+            return Ok(None);
+        }
         self.session.heard();
         match message.kind.as_str() {
             "message" => self.session.event(json(&message)?),
             control::HEARTBEAT => {
                 let Heartbeat { every } = json(&message)?;
                 self.watchdog.heard_interval(Duration::from_millis(every));
+                // The server may be past events that it has not sent, and then its id says how far.
+                self.at(&message.last_event_id)?;
                 self.session.heartbeat();
             }
             control::GAP => self.session.gap(json(&message)?),
@@ -197,6 +208,15 @@ impl Follower {
             _ => {}
         }
         Ok(None)
+    }
+
+    /// The stream has named a place without an event.
+    fn at(&mut self, id: &str) -> Result<(), ClientError> {
+        let cursor = id.parse();
+        let cursor = cursor.map_err(|_| ClientError::Protocol(format!("the id {id:?}")))?;
+        self.resumes = true;
+        self.session.at(cursor);
+        Ok(())
     }
 
     fn finish(&mut self) -> State {

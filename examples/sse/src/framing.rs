@@ -6,7 +6,10 @@
 
 use bytes::Bytes;
 use feed::{
-    contract::{control, End, EndReason, Heartbeat},
+    contract::{
+        control::{END, GAP, HEARTBEAT, HELLO},
+        End, EndReason, Heartbeat, Hello,
+    },
     Cursor, Event, Gap,
 };
 use serde::Serialize;
@@ -30,43 +33,48 @@ pub fn event(event: &Event) -> Bytes {
 // ANCHOR_END: event
 
 // ANCHOR: opening
-/// The first block: a cursor and nothing else. Without `data` it dispatches nothing, but the browser keeps the id. A
-/// client that loses its connection before the first event can so come back to the right place.
-pub fn cursor(cursor: Cursor) -> Bytes {
-    format!("id: {cursor}\n\n").into()
-}
-
-/// How long a browser shall wait before it reconnects, in milliseconds.
-pub fn retry(milliseconds: u64) -> Bytes {
-    format!("retry: {milliseconds}\n\n").into()
+/// The first block: where the client stands, before there is any event. A client that loses its connection now comes
+/// back to the right place.
+///
+/// It has data, because many clients keep the id of a block only if they dispatch it. `retry_ms` is how long a browser
+/// shall wait before it reconnects.
+pub fn hello(cursor: Cursor, every: Duration, retry_ms: u64) -> Bytes {
+    let every = milliseconds(every);
+    let data = json(&Hello { cursor, every });
+    format!("id: {cursor}\nevent: {HELLO}\nretry: {retry_ms}\ndata: {data}\n\n").into()
 }
 // ANCHOR_END: opening
 
 // ANCHOR: control
-/// Nothing happened, and the connection lives. An event and not a comment, since script cannot see comments.
-pub fn heartbeat(every: Duration) -> Bytes {
-    let every = u64::try_from(every.as_millis()).unwrap_or(u64::MAX);
-    control(control::HEARTBEAT, &Heartbeat { every })
+/// Nothing happened, and the connection lives. An event and not a comment, since script cannot see comments. Its id is
+/// where the stream stands, which may be past events that this client was not sent.
+pub fn heartbeat(cursor: Cursor, every: Duration) -> Bytes {
+    let every = milliseconds(every);
+    let data = json(&Heartbeat { every });
+    format!("id: {cursor}\nevent: {HEARTBEAT}\ndata: {data}\n\n").into()
 }
 
 /// Events were missed. The id is the place from which the stream goes on, so that a client that reconnects right
 /// after this block is not told of the same gap twice.
 pub fn gap(gap: &Gap) -> Bytes {
-    let mut block = format!("id: {}\n", gap.resume).into_bytes();
-    block.extend_from_slice(&control(control::GAP, gap));
-    block.into()
+    let data = json(gap);
+    format!("id: {}\nevent: {GAP}\ndata: {data}\n\n", gap.resume).into()
 }
 
-/// The stream ends on purpose.
+/// The stream ends on purpose. It moves no cursor.
 pub fn end(reason: EndReason) -> Bytes {
-    control(control::END, &End { reason })
+    let data = json(&End { reason });
+    format!("event: {END}\ndata: {data}\n\n").into()
 }
 // ANCHOR_END: control
 
-fn control(name: &str, data: &impl Serialize) -> Bytes {
-    // Three structures of numbers and fixed names, which serialise; the tests state every byte of them.
-    let data = serde_json::to_string(data).unwrap_or_default();
-    format!("event: {name}\ndata: {data}\n\n").into()
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn json(data: &impl Serialize) -> String {
+    // Four structures of numbers and fixed names, which serialise; the tests state every byte of them.
+    serde_json::to_string(data).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -92,20 +100,32 @@ mod tests {
             event(&batch.events[0]),
             format!("id: k3f9x2.1\ndata: {json}\n\n")
         );
-        assert_eq!(cursor(at), "id: k3f9x2.1\n\n");
-        assert_eq!(retry(1730), "retry: 1730\n\n");
+        let every = Duration::from_secs(15);
         assert_eq!(
-            heartbeat(Duration::from_secs(15)),
-            "event: heartbeat\ndata: {\"every\":15000}\n\n"
+            hello(at, every, 1730),
+            "id: k3f9x2.1\nevent: hello\nretry: 1730\ndata: {\"cursor\":\"k3f9x2.1\",\"every\":15000}\n\n"
+        );
+        assert_eq!(
+            heartbeat(at, every),
+            "id: k3f9x2.1\nevent: heartbeat\ndata: {\"every\":15000}\n\n"
         );
         let missed = Gap {
             reason: GapReason::Expired,
-            asked: "k3f9x2.3".parse().unwrap(),
+            asked: Some("k3f9x2.3".parse().unwrap()),
             resume: "k3f9x2.9".parse().unwrap(),
         };
         assert_eq!(
             gap(&missed),
             "id: k3f9x2.9\nevent: gap\ndata: {\"reason\":\"expired\",\"asked\":\"k3f9x2.3\",\"resume\":\"k3f9x2.9\"}\n\n"
+        );
+        let unknown = Gap {
+            reason: GapReason::Unknown,
+            asked: None,
+            ..missed
+        };
+        assert_eq!(
+            gap(&unknown),
+            "id: k3f9x2.9\nevent: gap\ndata: {\"reason\":\"unknown\",\"resume\":\"k3f9x2.9\"}\n\n"
         );
         assert_eq!(
             end(EndReason::Shutdown),

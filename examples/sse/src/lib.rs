@@ -22,18 +22,19 @@ pub use config::Config;
 
 use axum::{
     body::Body,
-    extract::{FromRequestParts, State},
-    http::{request::Parts, HeaderName, StatusCode},
+    extract::{FromRequestParts, Query, State},
+    http::{request::Parts, HeaderName, HeaderValue, StatusCode},
     response::{IntoResponse, Response},
     routing::post,
     Router,
 };
-use feed::{Cursor, Encoding, Feed, Position};
+use feed::{Cursor, Encoding, Feed, Gap, GapReason, Position, Subscription};
+use serde::Deserialize;
 use serving::{
     assets, cut_route, fallbacks, publish_route, status_route, After, ConnectionName, Cuts, Ending,
     Problem, Slots,
 };
-use std::sync::Arc;
+use std::{convert::Infallible, iter, sync::Arc};
 use stream::Connection;
 use web::Asset;
 
@@ -51,7 +52,11 @@ const PAGE: &[Asset] = &[
 pub(crate) const STREAM_HEADERS: [(HeaderName, &str); 4] = [
     (HeaderName::from_static("content-type"), "text/event-stream"),
     // A cache that kept a stream would play yesterday's events to today's clients (RFC 9111 §5.2.2.5).
-    (HeaderName::from_static("cache-control"), "no-store"),
+    // And a compressor would hold blocks back until it has enough of them (§5.2.2.6 forbids it to touch the body).
+    (
+        HeaderName::from_static("cache-control"),
+        "no-store, no-transform",
+    ),
     // nginx collects a response before it passes it on, unless told not to.
     (HeaderName::from_static("x-accel-buffering"), "no"),
     // The same wish, in words that every intermediary may come to know (RFC 10036).
@@ -103,19 +108,39 @@ pub fn router(feed: Feed, config: Config, ending: Ending) -> Router {
 // ANCHOR_END: router
 
 // ANCHOR: last_event_id
-/// The header `Last-Event-ID`: where a browser that reconnects by itself stood.
-struct LastEventId(Option<Position>);
+/// Where a client that reconnects by itself stood: the header `Last-Event-ID`, or for clients that can set no header
+/// `?lastEventId=`.
+enum LastEventId {
+    /// The client says nothing.
+    Absent,
+    Cursor(Cursor),
+    /// An id that no log of this server has ever given.
+    Unknown,
+}
 
 impl<S: Sync> FromRequestParts<S> for LastEventId {
-    type Rejection = Problem;
+    type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
-        let Some(value) = parts.headers.get("last-event-id") else {
-            return Ok(Self(None));
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Parameters {
+            last_event_id: Option<String>,
+        }
+        let header = parts.headers.get("last-event-id");
+        let id = match header.map(HeaderValue::to_str) {
+            // An empty id is none (WHATWG HTML §9.2.3).
+            Some(Ok(id)) if !id.is_empty() => id.to_owned(),
+            Some(Err(_)) => return Ok(Self::Unknown),
+            _ => match Query::try_from_uri(&parts.uri) {
+                Ok(Query(Parameters { last_event_id })) => last_event_id.unwrap_or_default(),
+                Err(_) => return Ok(Self::Unknown),
+            },
         };
-        let text = value.to_str().map_err(Problem::bad_cursor)?;
-        let cursor: Cursor = text.parse().map_err(Problem::bad_cursor)?;
-        Ok(Self(Some(Position::After(cursor))))
+        if id.is_empty() {
+            return Ok(Self::Absent);
+        }
+        Ok(id.parse().map_or(Self::Unknown, Self::Cursor))
     }
 }
 // ANCHOR_END: last_event_id
@@ -124,28 +149,39 @@ impl<S: Sync> FromRequestParts<S> for LastEventId {
 /// `GET events`: the stream.
 async fn events(
     State(server): State<Server>,
-    LastEventId(last): LastEventId,
+    last: LastEventId,
     After(after): After,
     name: ConnectionName,
 ) -> Result<Response, Problem> {
-    // The header wins. A browser repeats the URL with its first `?after=` for ever, and only the header moves on.
-    let position = last.or(after).unwrap_or_default();
     server.ending.refuse_if_begun()?;
-    let subscription = server.feed.subscribe(position)?;
+    // The last id wins. A browser repeats the URL with its first `?after=` for ever, and only the id moves on.
+    let (subscription, gap) = match last {
+        LastEventId::Absent => (server.feed.subscribe(after.unwrap_or_default())?, None),
+        LastEventId::Cursor(cursor) => match server.feed.subscribe(Position::After(cursor)) {
+            Ok(subscription) => (subscription, None),
+            Err(_future) => from_nowhere(&server.feed)?,
+        },
+        LastEventId::Unknown => from_nowhere(&server.feed)?,
+    };
     let log = server.feed.state();
     if log.finished && subscription.cursor() == log.latest {
-        // Nothing will ever come. Of all answers, 204 is the one after which an EventSource stops asking.
+        // Nothing will ever come, and 204 says so: an EventSource stops asking.
         return Ok((StatusCode::NO_CONTENT, [("cache-control", "no-store")]).into_response());
     }
     let slot = server.slots.try_take()?;
-    let retry = fastrand::u64(server.config.retry_ms.clone());
+    let every = server.config.heartbeat;
+    let retry_ms = fastrand::u64(server.config.retry_ms.clone());
+    let hello = framing::hello(subscription.cursor(), every, retry_ms);
+    let blocks: Vec<_> = iter::once(hello)
+        .chain(gap.as_ref().map(framing::gap))
+        .collect();
     let connection = Connection {
-        blocks: stream::opening(&subscription, retry),
+        blocks: blocks.into_iter(),
         subscription,
         encoding: server.encoding,
         ending: Box::pin(server.ending.begun()),
         cuttable: server.cuts.register(name),
-        heartbeat: server.config.heartbeat,
+        every,
         _slot: slot,
         batch: Vec::new().into_iter(),
         over: false,
@@ -153,3 +189,17 @@ async fn events(
     Ok((STREAM_HEADERS, Body::from_stream(connection.into_body())).into_response())
 }
 // ANCHOR_END: events
+
+// ANCHOR: from_nowhere
+/// For a client whose last id names no place in this log. It was given that id by whatever answered here before. A refusal
+/// would stop its `EventSource` for good, so it gets all that is kept, and a gap that says what nobody can tell.
+fn from_nowhere(feed: &Feed) -> Result<(Subscription, Option<Gap>), Problem> {
+    let subscription = feed.subscribe(Position::Earliest)?;
+    let gap = Gap {
+        reason: GapReason::Unknown,
+        asked: None,
+        resume: subscription.cursor(),
+    };
+    Ok((subscription, Some(gap)))
+}
+// ANCHOR_END: from_nowhere

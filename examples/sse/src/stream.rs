@@ -20,7 +20,7 @@ pub(crate) struct Connection {
     /// Breaks this stream where a reader asked for that.
     pub(crate) cuttable: Cuttable,
     /// The longest silence.
-    pub(crate) heartbeat: Duration,
+    pub(crate) every: Duration,
     /// This stream's place among those that the server allows; free again when the client goes and hyper drops the body.
     pub(crate) _slot: Slot,
     /// Blocks to write before the log is asked again.
@@ -66,11 +66,11 @@ impl Connection {
                 // Cancel-safe: polled in place, and never again once it has completed, because `over` is set.
                 () = &mut self.ending => self.end(EndReason::Shutdown),
                 // Cancel-safe, both: `next` moves its cursor only when it returns, and a silence starts anew.
-                delivery = tokio::time::timeout(self.heartbeat, self.subscription.next()) => match delivery {
+                delivery = tokio::time::timeout(self.every, self.subscription.next()) => match delivery {
                     Ok(Some(Delivery::Batch(batch))) => self.batch = batch.events.into_iter(),
                     Ok(Some(Delivery::Gap(gap))) => return Some(Ok(framing::gap(&gap))),
                     Ok(None) => self.end(EndReason::Finished),
-                    Err(_silence) => return Some(Ok(framing::heartbeat(self.heartbeat))),
+                    Err(_silence) => return Some(Ok(self.heartbeat())),
                 },
             }
         }
@@ -78,18 +78,12 @@ impl Connection {
     // ANCHOR_END: next
     // ANCHOR_END: connection
 
+    fn heartbeat(&self) -> Bytes {
+        framing::heartbeat(self.subscription.cursor(), self.every)
+    }
+
     fn end(&mut self, reason: EndReason) {
         self.over = true;
         self.blocks = vec![framing::end(reason)].into_iter();
     }
-}
-
-/// The blocks that open a stream.
-pub(crate) fn opening(subscription: &Subscription, retry_ms: u64) -> std::vec::IntoIter<Bytes> {
-    // One piece, so that the client's first read holds both.
-    let first = [
-        framing::cursor(subscription.cursor()),
-        framing::retry(retry_ms),
-    ];
-    vec![Bytes::from(first.concat())].into_iter()
 }

@@ -19,7 +19,7 @@ async fn a_reader_too_slow_for_the_window_gets_a_gap_and_goes_on() {
     });
     let server = start(feed.clone(), sse::Config::default()).await;
     let mut slow = Raw::get(&server, "/events").await;
-    slow.until("id: ").await;
+    slow.until("event: hello").await;
     // Sixty megabytes: more than any socket's buffers, and far more than the window.
     let kind: Kind = "message".parse().unwrap();
     let data = Data::new(&"x".repeat(30_000)).unwrap();
@@ -41,7 +41,7 @@ async fn a_full_server_says_so_and_the_place_is_free_when_its_client_leaves() {
     };
     let server = start(still_feed(10), config).await;
     let mut first = Raw::get(&server, "/events").await;
-    first.until("id: k3f9x2.0\n\n").await;
+    first.until("id: k3f9x2.0\nevent: hello\n").await;
     for target in ["/events", "/status"] {
         let refused = answer_to(&server, &format!("GET {target} HTTP/1.1"), "").await;
         assert!(refused.contains("503 Service Unavailable"), "{refused}");
@@ -134,19 +134,57 @@ async fn each_connection_is_told_its_own_time_to_come_back() {
 }
 
 #[tokio::test]
-async fn an_empty_or_broken_last_event_id_is_no_cursor() {
+async fn a_last_event_id_that_names_no_place_here_opens_with_a_gap() {
     let server = start(still_feed(10), still_config()).await;
-    for id in ["", "17", "latest", "k3f9x2.01"] {
-        let refused = answer_to(
+    for text in ["one", "two"] {
+        say(&server.feed, text).await;
+    }
+    // No cursor, no UTF-8, another spelling, and an event that does not exist yet.
+    for id in ["17", "latest", "\u{fffd}", "k3f9x2.01", "k3f9x2.3"] {
+        let mut raw = Raw::send(
             &server,
-            &format!("GET /events HTTP/1.1\nLast-Event-ID: {id}"),
+            &format!("GET /events?after=latest HTTP/1.1\nHost: 127.0.0.1\nLast-Event-ID: {id}"),
             "",
         )
         .await;
-        assert!(
-            refused.contains("400 Bad Request") && refused.contains("2026:bad-cursor"),
-            "{refused}"
-        );
+        raw.until(
+            "id: k3f9x2.0\nevent: gap\ndata: {\"reason\":\"unknown\",\"resume\":\"k3f9x2.0\"}\n\n",
+        )
+        .await;
+        raw.until("two\"}\n\n").await;
+        assert!(raw.seen.contains("id: k3f9x2.0\nevent: hello\n"), "{id}");
+    }
+    for target in ["17", "k3f9x2.3", "%ff"] {
+        let mut raw = Raw::get(&server, &format!("/events?lastEventId={target}")).await;
+        raw.until("\"reason\":\"unknown\"").await;
+    }
+}
+
+#[tokio::test]
+async fn the_header_wins_over_the_query_and_the_last_id_over_after() {
+    let server = start(still_feed(10), still_config()).await;
+    for text in ["one", "two", "three"] {
+        say(&server.feed, text).await;
+    }
+    const NONE: &str = "";
+    const TWO: &str = "k3f9x2.2";
+    for (header, query, after, starts) in [
+        (Some("k3f9x2.1"), TWO, "earliest", 1),
+        (Some("k3f9x2.1"), "nonsense", "earliest", 1),
+        (None, TWO, "earliest", 2),
+        (None, NONE, TWO, 2),
+        // An empty id is none.
+        (Some(""), NONE, TWO, 2),
+        (Some(""), TWO, "earliest", 2),
+        (None, NONE, "latest", 3),
+    ] {
+        let header = header.map_or(String::new(), |id| format!("\nLast-Event-ID: {id}"));
+        let target = format!("/events?after={after}&lastEventId={query}");
+        let head = format!("GET {target} HTTP/1.1\nHost: 127.0.0.1{header}");
+        let mut raw = Raw::send(&server, &head, "").await;
+        raw.until("event: hello").await;
+        let opening = format!("\nid: k3f9x2.{starts}\nevent: hello");
+        assert!(raw.seen.contains(&opening), "{head}: {}", raw.seen);
     }
 }
 
@@ -235,11 +273,11 @@ async fn client_of(answers: &'static [&'static str]) -> (Client, Script) {
     (Client::with_pace(script.base.clone(), BRISK), script)
 }
 
-const OK: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nid: k3f9x2.1\n\n";
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nid: k3f9x2.1\nevent: hello\ndata: {\"cursor\":\"k3f9x2.1\",\"every\":15000}\n\n";
 
 #[tokio::test]
 async fn the_client_takes_a_long_silence_for_a_dead_connection() {
-    const SILENT: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nid: k3f9x2.1\n\nevent: heartbeat\ndata: {\"every\":1}\n\n";
+    const SILENT: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nid: k3f9x2.1\nevent: hello\ndata: {\"cursor\":\"k3f9x2.1\",\"every\":15000}\n\nid: k3f9x2.1\nevent: heartbeat\ndata: {\"every\":1}\n\n";
     let (client, _script) = client_of(&[SILENT, OK]).await;
     let mut updates = client.subscribe(Position::Latest).boxed();
     assert!(matches!(update(&mut updates).await, Update::Opened(_)));
@@ -252,8 +290,46 @@ async fn the_client_takes_a_long_silence_for_a_dead_connection() {
 }
 
 #[tokio::test]
+async fn the_client_learns_its_patience_and_its_place_before_the_first_event() {
+    // The greeting names a short interval, and the heartbeat a place past events that were not sent.
+    const SILENT: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nid: k3f9x2.1\nevent: hello\ndata: {\"cursor\":\"k3f9x2.1\",\"every\":1}\n\n";
+    const BEAT: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nid: k3f9x2.1\nevent: hello\ndata: {\"cursor\":\"k3f9x2.1\",\"every\":1}\n\nid: k3f9x2.7\nevent: heartbeat\ndata: {\"every\":1}\n\n";
+    let (client, mut script) = client_of(&[SILENT, BEAT, OK]).await;
+    let mut updates = client.subscribe(Position::Latest).boxed();
+    for heartbeats in [0, 1] {
+        assert!(matches!(update(&mut updates).await, Update::Opened(_)));
+        for _ in 0..heartbeats {
+            assert!(matches!(update(&mut updates).await, Update::Heartbeat));
+        }
+        assert!(matches!(
+            update(&mut updates).await,
+            Update::Reconnecting(_)
+        ));
+    }
+    assert!(matches!(update(&mut updates).await, Update::Opened(_)));
+    for resumed in [None, Some("k3f9x2.1"), Some("k3f9x2.7")] {
+        let head = script.head().await;
+        let header = resumed.map(|id| format!("last-event-id: {id}\r\n"));
+        match header {
+            None => assert!(!head.contains("last-event-id"), "{head}"),
+            Some(header) => assert!(head.contains(&header), "{head}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_position_of_the_users_own_is_refused_where_it_is_wrong() {
+    let server = start(still_feed(10), still_config()).await;
+    let client = Client::with_pace(server.base(), BRISK);
+    let wrong = Position::After("k3f9x2.9".parse().unwrap());
+    let mut updates = client.subscribe(wrong).boxed();
+    let refused = in_time("an answer", updates.next()).await.unwrap();
+    assert_eq!(refused.unwrap_err().problem(), Some("future-cursor"));
+}
+
+#[tokio::test]
 async fn the_client_goes_on_from_where_a_gap_left_it() {
-    const GAP: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nid: k3f9x2.1\n\nid: k3f9x2.9\nevent: gap\ndata: {\"reason\":\"expired\",\"asked\":\"k3f9x2.1\",\"resume\":\"k3f9x2.9\"}\n\nevent: end\ndata: {\"reason\":\"shutdown\"}\n\n";
+    const GAP: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nid: k3f9x2.1\nevent: hello\ndata: {\"cursor\":\"k3f9x2.1\",\"every\":15000}\n\nid: k3f9x2.9\nevent: gap\ndata: {\"reason\":\"expired\",\"asked\":\"k3f9x2.1\",\"resume\":\"k3f9x2.9\"}\n\nevent: end\ndata: {\"reason\":\"shutdown\"}\n\n";
     let (client, mut script) = client_of(&[GAP, OK]).await;
     let mut updates = client.subscribe(Position::Earliest).boxed();
     assert!(matches!(update(&mut updates).await, Update::Opened(_)));

@@ -17,7 +17,7 @@ async fn a_stream_begins_with_its_cursor() {
     say(&server.feed, "before").await;
     let head = format!("GET /events HTTP/1.1\n{HOST}\n{STREAM}");
     let mut raw = Raw::send(&server, &head, "").await;
-    raw.until("retry: 1730\n\n").await;
+    raw.until("\n\n\r\n").await;
     say(&server.feed, "hello").await;
     raw.until("hello\"}\n\n\r\n").await;
     golden!("stream.http", &transcript(&head, "", &raw.seen));
@@ -55,7 +55,7 @@ async fn a_server_that_ends_says_so_and_ends_the_body() {
     let server = start(still_feed(100), still_config()).await;
     let head = format!("GET /events HTTP/1.1\n{HOST}\n{STREAM}");
     let mut raw = Raw::send(&server, &head, "").await;
-    raw.until("retry: 1730\n\n").await;
+    raw.until("\n\n\r\n").await;
     server.ending.begin();
     assert!(raw.read_to_end().await);
     assert!(
@@ -75,12 +75,13 @@ async fn a_heartbeat_fills_the_silence() {
     let server = start(still_feed(100), config).await;
     let head = format!("GET /events HTTP/1.1\n{HOST}\n{STREAM}");
     let mut raw = Raw::send(&server, &head, "").await;
-    raw.until("event: heartbeat\ndata: {\"every\":20}\n\n\r\n")
+    raw.until("\r\nid: k3f9x2.0\nevent: heartbeat\ndata: {\"every\":20}\n\n\r\n")
         .await;
     let (before, _) = raw.seen.split_once("event: heartbeat").unwrap();
-    assert!(
-        !before.contains("data:"),
-        "nothing else was there to say: {before:?}"
+    assert_eq!(
+        before.matches("data:").count(),
+        1,
+        "the greeting, and nothing else was there to say: {before:?}"
     );
 }
 

@@ -74,10 +74,16 @@ function connect(base, connection, wait) {
   };
 
   // ANCHOR: control
-  source.addEventListener("heartbeat", (message) => {
+  // The greeting and a heartbeat say the same: the stream lives, it stands here, and its next sign of
+  // life is due by then.
+  /** @param {MessageEvent<string>} message */
+  const onSign = (message) => {
     const every = parseObject(message.data)?.every;
     wait.onHeartbeat(typeof every === "number" && every > 0 ? every : null);
-  });
+    wait.onCursor(message.lastEventId);
+  };
+  source.addEventListener("hello", onSign);
+  source.addEventListener("heartbeat", onSign);
 
   source.addEventListener("gap", (message) => {
     const gap = parseGap(message.data);

@@ -27,8 +27,8 @@
  * A stretch of the log that the server no longer has, or never had.
  *
  * @typedef {object} Gap
- * @property {"expired" | "new-log"} reason
- * @property {string} asked the cursor that could not be served
+ * @property {"expired" | "new-log" | "unknown"} reason
+ * @property {string} [asked] the cursor that could not be served; with "unknown" there is none
  * @property {string} resume the cursor from which the events go on
  */
 
@@ -144,9 +144,10 @@ export function parseGap(json) {
  * @returns {Gap | null} `null` if it is not a gap of the contract
  */
 export function readGap(value, reason) {
-  if (typeof value?.asked !== "string" || typeof value.resume !== "string") return null;
-  if (reason !== "expired" && reason !== "new-log") return null;
-  return { reason, asked: value.asked, resume: value.resume };
+  if (typeof value?.resume !== "string") return null;
+  if (reason !== "expired" && reason !== "new-log" && reason !== "unknown") return null;
+  const { resume, asked } = value;
+  return typeof asked === "string" ? { reason, asked, resume } : { reason, resume };
 }
 
 /**

@@ -95,7 +95,7 @@ async function follow(wait, { words, patience, ask, onPage, rest }, signal) {
       const problem = parseObject(body);
       // The reason is the last part of the problem's type: `tag:waiting.example,2026:expired`.
       const gap = response.status === 410 ? readGap(problem, String(problem?.type).split(":").at(-1)) : null;
-      if (gap && gap.asked !== after) return fail(misled(gap.asked, after));
+      if (gap?.asked !== undefined && gap.asked !== after) return fail(misled(gap.asked, after));
       // A gap straight after a gap comes from a log that is trimmed faster than it is read, or from a
       // server in error. Then the next question waits, as after any failure.
       if (!gap || afterGap) {

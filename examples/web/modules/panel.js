@@ -269,11 +269,13 @@ export function heedPage(follower, restsWhenHidden) {
  * @returns {string}
  */
 export function describeGap(gap) {
-  const what =
-    gap.reason === "expired"
-      ? "Gap: the server no longer keeps what came after"
-      : "Gap: this is a new log, which does not know";
-  return `${what} ${gap.asked}. Going on from ${gap.resume}.`;
+  const asked = gap.asked ?? "the last event";
+  const what = {
+    expired: `Gap: the server no longer keeps what came after ${asked}.`,
+    "new-log": `Gap: this is a new log, which does not know ${asked}.`,
+    unknown: "Gap: the server cannot tell where this page stood.",
+  };
+  return `${what[gap.reason]} Going on from ${gap.resume}.`;
 }
 
 /**

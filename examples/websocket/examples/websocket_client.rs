@@ -43,7 +43,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 ids.extend(events.into_iter().map(|event| event.id));
                 feed.finish(); // so that this program has an end
             }
-            Update::Gap(gap) => println!("what came after {} is lost", gap.asked),
+            Update::Gap(gap) => println!("{gap}"),
             Update::Heartbeat => println!("the server lives"),
             Update::Reconnecting(wait) => println!("no connection; again in {wait:?}"),
             Update::Finished => println!("that was all"),

@@ -7,7 +7,7 @@ use testbed::{say, still_feed, Server};
 
 /// Two questions by one curl, which keeps the connection between them.
 pub async fn two_polls(command: &str) -> anyhow::Result<String> {
-    let server = polling(serving::Config::default()).await;
+    let server = polling(serving::Config::default(), &["hello"]).await;
     let curl = start(server.address, command)?;
     Ok(plain(curl.lines().await?))
 }
@@ -19,7 +19,7 @@ pub async fn closed_while_idle(command: &str) -> anyhow::Result<String> {
         headers: Duration::from_millis(200),
         ..Default::default()
     };
-    let server = polling(edge).await;
+    let server = polling(edge, &[]).await;
     let curl = start(server.address, &command.replace("5/m", "1/s"))?;
     Ok(plain(curl.lines().await?))
 }
@@ -35,10 +35,12 @@ pub async fn stream(command: &str) -> anyhow::Result<String> {
     Ok(plain(curl.lines().await?))
 }
 
-/// The polling server with one event.
-async fn polling(edge: serving::Config) -> Server {
+/// The polling server with these messages in its log.
+async fn polling(edge: serving::Config, texts: &[&str]) -> Server {
     let feed = still_feed(100);
-    say(&feed, "hello").await;
+    for text in texts {
+        say(&feed, text).await;
+    }
     Server::start_with(feed, edge, |feed, ending| {
         polling::router(feed, polling::Config::default(), ending)
     })

@@ -305,6 +305,8 @@ async fn the_book_is_compressed_and_a_stream_is_not() {
         // It reaches the client as it was written, and before anything has happened.
         let first = stream.chunk().await.unwrap().unwrap();
         assert!(first.starts_with(b"id: "), "{path}: {first:?}");
+        let control = header(&stream, CACHE_CONTROL);
+        assert_eq!(control, "no-store, no-transform", "{path}");
     }
 }
 

@@ -246,7 +246,7 @@ async fn an_expired_cursor_is_a_gap(bench: Bench<'_>) -> Outcome {
     let mut client = stand.client(Position::After(cursor(2)));
     let gap = client.gap().await?;
     equal("its reason", gap.reason, GapReason::Expired)?;
-    equal("where the client was", gap.asked, cursor(2))?;
+    equal("where the client was", gap.asked, Some(cursor(2)))?;
     equal("where it goes on", gap.resume, cursor(7))?;
     expect(&mut client, 8..=12).await?;
     stand.put(13..=13).await?;
@@ -264,7 +264,7 @@ async fn a_cursor_of_another_log_is_a_gap(bench: Bench<'_>) -> Outcome {
     let mut client = stand.client(Position::After(foreign));
     let gap = client.gap().await?;
     equal("its reason", gap.reason, GapReason::NewLog)?;
-    equal("where the client was", gap.asked, foreign)?;
+    equal("where the client was", gap.asked, Some(foreign))?;
     equal("where it goes on", gap.resume, cursor(0))?;
     expect(&mut client, 1..=3).await
 }
@@ -280,7 +280,7 @@ async fn a_client_that_was_away_too_long_is_told(bench: Bench<'_>) -> Outcome {
     stand.server.restore().await;
     let gap = client.gap().await?;
     equal("its reason", gap.reason, GapReason::Expired)?;
-    equal("where the client was", gap.asked, cursor(2))?;
+    equal("where the client was", gap.asked, Some(cursor(2)))?;
     equal("where it goes on", gap.resume, cursor(15))?;
     expect(&mut client, 16..=20).await
 }

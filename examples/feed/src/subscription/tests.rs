@@ -92,7 +92,7 @@ async fn a_subscriber_that_falls_off_is_told_and_goes_on() {
     let Some(Delivery::Gap(gap)) = slow.next().await else {
         panic!("a gap was due")
     };
-    assert_eq!((gap.asked.id.get(), gap.resume.id.get()), (0, 15));
+    assert_eq!((gap.asked.unwrap().id.get(), gap.resume.id.get()), (0, 15));
     let Some(Delivery::Batch(batch)) = slow.next().await else {
         panic!("a batch was due")
     };

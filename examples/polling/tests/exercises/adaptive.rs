@@ -4,8 +4,8 @@ use std::{ops::RangeInclusive, time::Duration};
 
 // ANCHOR: skeleton
 // ANCHOR: solution
-/// The next interval, after a poll that brought `events`. It grows while nothing comes, shrinks when
-/// something does, and stays within `bounds`.
+/// The next interval, after a poll that brought `events`. It grows while nothing comes, halves at
+/// most when something does, and stays within `bounds`. The pause is then drawn around it.
 fn adapted(interval: Duration, events: usize, bounds: RangeInclusive<Duration>) -> Duration {
     // ANCHOR_END: solution
     // Your code.
@@ -14,8 +14,8 @@ fn adapted(interval: Duration, events: usize, bounds: RangeInclusive<Duration>) 
     let next = match events {
         // Slowly: one quiet poll says little.
         0 => interval.mul_f64(1.5),
-        // At once: where something happened, more often follows.
-        _ => *bounds.start(),
+        // Not to the shortest at once: everybody who follows this log sees the same event.
+        _ => interval / 2,
     };
     next.clamp(*bounds.start(), *bounds.end())
     // ANCHOR: skeleton
@@ -44,6 +44,8 @@ fn adapted_to_what_happens_and_bounded() {
     assert_eq!(interval, seconds(1), "it shrinks down to the bound");
     assert!(adapted(seconds(10), 0, bounds()) > seconds(10));
     assert!(adapted(seconds(10), 1, bounds()) < seconds(10));
+    let after_one = adapted(seconds(60), 1, bounds());
+    assert!(after_one >= seconds(30), "one event, and all ask at once");
 
     // Whatever it is given: from outside the bounds, too.
     for start in [Duration::ZERO, seconds(500)] {

@@ -17,7 +17,7 @@ fn pause(polls: u32, interval: Duration, retry_after: Option<Duration>) -> Durat
         Some(least) => least + interval.mul_f64(between(0.0, 1.0)),
         // Once, anywhere in the interval: that spreads those who started together.
         None if polls == 1 => interval.mul_f64(between(0.0, 1.0)),
-        // From then on a little: that keeps them from drifting together again.
+        // From then on a little: that draws apart whom one slow answer has brought into step.
         None => interval.mul_f64(between(0.9, 1.1)),
     }
     // ANCHOR: skeleton

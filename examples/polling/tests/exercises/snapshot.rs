@@ -18,13 +18,17 @@ async fn snapshot_then_tail(
     // ANCHOR_END: skeleton
     // ANCHOR: solution
     let state = http.get(format!("{base}state")).send().await?;
-    let prices: Prices = state.json().await?;
+    let prices: Prices = state.error_for_status()?.json().await?;
     // Not `latest`, which would be later than the state, and not a cursor asked for before it.
     let mut after = prices.cursor;
     let mut events = Vec::new();
     loop {
         let url = format!("{base}events?after={after}");
-        let page: Page = http.get(url).send().await?.json().await?;
+        let answer = http.get(url).send().await?.error_for_status()?;
+        let page: Page = answer.json().await?;
+        if page.after != after {
+            return Err("the answer to another question".into());
+        }
         events.extend(page.events);
         after = page.next;
         if !page.more {
@@ -85,4 +89,22 @@ async fn snapshot_and_tail_meet() {
         assert_eq!(price, event.id.id.get() as f64, "each event counts once");
     }
     assert!(events.len() > 300, "the whole tail, page after page");
+
+    // Something in between answers in the server's place.
+    let state = r#"{"cursor":"k3f9x2.17","prices":{}}"#;
+    let other = r#"{"after":"k3f9x2.40","events":[],"next":"k3f9x2.40"}"#;
+    let empty = r#"{"after":"k3f9x2.17","events":[],"next":"k3f9x2.17"}"#;
+    for (status, page) in [(200, other), (503, empty)] {
+        let status = axum::http::StatusCode::from_u16(status).unwrap();
+        let answer = move |body| axum::routing::get(move || async move { (status, body) });
+        let router = axum::Router::new()
+            .route("/state", axum::routing::get(move || async move { state }))
+            .route("/events", answer(page));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}/", listener.local_addr().unwrap());
+        let edge = serving::Config::default();
+        tokio::spawn(serving::serve(listener, router, edge, Ending::new()));
+        let answer = snapshot_then_tail(&http, &base).await;
+        assert!(answer.is_err(), "{status} with {page} is no answer");
+    }
 }

@@ -20,15 +20,7 @@ const METHODS: [&str; 5] = [
 ];
 
 /// The pages that are still to be brought into this form.
-const PENDING: [&str; 7] = [
-    "polling/index.md",
-    "long-polling/index.md",
-    "sse/index.md",
-    "sse/tokens.md",
-    "websocket/index.md",
-    "http2-push/index.md",
-    "choosing/index.md",
-];
+const PENDING: [&str; 3] = ["sse/index.md", "sse/tokens.md", "websocket/index.md"];
 
 /// The sections of such a page, in order.
 const SECTIONS: [&str; 12] = [
