@@ -219,9 +219,22 @@ impl Page {
 
     /// Clicks as a person does: the element must be in view, and nothing may cover it.
     pub async fn click(&self, css: &str) -> anyhow::Result<()> {
-        self.into_view(css).await?;
-        let clicked = self.find(css).await?.click().await;
-        clicked.with_context(|| format!("no click on {css}"))
+        // The page may move under the pointer while a picture comes: then the click hits something else, and is done again.
+        let watch = "window.clicked = false;
+            document.querySelector(arguments[0])
+                .addEventListener('click', () => { window.clicked = true }, { capture: true, once: true })";
+        for _ in 0..3 {
+            self.into_view(css).await?;
+            self.run::<Value>(watch, &[json!(css)]).await?;
+            let clicked = self.find(css).await?.click().await;
+            clicked.with_context(|| format!("no click on {css}"))?;
+            // A page that has gone was left by this click.
+            let arrived = self.run("return window.clicked !== false", &[]).await;
+            if arrived.unwrap_or(true) {
+                return Ok(());
+            }
+        }
+        bail!("no click on {css} arrives")
     }
 
     /// Types into a field, after what is there is gone.

@@ -2,6 +2,7 @@
 
 use axum::Router;
 use browser::{
+    engine::Kind,
     page::Page,
     served::{Asked, Served},
     suite::Suite,
@@ -475,7 +476,15 @@ pub(crate) async fn it_goes_on_where_it_was_when_its_reader_comes_back(
             Ok(())
         })
         .await?;
-    assert!(restored, "the page was loaded anew");
+    // Firefox keeps no page that had a request under way when its reader left, though the panel ends it then.
+    assert_eq!(restored, page.kind() != Kind::Firefox);
+    if !restored {
+        ready(&page).await?;
+        state(&page, "idle").await?;
+        page.click(&part("start")).await?;
+        state(&page, "open").await?;
+        return Ok(());
+    }
     let second = second.expect("published");
     shown(&page, second).await?;
     assert_eq!(cursors(&page).await?, [first, second]);

@@ -213,6 +213,7 @@ pub(crate) async fn the_browser_reads_the_format_as_the_vectors_say(
     let default_retry = default_retry(page.kind());
     times.insert(default_retry);
 
+    let mut told = Vec::new();
     let mut left: Vec<usize> = (0..vectors.len()).collect();
     // A timer that fires late says nothing, on a machine that also does other things: its vector is looked at again.
     // One that fires early, or any other difference, is one too many.
@@ -236,6 +237,7 @@ pub(crate) async fn the_browser_reads_the_format_as_the_vectors_say(
                 &[json!(left), json!(types)],
             )
             .await?;
+        told.clear();
         let (mut late, mut wrong) = (Vec::new(), Vec::new());
         for (number, events) in left.into_iter().zip(seen) {
             let vector = &vectors[number];
@@ -265,6 +267,7 @@ pub(crate) async fn the_browser_reads_the_format_as_the_vectors_say(
             // Above all the times in use there is nothing to confuse it with.
             if next.is_some_and(|&next| after >= Duration::from_millis(next)) {
                 late.push(number);
+                told.push(format!("{name}: after {after:?}, not {retry} ms"));
             }
         }
         assert_eq!(wrong, Vec::<String>::new());
@@ -273,8 +276,7 @@ pub(crate) async fn the_browser_reads_the_format_as_the_vectors_say(
         }
         left = late;
     }
-    let names: Vec<_> = left.iter().map(|&number| &vectors[number].name).collect();
-    anyhow::bail!("the browser came back too late, each time: {names:?}")
+    anyhow::bail!("the browser came back too late, each time: {told:#?}")
 }
 
 pub(crate) async fn the_parser_of_this_book_reads_it_so_too(
