@@ -3,8 +3,9 @@
 //! A server writes these and a client reads them, so that a method cannot drift from the others unnoticed.
 
 use crate::{Cursor, Data, Gap, IdempotencyKey, Kind};
-use serde::{Deserialize, Serialize};
+use serde::{de::IgnoredAny, Deserialize, Serialize};
 use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 
 /// The query parameter that says where to start; its value is a [`Position`](crate::Position).
 pub const AFTER: &str = "after";
@@ -123,29 +124,23 @@ pub enum ServerMessage {
 }
 
 impl ServerMessage {
-    /// Reads a message; `None` where it is an object without a member of a known name. The contract may grow, and a client
-    /// that is older than its server leaves out what it does not know.
+    /// Reads a message; `None` where it is an object of several members, or of one that has no known name. The contract may
+    /// grow, and a client that is older than its server leaves out what it does not know.
     ///
     /// # Errors
     /// Of a known message what is wrong with it, and of anything else that it is no object.
     pub fn read(text: &str) -> Result<Option<Self>, serde_json::Error> {
-        #[derive(Deserialize)]
-        struct Members {
-            hello: Option<Hello>,
-            event: Option<WireEvent>,
-            gap: Option<Gap>,
-            heartbeat: Option<Heartbeat>,
-            ack: Option<Ack>,
-            error: Option<Refusal>,
+        const NAMES: [&str; 6] = ["hello", "event", "gap", "heartbeat", "ack", "error"];
+        let error = match serde_json::from_str(text) {
+            Ok(message) => return Ok(Some(message)),
+            Err(error) => error,
+        };
+        let members: BTreeMap<String, IgnoredAny> = serde_json::from_str(text)?;
+        let mut names = members.keys();
+        match (names.next(), names.next()) {
+            (Some(name), None) if NAMES.contains(&&**name) => Err(error),
+            _ => Ok(None),
         }
-        let read: Members = serde_json::from_str(text)?;
-        let event = read.event.map(Self::Event);
-        Ok(event
-            .or(read.hello.map(Self::Hello))
-            .or(read.gap.map(Self::Gap))
-            .or(read.heartbeat.map(Self::Heartbeat))
-            .or(read.ack.map(Self::Ack))
-            .or(read.error.map(Self::Error)))
     }
 }
 
@@ -235,12 +230,20 @@ mod tests {
             let message = ServerMessage::read(text).unwrap().expect(text);
             assert_eq!(serde_json::to_string(&message).unwrap(), text);
         }
-        for unknown in ["{}", r#"{"presence":{"here":3}}"#] {
-            assert!(ServerMessage::read(unknown).unwrap().is_none());
+        for unknown in [
+            "{}",
+            r#"{"presence":{"here":3}}"#,
+            r#"{"heartbeat":{"every":1},"gap":{"reason":"expired"}}"#,
+            r#"{"heartbeat":{"every":1},"trace":"x"}"#,
+            r#"{"trace":"x","heartbeat":{"every":1}}"#,
+        ] {
+            let read = ServerMessage::read(unknown).unwrap();
+            assert!(read.is_none(), "{unknown}");
         }
-        let with_more = r#"{"heartbeat":{"every":1,"at":"noon"},"trace":"x"}"#;
+        let with_more = r#"{"heartbeat":{"every":1,"at":"noon"}}"#;
         assert!(ServerMessage::read(with_more).unwrap().is_some());
-        for wrong in ["", "[]", "hello", r#"{"hello":{}}"#, r#"{"ack":1}"#] {
+        let twice = r#"{"heartbeat":{"every":1},"heartbeat":{"every":2}}"#;
+        for wrong in ["", "[]", "hello", r#"{"hello":{}}"#, r#"{"ack":1}"#, twice] {
             assert!(ServerMessage::read(wrong).is_err(), "{wrong:?}");
         }
     }

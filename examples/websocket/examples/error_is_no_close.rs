@@ -11,7 +11,10 @@ use std::error::Error;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::{
     client_async,
-    tungstenite::{self, error::CapacityError},
+    tungstenite::{
+        self,
+        error::{CapacityError, ProtocolError},
+    },
     WebSocketStream,
 };
 
@@ -37,11 +40,10 @@ async fn listen_and_tell(mut socket: WebSocket) {
         match socket.recv().await {
             Some(Ok(message)) => println!("{message:?}"),
             Some(Err(error)) => {
-                let reason = Message::Close(Some(CloseFrame {
-                    code: code(error),
-                    reason: "".into(),
-                }));
-                let _ = socket.send(reason).await;
+                let Some(code) = code(error) else { return };
+                let reason = "".into();
+                let close = Message::Close(Some(CloseFrame { code, reason }));
+                let _ = socket.send(close).await;
                 return;
             }
             None => return,
@@ -49,14 +51,16 @@ async fn listen_and_tell(mut socket: WebSocket) {
     }
 }
 
-/// The close code for an error of the socket (RFC 6455 §7.4.1).
-fn code(error: axum::Error) -> u16 {
+/// The close code for an error of the socket (RFC 6455 §7.4.1); `None` where nobody is
+/// there to be told.
+fn code(error: axum::Error) -> Option<u16> {
     use tungstenite::Error as E;
-    match error.into_inner().downcast_ref::<E>() {
-        Some(E::Capacity(CapacityError::MessageTooLong { .. })) => 1009,
-        Some(E::Utf8(_)) => 1007, // text that is no UTF-8
-        Some(E::Protocol(_)) => 1002,
-        _ => 1011, // an error of ours
+    match *error.into_inner().downcast::<E>().ok()? {
+        E::Capacity(CapacityError::MessageTooLong { .. }) => Some(1009),
+        E::Utf8(_) => Some(1007), // text that is no UTF-8
+        E::Protocol(ProtocolError::ResetWithoutClosingHandshake) => None,
+        E::Protocol(_) => Some(1002),
+        _ => None, // the connection is lost
     }
 }
 // ANCHOR_END: told

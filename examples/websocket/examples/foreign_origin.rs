@@ -65,14 +65,24 @@ async fn attack() -> Result<(), Box<dyn Error>> {
 // ANCHOR: checked
 async fn checked() -> Result<(), Box<dyn Error>> {
     let router = Router::new().route("/board", any(board));
-    let server = serve(serving::guard(router, Allowed::default())).await?;
-    match open(server, "https://evil.example").await {
-        Err(tungstenite::Error::Http(answer)) => assert_eq!(answer.status(), 403),
-        other => panic!("{other:?}"),
+    let allowed = Allowed {
+        // The pages of another host of ours. Its own pages a server always lets in.
+        origins: vec!["https://app.tickets.example".parse()?],
+        ..Allowed::default()
+    };
+    let server = serve(serving::guard(router, allowed)).await?;
+    for (origin, status) in [
+        (&*format!("http://{server}"), 101),
+        ("https://app.tickets.example", 101),
+        ("https://blog.tickets.example", 403),
+        ("https://evil.example", 403),
+    ] {
+        match open(server, origin).await {
+            Ok(ticket) => assert!(status == 101 && ticket.starts_with("Ticket 19")),
+            Err(tungstenite::Error::Http(answer)) => assert_eq!(answer.status(), status),
+            Err(error) => return Err(error.into()),
+        }
     }
-    // The server's own page comes in.
-    let ours = format!("http://{server}");
-    assert!(open(server, &ours).await?.starts_with("Ticket 19"));
     Ok(())
 }
 // ANCHOR_END: checked

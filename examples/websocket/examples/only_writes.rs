@@ -95,7 +95,6 @@ async fn unread() -> Result<(), Box<dyn Error>> {
 }
 // ANCHOR_END: unread
 
-// ANCHOR: read
 async fn read() -> Result<(), Box<dyn Error>> {
     use tungstenite::Message;
     let (mut socket, _prices) = connect("/reads-as-well").await?;
@@ -109,7 +108,6 @@ async fn read() -> Result<(), Box<dyn Error>> {
     assert_eq!(goodbye, Message::Close(None));
     Ok(())
 }
-// ANCHOR_END: read
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {

@@ -31,7 +31,6 @@ async fn talk(mut socket: WebSocket) {
 }
 // ANCHOR_END: server
 
-// ANCHOR: main
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -54,5 +53,4 @@ async fn main() -> Result<(), Box<dyn Error>> {
     assert!(socket.next().await.is_none());
     Ok(())
 }
-// ANCHOR_END: main
 // ANCHOR_END: all

@@ -35,7 +35,6 @@ async fn send(mut socket: WebSocket, mut prices: broadcast::Receiver<String>) {
 }
 // ANCHOR_END: server
 
-// ANCHOR: main
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let prices = Prices::new(16);
@@ -52,5 +51,4 @@ async fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!(message.to_text()?, "ACME 101.25");
     Ok(())
 }
-// ANCHOR_END: main
 // ANCHOR_END: all

@@ -11,21 +11,20 @@ use axum::{
 };
 use futures_util::StreamExt;
 use serving::Ending;
-use std::error::Error;
+use std::{error::Error, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{broadcast, oneshot},
+    time::timeout,
 };
 use tokio_tungstenite::{client_async, tungstenite};
 
-// ANCHOR: plain
 type Prices = broadcast::Sender<String>;
 
 async fn events(upgrade: WebSocketUpgrade, State(prices): State<Prices>) -> Response {
     let prices = prices.subscribe();
     upgrade.on_upgrade(|socket| send(socket, prices))
 }
-// ANCHOR_END: plain
 
 async fn send(mut socket: WebSocket, mut prices: broadcast::Receiver<String>) {
     while let Ok(price) = prices.recv().await {
@@ -72,15 +71,17 @@ async fn tracked(upgrade: WebSocketUpgrade, State(ending): State<Ending>) -> Res
                 code: 1001, // going away
                 reason: "shutdown".into(),
             };
-            let _ = socket.send(Message::Close(Some(goodbye))).await;
-            while let Some(Ok(_)) = socket.recv().await {} // the client's own close
+            let last = async {
+                let _ = socket.send(Message::Close(Some(goodbye))).await;
+                while let Some(Ok(_)) = socket.recv().await {} // the client's own close
+            };
+            let _ = timeout(Duration::from_secs(2), last).await;
         };
         ending.track(talk).await;
     })
 }
 // ANCHOR_END: cure
 
-// ANCHOR: told
 async fn told() -> Result<(), Box<dyn Error>> {
     let ending = Ending::new();
     let router = Router::new().route("/events", any(tracked));
@@ -103,7 +104,6 @@ async fn told() -> Result<(), Box<dyn Error>> {
     server.await??; // and now all is done
     Ok(())
 }
-// ANCHOR_END: told
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {

@@ -121,7 +121,6 @@ async fn until(is_so: impl Fn() -> bool) {
     }
 }
 
-// ANCHOR: main
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     // A client that nobody polls: it hangs, and its kernel still takes what comes.
@@ -134,4 +133,3 @@ async fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!(seen.pings.load(Relaxed), 1); // one ping, no pong, and it is over
     Ok(())
 }
-// ANCHOR_END: main

@@ -10,7 +10,6 @@ use websocket::client::Client;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // ANCHOR: server
     let feed = Feed::new(Retention::default());
     let board = websocket::board();
     let ending = Ending::new();
@@ -25,7 +24,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let base = format!("http://{}/", listener.local_addr()?);
     let config = serving::Config::default();
     let server = tokio::spawn(serving::serve(listener, router, config, ending.clone()));
-    // ANCHOR_END: server
 
     // ANCHOR: client
     let client = Client::new(base.parse()?);

@@ -14,20 +14,22 @@
 //!
 //! A page may close with 1000 or 3000 to 4999 and nothing else (WHATWG WebSockets §3.1).
 
-use axum::{
-    extract::ws::{close_code, CloseFrame, Message, WebSocket},
-    Error,
-};
+use crate::tunnel::Socket;
 use futures_util::{
     future::join,
     stream::{SplitSink, SplitStream},
     SinkExt, StreamExt,
 };
+use serving::Slot;
 use std::time::Duration;
-use tokio::time::{sleep_until, timeout_at, Instant};
-use tokio_tungstenite::tungstenite::{self, error::ProtocolError};
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::{
+    self,
+    error::ProtocolError,
+    protocol::{frame::coding::CloseCode, CloseFrame},
+    Message,
+};
 
-// ANCHOR: codes
 /// What this server says when it closes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Close {
@@ -48,14 +50,15 @@ pub enum Close {
 impl Close {
     /// The status code (RFC 6455 §7.4.1).
     pub fn code(self) -> u16 {
-        match self {
-            Self::Finished => close_code::NORMAL,
-            Self::Shutdown => close_code::AWAY,
-            Self::Protocol => close_code::PROTOCOL,
-            Self::Binary => close_code::UNSUPPORTED,
-            Self::NotUtf8 => close_code::INVALID,
-            Self::TooLarge => close_code::SIZE,
-        }
+        let code = match self {
+            Self::Finished => CloseCode::Normal,
+            Self::Shutdown => CloseCode::Away,
+            Self::Protocol => CloseCode::Protocol,
+            Self::Binary => CloseCode::Unsupported,
+            Self::NotUtf8 => CloseCode::Invalid,
+            Self::TooLarge => CloseCode::Size,
+        };
+        code.into()
     }
 
     /// The reason, for a person who reads a log; programs go by the code.
@@ -72,14 +75,12 @@ impl Close {
 
     fn message(self) -> Message {
         Message::Close(Some(CloseFrame {
-            code: self.code(),
+            code: self.code().into(),
             reason: self.reason().into(),
         }))
     }
 }
-// ANCHOR_END: codes
 
-// ANCHOR: end
 /// Why the work on a socket is over, and so what is left to say.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum End {
@@ -87,14 +88,10 @@ pub(crate) enum End {
     Dropped,
     /// Nothing: the peer has closed, and tungstenite has answered; or it broke off.
     Gone,
-    /// This, and then the peer's own close is awaited (RFC 6455 §7.1.1).
+    /// This, and then the peer's own close is awaited, unless it broke the protocol: then nothing more can be read.
     Closes(Close),
-    /// This, to a peer that broke the protocol. Nothing more can be read from it, not even its close.
-    Fails(Close),
 }
-// ANCHOR_END: end
 
-// ANCHOR: mapping
 impl Close {
     /// What to say to a peer that broke the protocol; `None` where nobody is to blame or nobody is there to be told.
     ///
@@ -117,45 +114,47 @@ impl Close {
     }
 }
 
-impl From<Error> for End {
-    fn from(error: Error) -> Self {
-        let error = error.into_inner().downcast::<tungstenite::Error>();
-        let close = error.ok().and_then(|error| Close::of(&error));
-        close.map_or(Self::Gone, Self::Fails)
+impl From<tungstenite::Error> for End {
+    fn from(error: tungstenite::Error) -> Self {
+        Close::of(&error).map_or(Self::Gone, Self::Closes)
     }
 }
-// ANCHOR_END: mapping
 
 /// The two halves of a socket.
-pub(crate) type Halves = (SplitSink<WebSocket, Message>, SplitStream<WebSocket>);
+pub(crate) type Halves = (SplitSink<Socket, Message>, SplitStream<Socket>);
 
 // ANCHOR: close
 impl End {
-    /// Says what is left to say, and waits for the peer's answer, both for at most `patience`.
-    pub(crate) async fn say(self, (sink, mut stream): Halves, patience: Duration) {
-        let until = Instant::now() + patience;
-        // After the peer's close there is nothing more to read, and it is the server that ends the connection (§7.1.1).
-        let rest = async { while let Some(Ok(_)) = stream.next().await {} };
-        match self {
-            Self::Dropped => {}
-            // Reading on is also what makes tungstenite write its answer to the peer's close.
-            Self::Gone => drop(timeout_at(until, rest).await),
-            // Both at once: a peer that waits for us to read may not read itself.
-            Self::Closes(close) => drop(timeout_at(until, join(send(sink, close), rest)).await),
-            Self::Fails(close) => {
-                if timeout_at(until, send(sink, close)).await.is_ok() {
-                    // What the peer sent and nobody reads makes the kernel reset the connection as soon as it is closed,
-                    // and on many systems a reset takes away what its receiver has not read yet: the close. So the
-                    // peer is given time to read it.
-                    sleep_until(until).await;
+    /// Says what is left to say, gives the socket's place back, and waits for the peer
+    /// to end the connection. All of it takes at most `patience`.
+    pub(crate) async fn say(self, halves: Halves, place: Slot, patience: Duration) {
+        let (mut sink, mut stream) = halves;
+        let word = match self {
+            Self::Dropped => return,
+            Self::Gone => None,
+            Self::Closes(close) => Some(close.message()),
+        };
+        let goodbye = async {
+            let said = async {
+                if let Some(close) = word {
+                    // An error here means that the peer is gone. That was wanted.
+                    let _ = sink.send(close).await;
                 }
+                // Before the wait: who is on the way out keeps nobody out.
+                drop(place);
+            };
+            // Reading finds the peer's close, and makes tungstenite answer it. It ends at
+            // once where tungstenite has met an error. And it is done beside the writing:
+            // a peer that waits for us to read may not read itself.
+            let rest = async { while let Some(Ok(_)) = stream.next().await {} };
+            join(said, rest).await;
+            if let Ok(socket) = stream.reunite(sink) {
+                // tungstenite and its buffers go; the connection is read on.
+                socket.into_inner().linger().await;
             }
-        }
+        };
+        // Past this the connection is broken off.
+        let _ = timeout(patience, goodbye).await;
     }
-}
-
-async fn send(mut sink: SplitSink<WebSocket, Message>, close: Close) {
-    // An error here means that the peer is gone, and that is what was wanted.
-    let _ = sink.send(close.message()).await;
 }
 // ANCHOR_END: close

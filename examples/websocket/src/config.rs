@@ -1,9 +1,8 @@
 //! Every limit of the WebSocket server, in one place.
 
-use axum::extract::ws::WebSocketUpgrade;
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
-// ANCHOR: config
 /// What the WebSocket server allows, and how it paces its clients.
 ///
 /// The time that a handshake may take, and a peer that takes no bytes, are bounded by the edge:
@@ -16,18 +15,19 @@ pub struct Config {
     /// ask `status` why it was refused.
     pub max_sockets: usize,
 
-    /// How often the server sends a heartbeat and a ping; default 15 s. A peer from which nothing comes for two of these,
-    /// not even the answer to a ping, is dropped.
+    /// How often the server sends a heartbeat and a ping; default 15 s. A peer from which not one byte comes for two of
+    /// these, not even the answer to a ping, is dropped.
     ///
     /// Under the 30 s after which some mobile networks, and the 60 s after which many proxies, drop a connection on which
     /// nothing moves. Two of them, because one lost packet may delay an answer by seconds. A ping waits its turn behind what
     /// was sent before it, so a peer that takes longer than two heartbeats to read all of that is dropped as well; it
-    /// comes back with its cursor. Not zero.
+    /// comes back with its cursor. Between a millisecond and thirty days.
     pub heartbeat: Duration,
 
-    /// How long the server waits for the peer's answer to its close; default 2 s.
+    /// How long the server takes for its close, the peer's answer, and the peer's end of the connection; default 2 s.
     ///
-    /// Long enough for a round trip on a bad line, and well under the edge's drain of 5 s.
+    /// Long enough for a round trip on a bad line, and well under the edge's drain of 5 s. The socket's place is free again
+    /// as soon as the close is on its way.
     pub close_patience: Duration,
 
     /// The size in bytes of a socket's read buffer, allocated when it opens; default 1 KiB.
@@ -52,10 +52,10 @@ pub struct Config {
 
     /// How many bytes of frames may wait for a peer that does not read; default 160 KiB.
     ///
-    /// Past it tungstenite reports an error, and the connection ends; it is no back-pressure. Back-pressure comes from
-    /// waiting for each write, so that of events never more waits than `write_buffer` and one event of up to 65 KiB.
-    /// This limit is for what tungstenite writes unasked: a peer that sends pings and reads nothing is owed a pong for
-    /// each. Its own default is no limit.
+    /// It is no back-pressure. Back-pressure comes from waiting for each write, so that of events never more waits than
+    /// `write_buffer` and one event of up to 65 KiB. This limit is for what tungstenite writes unasked: a peer that sends
+    /// pings and reads nothing is owed a pong for each. Pongs stop at the limit; the next message of this server's then
+    /// finds no room, and the server ends the connection. tungstenite's own default is no limit.
     pub max_write_buffer: usize,
 
     /// Whether `POST cut?connection=NAME` breaks a connection so that a reader can watch it recover; default off.
@@ -72,7 +72,6 @@ pub struct Config {
     /// The size in bytes of the largest message that `/echo` sends back; default 1 MiB.
     pub max_echo: usize,
 }
-// ANCHOR_END: config
 
 impl Default for Config {
     fn default() -> Self {
@@ -94,25 +93,33 @@ impl Default for Config {
 /// A read buffer for messages of up to 1 MiB: as much as a socket usually has at once.
 const ECHO_READ_BUFFER: usize = 64 * 1024;
 
+/// What a clock can hold: twice this, from any time, is a time.
+const HEARTBEATS: RangeInclusive<Duration> =
+    Duration::from_millis(1)..=Duration::from_secs(30 * 24 * 60 * 60);
+
 impl Config {
-    // ANCHOR: limits
-    /// Sets every limit of a socket on the log: not one of tungstenite's defaults is right for it.
-    pub(crate) fn limit(&self, upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
-        upgrade
+    /// The same with a heartbeat between a millisecond and thirty days.
+    pub(crate) fn bounded(mut self) -> Self {
+        self.heartbeat = self.heartbeat.clamp(*HEARTBEATS.start(), *HEARTBEATS.end());
+        self
+    }
+
+    /// Every limit of a socket on the log: not one of tungstenite's defaults is right for it.
+    pub(crate) fn limits(&self) -> WebSocketConfig {
+        WebSocketConfig::default()
             .read_buffer_size(self.read_buffer)
-            .max_frame_size(self.max_message)
-            .max_message_size(self.max_message)
+            .max_frame_size(Some(self.max_message))
+            .max_message_size(Some(self.max_message))
             .write_buffer_size(self.write_buffer)
             .max_write_buffer_size(self.max_write_buffer)
     }
-    // ANCHOR_END: limits
 
     /// The same for a socket of `/echo`.
-    pub(crate) fn limit_echo(&self, upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
-        upgrade
+    pub(crate) fn echo_limits(&self) -> WebSocketConfig {
+        WebSocketConfig::default()
             .read_buffer_size(ECHO_READ_BUFFER)
-            .max_frame_size(self.max_echo)
-            .max_message_size(self.max_echo)
+            .max_frame_size(Some(self.max_echo))
+            .max_message_size(Some(self.max_echo))
             .write_buffer_size(self.write_buffer)
             // One message, its frame's header, and the pongs that are owed meanwhile.
             .max_write_buffer_size(self.max_echo + self.max_write_buffer)

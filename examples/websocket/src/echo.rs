@@ -3,20 +3,15 @@
 use crate::{
     close::{Close, End},
     handshake::Handshake,
+    tunnel::Socket,
     Config,
 };
-use axum::{
-    extract::{
-        ws::{Message, WebSocket},
-        State,
-    },
-    response::Response,
-};
+use axum::{extract::State, response::Response};
 use bytes::Bytes;
-use futures_util::StreamExt;
+use futures_util::{SinkExt, StreamExt};
 use serving::{Ending, Problem, Slots};
 use std::{sync::Arc, time::Duration};
-use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
 
 /// What the handler needs.
 #[derive(Clone)]
@@ -30,53 +25,53 @@ pub(crate) struct Echo {
 /// `GET echo`, upgraded.
 pub(crate) async fn open(
     State(echo): State<Echo>,
-    Handshake(upgrade): Handshake,
+    handshake: Handshake,
 ) -> Result<Response, Problem> {
     echo.ending.refuse_if_begun()?;
-    let slot = echo.places.try_take()?;
-    let upgrade = echo.config.limit_echo(upgrade);
-    Ok(upgrade.on_upgrade(move |mut socket| async move {
-        let task = async {
-            let end = repeat(&mut socket, &echo.ending, echo.config.heartbeat).await;
-            end.say(socket.split(), echo.config.close_patience).await;
-            drop(slot);
-        };
-        echo.ending.track(task).await;
-    }))
+    let place = echo.places.try_take()?;
+    let (limits, ending) = (echo.config.echo_limits(), echo.ending.clone());
+    let serve = move |mut socket: Socket| async move {
+        let end = repeat(&mut socket, &echo.ending, echo.config.heartbeat).await;
+        end.say(socket.split(), place, echo.config.close_patience)
+            .await;
+    };
+    Ok(handshake.accept(limits, &ending, serve))
 }
 
-// ANCHOR: echo
 /// Sends each message back. Nothing is read while an answer waits to be written, which holds back a peer that does not read.
-async fn repeat(socket: &mut WebSocket, ending: &Ending, heartbeat: Duration) -> End {
+async fn repeat(socket: &mut Socket, ending: &Ending, heartbeat: Duration) -> End {
+    let heard = socket.get_ref().heard();
     let mut asked = false;
     loop {
         let received = tokio::select! {
             // Cancel-safe: it only waits.
             () = ending.begun() => return End::Closes(Close::Shutdown),
             // Cancel-safe: a message is handed out whole, or stays.
-            received = timeout(heartbeat, socket.recv()) => received,
+            received = socket.next() => received,
+            // Cancel-safe: it only waits. The second silence begins where the first did.
+            () = heard.silence(heartbeat * (1 + u32::from(asked))) => {
+                if asked {
+                    return End::Dropped;
+                }
+                asked = true;
+                if let Err(error) = socket.send(Message::Ping(Bytes::new())).await {
+                    return error.into();
+                }
+                continue;
+            }
         };
+        asked = false;
         let sent = match received {
-            Ok(Some(Ok(message @ (Message::Text(_) | Message::Binary(_))))) => {
-                asked = false;
+            Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) => {
                 socket.send(message).await
             }
             // tungstenite answers a ping or a close by itself, on the next read.
-            Ok(Some(Ok(_))) => {
-                asked = false;
-                Ok(())
-            }
-            Ok(Some(Err(error))) => return error.into(),
-            Ok(None) => return End::Gone,
-            Err(_silence) if asked => return End::Dropped,
-            Err(_silence) => {
-                asked = true;
-                socket.send(Message::Ping(Bytes::new())).await
-            }
+            Some(Ok(_)) => Ok(()),
+            Some(Err(error)) => return error.into(),
+            None => return End::Gone,
         };
         if let Err(error) = sent {
             return error.into();
         }
     }
 }
-// ANCHOR_END: echo

@@ -1,16 +1,15 @@
 //! The messages of the protocol, written: JSON in text frames.
 
-use axum::extract::ws::{Message, Utf8Bytes};
 use bytes::{Bytes, BytesMut};
 use feed::{
     contract::{Ack, ServerMessage},
     Encoding, Event, IdempotencyKey,
 };
 use serving::Problem;
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
-// ANCHOR: frames
 /// The message of an event, `{"event":{…}}`: made once and shared by every socket. What is left to do for each socket is
-/// the frame's header of 2 to 4 bytes, and a copy to where it is written from.
+/// to look at its UTF-8, to write the frame's header of 2 to 4 bytes, and to copy it to where it is written from.
 pub(crate) fn event(event: &Event, encoding: Encoding) -> Message {
     text(event.encoded(encoding, |event| {
         const BEFORE: &[u8] = br#"{"event":"#;
@@ -33,7 +32,6 @@ fn text(json: Bytes) -> Message {
     // JSON is UTF-8. It is looked at all the same: only `unsafe` code may promise what it has not seen.
     Message::Text(Utf8Bytes::try_from(json).unwrap_or_default())
 }
-// ANCHOR_END: frames
 
 /// What was published is in the log.
 pub(crate) fn ack(reference: IdempotencyKey, id: feed::Cursor) -> ServerMessage {

@@ -19,6 +19,7 @@ mod echo;
 mod frames;
 mod handshake;
 mod socket;
+mod tunnel;
 
 pub use config::Config;
 
@@ -75,7 +76,6 @@ struct Server {
     cuts: Cuts,
 }
 
-// ANCHOR: router
 /// The server: routes relative to wherever it is mounted.
 ///
 /// `GET events` (upgraded), `POST events` and `GET status` over `feed`; `GET board` (upgraded) and `GET board/status` over
@@ -87,7 +87,7 @@ struct Server {
 pub fn router(feed: Feed, board: Feed, config: Config, ending: Ending) -> Router {
     let echo = Echo {
         places: Slots::new(config.max_echoes),
-        config: Arc::new(config),
+        config: Arc::new(config.bounded()),
         ending,
     };
     let events = Server::new(feed, &echo);
@@ -111,7 +111,6 @@ pub fn router(feed: Feed, board: Feed, config: Config, ending: Ending) -> Router
         .nest("/web", assets::router(web::MODULES));
     fallbacks(router)
 }
-// ANCHOR_END: router
 
 impl Server {
     fn new(feed: Feed, echo: &Echo) -> Self {
@@ -136,22 +135,21 @@ impl Server {
     }
 }
 
-// ANCHOR: upgrade
 /// `GET events?after=`, upgraded.
 ///
 /// What is refused here is refused before there is a WebSocket, and a browser does not show a page why: it asks `status`.
 async fn open(
     State(server): State<Server>,
-    Handshake(upgrade): Handshake,
+    handshake: Handshake,
     After(after): After,
     name: ConnectionName,
 ) -> Result<Response, Problem> {
     server.ending.refuse_if_begun()?;
-    let upgrade = server.config.limit(handshake::choose(upgrade)?);
+    let handshake = handshake.choose()?;
     let connection = Connection {
         // Now and not once the socket stands: a cursor that is ahead of the log is refused with 400.
         subscription: server.feed.subscribe(after.unwrap_or_default())?,
-        _slot: server.places.try_take()?,
+        place: server.places.try_take()?,
         cuttable: server.cuts.register(name),
         heartbeat: server.config.heartbeat,
         close_patience: server.config.close_patience,
@@ -159,10 +157,7 @@ async fn open(
         feed: server.feed,
         ending: server.ending.clone(),
     };
-    // axum runs this in a task of its own that nobody waits for. Tracked, a shutdown waits for it, and cuts it in the end.
-    Ok(upgrade.on_upgrade(move |socket| async move {
-        // Boxed: each of the futures around it would otherwise keep room for a copy of it, some 2.5 KiB a time.
-        server.ending.track(Box::pin(connection.run(socket))).await;
-    }))
+    let limits = server.config.limits();
+    // Its task outlives the request. The ending is told of it, so that a shutdown waits for it, and cuts it in the end.
+    Ok(handshake.accept(limits, &server.ending, |socket| connection.run(socket)))
 }
-// ANCHOR_END: upgrade

@@ -3,8 +3,8 @@
 use crate::{
     close::{Close, End},
     frames,
+    tunnel::{Heard, Socket},
 };
-use axum::extract::ws::{Message, WebSocket};
 use bytes::Bytes;
 use feed::{
     contract::{ClientMessage, Heartbeat, Hello, ServerMessage},
@@ -19,8 +19,9 @@ use serving::{Cuttable, Ending, Problem, Slot};
 use std::time::Duration;
 use tokio::{
     sync::mpsc,
-    time::{interval_at, timeout, Instant, MissedTickBehavior},
+    time::{interval_at, Instant, MissedTickBehavior},
 };
+use tokio_tungstenite::tungstenite::{self, Message};
 
 /// How many answers may wait until they are written.
 ///
@@ -31,8 +32,6 @@ const ANSWERS: usize = 16;
 /// Boxed, since tokio's channel makes room for 32 at once, on every socket, and most never publish.
 type Answer = Box<ServerMessage>;
 
-// ANCHOR: connection
-// ANCHOR: held
 /// What one open socket holds: a place in the log. No queue of events, and no second task.
 pub(crate) struct Connection {
     /// The log, to publish into.
@@ -49,20 +48,20 @@ pub(crate) struct Connection {
     pub(crate) heartbeat: Duration,
     /// How long the peer may take to answer a close.
     pub(crate) close_patience: Duration,
-    /// This socket's place among those that the server allows; free again when the task ends.
-    pub(crate) _slot: Slot,
+    /// This socket's place among those that the server allows; free again when the socket's work is over.
+    pub(crate) place: Slot,
 }
-// ANCHOR_END: held
 
 impl Connection {
-    // ANCHOR: run
     /// Serves the socket to its end.
-    pub(crate) async fn run(self, socket: WebSocket) {
+    pub(crate) async fn run(self, socket: Socket) {
+        let heard = socket.get_ref().heard();
         let (mut sink, mut stream) = socket.split();
         let (answers, answered) = mpsc::channel(ANSWERS);
         let reader = Reader {
             feed: self.feed,
             answers,
+            heard,
             silence: self.heartbeat * 2,
         };
         let writer = Writer {
@@ -83,55 +82,58 @@ impl Connection {
             end = reader.run(&mut stream) => end,
             end = writer.run(&mut sink) => end,
         };
-        end.say((sink, stream), self.close_patience).await;
+        end.say((sink, stream), self.place, self.close_patience)
+            .await;
     }
-    // ANCHOR_END: run
 }
-// ANCHOR_END: connection
 
-// ANCHOR: reader
 /// Reads, as long as the socket lives. It is reading that notices a close or a lost connection, that takes in the pongs,
 /// and that makes tungstenite answer a ping.
 struct Reader {
     feed: Feed,
     /// To the writer: this half of the socket cannot write.
     answers: mpsc::Sender<Answer>,
-    /// How long the peer may give no sign of life.
+    /// When the peer gave its last sign of life.
+    heard: Heard,
+    /// How long it may give none.
     silence: Duration,
 }
 
 impl Reader {
-    // ANCHOR: read
-    async fn run(self, stream: &mut SplitStream<WebSocket>) -> End {
-        loop {
-            // One deadline for the message and for its answer's place: a peer that does not read its answers is not read
-            // from, and would otherwise never be missed.
-            match timeout(self.silence, self.turn(stream)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(end)) => return end,
-                Err(_silence) => return End::Dropped,
+    async fn run(self, stream: &mut SplitStream<Socket>) -> End {
+        let read = async {
+            loop {
+                if let Err(end) = self.turn(stream).await {
+                    return end;
+                }
             }
+        };
+        tokio::select! {
+            // Dropped only when the socket's work is over.
+            end = read => end,
+            // Cancel-safe: it only waits. Bytes and not messages: a large one may take long to arrive. Where this half
+            // waits for a place for an answer it reads nothing, and so hears nothing.
+            () = self.heard.silence(self.silence) => End::Dropped,
         }
     }
 
-    async fn turn(&self, stream: &mut SplitStream<WebSocket>) -> Result<(), End> {
+    async fn turn(&self, stream: &mut SplitStream<Socket>) -> Result<(), End> {
         match stream.next().await.ok_or(End::Gone)?? {
             Message::Text(text) => {
-                let answer = answer(&self.feed, &text).await;
-                // The writer is gone only where both are.
-                self.answers.send(answer).await.map_err(|_| End::Gone)
+                // The place first, and then the log: an answer that had to wait would come after its event. An error says
+                // that the writer is gone, and then both are.
+                let place = self.answers.reserve().await.map_err(|_| End::Gone)?;
+                place.send(answer(&self.feed, &text).await);
+                Ok(())
             }
             Message::Binary(_) => Err(End::Closes(Close::Binary)),
-            // A pong is the sign of life that was asked for. A ping, or a close, is answered by tungstenite, on the next read.
-            Message::Ping(_) | Message::Pong(_) | Message::Close(_) => Ok(()),
+            // A pong is the sign of life that was asked for. A ping, or a close, is answered by tungstenite, on the next
+            // read. `Frame` is for those who write frames by hand.
+            Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => Ok(()),
         }
     }
-    // ANCHOR_END: read
 }
-// ANCHOR_END: reader
 
-// ANCHOR: answer
-// ANCHOR: publish
 /// Does what a message asks for; the answer to it.
 async fn answer(feed: &Feed, text: &str) -> Answer {
     let publish = match serde_json::from_str(text) {
@@ -146,7 +148,6 @@ async fn answer(feed: &Feed, text: &str) -> Answer {
     };
     answer.into()
 }
-// ANCHOR_END: publish
 
 /// The answer to a text that is no message. The connection stays: the peer has spoken WebSocket well.
 fn unreadable(text: &str, error: serde_json::Error) -> ServerMessage {
@@ -164,9 +165,7 @@ fn unreadable(text: &str, error: serde_json::Error) -> ServerMessage {
     let reference = attempt.map(|attempt| attempt.publish.reference);
     frames::refusal(reference, &Problem::bad_event(error))
 }
-// ANCHOR_END: answer
 
-// ANCHOR: writer
 /// Writes, as long as the socket lives.
 struct Writer {
     subscription: Subscription,
@@ -177,7 +176,7 @@ struct Writer {
 }
 
 impl Writer {
-    async fn run(mut self, sink: &mut SplitSink<WebSocket, Message>) -> End {
+    async fn run(mut self, sink: &mut SplitSink<Socket, Message>) -> End {
         match self.write(sink).await {
             Ok(end) => end,
             Err(error) => End::from(error),
@@ -186,8 +185,8 @@ impl Writer {
 
     async fn write(
         &mut self,
-        sink: &mut SplitSink<WebSocket, Message>,
-    ) -> Result<End, axum::Error> {
+        sink: &mut SplitSink<Socket, Message>,
+    ) -> Result<End, tungstenite::Error> {
         let every = self.heartbeat.as_millis().try_into().unwrap_or(u64::MAX);
         let cursor = self.subscription.cursor();
         let hello = ServerMessage::Hello(Hello { cursor, every });
@@ -195,11 +194,11 @@ impl Writer {
         let mut beats = interval_at(Instant::now() + self.heartbeat, self.heartbeat);
         // After a write that waited, one heartbeat is enough.
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        // ANCHOR: write
         loop {
             tokio::select! {
-                // In this order: an answer is written before the event that it is about. Answers run out, so that events
-                // follow: no new ones come while this half of the task is at work.
+                // In this order: an answer is written before the event that it is about, since the reader has a place for
+                // it before the log has the event. Answers run out, so that events follow: no new ones come while this half
+                // of the task is at work.
                 biased;
                 // Cancel-safe: a tick that is not taken stays due.
                 _ = beats.tick() => {
@@ -218,16 +217,15 @@ impl Writer {
             }
             sink.flush().await?;
         }
-        // ANCHOR_END: write
     }
 
-    /// Hands over what was due: written when the buffer is full, and when it is flushed, so that a batch goes out in one
-    /// write.
+    /// Hands over what was due: written when the buffer is full, and when it is flushed, so that a batch goes out in a few
+    /// writes and not in one for each event.
     async fn deliver(
         &self,
         delivery: Delivery,
-        sink: &mut SplitSink<WebSocket, Message>,
-    ) -> Result<(), axum::Error> {
+        sink: &mut SplitSink<Socket, Message>,
+    ) -> Result<(), tungstenite::Error> {
         match delivery {
             Delivery::Batch(batch) => {
                 for event in batch.events {
@@ -239,4 +237,3 @@ impl Writer {
         }
     }
 }
-// ANCHOR_END: writer

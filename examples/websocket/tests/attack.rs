@@ -42,7 +42,6 @@ fn server(around: impl FnOnce(Router) -> Router) -> Stand {
     Stand::with(still_feed(10), Config::default(), edge, around)
 }
 
-// ANCHOR: attack
 /// What the browser sends when the script of a page of `origin` says `new WebSocket("ws://127.0.0.1:4103/events")`.
 fn opened_by_a_page_of(origin: &str) -> ClientRequestBuilder {
     asking("/events?after=earliest")
@@ -93,7 +92,6 @@ async fn with_the_check_the_servers_own_page_and_a_program_are_let_in() {
         .await
         .expect("the program is let in");
 }
-// ANCHOR_END: attack
 
 #[tokio::test]
 async fn without_its_cookie_nobody_is_let_in() {

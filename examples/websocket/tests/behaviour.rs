@@ -407,8 +407,7 @@ async fn what_breaks_the_protocol_is_told_its_code() {
         assert_eq!(wire.frame().await.expect("a close").code(), code, "{what}");
         assert_eq!(begun.elapsed(), Duration::ZERO, "{what}: told at once");
         assert_eq!(wire.frame().await, None, "{what}: nothing follows a close");
-        let open = begun.elapsed();
-        assert_eq!(open, config.close_patience, "{what}: time to read it");
+        assert_eq!(begun.elapsed(), Duration::ZERO, "{what}: and then the end");
     }
 }
 
@@ -500,7 +499,7 @@ async fn a_close_is_answered_even_where_its_answer_has_to_wait() {
 }
 
 #[tokio::test]
-async fn a_client_that_vanishes_leaves_nothing_behind() {
+async fn clients_that_end_their_connections_without_a_close_leave_nothing_behind() {
     let stand = Stand::start(quiet());
     let mut sockets = Vec::new();
     for _ in 0..300 {
@@ -540,6 +539,8 @@ async fn a_shutdown_tells_every_socket_and_waits_for_it() {
     assert_eq!(slow.frame().await.unwrap().code(), 1001);
     assert!(!stand.serving.is_finished());
     slow.send(&masked(CLOSE, &[0x03, 0xe9])).await;
+    assert_eq!(slow.frame().await, None);
+    drop(slow);
     stand.end().await;
 }
 
@@ -691,42 +692,6 @@ async fn without_an_upgrade_it_says_what_is_needed() {
 }
 
 #[tokio::test]
-async fn a_broken_handshake_is_refused() {
-    let stand = Stand::start(quiet());
-    let right = handshake("/events");
-    for (from, to, status) in [
-        ("Version: 13", "Version: 8", 426),
-        ("Upgrade: websocket", "Upgrade: h2c", 426),
-        ("Sec-WebSocket-Key", "Sec-WebSocket-Lock", 400),
-        ("waiting.v1", "waiting.v2", 400),
-        ("Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions", 400),
-    ] {
-        let mut wire = Wire::of(stand.dialer.connect(WIDE));
-        let wrong = right.replace(from, to);
-        assert_ne!(wrong, right);
-        wire.send(testbed::wire(&wrong).as_bytes()).await;
-        let head = wire.head().await;
-        assert!(
-            head.starts_with(&format!("HTTP/1.1 {status} ")),
-            "{to}: {head}"
-        );
-        assert_eq!(
-            head.contains("sec-websocket-version: 13\r\n"),
-            status == 426,
-            "{head}"
-        );
-    }
-    let one_of_many = right.replace("waiting.v1", "chat, waiting.v1");
-    let mut wire = Wire::of(stand.dialer.connect(WIDE));
-    wire.send(testbed::wire(&one_of_many).as_bytes()).await;
-    let head = wire.head().await;
-    assert!(
-        head.contains("sec-websocket-protocol: waiting.v1\r\n"),
-        "{head}"
-    );
-}
-
-#[tokio::test]
 async fn the_two_logs_are_apart() {
     let stand = Stand::start(quiet());
     let mut events = greeted(&stand, "/events").await;
@@ -858,6 +823,6 @@ async fn everything_that_is_due_goes_out_in_one_write() {
     for _ in 0..=50 {
         socket.frame().await.expect("hello and the events");
     }
-    // The handshake's answer, hello, and all fifty.
+    // The handshake's answer, hello, and all fifty, which are less than the write buffer holds.
     assert_eq!(writes.load(Ordering::Relaxed), 3);
 }

@@ -80,7 +80,7 @@ async fn the_ends_are_the_same() {
     assert_eq!(close(&mut finished).await, 1000);
     stand.ending.begin();
     assert_eq!(close(&mut told).await, 1001);
-    drop(client);
+    drop((client, binary, told, finished));
     stand.end().await;
 }
 

@@ -134,7 +134,7 @@ test("each message is told as what it is, and an unknown one is left out", async
   assert.deepEqual(heard.words, [["event", "k3f9x2.6"], ["gap", "expired", "k3f9x2.9"]]);
   assert.deepEqual(heard.expected, [null, null, null, 2000]);
   heard.words = [];
-  const others = [{ presence: { here: 3 } }, {}, [], "event", 1, { event: { id: 7 } }, { event: null }, { gap: {} }, { ack: 1 }, { error: {} }];
+  const others = [{ presence: { here: 3 } }, { event: event(7), trace: "x" }, {}, [], "event", 1, { event: { id: 7 } }, { event: null }, { gap: {} }, { ack: 1 }, { error: {} }];
   for (const other of others) await socket().say(other);
   socket().onmessage?.({ data: "no JSON" });
   socket().onmessage?.({ data: new Uint8Array(3) });

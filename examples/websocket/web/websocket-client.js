@@ -79,7 +79,8 @@ function connect(url, wait, onOutgoing) {
     const message = typeof data === "string" ? parseObject(data) : null;
     // Any message is a sign of life, whatever it says.
     wait.onHeartbeat(null);
-    if (message) take(message);
+    // An object of several members is no message.
+    if (message && Object.keys(message).length === 1) take(message);
   };
 
   /** @param {Record<string, any>} message an object with one member, whose name says what it is */

@@ -3,24 +3,22 @@
 //! Needs python3 and kosoku; without them each test is ignored, with the reason, or fails under `REQUIRE_PARTS=1`.
 
 use anyhow::{ensure, Context as _};
-use feed::{Feed, Retention};
 use futures_util::{SinkExt, StreamExt};
 use libtest_mimic::Arguments;
 use serde::Deserialize;
-use std::{collections::BTreeMap, env, fmt, process::ExitCode, time::Duration};
-use testbed::{
-    parts::{installed, trial, Missing},
-    Server,
+use std::{
+    collections::BTreeMap,
+    env, fmt,
+    process::{ExitCode, Stdio},
+    time::Duration,
 };
+use testbed::parts::{installed, trial, Missing};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader},
     process::{Child, ChildStdout, Command},
 };
 use tokio_tungstenite::tungstenite::Message;
-use websocket::{
-    client::{open, Opened, Socket},
-    Config,
-};
+use websocket::client::{open, Opened, Socket};
 
 /// How long a run may take; it takes about ten seconds, most of them in cases that wait on purpose.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -51,17 +49,17 @@ fn main() -> ExitCode {
 }
 
 async fn the_echo_server() -> anyhow::Result<()> {
-    let server = Server::start(Feed::new(Retention::default()), |feed, ending| {
-        let config = Config {
-            // A case that breaks the protocol keeps its place until the server has waited for the end of it.
-            max_echoes: CASES,
-            ..Config::default()
-        };
-        let board = Feed::new(Retention::default());
-        websocket::router(feed, board, config, ending)
-    });
-    let address = server.await.address;
-    let mut run = Kosoku::start(&["against", &format!("ws://{address}/echo")]).await?;
+    // The program as it is started by hand, with all of its limits, and the suite as it is.
+    let mut server = Command::new(env!("CARGO_BIN_EXE_websocket"))
+        .args(["--port", "0", "--rate", "0"])
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()?;
+    let mut said = String::new();
+    let output = server.stdout.take().context("its output")?;
+    BufReader::new(output).read_line(&mut said).await?;
+    let (_, address) = said.trim().split_once("http://").context("no address")?;
+    let mut run = Kosoku::start(&["against", &format!("ws://{address}echo")]).await?;
     check(&run.verdicts().await?)
 }
 
@@ -201,7 +199,7 @@ fn python() -> Command {
     if let Ok(path) = env::join_paths(path) {
         python.env("PYTHONPATH", path);
     }
-    python.stdout(std::process::Stdio::piped());
+    python.stdout(Stdio::piped());
     python.kill_on_drop(true);
     python
 }

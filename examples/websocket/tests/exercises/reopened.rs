@@ -4,12 +4,14 @@
 // ANCHOR: solution
 #[derive(Debug, PartialEq)]
 enum Next {
-    /// All is said. Do not come back.
+    /// All is said. Never come back.
     Stop,
+    /// The program is wrong, and would be wrong again. Say so, and never come back.
+    GiveUp,
+    /// Give up the largest message that has no answer. Then come back, as below.
+    DropLargest,
     /// Come back after a while, with the cursor.
     Reconnect,
-    /// The program is wrong, and would be wrong again. Say so, and do not come back.
-    GiveUp,
 }
 
 /// What to do after a connection to this chapter's server ended with `code`.
@@ -20,11 +22,13 @@ fn next(code: u16) -> Next {
     // ANCHOR: solution
     match code {
         1000 => Next::Stop,
-        // We broke the protocol, sent what is not taken, broke a rule, or sent too much.
-        1002 | 1003 | 1007..=1009 => Next::GiveUp,
-        // The server goes (1001), has an error (1011) or is busy (1013); there was no
-        // code (1005) or no close (1006); or the code is new. To come back with a
-        // growing wait does no harm.
+        // Our frames were broken, or binary, or no UTF-8.
+        1002 | 1003 | 1007 => Next::GiveUp,
+        // One message was too large. Nothing else that this program says is wrong.
+        1009 => Next::DropLargest,
+        // The server goes (1001, 1012), has an error (1011) or is busy (1013); a proxy
+        // in between has a rule of its own (1008); there was no code (1005) or no close
+        // (1006); or the code is new. To come back with a growing wait does no harm.
         _ => Next::Reconnect,
     }
     // ANCHOR: skeleton
@@ -42,9 +46,10 @@ fn reopened_unless_it_is_over_or_would_fail_again() {
         (1005, Next::Reconnect),
         (1006, Next::Reconnect),
         (1007, Next::GiveUp),
-        (1008, Next::GiveUp),
-        (1009, Next::GiveUp),
+        (1008, Next::Reconnect),
+        (1009, Next::DropLargest),
         (1011, Next::Reconnect),
+        (1012, Next::Reconnect),
         (1013, Next::Reconnect),
         (4321, Next::Reconnect),
     ] {
