@@ -10,6 +10,9 @@
     /** The book's root: this script is published as `theme/loader-HASH.js` below it. */
     const root = new URL("../", /** @type {HTMLScriptElement} */ (document.currentScript).src);
 
+    // mdBook sets one that does nothing, and a page that wants to hear `unload` does not come from the back/forward cache.
+    window.onunload = null;
+
     // ---- Panels -------------------------------------------------------------------------------
 
     /**
@@ -31,7 +34,7 @@
     }
 
     /**
-     * Puts a sentence before the panel's fallback text, which stays: it has the command to run.
+     * Puts a sentence before the panel's fallback text, which says what could be done here.
      * @param {HTMLElement} element
      * @param {"static" | "failed"} state
      * @param {string} text
@@ -42,12 +45,40 @@
         note.className = "live-panel-note";
         note.textContent = text;
         element.prepend(note);
-        if (!/\bcargo run\b/.test(element.textContent ?? "")) {
-            const how = document.createElement("p");
-            const command = document.createElement("code");
-            command.textContent = "cargo run";
-            how.append("Clone the repository and run ", command, " to get one.");
-            note.after(how);
+    }
+
+    /**
+     * Says how to get a live server, below the panel's fallback text.
+     * @param {HTMLElement} element
+     */
+    function offer(element) {
+        // A build that knows the repository links to it from the bar above the page.
+        const link = document.querySelector("#mdbook-menu-bar a[href][title='Git repository']");
+        const repository = link instanceof HTMLAnchorElement ? link.href.replace(/\/+$/, "") : undefined;
+        const how = document.createElement("p");
+        const needs = " You need Rust, and minutes for the first build.";
+        element.append(how);
+        if (!repository) {
+            how.textContent = `Type it in a clone of the book's repository.${needs}`;
+            return;
+        }
+        const source = document.createElement("a");
+        source.href = repository;
+        source.textContent = "its repository";
+        how.append("The book is in ", source, `.${needs}`);
+        const session = document.createElement("pre");
+        session.className = "live-panel-how";
+        const name = repository.slice(repository.lastIndexOf("/") + 1).replace(/\.git$/, "");
+        session.textContent = `git clone ${repository}\ncd ${name}\ncargo run`;
+        element.append(session);
+        const onGitHub = /^https:\/\/github\.com\/([^/]+\/[^/]+?)(\.git)?$/.exec(repository);
+        if (onGitHub) {
+            // The page asks no other host for a picture of the badge.
+            const badge = document.createElement("a");
+            badge.className = "live-panel-badge";
+            badge.href = `https://codespaces.new/${onGitHub[1]}`;
+            badge.textContent = "Open the running book in GitHub Codespaces";
+            element.append(badge);
         }
     }
 
@@ -58,6 +89,7 @@
             const path = isLive ? methods[element.dataset.method ?? ""] : undefined;
             if (!path) {
                 explain(element, "static", "No live server is here.");
+                offer(element);
                 return;
             }
             const base = new URL(path, root).href;
@@ -343,24 +375,138 @@
 
     // ---- Wide tables and listings ----------------------------------------------------------------
 
-    // They scroll inside their boxes; a box that scrolls must be reachable by keyboard.
-    for (const element of document.querySelectorAll(".table-wrapper, main pre > code")) {
-        if (element.scrollWidth > element.clientWidth) element.setAttribute("tabindex", "0");
+    // They scroll inside their boxes; a box that scrolls must be reachable by keyboard. Whether one does changes when the
+    // window does, or a fold around it opens.
+    const wide = new ResizeObserver((entries) => {
+        for (const { target } of entries) {
+            if (target.scrollWidth > target.clientWidth) target.setAttribute("tabindex", "0");
+            else target.removeAttribute("tabindex");
+        }
+    });
+    for (const element of document.querySelectorAll(".table-wrapper, main pre > code")) wide.observe(element);
+
+    const main = document.querySelector("main");
+
+    // Such a box, and a panel, have the arrow keys while they have the focus: mdBook would turn the page.
+    main?.addEventListener("keydown", (event) => {
+        if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
+        if (event.target instanceof Element && event.target.closest("[tabindex='0'], .live-panel")) event.stopPropagation();
+    });
+
+    // ---- Copying ----------------------------------------------------------------------------------
+
+    /**
+     * The commands of a shell session: not its prompts, and not what they print.
+     * @param {string} session
+     */
+    function commands(session) {
+        /** @type {string[]} */
+        const kept = [];
+        let goesOn = false;
+        for (const line of session.split("\n")) {
+            if (!goesOn && !line.startsWith("$ ")) continue;
+            kept.push(goesOn ? line : line.slice(2));
+            goesOn = line.endsWith("\\");
+        }
+        return kept.length > 0 ? kept.join("\n") : session;
+    }
+
+    // mdBook's copy button takes its text from this function of its script.
+    const book = /** @type {{ playground_text?: (box: Element, hidden?: boolean) => string }} */ (/** @type {unknown} */ (window));
+    const whole = book.playground_text;
+    if (whole) {
+        book.playground_text = (box, hidden) => {
+            const text = whole(box, hidden);
+            return box.querySelector("code.language-console") ? commands(text) : text;
+        };
+    }
+
+    // ---- The keyboard -----------------------------------------------------------------------------
+
+    /**
+     * A link before everything else, for who comes by the keyboard.
+     * @param {string} text
+     * @param {HTMLElement | null} target
+     * @param {string} id for a target without one
+     */
+    function skip(text, target, id) {
+        if (!target) return;
+        target.id ||= id;
+        target.tabIndex = -1;
+        const link = document.createElement("a");
+        link.className = "skip";
+        link.href = `#${target.id}`;
+        link.textContent = text;
+        link.addEventListener("click", (event) => {
+            // Not by the address, which the 404 page reads from another base.
+            event.preventDefault();
+            target.focus();
+        });
+        skips.append(link);
+    }
+    const skips = document.createDocumentFragment();
+    skip("Skip to the text", main, "the-text");
+    skip("Skip to the live panel", panels[0] ?? null, "the-panel");
+    document.body.prepend(skips);
+
+    // ---- Search -----------------------------------------------------------------------------------
+
+    const field = /** @type {HTMLInputElement | null} */ (document.getElementById("mdbook-searchbar"));
+    const results = document.getElementById("mdbook-searchresults");
+    const found = document.getElementById("mdbook-searchresults-outer");
+    if (field && results && found) {
+        // mdBook looks when a key comes up: not after a paste by mouse, or a word that was spoken.
+        field.addEventListener("input", () => field.dispatchEvent(new KeyboardEvent("keyup")));
+
+        /**
+         * Where the words of the contract are explained. mdBook's index has no `after` and no `from`, which are words of
+         * every sentence, and splits a name at its hyphens. @type {Promise<Record<string, string>> | undefined}
+         */
+        let words;
+        const lead = async () => {
+            words ??= fetch(new URL("assets/words.json", root)).then((answer) => answer.ok ? answer.json() : {}, () => ({}));
+            const explained = await words;
+            const word = field.value.toLowerCase().replace(/^\W+|\W+$/g, "");
+            const old = /** @type {HTMLElement | null} */ (results.querySelector("[data-word]"));
+            const place = Object.hasOwn(explained, word) ? explained[word] : undefined;
+            // The result is there already, or there is none: this function hears of its own changes, too.
+            if (old?.dataset.word === (place && word) && (!old || old === results.firstElementChild)) return;
+            old?.remove();
+            if (!place) return;
+            const link = document.createElement("a");
+            link.href = new URL(place, root).href;
+            link.textContent = `Wire contract: ${word}`;
+            const result = document.createElement("li");
+            result.dataset.word = word;
+            result.append(link);
+            results.prepend(result);
+            const count = document.getElementById("mdbook-searchresults-header");
+            if (count && results.childElementCount === 1) count.textContent = `1 search result for '${word}':`;
+        };
+        new MutationObserver(lead).observe(found, { childList: true, subtree: true });
     }
 
     // ---- The bar above the page -------------------------------------------------------------------
 
-    // mdBook's button for the table of contents is a label: it takes no focus, and a label may not say that something is
-    // expanded, as this one does.
+    // mdBook's button for the table of contents is a label: it takes no focus, may not be called a button, and may not say that
+    // something is expanded. A button stands for it, and mdBook goes on telling the label.
     const contents = document.getElementById("mdbook-sidebar-toggle");
     if (contents?.tagName === "LABEL") {
-        contents.setAttribute("role", "button");
-        contents.tabIndex = 0;
-        contents.addEventListener("keydown", (event) => {
-            if (event.key !== "Enter" && event.key !== " ") return;
-            event.preventDefault();
-            contents.click();
-        });
+        const button = document.createElement("button");
+        button.type = "button";
+        button.className = contents.className;
+        button.title = contents.title;
+        button.append(...contents.childNodes);
+        button.addEventListener("click", () => contents.click());
+        const tell = () => {
+            for (const name of ["aria-label", "aria-controls", "aria-expanded"]) {
+                button.setAttribute(name, contents.getAttribute(name) ?? "");
+            }
+        };
+        tell();
+        new MutationObserver(tell).observe(contents, { attributeFilter: ["aria-expanded"] });
+        contents.style.display = "none";
+        contents.after(button);
     }
     document.getElementById("mdbook-menu-bar")?.setAttribute("role", "banner");
 
@@ -369,15 +515,25 @@
     // Only the site under `serve --watch` sets this attribute.
     const reload = document.documentElement.dataset.reload;
     if (reload) {
-        const events = new EventSource(new URL(`${reload}events`, root));
-        const again = () => {
-            events.close();
-            location.reload();
+        let seen = "";
+        const listen = () => {
+            const events = new EventSource(new URL(`${reload}events${seen && `?after=${seen}`}`, root));
+            const again = () => {
+                events.close();
+                location.reload();
+            };
+            // The stream opens with the place where it begins.
+            events.addEventListener("hello", ({ lastEventId }) => seen = lastEventId);
+            events.addEventListener("message", again);
+            // A gap means that another server answers now, with another book.
+            events.addEventListener("gap", again);
+            // A stream left open would keep the page out of the back/forward cache.
+            addEventListener("pagehide", () => events.close(), { once: true });
         };
-        events.addEventListener("message", again);
-        // A gap means that another server answers now, with another book.
-        events.addEventListener("gap", again);
-        // A stream left open would keep the page out of the back/forward cache.
-        addEventListener("pagehide", () => events.close());
+        listen();
+        // Back from that cache: the book may be a newer one by now.
+        addEventListener("pageshow", ({ persisted }) => {
+            if (persisted) listen();
+        });
     }
 })();

@@ -19,10 +19,16 @@ const EPOCH_LEN: usize = 6;
 pub struct Epoch([u8; EPOCH_LEN]);
 
 impl Epoch {
-    /// A new random name.
+    /// A new random name, from the system's randomness: two servers that start together must not draw the same.
+    ///
+    /// # Panics
+    /// Where the system has no source of randomness.
     pub fn random() -> Self {
+        let drawn = getrandom::u64().expect("the system has a source of randomness");
+        // The generator only spreads what was drawn over the letters.
+        let mut random = fastrand::Rng::with_seed(drawn);
         Self(std::array::from_fn(|_| {
-            ALPHABET[fastrand::usize(..ALPHABET.len())]
+            ALPHABET[random.usize(..ALPHABET.len())]
         }))
     }
 

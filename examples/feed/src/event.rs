@@ -1,6 +1,6 @@
 //! One entry of the log.
 
-use crate::{contract::WireEvent, Cursor};
+use crate::{bounds, contract::WireEvent, Cursor};
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{de, Deserialize, Deserializer, Serialize, Serializer};
@@ -12,7 +12,7 @@ use std::{
 };
 use thiserror::Error;
 
-/// How many transports may keep their own framing of an event beside its JSON. The book has four that frame; a
+/// How many transports may keep their own framing of an event beside its JSON. The book has two that frame; a
 /// fifth would still be right, and would frame anew each time.
 pub const ENCODING_SLOTS: usize = 4;
 
@@ -84,6 +84,10 @@ impl<'de> Deserialize<'de> for Kind {
 /// Kept as text, because a value that is parsed and printed again can change: large integers and long fractions
 /// lose digits. On one line, because JSON allows a raw CR or LF only *between* tokens, where a space means the same;
 /// so a framing that ends at a line end never meets one inside.
+///
+/// Not every JSON value: one that many readers could not read would take with it whatever stands in the same page. So
+/// arrays and objects nest at most [`MAX_DEPTH`](crate::MAX_DEPTH) deep, numbers have at most
+/// [`MAX_DIGITS`](crate::MAX_DIGITS) digits and a double's range, and no text holds half a surrogate pair.
 #[derive(Clone, Debug)]
 pub struct Data(Box<RawValue>);
 
@@ -91,7 +95,7 @@ impl Data {
     /// The value's JSON, as serde writes it.
     ///
     /// # Errors
-    /// What `value`'s own `Serialize` reports, for example a map whose keys are not text.
+    /// What `value`'s own `Serialize` reports, for example a map whose keys are not text; and a value out of bounds.
     pub fn new<T: Serialize + ?Sized>(value: &T) -> Result<Self, serde_json::Error> {
         // Through `from_json`, since a `T` that holds raw JSON may hold line ends too.
         Self::from_json(&serde_json::to_string(value)?)
@@ -100,14 +104,19 @@ impl Data {
     /// The JSON value that `text` spells.
     ///
     /// # Errors
-    /// Where `text` is not one JSON value.
+    /// Where `text` is not one JSON value, or one that is out of bounds.
     pub fn from_json(text: &str) -> Result<Self, serde_json::Error> {
-        serde_json::from_str::<Box<RawValue>>(text).and_then(Self::on_one_line)
+        serde_json::from_str::<Box<RawValue>>(text).and_then(Self::checked)
     }
 
     /// The value as JSON text, without a raw CR or LF.
     pub fn as_str(&self) -> &str {
         self.0.get()
+    }
+
+    fn checked(raw: Box<RawValue>) -> Result<Self, serde_json::Error> {
+        bounds::check(raw.get()).map_err(de::Error::custom)?;
+        Self::on_one_line(raw)
     }
 
     fn on_one_line(raw: Box<RawValue>) -> Result<Self, serde_json::Error> {
@@ -126,7 +135,7 @@ impl Serialize for Data {
 
 impl<'de> Deserialize<'de> for Data {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::on_one_line(Box::deserialize(deserializer)?).map_err(de::Error::custom)
+        Self::checked(Box::deserialize(deserializer)?).map_err(de::Error::custom)
     }
 }
 
@@ -136,9 +145,17 @@ impl<'de> Deserialize<'de> for Data {
 pub struct IdempotencyKey(Arc<str>);
 
 impl IdempotencyKey {
-    /// A key that nobody else has drawn: 128 random bits, in hex. Not secret, and need not be.
+    /// A key that nobody else has drawn: 128 bits of the system's randomness, in hex.
+    ///
+    /// The system's, because a generator that starts from a clock gives two machines that start together the same keys,
+    /// and then the one's event is taken for a retry of the other's.
+    ///
+    /// # Panics
+    /// Where the system has no source of randomness.
     pub fn random() -> Self {
-        Self(format!("{:032x}", fastrand::u128(..)).into())
+        let mut bits = [0; 16];
+        getrandom::fill(&mut bits).expect("the system has a source of randomness");
+        Self(format!("{:032x}", u128::from_ne_bytes(bits)).into())
     }
 
     /// The key as text.
@@ -309,6 +326,18 @@ mod tests {
     fn numbers_keep_every_digit() {
         let text = "[123456789012345678901234567890,0.1234567890123456789012345]";
         assert_eq!(event(Data::from_json(text).unwrap()).data(), text);
+    }
+
+    #[test]
+    fn data_is_a_value_that_every_reader_can_read() {
+        for wrong in [r#""\ud800""#, "1e400", &"[".repeat(600), &"9".repeat(5_000)] {
+            let closed = format!("{wrong}{}", "]".repeat(wrong.matches('[').count()));
+            assert!(Data::from_json(&closed).is_err(), "{wrong:.20}");
+            assert!(
+                serde_json::from_str::<Data>(&closed).is_err(),
+                "{wrong:.20}"
+            );
+        }
     }
 
     #[test]

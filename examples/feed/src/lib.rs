@@ -30,6 +30,7 @@
 //! - [`ticker`]: invented stock prices, so that there is something to wait for.
 //! - `conformance` (behind the feature of that name): what every transport owes its subscribers.
 
+mod bounds;
 mod cursor;
 mod event;
 mod log;
@@ -42,6 +43,7 @@ pub mod conformance;
 pub mod contract;
 pub mod ticker;
 
+pub use bounds::{MAX_DEPTH, MAX_DIGITS};
 pub use cursor::{Cursor, Epoch, EventId, ParseCursorError, ParsePositionError, Position};
 pub use event::{
     Data, Encoding, Event, IdempotencyKey, Kind, ParseKeyError, ParseKindError, ENCODING_SLOTS,

@@ -15,7 +15,10 @@ const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
 /// A machine that slept must not wake to a day's worth of ticks: after a pause, at most this much time is made up for.
 const MAX_CATCH_UP: Duration = Duration::from_secs(1);
 
-/// Events a second, from 0 (none) to 100,000.
+/// The slowest rate but none: one event in 17 minutes. A rate of next to nothing has a pause that no clock can hold.
+const SLOWEST: f64 = 0.001;
+
+/// Events a second: 0 (none), or from 0.001 to 100,000.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rate(f64);
 
@@ -31,7 +34,7 @@ impl Rate {
 
 /// The text is no rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("a rate is a number of events a second, from 0 (none) to 100000")]
+#[error("a rate is a number of events a second: 0 (none), or from 0.001 to 100000")]
 pub struct ParseRateError;
 
 impl FromStr for Rate {
@@ -39,7 +42,7 @@ impl FromStr for Rate {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.parse::<f64>() {
-            Ok(rate) if (0.0..=100_000.0).contains(&rate) => Ok(Self(rate)),
+            Ok(rate) if rate == 0.0 || (SLOWEST..=100_000.0).contains(&rate) => Ok(Self(rate)),
             _ => Err(ParseRateError),
         }
     }
@@ -152,7 +155,10 @@ mod tests {
     #[test]
     fn a_rate_is_bounded() {
         assert_eq!("2.5".parse::<Rate>().unwrap().per_second(), 2.5);
-        for wrong in ["", "-1", "NaN", "inf", "100001", "two"] {
+        for slowest in ["0", "-0", "0.001"] {
+            assert!(slowest.parse::<Rate>().is_ok(), "{slowest}");
+        }
+        for wrong in ["", "-1", "NaN", "inf", "100001", "two", "1e-20", "1e-400x"] {
             assert_eq!(wrong.parse::<Rate>(), Err(ParseRateError), "{wrong:?}");
         }
     }

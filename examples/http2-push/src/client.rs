@@ -34,6 +34,9 @@ pub struct Config {
     /// The most pushed responses that it keeps until somebody asks for them; default 16. More are refused: the client has not asked
     /// for any of them, so the server must not decide how much it keeps.
     pub max_pushed: usize,
+    /// How many bytes of the headers of interim answers it keeps; default 16 KiB. A server may send any number of 103s before its
+    /// answer. What does not fit is passed over: hints are a help, and no answer fails for want of them.
+    pub max_hints: usize,
 }
 
 impl Default for Config {
@@ -43,6 +46,7 @@ impl Default for Config {
             patience: Duration::from_secs(10),
             max_body: 1024 * 1024,
             max_pushed: 16,
+            max_hints: 16 * 1024,
         }
     }
 }
@@ -98,7 +102,7 @@ pub enum Source {
 pub struct Fetched {
     /// Where it was found.
     pub source: Source,
-    /// The headers of each 103 before it.
+    /// The headers of each 103 before it, as far as [`Config::max_hints`] goes.
     pub hints: Vec<HeaderMap>,
     /// The answer.
     pub answer: Answer,
@@ -247,7 +251,7 @@ impl Session {
         let (mut response, _) = send.ready().await?.send_request(request, true)?;
         let promises = response.push_promises();
         let answer = async {
-            let hints = early(&mut response).await?;
+            let hints = early(&mut response, self.config.max_hints).await?;
             Ok::<_, ClientError>((hints, self.whole(response.await?).await?))
         };
         let ((hints, answer), pushed) = tokio::try_join!(answer, self.take(promises))?;
@@ -301,11 +305,19 @@ impl Session {
     }
 }
 
-/// The headers of each interim answer before the final one.
-async fn early(response: &mut ResponseFuture) -> Result<Vec<HeaderMap>, h2::Error> {
-    let mut hints = Vec::new();
+/// The headers of each interim answer before the final one, up to so many bytes in all.
+async fn early(response: &mut ResponseFuture, room: usize) -> Result<Vec<HeaderMap>, h2::Error> {
+    let (mut hints, mut room) = (Vec::new(), Some(room));
     while let Some(interim) = poll_fn(|cx| response.poll_informational(cx)).await {
-        hints.push(interim?.into_parts().0.headers);
+        let headers = interim?.into_parts().0.headers;
+        let fields = headers.iter();
+        // As RFC 7541 §4.1 counts a field, and as much again for an answer without any.
+        let bytes = fields.map(|(name, value)| name.as_str().len() + value.len() + 32);
+        let bytes = 32 + bytes.sum::<usize>();
+        room = room.and_then(|room| room.checked_sub(bytes));
+        if room.is_some() {
+            hints.push(headers);
+        }
     }
     Ok(hints)
 }

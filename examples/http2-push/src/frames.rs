@@ -396,19 +396,80 @@ impl FrameReader {
             return Some(fields);
         }
         let block = std::mem::take(&mut self.block);
-        let mut left = MAX_FIELDS;
-        let read = self.decoder.decode_with_cb(&block, |name, value| {
-            let field = Field {
-                name: String::from_utf8_lossy(&name).into_owned(),
-                value: String::from_utf8_lossy(&value).into_owned(),
-            };
-            if field.size() <= left {
-                left -= field.size();
-                fields.push(field);
+        let (mut block, mut left) = (block.as_slice(), Some(MAX_FIELDS));
+        while !block.is_empty() {
+            let (first, rest) = block.split_at_checked(first_field(block)?)?;
+            let read = self.decoder.decode_with_cb(first, |name, value| {
+                let field = Field {
+                    name: String::from_utf8_lossy(&name).into_owned(),
+                    value: String::from_utf8_lossy(&value).into_owned(),
+                };
+                left = left.and_then(|left| left.checked_sub(field.size()));
+                if left.is_some() {
+                    fields.push(field);
+                }
+            });
+            read.ok()?;
+            if left.is_none() {
+                // More than is kept. To read on would cost more than it is worth: the decoder builds a table for each string
+                // that is coded, and a frame has room for thousands.
+                self.lost = true;
+                break;
             }
-        });
-        read.ok().map(|()| fields)
+            block = rest;
+        }
+        Some(fields)
     }
+}
+
+/// The length of what stands for the first field of a header block, with any change of the table's size before it
+/// ([RFC 7541 §6](https://www.rfc-editor.org/rfc/rfc7541#section-6)); `None` where that does not end.
+fn first_field(block: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        let first = *block.get(at)?;
+        let prefix = match first {
+            0x80.. => 7,
+            0x40.. => 6,
+            0x20.. => 5,
+            _ => 4,
+        };
+        let (number, length) = integer(block.get(at..)?, prefix)?;
+        at += length;
+        match first {
+            // A whole field of the table.
+            0x80.. => return Some(at),
+            // A new size of the table.
+            0x20..0x40 => continue,
+            // A name, unless the number tells where the table has it, and a value.
+            _ => {
+                for _ in 0..1 + usize::from(number == 0) {
+                    let (length, own) = integer(block.get(at..)?, 7)?;
+                    at = at.checked_add(own)?.checked_add(length)?;
+                }
+                return (at <= block.len()).then_some(at);
+            }
+        }
+    }
+}
+
+/// A number in the low bits of a byte and in those that follow, and how many bytes it takes
+/// ([RFC 7541 §5.1](https://www.rfc-editor.org/rfc/rfc7541#section-5.1)).
+fn integer(bytes: &[u8], prefix: u32) -> Option<(usize, usize)> {
+    let most = (1 << prefix) - 1;
+    let mut number = usize::from(*bytes.first()?) & most;
+    if number < most {
+        return Some((number, 1));
+    }
+    // The decoder takes no more bytes than these either.
+    for at in 1..=4_u8 {
+        let byte = usize::from(*bytes.get(usize::from(at))?);
+        number += (byte & 0x7f) << (7 * (at - 1));
+        if byte & 0x80 == 0 {
+            return Some((number, usize::from(at) + 1));
+        }
+    }
+    None
 }
 
 /// A payload without its padding.
@@ -582,6 +643,46 @@ mod tests {
         let all = bytes(0x1, END_HEADERS, 1, &block);
         let frames = read(FrameReader::of_server(), &all, all.len());
         assert_eq!(frames[0].fields().len(), MAX_FIELDS / 33);
+    }
+
+    #[test]
+    fn nothing_is_read_after_more_than_is_kept() {
+        // A name and a value of one letter each, coded: for every one of them the decoder builds a table.
+        let field = [0x00, 0x81, 0x1f, 0x81, 0x1f];
+        for (fields, frames) in [(MAX_FIELDS / 34, 2), (MAX_FIELDS / 34 + 1, 1)] {
+            let block = field.repeat(fields);
+            let all = [
+                bytes(0x1, END_HEADERS, 1, &block),
+                bytes(0x6, 0, 0, &[0; 8]),
+            ]
+            .concat();
+            let told = read(FrameReader::of_server(), &all, all.len());
+            assert_eq!(told.len(), frames);
+            assert_eq!(told[0].fields().len(), MAX_FIELDS / 34);
+            assert_eq!(told[0].field("a"), Some("a"));
+        }
+    }
+
+    #[test]
+    fn a_field_is_as_long_as_the_rfc_has_it() {
+        for (block, length) in [
+            // RFC 7541, C.2: literals with a new name, one that the table knows, one never indexed, and a field of the table.
+            (&b"\x40\x0acustom-key\x0dcustom-header\x82"[..], Some(26)),
+            (b"\x04\x0c/sample/path\x82", Some(14)),
+            (b"\x10\x08password\x06secret\x82", Some(17)),
+            (b"\x82\x86", Some(1)),
+            // C.1.2: a number of three bytes, here an index.
+            (b"\xff\x9a\x0a\x82", Some(3)),
+            // A change of the table's size, and the field after it.
+            (b"\x3f\xe1\x1f\x82\x82", Some(4)),
+            (b"\x3f\xe1\x1f", None),
+            (b"\x40\x0acustom", None),
+            (b"\x00\x7f\xff\xff\xff\xff\x0f", None),
+            (b"\xff", None),
+            (b"", None),
+        ] {
+            assert_eq!(first_field(block), length, "{block:x?}");
+        }
     }
 
     #[test]

@@ -87,14 +87,13 @@ async fn run(
         allowed: listen.allowed(),
         ..Config::default()
     };
+    let descriptors = listen.edge().max_connections + command::DESCRIPTORS;
+    command::warn_of_descriptors("http2-push", descriptors);
     command::start(
         "http2-push",
         listen.address(),
         "https",
-        |listener, ending| {
-            let edge = serving::Config::default();
-            http2_push::serve(listener, identity, config, edge, ending)
-        },
+        |listener, ending| http2_push::serve(listener, identity, config, listen.edge(), ending),
     )
     .await
 }

@@ -27,7 +27,7 @@ const PANEL: &[Asset] = &[
 ];
 
 /// How many exchanges may run at once. Each is a connection of this process to itself.
-const EXCHANGES: usize = 8;
+pub const EXCHANGES: usize = 8;
 
 /// A running push server: its address and what to trust.
 #[derive(Clone, Debug)]

@@ -15,16 +15,19 @@ use tokio::{
 /// The most frames that are kept of one connection. A page with its style sheet and script takes about 20.
 const MAX_FRAMES: usize = 500;
 
-/// About how many bytes of memory they may take together. Such a page takes about 5 KiB. The peer decides what its frames hold, and
-/// may ask on each of its streams to be told of them; 64 KiB is what the other servers of the book keep for a stream.
+/// About how many bytes they may take together, in memory and also as they are told. Such a page takes about 5 KiB. The peer decides
+/// what its frames hold, and may ask on each of its streams to be told of them; 64 KiB is what the other servers of the book keep for
+/// a stream.
 const MAX_BYTES: usize = 64 * 1024;
 
 /// The frames that are kept.
 #[derive(Default)]
 struct Kept {
     frames: Vec<(Side, Frame)>,
-    /// What they take, by [`Frame::size`].
+    /// What they take, each by the larger of [`Frame::size`] and [`told`].
     bytes: usize,
+    /// Set by the first frame that had no room. Nothing is kept after it, and so nothing need be read.
+    full: bool,
 }
 
 /// Who sent a frame.
@@ -67,17 +70,21 @@ impl Recording {
 
     fn add(&self, side: Side, frame: Frame) {
         self.0.send_if_modified(|kept| {
-            let bytes = kept.bytes + frame.size();
-            let room = kept.frames.len() < MAX_FRAMES && bytes <= MAX_BYTES;
-            if room {
+            let bytes = kept.bytes + frame.size().max(told(side, &frame));
+            kept.full |= kept.frames.len() >= MAX_FRAMES || bytes > MAX_BYTES;
+            if !kept.full {
                 kept.bytes = bytes;
                 kept.frames.push((side, frame));
             }
-            room
+            !kept.full
         });
     }
 
-    /// The frames so far, at most 500, and at most about 64 KiB of them. A frame that does not fit is left out.
+    fn is_full(&self) -> bool {
+        self.0.borrow().full
+    }
+
+    /// The frames so far, at most 500, and at most about 64 KiB of them. After one that does not fit, none is kept.
     pub fn frames(&self) -> Vec<(Side, Frame)> {
         self.0.borrow().frames.clone()
     }
@@ -144,6 +151,12 @@ impl Recording {
             .filter_map(|(_, frame)| frame.field(":path").map(str::to_owned))
             .collect()
     }
+}
+
+/// How many bytes a frame takes where the recording is told as a string of JSON: six for a control character.
+fn told(side: Side, frame: &Frame) -> usize {
+    let line = format!("{side} {frame}\n");
+    serde_json::to_string(&line).map_or(usize::MAX, |json| json.len())
 }
 
 /// One frame after the other, each with its sender.
@@ -215,8 +228,10 @@ impl<I: AsyncRead + Unpin> AsyncRead for Tap<I> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut this.io).poll_read(cx, buffer))?;
         let bytes = &buffer.filled()[before..];
-        this.incoming
-            .read(bytes, |frame| this.recording.add(this.peer, frame));
+        if !this.recording.is_full() {
+            this.incoming
+                .read(bytes, |frame| this.recording.add(this.peer, frame));
+        }
         Poll::Ready(Ok(()))
     }
 }
@@ -230,8 +245,10 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Tap<I> {
         let this = self.get_mut();
         let written = ready!(Pin::new(&mut this.io).poll_write(cx, bytes))?;
         let own = this.own();
-        this.outgoing
-            .read(&bytes[..written], |frame| this.recording.add(own, frame));
+        if !this.recording.is_full() {
+            this.outgoing
+                .read(&bytes[..written], |frame| this.recording.add(own, frame));
+        }
         Poll::Ready(Ok(written))
     }
 
@@ -310,19 +327,28 @@ mod tests {
             name: "a".to_owned(),
             value: "v".repeat(15_000),
         };
+        let control = Field {
+            name: "a".to_owned(),
+            value: "\u{1}".repeat(2_500),
+        };
         for kind in [
             Kind::Headers(vec![large]),
-            Kind::Settings(vec![(0, 0); 2_000]),
+            // A setting takes 8 bytes of memory, and here 33 as it is told; a control character one, and six.
+            Kind::Settings(vec![(0xffff, u32::MAX); 450]),
+            Kind::Headers(vec![control]),
         ] {
             let recording = Recording::new();
             for _ in 0..100 {
                 recording.add(Side::Client, frame(kind.clone()));
             }
-            let kept = recording.frames();
-            let bytes: usize = kept.iter().map(|(_, frame)| frame.size()).sum();
+            let sent = serde_json::to_string(&recording.to_string()).unwrap();
+            let bytes = sent.len();
             assert!((MAX_BYTES / 2..=MAX_BYTES).contains(&bytes), "{bytes}");
             // Each takes some 15 KiB.
-            assert_eq!(kept.len(), 4);
+            assert_eq!(recording.frames().len(), 4);
+            // Nor is anything kept that would have room.
+            recording.add(Side::Client, frame(Kind::Ping));
+            assert_eq!(recording.frames().len(), 4);
         }
     }
 }

@@ -370,6 +370,30 @@ async fn a_body_longer_than_the_window_comes_whole() {
 }
 
 #[tokio::test]
+async fn of_endless_hints_it_keeps_some() {
+    let (ours, theirs) = duplex(64 * 1024);
+    let server = tokio::spawn(async move {
+        let mut connection = h2::server::handshake(theirs).await.unwrap();
+        while let Some(Ok((_, mut respond))) = connection.accept().await {
+            for _ in 0..100 {
+                let hint = Response::builder().status(103);
+                let hint = hint.header("link", "x".repeat(1000)).body(()).unwrap();
+                respond.send_informational(hint).unwrap();
+            }
+            respond.send_response(Response::new(()), true).unwrap();
+        }
+    });
+    let own: Uri = "https://own.example/".parse().unwrap();
+    let session = Session::over(ours, &own, client::Config::default()).await;
+    let mut session = session.unwrap();
+    let page = in_time("the page", session.get("/")).await.unwrap();
+    assert_eq!(page.answer.status, 200);
+    // 16 KiB, each of a thousand bytes and some.
+    assert_eq!(page.hints.len(), 15);
+    server.abort();
+}
+
+#[tokio::test]
 async fn a_client_keeps_no_more_than_it_allows() {
     let server = PushServer::start(Config::default()).await;
     let limited = |max_pushed, max_body| client::Config {

@@ -1,5 +1,6 @@
 //! Every limit of the long polling server, in one place.
 
+use serving::Slots;
 use std::time::Duration;
 
 /// What the long polling server allows.
@@ -7,9 +8,13 @@ use std::time::Duration;
 pub struct Config {
     /// How many requests may be parked at once; default 900.
     ///
-    /// Fewer than the edge's 1,000 connections, so that where every place is taken a client can still load the page,
-    /// publish, and be told why it was refused.
+    /// What [`serving::Config::places`] leaves of the edge's 1,000 connections, so that where every place is taken a
+    /// client can still load the page, publish, and ask `status` why it was refused.
     pub max_parked: usize,
+
+    /// The places that this server shares with others behind the same edge, if there are such; default none. A parked
+    /// request then takes one of these too.
+    pub shared: Option<Slots>,
 
     /// The longest a request is parked, whatever it asked for; default 25 s.
     ///
@@ -37,6 +42,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             max_parked: 900,
+            shared: None,
             max_wait: Duration::from_secs(25),
             linger: Duration::from_millis(20),
             demo_cut: false,

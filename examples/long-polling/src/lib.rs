@@ -63,7 +63,7 @@ struct Server {
 /// `GET events`, `POST events`, `GET status`, the page at `GET /` with its modules, and `POST cut`, which finds no request
 /// to cut unless [`Config::demo_cut`] allows it.
 pub fn router(feed: Feed, config: Config, ending: Ending) -> Router {
-    let places = Slots::new(config.max_parked);
+    let places = Slots::new(config.max_parked).within(config.shared.as_ref());
     let cuts = Cuts::new(config.demo_cut);
     let status = status_route(feed.clone(), ending.clone(), Some(places.clone()));
     let cut = cut_route(cuts.clone());

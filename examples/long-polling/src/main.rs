@@ -1,8 +1,8 @@
 //! The long polling server alone: `cargo run -p long-polling -- --port 4102 --rate 2`.
 
 use clap::Parser;
-use feed::{ticker, Feed, Retention};
-use serving::command::{self, Options};
+use feed::{ticker, Feed};
+use serving::command::{self, Count, Options};
 use std::process::ExitCode;
 
 /// Serves a log of events by long polling, with a page that shows them
@@ -11,26 +11,30 @@ use std::process::ExitCode;
 struct Command {
     #[command(flatten)]
     options: Options<4102>,
+
+    /// Requests that wait at once; by default nine in ten connections
+    #[arg(long, value_name = "COUNT")]
+    max_waits: Option<Count>,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Command { options } = Command::parse();
-    let feed = Feed::new(Retention::default());
+    let Command { options, max_waits } = Command::parse();
+    let max_parked = match options.places("--max-waits", max_waits) {
+        Ok(places) => places,
+        Err(error) => return command::fail("long-polling", error),
+    };
+    let feed = Feed::new(options.retention());
     let ticks = ticker::run(feed.clone(), options.rate, options.seed);
     let config = long_polling::Config {
         demo_cut: true,
+        max_parked,
         ..long_polling::Config::default()
     };
-    command::run(
-        "long-polling",
-        &options,
-        serving::Config::default(),
-        |ending| {
-            // Ends with the process; the log is in memory and needs no goodbye.
-            tokio::spawn(ticks);
-            long_polling::router(feed, config, ending)
-        },
-    )
+    command::run("long-polling", &options, options.edge(), |ending| {
+        // Ends with the process; the log is in memory and needs no goodbye.
+        tokio::spawn(ticks);
+        long_polling::router(feed, config, ending)
+    })
     .await
 }

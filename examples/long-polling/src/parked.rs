@@ -12,8 +12,8 @@ use std::{future::Future, pin::Pin, time::Duration};
 use tokio::time::sleep;
 
 // ANCHOR: held
-/// What one parked request holds: a place in the log, and no queue, no task and no thread. hyper drops it as soon as it
-/// sees that the client has gone, and then its place is free again.
+/// What one parked request holds: a place in the log, and no queue, no task and no thread. It is dropped as soon as the
+/// client is seen to have gone (by hyper, or where that does not look, by the edge), and then its place is free again.
 pub(crate) struct Parked {
     /// The wait for the next entry.
     pub(crate) subscription: Subscription,

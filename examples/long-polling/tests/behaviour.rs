@@ -155,6 +155,27 @@ async fn what_is_due_is_answered_at_once() {
 }
 
 #[tokio::test]
+async fn the_place_is_free_when_its_client_leaves_whatever_it_sent_after_its_request() {
+    let server = start(still_feed(10), patient()).await;
+    let again = get(BEGINNING, PATIENT) + "\n\n";
+    for after in ["\r\n", "G", &again.replace('\n', "\r\n")] {
+        for resets in [false, true] {
+            let mut parked = park(&server, &get(BEGINNING, PATIENT)).await;
+            assert!(parked.write(after).await);
+            if resets {
+                parked.reset();
+            } else {
+                drop(parked);
+            }
+            eventually("the subscription is dropped", || {
+                server.feed.subscribers() == 0
+            })
+            .await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_log_that_ends_or_outruns_a_parked_request_answers_it() {
     let server = start(still_feed(2), patient()).await;
     let mut outrun = park(&server, &get(BEGINNING, PATIENT)).await;

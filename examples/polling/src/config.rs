@@ -10,6 +10,9 @@ pub struct Config {
     ///
     /// Twice what 1,000 clients ask, as many as the edge takes connections, with a pause of 2 s between questions. HTTP/2
     /// carries many requests on one connection, so the limit of connections alone bounds nothing here.
+    ///
+    /// It spares the server, and does not keep one client from another: a single client that asks fast enough uses it up,
+    /// and the others are refused. Publishing has no rate.
     pub max_rate: NonZeroU32,
 
     /// When the refused may ask again, in seconds: for each answer one number from this range is drawn and sent as

@@ -1,7 +1,7 @@
 //! The polling server alone: `cargo run -p polling -- --port 4101 --rate 2`.
 
 use clap::Parser;
-use feed::{ticker, Feed, Retention};
+use feed::{ticker, Feed};
 use serving::command::{self, Options};
 use std::process::ExitCode;
 
@@ -16,10 +16,10 @@ struct Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let Command { options } = Command::parse();
-    let feed = Feed::new(Retention::default());
+    let feed = Feed::new(options.retention());
     let ticks = ticker::run(feed.clone(), options.rate, options.seed);
     let config = polling::Config::default();
-    command::run("polling", &options, serving::Config::default(), |ending| {
+    command::run("polling", &options, options.edge(), |ending| {
         // Ends with the process; the log is in memory and needs no goodbye.
         tokio::spawn(ticks);
         polling::router(feed, config, ending)

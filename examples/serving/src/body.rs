@@ -1,6 +1,6 @@
 //! A limit and a deadline on every request body.
 
-use crate::{Config, Problem};
+use crate::{deadline_io::Wire, Config, Problem};
 use axum::{
     body::{Body, Bytes},
     extract::{DefaultBodyLimit, Request},
@@ -11,13 +11,13 @@ use axum::{
 use http::{header, HeaderValue, Method, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use std::{
-    future::Future,
+    future::{poll_fn, Future},
     pin::Pin,
-    sync::{Arc, OnceLock},
-    task::{Context, Poll},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    task::{ready, Context, Poll},
     time::Duration,
 };
-use tokio::time::{sleep, Sleep};
+use tokio::time::{sleep, timeout, Sleep};
 
 /// Why a request body ended before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -92,6 +92,51 @@ impl HttpBody for LimitedBody {
     }
 }
 
+/// A body that comes back when whoever has it drops it before its end.
+struct Lent {
+    body: Option<LimitedBody>,
+    back: Back,
+}
+
+/// Where it comes back to.
+type Back = Arc<Mutex<Option<LimitedBody>>>;
+
+impl HttpBody for Lent {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let Some(body) = &mut self.body else {
+            return Poll::Ready(None);
+        };
+        let frame = ready!(Pin::new(body).poll_frame(cx));
+        if !matches!(frame, Some(Ok(_))) {
+            self.body = None;
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(LimitedBody::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let body = self.body.as_ref();
+        body.map_or_else(|| SizeHint::with_exact(0), LimitedBody::size_hint)
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let Some(body) = self.body.take().filter(|body| !body.is_end_stream()) {
+            *self.back.lock().unwrap_or_else(PoisonError::into_inner) = Some(body);
+        }
+    }
+}
+
 /// Puts the limit and the deadline of `config` on the body of every request to `router`.
 pub(crate) fn limit(router: Router, config: &Config) -> Router {
     let (limit, after) = (config.max_body_bytes, config.body);
@@ -103,44 +148,81 @@ pub(crate) fn limit(router: Router, config: &Config) -> Router {
         }))
 }
 
-async fn limited(request: Request, next: Next, limit: usize, after: Duration) -> Response {
+async fn limited(mut request: Request, next: Next, limit: usize, after: Duration) -> Response {
+    let wire = request.extensions_mut().remove::<Wire>();
     // What follows CONNECT is a tunnel and no body (RFC 9110 §9.3.6); it may last as long as it likes.
     if request.body().is_end_stream() || request.method() == Method::CONNECT {
         return next.run(request).await;
     }
     let version = request.version();
+    let waits = request.headers().contains_key(header::EXPECT);
     let failure = Arc::new(OnceLock::new());
     let announced = request.body().size_hint().lower();
     if usize::try_from(announced).map_or(true, |bytes| bytes > limit) {
-        return refuse(Failure::TooLarge { limit }, version);
+        let refused = Problem::from(Failure::TooLarge { limit }).into_response();
+        return leave_unread(refused, version, wire);
     }
+    let back = Back::default();
     let request = request.map(|body| {
-        Body::new(LimitedBody {
+        let body = LimitedBody {
             body,
             left: limit,
             limit,
             deadline: Box::pin(sleep(after)),
             after,
             failure: failure.clone(),
+        };
+        Body::new(Lent {
+            body: Some(body),
+            back: back.clone(),
         })
     });
     let response = next.run(request).await;
+    let unread = back.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(body) = unread {
+        // On HTTP/2 the stream alone is reset. A client that expects 100 (Continue) waits for this answer and may never
+        // send the body. Of the others the rest is read, so that the connection can be used again.
+        let keeps = version == Version::HTTP_2 || !waits && discard(body).await;
+        return match keeps {
+            true => response,
+            false => leave_unread(response, version, wire),
+        };
+    }
     let failed = response.status().is_client_error() || response.status().is_server_error();
     match failure.get() {
         // The handler gave up because the body broke off. It cannot know why; the client should.
-        Some(failure) if failed => refuse(*failure, version),
+        Some(failure) if failed => {
+            leave_unread(Problem::from(*failure).into_response(), version, wire)
+        }
         _ => response,
     }
 }
 
-fn refuse(failure: Failure, version: Version) -> Response {
-    let mut response = Problem::from(failure).into_response();
-    // The rest of the body still stands before the next request, so HTTP/1 cannot use this connection again
-    // (RFC 9112 §9.3). HTTP/2 resets the one stream and forbids this header (RFC 9113 §8.2.2).
+/// How long an answer waits for the rest of a body that nobody needs. A client that is sending it has sent it by then, or
+/// is on a line where a new connection is the lesser cost.
+const REST: Duration = Duration::from_millis(200);
+
+/// Reads what is left of a body and throws it away; whether its end came in time.
+async fn discard(mut body: LimitedBody) -> bool {
+    let end = async {
+        while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+            frame?;
+        }
+        Ok::<_, axum::Error>(())
+    };
+    timeout(REST, end).await.is_ok_and(|end| end.is_ok())
+}
+
+/// Makes this answer the last of its connection, where the rest of the body still stands before the next request.
+fn leave_unread(mut response: Response, version: Version, wire: Option<Wire>) -> Response {
+    // HTTP/1 cannot use the connection again (RFC 9112 §9.3). HTTP/2 resets the one stream and forbids this header
+    // (RFC 9113 §8.2.2).
     if version < Version::HTTP_2 {
-        response
-            .headers_mut()
-            .insert(header::CONNECTION, HeaderValue::from_static("close"));
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+        if let Some(wire) = wire {
+            wire.leaves_unread();
+        }
     }
     response
 }

@@ -2,13 +2,15 @@
 
 use crate::{guard, serve, Allowed, Config, Ending, HostName, Origin};
 use axum::Router;
-use feed::ticker::Rate;
+use feed::{ticker::Rate, Retention};
 use std::{
     fmt,
     future::Future,
     io::{self, Write},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     process::ExitCode,
+    str::FromStr,
+    time::Duration,
 };
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
@@ -29,6 +31,10 @@ pub struct Listen<const PORT: u16> {
     /// Name under which the server may be reached, besides IP addresses and localhost; may be repeated
     #[arg(long = "allow-host", value_name = "NAME")]
     pub allow_host: Vec<HostName>,
+
+    /// Connections open at once; each needs a file descriptor (`ulimit -n`)
+    #[arg(long, value_name = "COUNT", default_value = "1000")]
+    pub max_connections: Connections,
 }
 
 impl<const PORT: u16> Listen<PORT> {
@@ -44,6 +50,72 @@ impl<const PORT: u16> Listen<PORT> {
             ..Allowed::default()
         }
     }
+
+    /// The limits of its edge.
+    pub fn edge(&self) -> Config {
+        Config {
+            max_connections: self.max_connections.0,
+            ..Config::default()
+        }
+    }
+}
+
+/// A number of connections, from 10 to 1,000,000. Fewer would leave none for what does not wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connections(pub usize);
+
+impl FromStr for Connections {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let count = text.parse().ok();
+        let count = count.filter(|count| (10..=1_000_000).contains(count));
+        count
+            .map(Self)
+            .ok_or("a number of connections is from 10 to 1000000")
+    }
+}
+
+/// A heartbeat: the longest silence of a server, in seconds, from 1 to 3,600.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heartbeat(pub Duration);
+
+impl FromStr for Heartbeat {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let seconds = text.parse().ok();
+        let seconds = seconds.filter(|seconds| (1..=3600).contains(seconds));
+        seconds
+            .map(|seconds| Self(Duration::from_secs(seconds)))
+            .ok_or("a heartbeat is a whole number of seconds, from 1 to 3600")
+    }
+}
+
+/// How many of one kind may be kept or open at once: one or more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Count(pub usize);
+
+impl FromStr for Count {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let count = text.parse().ok().filter(|count| *count >= 1);
+        count.map(Self).ok_or("a whole number, 1 or more")
+    }
+}
+
+/// More places were asked for than a server of so many connections can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{flag} {asked}: of {connections} connections at most {places} may wait, so that the page, \
+     status and a publish are always served; raise --max-connections"
+)]
+pub struct TooManyPlaces {
+    flag: &'static str,
+    asked: usize,
+    connections: usize,
+    places: usize,
 }
 
 /// The flags that all servers of a log share; `PORT` is the default of `--port`.
@@ -86,6 +158,14 @@ pub struct Options<const PORT: u16> {
     /// Origin whose pages may publish, besides the server's own; may be repeated
     #[arg(long = "allow-origin", value_name = "https://NAME")]
     pub allow_origin: Vec<Origin>,
+
+    /// Events that the log keeps
+    #[arg(long, value_name = "COUNT", default_value = "10000")]
+    pub keep_events: Count,
+
+    /// Bytes of events that the log keeps; whichever is reached first
+    #[arg(long, value_name = "BYTES", default_value = "16777216")]
+    pub keep_bytes: Count,
 }
 
 impl<const PORT: u16> Options<PORT> {
@@ -101,6 +181,56 @@ impl<const PORT: u16> Options<PORT> {
             ..self.listen.allowed()
         }
     }
+
+    /// The limits of the edge.
+    pub fn edge(&self) -> Config {
+        self.listen.edge()
+    }
+
+    /// How much the log keeps.
+    pub fn retention(&self) -> Retention {
+        Retention {
+            max_events: self.keep_events.0,
+            max_bytes: self.keep_bytes.0,
+        }
+    }
+
+    /// How many places what waits has: as many as the flag called `flag` asks for, or all that the edge has for that.
+    ///
+    /// # Errors
+    /// Where that is more than the edge has.
+    pub fn places(&self, flag: &'static str, asked: Option<Count>) -> Result<usize, TooManyPlaces> {
+        let (connections, places) = (self.listen.max_connections.0, self.edge().places());
+        match asked {
+            Some(Count(asked)) if asked > places => Err(TooManyPlaces {
+                flag,
+                asked,
+                connections,
+                places,
+            }),
+            Some(Count(asked)) => Ok(asked),
+            None => Ok(places),
+        }
+    }
+}
+
+/// How many descriptors a server needs beside its connections: the standard streams, the listener, the runtime's own, and
+/// the one peer that waits for a place. A debug build has 10 open.
+pub const DESCRIPTORS: usize = 24;
+
+/// Warns where this process may not open as many descriptors as it could `need`. Only Linux is asked.
+pub fn warn_of_descriptors(what: &str, need: usize) {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let line = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"));
+    let soft = line.and_then(|line| line.split_whitespace().next()?.parse::<usize>().ok());
+    if let Some(soft) = soft.filter(|soft| *soft < need) {
+        eprintln!(
+            "{what}: warning: it may need {need} file descriptors, and this process may open {soft}; \
+             lower --max-connections, or raise the limit (ulimit -n {need})"
+        );
+    }
 }
 
 /// Runs a server from its flags to its end: logging, listener, guard, signals, drain.
@@ -114,6 +244,7 @@ pub async fn run<const PORT: u16>(
     config: Config,
     router: impl FnOnce(Ending) -> Router,
 ) -> ExitCode {
+    warn_of_descriptors(what, config.max_connections + DESCRIPTORS);
     start(what, options.address(), "http", |listener, ending| {
         let router = guard(router(ending.clone()), options.allowed());
         serve(listener, router, config, ending)
@@ -199,7 +330,7 @@ pub async fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> 
 
 /// Begins `ending` at SIGINT (Ctrl-C) or SIGTERM; a second signal cuts what is still open.
 ///
-/// Signals are watched from the moment this returns.
+/// On Unix, signals are watched from the moment this returns; elsewhere, from soon after.
 ///
 /// # Panics
 /// Outside a tokio runtime.

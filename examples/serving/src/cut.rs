@@ -113,10 +113,13 @@ impl Cuts {
 
     /// Breaks the connections of this name; whether there were any.
     fn cut(&self, name: &str) -> bool {
+        let mut by_name = self.lock();
         // Taken out, so that a client which reconnects under the same name gets a token of its own and lives.
-        let Some(named) = self.lock().remove(name) else {
+        let Some(named) = by_name.remove(name) else {
             return false;
         };
+        // Under the lock: a connection of this name that is dropped meanwhile finds either its entry or itself cut, and
+        // never the entry of a newer one.
         named.cut.cancel();
         true
     }
@@ -145,11 +148,11 @@ impl Drop for Cuttable {
         let Some((cuts, name)) = &self.registered else {
             return;
         };
+        let mut by_name = cuts.lock();
         if self.cut.is_cancelled() {
             // Its entry was taken out when it was cut; one that is there now is a newer connection's.
             return;
         }
-        let mut by_name = cuts.lock();
         if let Some(named) = by_name.get_mut(name) {
             named.connections -= 1;
             if named.connections == 0 {

@@ -48,6 +48,18 @@ impl Ending {
         Self::default()
     }
 
+    /// An ending that begins, and is cut, with this one, and also by itself: for a server beside another, whose failure
+    /// must not end the other. What is open is counted apart.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        Self {
+            begun: self.begun.child_token(),
+            cut: self.cut.child_token(),
+            // Closed by the `serve` that has it, when it sees that the ending has begun.
+            open: TaskTracker::new(),
+        }
+    }
+
     /// Begins the ending. Doing so again has no effect.
     pub fn begin(&self) {
         // Closed first: a tracker that is not closed never reports that it is empty.

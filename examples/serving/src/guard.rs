@@ -98,7 +98,8 @@ impl Allowed {
         let address = host
             .strip_prefix('[')
             .and_then(|host| host.strip_suffix(']'));
-        let name = host.to_ascii_lowercase();
+        // A dot at the end says that the name is complete (RFC 1034 §3.1); the name is the same.
+        let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
         address.unwrap_or(host).parse::<IpAddr>().is_ok()
             || name == "localhost"
             || name.ends_with(".localhost")
@@ -124,8 +125,13 @@ fn host(uri: &Uri, headers: &HeaderMap) -> Result<Authority, Problem> {
         (None, None) => return Err(bad("there is no Host header")),
     };
     // `user@host` is for links, not for requests (RFC 9110 §4.2.4), and could mislead whoever compares it as text.
+    // A port that is no number of 16 bits parses all the same.
+    let port = |authority: &Authority| {
+        let after = authority.as_str().strip_prefix(authority.host());
+        matches!(after, Some("" | ":")) || authority.port_u16().is_some()
+    };
     authority
-        .filter(|authority| !authority.as_str().contains('@'))
+        .filter(|authority| !authority.as_str().contains('@') && port(authority))
         .ok_or_else(|| bad("the Host header is no host"))
 }
 

@@ -36,14 +36,20 @@
 //! | sends its body slowly | 408 | [`body`](Config::body) |
 //! | sends too much | 413 (body), 431 (headers) | [`max_body_bytes`](Config::max_body_bytes), [`http1_max_headers`](Config::http1_max_headers), [`http1_max_buffer`](Config::http1_max_buffer) |
 //! | asks and does not read | the connection ends | [`write_progress`](Config::write_progress) |
-//! | is gone without a word (HTTP/2) | a ping finds out | [`http2_ping_interval`](Config::http2_ping_interval) |
-//! | is one too many | it waits in the kernel's queue | [`max_connections`](Config::max_connections) |
+//! | keeps an HTTP/2 window shut | the connection ends | [`write_progress`](Config::write_progress), [`max_unsent_bytes`](Config::max_unsent_bytes) |
+//! | closes its side before it has its answer | the connection ends | |
+//! | vanishes while something is sent to it | the system finds out (Linux) | [`unacknowledged`](Config::unacknowledged) |
+//! | vanishes while it waits | a question of the system finds out | [`keep_alive`](Config::keep_alive) |
+//! | vanishes (HTTP/2) | a ping finds out | [`http2_ping_interval`](Config::http2_ping_interval) |
+//! | asks nothing over HTTP/2 | the connection ends | [`idle`](Config::idle) |
+//! | is one too many | the one that is idle for longest gives way; if none is, it waits | [`max_connections`](Config::max_connections) |
 //! | is one stream too many | 503 with `Retry-After` | [`Slots`] |
 //! | names a host that is not ours | 421 | [`guard`] |
 //! | is a page of another site, and wants to act | 403 | [`guard`] |
 //!
-//! On HTTP/1 it is the write deadline that finds a peer who is gone without a word, and only if something is written:
-//! one more reason for heartbeats.
+//! A heartbeat alone finds nobody: it goes into the send buffer, and the write succeeds. It makes the peer's system owe an
+//! acknowledgement, and that is what is missed. A peer that hangs, and whose system still acknowledges, is found once its
+//! window is full, or by a ping that it has to answer itself (WebSocket).
 //!
 //! # How it ends
 //!
@@ -54,15 +60,14 @@
 //! # Errors
 //!
 //! Handlers answer errors as [`Problem`]s (RFC 9457), and [`fallbacks`] does for what is not routed. Errors that hyper finds
-//! before there is a request (400 for what is no HTTP, 414, 431) have a status and no body.
+//! before there is a request (400 for what is no HTTP, 431 for a head that is too large) have a status and no body.
 //!
 //! # What this does not do
 //!
 //! - TLS, compression, rates by user or address: a proxy does these, and a login is not this book's subject. A server that
 //!   must have TLS brings it along, on top of [`serve_connections`].
-//! - Idle HTTP/2 connections stay open as long as they answer pings. They count toward the limit of connections.
-//! - A peer that closes its HTTP/2 flow-control window and answers pings keeps its stream. It holds a cursor, a slot and at
-//!   most [`http2_send_buffer`](Config::http2_send_buffer) bytes, as one that reads does.
+//! - A peer that closes its HTTP/2 flow-control window and answers pings keeps its stream of events. It holds a cursor, a
+//!   slot and at most [`http2_send_buffer`](Config::http2_send_buffer) bytes, as one that reads does.
 //! - A deadline for handlers: here an answer may take as long as it takes for something to happen.
 
 mod after;
@@ -78,6 +83,7 @@ mod guard;
 mod json_body;
 mod listener;
 mod page;
+mod peers;
 mod problem;
 mod publish;
 mod serve;
@@ -92,8 +98,9 @@ pub use deadline_io::DeadlineIo;
 pub use ending::Ending;
 pub use guard::{guard, Allowed, HostName, Origin, ParseHostError, ParseOriginError};
 pub use json_body::JsonBody;
-pub use listener::Listener;
+pub use listener::{Listener, Tcp};
 pub use page::Page;
+pub use peers::Underway;
 pub use problem::{fallbacks, Problem, CONTENT_TYPE, TYPE_PREFIX};
 pub use publish::publish_route;
 pub use serve::{serve, serve_connections};

@@ -123,17 +123,22 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "bad-event", title).with_detail(detail)
     }
 
+    /// 400 `bad-body`: the body is JSON of another shape than this resource takes, or no JSON.
+    pub fn bad_body(detail: impl fmt::Display) -> Self {
+        let title = "This is not what this resource takes";
+        Self::new(StatusCode::BAD_REQUEST, "bad-body", title).with_detail(detail)
+    }
+
     /// 413 `too-large`: the body is larger than this server takes.
     pub fn too_large(detail: impl fmt::Display) -> Self {
         let title = "The content is too large";
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", title).with_detail(detail)
     }
 
-    /// 415 `not-json`: the `Content-Type` is not JSON.
-    pub fn not_json() -> Self {
+    /// 415 `not-json`: the `Content-Type` is not JSON, or there is a `Content-Encoding`. The answer says what is taken.
+    pub fn not_json(detail: impl fmt::Display) -> Self {
         let title = "Only JSON is taken here";
-        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", title)
-            .with_detail("send the header Content-Type: application/json")
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", title).with_detail(detail)
     }
 
     /// 422 `key-reused`: the idempotency key was used for another event.
@@ -222,6 +227,14 @@ impl IntoResponse for Problem {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
         // 404, 405 and 410 may be kept by caches unless told otherwise (RFC 9110 §15.1), and a problem passes.
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+            // What is taken instead (RFC 9110 §15.5.16).
+            headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+            headers.insert(
+                header::ACCEPT_ENCODING,
+                HeaderValue::from_static("identity"),
+            );
+        }
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }

@@ -1,7 +1,8 @@
 //! `POST events`: how an event comes in over HTTP.
 
-use crate::{JsonBody, Problem};
+use crate::{json_body, Problem};
 use axum::{
+    extract::{FromRequest, Request},
     response::{IntoResponse, Response},
     routing::{post, MethodRouter},
     Json,
@@ -18,14 +19,14 @@ use http::{header, HeaderMap, StatusCode};
 /// ([draft](https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/)) a client that got no answer may ask
 /// again: a repeated key answers 200 with the id of the event that is there already, and no second one is made.
 ///
-/// Only `Content-Type: application/json` is taken: see [`JsonBody`].
+/// Only `Content-Type: application/json` is taken: see [`JsonBody`](crate::JsonBody).
 ///
 /// # Errors
 /// Answered as [`Problem`]s: 400 `bad-event`, 409 `finished`, 413 `too-large`, 415 `not-json`, 422 `key-reused`; and 408
 /// `timed-out` by [`serve`](crate::serve).
 pub fn publish_route<S: Clone + Send + Sync + 'static>(feed: Feed) -> MethodRouter<S> {
     post(
-        move |headers: HeaderMap, event: Result<JsonBody<NewEvent>, Problem>| {
+        move |headers: HeaderMap, event: Result<EventBody, Problem>| {
             let feed = feed.clone();
             async move {
                 match publish(&feed, &headers, event).await {
@@ -37,12 +38,24 @@ pub fn publish_route<S: Clone + Send + Sync + 'static>(feed: Feed) -> MethodRout
     )
 }
 
+/// A body that holds an event; what holds none is a `bad-event`.
+struct EventBody(NewEvent);
+
+impl<S: Send + Sync> FromRequest<S> for EventBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let event = json_body::read(request, state, Problem::bad_event).await;
+        event.map(Self)
+    }
+}
+
 async fn publish(
     feed: &Feed,
     headers: &HeaderMap,
-    event: Result<JsonBody<NewEvent>, Problem>,
+    event: Result<EventBody, Problem>,
 ) -> Result<Published, Problem> {
-    let JsonBody(NewEvent { kind, data }) = event?;
+    let EventBody(NewEvent { kind, data }) = event?;
     match idempotency_key(headers)? {
         Some(key) => Ok(feed.publish_once(key, kind, data).await?),
         None => {

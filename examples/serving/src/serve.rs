@@ -3,18 +3,31 @@
 use crate::{
     body,
     deadline_io::{DeadlineIo, Held},
+    peers::{Answer, Overdue, Peers},
     Config, Ending, Listener,
 };
 use axum::Router;
+use http::Request;
+use hyper::{
+    body::Incoming,
+    service::{service_fn, Service as _},
+};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto::Builder,
     service::TowerToHyperService,
 };
-use std::{future::Future, io, pin::pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::{pending, Future},
+    io,
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
 };
 use tracing::{debug, warn};
@@ -25,6 +38,12 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 /// The longest pause. A server out of descriptors should take the next peer within a second of having one again, and
 /// write one line a second about it.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How often a connection that can be spared is looked for while every place is taken and a peer waits.
+const ROOM_SOUGHT: Duration = Duration::from_millis(100);
+
+/// How long one that was ended has to be gone before another is ended in its stead.
+const ROOM_MADE: Duration = Duration::from_secs(1);
 
 /// How long tasks have to notice that they were cut. Dropping them takes one turn of the scheduler; a task that never
 /// yields must not hold the server.
@@ -50,10 +69,14 @@ pub async fn serve<L: Listener>(
 ) -> io::Result<()> {
     let builder = builder(&config);
     let router = body::limit(router, &config);
-    serve_connections(listener, config, ending, move |io, ending| {
-        connection(io, builder.clone(), router.clone(), ending)
-    })
-    .await
+    let peers = Peers::new(&config);
+    let room = {
+        let peers = peers.clone();
+        move || peers.end_idlest()
+    };
+    let connection =
+        move |io, ending| connection(io, builder.clone(), router.clone(), peers.clone(), ending);
+    serve_all(listener, config, ending, room, connection).await
 }
 
 /// The same for what is no router: `connection` serves each connection to its end, and ends by itself soon after the ending
@@ -65,7 +88,7 @@ pub async fn serve<L: Listener>(
 /// # Errors
 /// As [`serve`].
 pub async fn serve_connections<L, C, F>(
-    mut listener: L,
+    listener: L,
     config: Config,
     ending: Ending,
     connection: C,
@@ -75,7 +98,26 @@ where
     C: Fn(DeadlineIo<L::Io>, Ending) -> F,
     F: Future<Output = ()> + Send + 'static,
 {
-    let accepted = accept_all(&mut listener, connection, &config, &ending).await;
+    // Which of its connections are idle is known to the caller alone.
+    serve_all(listener, config, ending, || false, connection).await
+}
+
+/// `room` is called where every place is taken and a peer waits: it ends a connection that can be spared, or says that
+/// there is none.
+async fn serve_all<L, R, C, F>(
+    mut listener: L,
+    config: Config,
+    ending: Ending,
+    room: R,
+    connection: C,
+) -> io::Result<()>
+where
+    L: Listener,
+    R: Fn() -> bool,
+    C: Fn(DeadlineIo<L::Io>, Ending) -> F,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let accepted = accept_all(&mut listener, room, connection, &config, &ending).await;
     // Closed before the drain, not after: a peer that connects now should be refused at once and try elsewhere, not wait
     // in the queue of a server that will never take it.
     drop(listener);
@@ -107,14 +149,16 @@ fn builder(config: &Config) -> Builder<TokioExecutor> {
 }
 
 /// Accepts until the ending begins.
-async fn accept_all<L, C, F>(
+async fn accept_all<L, R, C, F>(
     listener: &mut L,
+    room: R,
     connection: C,
     config: &Config,
     ending: &Ending,
 ) -> io::Result<()>
 where
     L: Listener,
+    R: Fn() -> bool,
     C: Fn(DeadlineIo<L::Io>, Ending) -> F,
     F: Future<Output = ()> + Send + 'static,
 {
@@ -122,16 +166,6 @@ where
     let mut begun = pin!(ending.begun());
     let mut pause = FIRST_PAUSE;
     loop {
-        // The place comes before the peer: a peer that is accepted and then kept waiting would hold a descriptor.
-        let place = tokio::select! {
-            // Cancel-safe: it only waits.
-            () = &mut begun => return Ok(()),
-            // Cancel-safe here: dropping it gives up its turn, and nobody else is in line.
-            place = places.clone().acquire_owned() => match place {
-                Ok(place) => place,
-                Err(_) => unreachable!("nobody closes this semaphore"),
-            },
-        };
         let accepted = tokio::select! {
             // Cancel-safe: it only waits.
             () = &mut begun => return Ok(()),
@@ -141,8 +175,18 @@ where
         match accepted {
             Ok(io) => {
                 pause = FIRST_PAUSE;
+                // After the peer and not before: that somebody waits is the reason for another to make room. One peer at a
+                // time waits so, and holds one descriptor.
+                let place = tokio::select! {
+                    // Cancel-safe: it only waits.
+                    () = &mut begun => return Ok(()),
+                    // Cancel-safe here: dropping it gives up its turn, and nobody else is in line.
+                    place = place(&places, &room) => place,
+                };
+                L::prepare(&io, config);
+                let departed = L::departed(&io);
                 let held = Held::new(place, ending.token());
-                let io = DeadlineIo::new(io, config.first_bytes, config.write_progress, held);
+                let io = DeadlineIo::new(io, config, departed, held);
                 let served = ending.until_cut(connection(io, ending.clone()));
                 tokio::spawn(async move {
                     if served.await.is_none() {
@@ -168,6 +212,23 @@ where
     }
 }
 
+/// A place for one more connection, as soon as there is one.
+async fn place(places: &Arc<Semaphore>, room: impl Fn() -> bool) -> OwnedSemaphorePermit {
+    loop {
+        if let Ok(place) = places.clone().try_acquire_owned() {
+            return place;
+        }
+        // Where one was ended, its task has to run before its place is free. Where none could be, one may become idle.
+        let patience = if room() { ROOM_MADE } else { ROOM_SOUGHT };
+        // Cancel-safe: its turn is lost, and nobody else is in line.
+        match timeout(patience, places.clone().acquire_owned()).await {
+            Ok(Ok(place)) => return place,
+            Ok(Err(_)) => unreachable!("nobody closes this semaphore"),
+            Err(_) => {}
+        }
+    }
+}
+
 /// The error is of the one connection. The next may be tried at once.
 fn was_the_peer(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
@@ -185,28 +246,69 @@ fn is_for_good(error: &io::Error) -> bool {
 
 /// Serves one connection to its end.
 async fn connection<I>(
-    io: DeadlineIo<I>,
+    mut io: DeadlineIo<I>,
     builder: Builder<TokioExecutor>,
     router: Router,
+    peers: Peers,
     ending: Ending,
 ) where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = TowerToHyperService::new(router);
+    let wire = io.wire();
+    let mut watch = io.watch();
+    let peer = peers.join();
+    let service = {
+        let (router, peer) = (TowerToHyperService::new(router), peer.clone());
+        service_fn(move |mut request: Request<Incoming>| {
+            let underway = peer.request();
+            request.extensions_mut().insert(underway.clone());
+            request.extensions_mut().insert(wire.clone());
+            let version = request.version();
+            let (answered, peer) = (router.call(request), peer.clone());
+            async move {
+                let response = answered.await?;
+                Ok::<_, Infallible>(Answer::of(response, version, &peer, underway))
+            }
+        })
+    };
     let mut served = pin!(builder.serve_connection_with_upgrades(TokioIo::new(io), service));
     let mut begun = pin!(ending.begun());
-    let mut told = false;
+    let (mut ends, mut told) = (false, false);
+    let gone = async {
+        match &mut watch {
+            Some(watch) => watch.gone().await,
+            None => pending().await,
+        }
+    };
+    let mut gone = pin!(gone);
     let result = loop {
         tokio::select! {
             // The ending before the answers that it causes: those of parked requests then say `Connection: close`.
             biased;
             // Only once: the token stays cancelled, and would be ready again on every turn.
-            () = &mut begun, if !told => {
-                told = true;
+            () = &mut begun, if !ends => {
+                (ends, told) = (true, true);
                 served.as_mut().graceful_shutdown();
             }
-            // Never dropped by the other arm: it is borrowed, and goes on where it was.
+            // Never dropped by the other arms: it is borrowed, and goes on where it was. Before them, so that what has come
+            // is read first.
             result = &mut served => break result,
+            // Cancel-safe: polled in place.
+            () = &mut gone => {
+                debug!("a peer has gone");
+                return;
+            }
+            // Cancel-safe: it only waits, and looks anew each time.
+            overdue = peer.overdue(told) => match overdue {
+                Overdue::Idle => {
+                    told = true;
+                    served.as_mut().graceful_shutdown();
+                }
+                Overdue::Dropped => {
+                    debug!("a connection was ended: it has to give way, or takes no answers");
+                    return;
+                }
+            }
         }
     };
     if let Err(error) = result {

@@ -15,6 +15,8 @@ pub struct Slots {
     free: Arc<Semaphore>,
     /// How many places there are: the semaphore only knows the free ones.
     size: usize,
+    /// The places of which these are a part, where several methods share one edge.
+    whole: Option<Arc<Slots>>,
 }
 
 /// One place; free again when dropped. Keep it in the stream's state.
@@ -22,14 +24,26 @@ pub struct Slots {
 #[must_use = "the place is free again as soon as this is dropped"]
 pub struct Slot {
     _permit: OwnedSemaphorePermit,
+    _of_whole: Option<Box<Slot>>,
 }
 
 impl Slots {
     /// This many places.
     pub fn new(size: usize) -> Self {
         Self {
-            free: Arc::new(Semaphore::new(size)),
+            // No machine has more, and tokio's semaphore takes no more.
+            free: Arc::new(Semaphore::new(size.min(Semaphore::MAX_PERMITS))),
             size,
+            whole: None,
+        }
+    }
+
+    /// These places, each of which also takes one of `whole`.
+    #[must_use]
+    pub fn within(self, whole: Option<&Slots>) -> Self {
+        Self {
+            whole: whole.map(|whole| Arc::new(whole.clone())),
+            ..self
         }
     }
 
@@ -38,15 +52,30 @@ impl Slots {
     /// # Errors
     /// [`Problem::busy`] (503) where none is free.
     pub fn try_take(&self) -> Result<Slot, Problem> {
+        let of_whole = self.whole.as_ref().map(|whole| whole.try_take());
         match self.free.clone().try_acquire_owned() {
-            Ok(permit) => Ok(Slot { _permit: permit }),
+            Ok(permit) => Ok(Slot {
+                _permit: permit,
+                _of_whole: of_whole.transpose()?.map(Box::new),
+            }),
             Err(_) => Err(Problem::busy()),
         }
     }
 
+    /// Whether a place is free, without taking it.
+    ///
+    /// # Errors
+    /// [`Problem::busy`] (503) where none is.
+    pub fn look(&self) -> Result<(), Problem> {
+        if self.free.available_permits() == 0 {
+            return Err(Problem::busy());
+        }
+        self.whole.as_ref().map_or(Ok(()), |whole| whole.look())
+    }
+
     /// How many places are taken.
     pub fn in_use(&self) -> usize {
-        self.size - self.free.available_permits()
+        self.size.min(Semaphore::MAX_PERMITS) - self.free.available_permits()
     }
 
     /// How many places there are, taken and free.
@@ -70,5 +99,33 @@ mod tests {
         drop(first);
         assert_eq!(slots.in_use(), 1);
         assert!(slots.try_take().is_ok());
+    }
+
+    #[test]
+    fn places_of_several_methods_are_no_more_than_the_whole() {
+        let whole = Slots::new(3);
+        let streams = Slots::new(2).within(Some(&whole));
+        let sockets = Slots::new(2).within(Some(&whole));
+        let taken = [streams.try_take().unwrap(), streams.try_take().unwrap()];
+        assert!(streams.try_take().is_err(), "its own are all taken");
+        assert_eq!(whole.in_use(), 2, "a refusal takes nothing");
+        let last = sockets.try_take().unwrap();
+        assert!(sockets.try_take().is_err(), "the whole is taken");
+        assert_eq!(sockets.in_use(), 1, "a refusal takes nothing");
+        assert!(sockets.look().is_err());
+        drop(taken);
+        assert!(sockets.look().is_ok());
+        drop(last);
+        assert_eq!((whole.in_use(), sockets.in_use()), (0, 0));
+    }
+
+    #[test]
+    fn a_look_takes_nothing() {
+        let slots = Slots::new(1);
+        assert!(slots.look().is_ok());
+        let slot = slots.try_take().unwrap();
+        assert!(slots.look().is_err());
+        drop(slot);
+        assert_eq!(slots.in_use(), 0);
     }
 }

@@ -35,8 +35,8 @@ fn status(
     ending.refuse_if_begun()?;
     feed.read(position, 1, 0)?;
     if let Some(slots) = slots {
-        // Taken and given back: it fails where a wait would.
-        drop(slots.try_take()?);
+        // Looked at and not taken: taken for a moment, the last place would be missing for a wait that comes then.
+        slots.look()?;
     }
     Ok(feed.state())
 }

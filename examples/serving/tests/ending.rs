@@ -177,3 +177,18 @@ async fn what_cannot_be_cut_does_not_hold_the_server() {
     ended.unwrap().unwrap();
     assert_took(took, config().drain + Duration::from_secs(1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_server_beside_another_fails_alone_and_ends_with_it() {
+    let ending = Ending::new();
+    let hello = || Router::new().route("/", get(|| async { "hello" }));
+    let first = Server::start_with(ending.clone(), hello(), Config::default());
+    let second = Server::start_with(ending.child(), hello(), Config::default());
+    let third = Server::start_with(ending.child(), hello(), Config::default());
+    second.fail(std::io::ErrorKind::InvalidInput.into());
+    in_time(second.task).await.unwrap().unwrap_err();
+    assert!(!ending.has_begun() && !third.ending.has_begun());
+    ending.begin();
+    in_time(first.task).await.unwrap().unwrap();
+    in_time(third.task).await.unwrap().unwrap();
+}

@@ -47,6 +47,8 @@ async fn addresses_localhost_and_allowed_names_are_answered() {
     for host in [
         "localhost",
         "LOCALHOST:4100",
+        "localhost.",
+        "book.example.:8443",
         "sse.localhost:4100",
         "127.0.0.1:4100",
         "192.168.1.5",
@@ -67,7 +69,7 @@ async fn other_names_are_not_ours() {
         "127.0.0.1.evil.example",
         "a.book.example",
         "book.example.evil.example",
-        "localhost.",
+        "localhost..",
     ] {
         let answer = ask(request("GET", &[("host", host)])).await;
         assert_eq!(answer, problem(421, "wrong-host"), "{host}");
@@ -82,6 +84,7 @@ async fn a_request_names_exactly_one_host() {
         &[("host", "")],
         &[("host", "a b")],
         &[("host", "evil.example@localhost")],
+        &[("host", "localhost:99999")],
     ] {
         let answer = ask(request("GET", headers)).await;
         assert_eq!(answer, problem(400, "wrong-host"), "{headers:?}");

@@ -30,10 +30,10 @@ fn one_connection() -> Config {
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_beyond_the_limit_waits_for_a_place() {
-    let server = Server::start(hello(), one_connection());
+    let parked = Router::new().route("/parked", get(std::future::pending::<()>));
+    let server = Server::start(hello().merge(parked), one_connection());
     let mut first = server.connect();
-    send(&mut first, REQUEST).await;
-    read_until(&mut first, "hello").await;
+    send(&mut first, "GET /parked HTTP/1.1\r\nHost: a\r\n\r\n").await;
     let mut second = server.connect();
     send(&mut second, REQUEST).await;
     let early = timeout(A_WHILE, read_until(&mut second, "hello")).await;
@@ -43,6 +43,29 @@ async fn a_peer_beyond_the_limit_waits_for_a_place() {
     );
     drop(first);
     read_until(&mut second, "hello").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_connection_that_is_idle_for_longest_gives_way() {
+    let max_connections = 2;
+    let config = Config {
+        max_connections,
+        ..Config::default()
+    };
+    let server = Server::start(hello(), config);
+    let (mut silent, mut asked) = (server.connect(), server.connect());
+    send(&mut silent, "GET / HTT").await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    send(&mut asked, REQUEST).await;
+    read_until(&mut asked, "hello").await;
+    let mut third = server.connect();
+    send(&mut third, REQUEST).await;
+    let (_, took) = timed(read_until(&mut third, "hello")).await;
+    assert_took(took, Duration::ZERO);
+    assert_eq!(rest(&mut silent).await, "", "half a request is none");
+    send(&mut asked, REQUEST).await;
+    read_until(&mut asked, "hello").await;
+    assert_eq!(server.ending.open(), 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -114,6 +114,8 @@ async fn only_json_is_taken() {
         assert_refused(ask(&feed, request).await, 415, "not-json");
     }
     assert_refused(ask(&feed, post(&[], EVENT)).await, 415, "not-json");
+    let coded = post(&[JSON, ("content-encoding", "gzip")], EVENT);
+    assert_refused(ask(&feed, coded).await, 415, "not-json");
     assert!(published(&feed).is_empty());
 }
 
@@ -131,6 +133,15 @@ async fn what_is_no_event_is_refused() {
         r#"{"kind":"message","data":1"#,
         r#"{"kind":"message","data":NaN}"#,
         r#"{"kind":"message","data":1,"id":"k3f9x2.1"}"#,
+        // JSON, and yet nothing that every reader could read.
+        r#"{"kind":"message","data":"\ud800"}"#,
+        r#"{"kind":"message","data":[1e400]}"#,
+        &format!(r#"{{"kind":"message","data":{}}}"#, "9".repeat(5_000)),
+        &format!(
+            r#"{{"kind":"message","data":{}{}}}"#,
+            "[".repeat(30_000),
+            "]".repeat(30_000)
+        ),
     ] {
         assert_refused(ask(&feed, post(&[JSON], wrong)).await, 400, "bad-event");
     }

@@ -1,5 +1,6 @@
 //! Every limit of the SSE server, in one place.
 
+use serving::Slots;
 use std::{ops::Range, time::Duration};
 
 /// What the SSE server allows and how it paces its clients.
@@ -7,9 +8,13 @@ use std::{ops::Range, time::Duration};
 pub struct Config {
     /// How many streams may be open at once; default 900.
     ///
-    /// Fewer than the edge's 1,000 connections, so that where every stream is taken a client can still load the page,
-    /// publish, and ask `status` why it was refused.
+    /// What [`serving::Config::places`] leaves of the edge's 1,000 connections, so that where every place is taken a
+    /// client can still load the page, publish, and ask `status` why it was refused.
     pub max_streams: usize,
+
+    /// The places that this server shares with others behind the same edge, if there are such; default none. A stream
+    /// then takes one of these too.
+    pub shared: Option<Slots>,
 
     /// The longest silence on a stream before a heartbeat fills it; default 15 s.
     ///
@@ -37,6 +42,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             max_streams: 900,
+            shared: None,
             heartbeat: Duration::from_secs(15),
             retry_ms: 1_000..2_000,
             demo_cut: false,

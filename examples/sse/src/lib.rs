@@ -84,7 +84,7 @@ struct Server {
 /// `GET events`, `POST events`, `GET status`, `POST tokens`, the page at `GET /` with its modules, and `POST cut`, which
 /// finds no stream to cut unless [`Config::demo_cut`] allows it.
 pub fn router(feed: Feed, config: Config, ending: Ending) -> Router {
-    let slots = Slots::new(config.max_streams);
+    let slots = Slots::new(config.max_streams).within(config.shared.as_ref());
     let cuts = Cuts::new(config.demo_cut);
     let status = status_route(feed.clone(), ending.clone(), Some(slots.clone()));
     let cut = cut_route(cuts.clone());

@@ -1,8 +1,8 @@
 //! The SSE server alone: `cargo run -p sse -- --port 4100 --rate 2`.
 
 use clap::Parser;
-use feed::{ticker, Feed, Retention};
-use serving::command::{self, Options};
+use feed::{ticker, Feed};
+use serving::command::{self, Count, Heartbeat, Options};
 use std::process::ExitCode;
 
 /// Serves a log of events by Server-Sent Events, with a page that shows them
@@ -11,18 +11,36 @@ use std::process::ExitCode;
 struct Command {
     #[command(flatten)]
     options: Options<4100>,
+
+    /// Streams open at once; by default nine in ten connections
+    #[arg(long, value_name = "COUNT")]
+    max_streams: Option<Count>,
+
+    /// The longest silence on a stream before a heartbeat
+    #[arg(long, value_name = "SECONDS", default_value = "15")]
+    heartbeat: Heartbeat,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Command { options } = Command::parse();
-    let feed = Feed::new(Retention::default());
+    let Command {
+        options,
+        max_streams,
+        heartbeat,
+    } = Command::parse();
+    let max_streams = match options.places("--max-streams", max_streams) {
+        Ok(places) => places,
+        Err(error) => return command::fail("sse", error),
+    };
+    let feed = Feed::new(options.retention());
     let ticks = ticker::run(feed.clone(), options.rate, options.seed);
     let config = sse::Config {
         demo_cut: true,
+        max_streams,
+        heartbeat: heartbeat.0,
         ..sse::Config::default()
     };
-    command::run("sse", &options, serving::Config::default(), |ending| {
+    command::run("sse", &options, options.edge(), |ending| {
         // Ends with the process; the log is in memory and needs no goodbye.
         tokio::spawn(ticks);
         sse::router(feed, config, ending)

@@ -60,6 +60,28 @@ async fn a_full_server_says_so_and_the_place_is_free_when_its_client_leaves() {
 }
 
 #[tokio::test]
+async fn the_place_is_free_when_its_client_leaves_whatever_it_sent_after_its_request() {
+    let server = start(still_feed(10), still_config()).await;
+    for after in ["\r\n", "G", "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"] {
+        for resets in [false, true] {
+            let mut stream = Raw::get(&server, "/events").await;
+            stream.until("retry: ").await;
+            assert!(stream.write(after).await);
+            assert_eq!(server.feed.subscribers(), 1);
+            if resets {
+                stream.reset();
+            } else {
+                drop(stream);
+            }
+            eventually("the subscription is dropped", || {
+                server.feed.subscribers() == 0
+            })
+            .await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn hundreds_of_clients_that_vanish_leave_nothing_behind() {
     // Each is a descriptor here and one in the server: within the 1,024 that many systems allow a process.
     const CLIENTS: usize = 400;

@@ -195,6 +195,8 @@ export class Follower {
     this.openedAt = null;
     /** Whether a connection has been open before: each later one is a reconnection. */
     this.hasBeenOpen = false;
+    /** Whether the reader or the page itself ended the last connection: what follows repairs no break, and is not counted. */
+    this.rested = false;
     /** Whether the connection was given up only because nobody looks. */
     this.paused = false;
   }
@@ -217,6 +219,7 @@ export class Follower {
   /** Stops, and keeps the cursor. */
   stop() {
     if (this.state === "idle") return;
+    this.rested = true;
     this.paused = false;
     this.#release();
     this.#setState("idle", "Stopped.");
@@ -225,6 +228,7 @@ export class Follower {
   /** Gives the connection up for a while, for example because the page is hidden. */
   pause() {
     if (!this.active || this.paused) return;
+    this.rested = true;
     this.paused = true;
     this.#release();
     this.#setState("waiting", "Paused while this page is hidden.");
@@ -280,11 +284,12 @@ export class Follower {
     this.watchdog.alive();
     this.openedAt = performance.now();
     if (this.hasBeenOpen) {
-      this.counts.reconnects += 1;
+      if (!this.rested) this.counts.reconnects += 1;
       this.observer.onNote?.(`Connected again, from ${this.cursor}.`);
       this.observer.onChange?.();
     }
     this.hasBeenOpen = true;
+    this.rested = false;
     this.#setState("open", words);
   }
 

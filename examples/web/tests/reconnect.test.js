@@ -320,3 +320,20 @@ test("who wants the whole log begins with the earliest event that is kept", asyn
   follower.start();
   assert.equal(method.wait.after, "k3f9x2.3");
 });
+
+test("a reader's own stop and a hidden page are no breaks, and what mends a break is counted", async () => {
+  const { method, follower } = await started();
+  follower.stop();
+  follower.start();
+  await settle();
+  method.wait.onOpen();
+  follower.pause();
+  follower.resume();
+  await settle();
+  method.wait.onOpen();
+  assert.equal(follower.counts.reconnects, 0);
+  method.wait.onRetry("The connection broke.");
+  method.wait.onOpen();
+  assert.equal(follower.counts.reconnects, 1);
+  follower.stop();
+});

@@ -1,5 +1,6 @@
 //! Every limit of the WebSocket server, in one place.
 
+use serving::Slots;
 use std::{ops::RangeInclusive, time::Duration};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
@@ -11,9 +12,13 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 pub struct Config {
     /// How many sockets may be open at once, those of `/echo` apart; default 900.
     ///
-    /// Fewer than the edge's 1,000 connections, so that where every place is taken a client can still load the page and
-    /// ask `status` why it was refused.
+    /// What [`serving::Config::places`] leaves of the edge's 1,000 connections, so that where every place is taken a
+    /// client can still load the page, publish, and ask `status` why it was refused.
     pub max_sockets: usize,
+
+    /// The places that this server shares with others behind the same edge, if there are such; default none. A socket
+    /// then takes one of these too, also one of `/echo`.
+    pub shared: Option<Slots>,
 
     /// How often the server sends a heartbeat and a ping; default 15 s. A peer from which not one byte comes for two of
     /// these, not even the answer to a ping, is dropped.
@@ -77,6 +82,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             max_sockets: 900,
+            shared: None,
             heartbeat: Duration::from_secs(15),
             close_patience: Duration::from_secs(2),
             read_buffer: 1024,

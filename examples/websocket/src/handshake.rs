@@ -14,7 +14,7 @@ use axum::{
 };
 use feed::contract::SUBPROTOCOL;
 use hyper::{ext::Protocol, upgrade::OnUpgrade};
-use serving::{Ending, Problem};
+use serving::{Ending, Problem, Underway};
 use std::future::Future;
 use tokio_tungstenite::{
     tungstenite::{
@@ -32,6 +32,8 @@ pub(crate) struct Handshake {
     accept: Option<HeaderValue>,
     offers: bool,
     chosen: bool,
+    /// To the edge the request is not over before the socket is: over HTTP/2 its connection may have no other.
+    underway: Underway,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Handshake {
@@ -94,6 +96,7 @@ impl Handshake {
             accept,
             offers,
             chosen: false,
+            underway: parts.extensions.remove().unwrap_or_default(),
         })
     }
 }
@@ -189,7 +192,7 @@ impl Handshake {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let upgrade = self.upgrade;
+        let (upgrade, underway) = (self.upgrade, self.underway);
         // Boxed: each of the futures around it would otherwise keep room for a copy of it, some 2.5 KiB a time.
         let task = Box::pin(async move {
             // An error says that the connection ended before the answer was out.
@@ -198,6 +201,7 @@ impl Handshake {
                 let socket = WebSocketStream::from_raw_socket(tunnel, Role::Server, Some(limits));
                 serve(socket.await).await;
             }
+            drop(underway);
         });
         tokio::spawn(ending.track(task));
 

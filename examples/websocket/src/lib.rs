@@ -86,7 +86,7 @@ struct Server {
 /// cookies, and read and publish: CORS does not apply to WebSocket.
 pub fn router(feed: Feed, board: Feed, config: Config, ending: Ending) -> Router {
     let echo = Echo {
-        places: Slots::new(config.max_echoes),
+        places: Slots::new(config.max_echoes).within(config.shared.as_ref()),
         config: Arc::new(config.bounded()),
         ending,
     };
@@ -117,7 +117,7 @@ impl Server {
         Self {
             encoding: feed.encoding("websocket"),
             feed,
-            places: Slots::new(echo.config.max_sockets),
+            places: Slots::new(echo.config.max_sockets).within(echo.config.shared.as_ref()),
             cuts: Cuts::new(echo.config.demo_cut),
             config: echo.config.clone(),
             ending: echo.ending.clone(),

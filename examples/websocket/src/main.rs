@@ -1,8 +1,8 @@
 //! The WebSocket server alone: `cargo run -p websocket -- --port 4103 --rate 2`.
 
 use clap::Parser;
-use feed::{ticker, Feed, Retention};
-use serving::command::{self, Options};
+use feed::{ticker, Feed};
+use serving::command::{self, Count, Heartbeat, Options};
 use std::process::ExitCode;
 
 /// Serves a log of events by WebSocket, with a page that shows them and a whiteboard
@@ -11,20 +11,37 @@ use std::process::ExitCode;
 struct Command {
     #[command(flatten)]
     options: Options<4103>,
+
+    /// Sockets open at once; by default nine in ten connections
+    #[arg(long, value_name = "COUNT")]
+    max_sockets: Option<Count>,
+
+    /// The longest silence on a socket before a heartbeat and a ping
+    #[arg(long, value_name = "SECONDS", default_value = "15")]
+    heartbeat: Heartbeat,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Command { options } = Command::parse();
-    let feed = Feed::new(Retention::default());
+    let Command {
+        options,
+        max_sockets,
+        heartbeat,
+    } = Command::parse();
+    let max_sockets = match options.places("--max-sockets", max_sockets) {
+        Ok(places) => places,
+        Err(error) => return command::fail("websocket", error),
+    };
+    let feed = Feed::new(options.retention());
     let board = websocket::board();
     let ticks = ticker::run(feed.clone(), options.rate, options.seed);
     let config = websocket::Config {
         demo_cut: true,
+        max_sockets,
+        heartbeat: heartbeat.0,
         ..websocket::Config::default()
     };
-    let edge = serving::Config::default();
-    command::run("websocket", &options, edge, |ending| {
+    command::run("websocket", &options, options.edge(), |ending| {
         // Ends with the process; the log is in memory and needs no goodbye.
         tokio::spawn(ticks);
         websocket::router(feed, board, config, ending)

@@ -309,6 +309,12 @@ async fn what_is_not_taken_is_answered_by_an_error_and_the_connection_stays() {
         (&publish("used", "2"), Some("used"), "key-reused"),
         (no_kind, Some("r"), "bad-event"),
         (&publish("", "1"), None, "bad-event"),
+        (&publish("s", r#""\ud800""#), Some("s"), "bad-event"),
+        (
+            &publish("d", &("[".repeat(9_000) + &"]".repeat(9_000))),
+            Some("d"),
+            "bad-event",
+        ),
         ("", None, "bad-event"),
         ("hello", None, "bad-event"),
         (r#"{"subscribe":{}}"#, None, "bad-event"),

@@ -13,18 +13,6 @@ use tokio::{
     process::{Child, Command},
 };
 
-/// The variables by which a program is told of a proxy. Every server of a test is on this machine.
-const PROXIES: [&str; 8] = [
-    "http_proxy",
-    "https_proxy",
-    "all_proxy",
-    "no_proxy",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "ALL_PROXY",
-    "NO_PROXY",
-];
-
 /// Which browser. Its name as people call it is its [`Display`](fmt::Display).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
@@ -168,7 +156,7 @@ impl Engine {
             // For what only the browser's own scripts can do.
             command.arg("--allow-system-access");
         }
-        for name in PROXIES {
+        for name in testbed::parts::PROXIES {
             command.env_remove(name);
         }
         command

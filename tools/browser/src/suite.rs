@@ -13,6 +13,7 @@ use libtest_mimic::{Arguments, Trial};
 use serving::Ending;
 use site::{
     book::{self, Edition, Options},
+    limits::Limits,
     push, server,
     shelf::Shelf,
 };
@@ -35,6 +36,8 @@ const TEST_LIMIT: Duration = Duration::from_secs(120);
 pub const ORIGIN: &str = "https://ada.example";
 /// See [`ORIGIN`].
 pub const SITE: &str = "/async-book/";
+/// Where its sources are.
+pub const REPOSITORY: &str = "https://github.com/ada/async-book";
 /// What its links for suggesting an edit begin with; the path of a source in the repository follows.
 pub const EDITS: &str = "https://code.example/ada/async-book/edit/main/";
 
@@ -163,6 +166,7 @@ impl Suite {
             build(vec![
                 ("output.html.site-url", url),
                 ("output.html.edit-url-template", edits),
+                ("output.html.git-repository-url", REPOSITORY.to_owned()),
             ])
             .await
         };
@@ -198,10 +202,14 @@ impl Suite {
     /// # Errors
     /// As [`site`](Self::site).
     pub async fn site_with(&self, push: Option<Running>) -> anyhow::Result<Served> {
-        let build = || async { anyhow::Ok(Shelf::new(build(Vec::new()).await?)) };
+        let build = || async { anyhow::Ok(Shelf::new(&build(Vec::new()).await?)?) };
         let shelf = self.book.get_or_try_init(build).await?.clone();
         let site = Served::start(|feed, ending| {
-            server::router(shelf, server::methods(feed, push, ending), None)
+            server::router(
+                shelf,
+                server::methods(feed, push, &Limits::default(), ending),
+                None,
+            )
         });
         Ok(site.await?)
     }

@@ -46,6 +46,9 @@ impl Program {
     pub fn start(name: &'static str, arguments: &[&str]) -> anyhow::Result<Self> {
         let mut command = Command::new(name);
         command.args(arguments);
+        for proxy in testbed::parts::PROXIES {
+            command.env_remove(proxy);
+        }
         // Another language would be another text.
         command.env("LC_ALL", "C").kill_on_drop(true);
         command.stdin(Stdio::null()).stderr(Stdio::null());

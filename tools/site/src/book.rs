@@ -4,8 +4,10 @@
 //! into a new directory, an error that mdBook only logs fails it, and only a whole book takes the place
 //! of the one before.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -26,11 +28,26 @@ pub enum BuildError {
     /// mdBook could not build it, or logged an error while it did.
     #[error("the book is broken: {0}")]
     Broken(String),
-    /// The destination is a directory that this program did not write.
+    /// The destination holds something that this program did not write.
     #[error(
-        "{0} is not empty and holds no built book; name another directory with --dest, or empty it"
+        "{directory} is not empty, and no build has written {what} there; name another directory with --dest, or move that away"
     )]
-    Occupied(PathBuf),
+    Occupied {
+        /// The destination.
+        directory: PathBuf,
+        /// The first path in it, relative to it, that is no part of a book built there.
+        what: PathBuf,
+    },
+    /// The book before this one was moved away, and neither the new one nor it could be moved into its place.
+    #[error("{dest}: {source}; the book before this one is in {old}")]
+    Aside {
+        /// Where it was.
+        dest: PathBuf,
+        /// Where it is.
+        old: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// A file or directory could not be read or written.
     #[error("{path}: {source}")]
     Io {
@@ -42,7 +59,7 @@ pub enum BuildError {
 }
 
 impl BuildError {
-    fn io(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
+    pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
         move |source| Self::Io {
             path: path.to_owned(),
             source,
@@ -118,6 +135,24 @@ impl Site {
     }
 }
 
+impl Site {
+    /// The address of a page's own, if it has one and the origin is known. The first chapter and the page of the site are one page;
+    /// what is no chapter has none, nor has what only leads elsewhere.
+    fn address(&self, name: &str, page: &str, home: &str) -> Option<String> {
+        let Self { origin, path } = self;
+        let origin = origin.as_ref()?;
+        if matches!(name, "404.html" | "print.html" | "toc.html") {
+            return None;
+        }
+        let main = main_of(page)?;
+        let name = match Some(main) == main_of(home) {
+            true => "",
+            false => name,
+        };
+        Some(format!("{origin}{path}{name}"))
+    }
+}
+
 fn set(config: &mut Config, name: &str, value: &str) -> Result<(), BuildError> {
     let set = config.set(name, value);
     set.map_err(|error| BuildError::Broken(format!("{name}: {}", one_line(&error))))
@@ -160,25 +195,26 @@ pub fn build_into(
     if !errors.is_empty() {
         return Err(BuildError::Broken(errors.join("; ")));
     }
-    let home = &dest.join("index.html");
-    let finish = Finish {
-        home,
-        site: &site,
-        options,
-    };
-    finish_pages(dest, finish)?;
+    let site = &site;
+    finish_pages(dest, Finish { site, options })?;
     Ok(warnings)
 }
 
-/// Builds the book of `root` beside `dest` and then puts it there, in place of the book that `dest` holds.
+/// The list of a book's files, in the book that [`build`] writes. What is not on it was put there by somebody else, and is not
+/// this program's to delete.
+const WRITTEN: &str = ".written-by-build";
+
+/// Builds the book of `root` beside `dest` and then puts it there, in place of the book that a build has written there before.
 /// Returns mdBook's warnings.
 ///
 /// # Errors
-/// As [`build_into`], and [`BuildError::Occupied`] if `dest` holds anything but a built book. On any error
-/// `dest` is as it was.
+/// As [`build_into`], and [`BuildError::Occupied`] if `dest` holds anything that no build has written. On any error `dest` is as
+/// it was.
 pub fn build(root: &Path, dest: &Path, options: Options<'_>) -> Result<Vec<String>, BuildError> {
     let dest = std::path::absolute(dest).map_err(BuildError::io(dest))?;
-    let old = replaceable(&dest)?;
+    // A link to a directory stays, and the book behind it is replaced.
+    let dest = fs::canonicalize(&dest).unwrap_or(dest);
+    replaceable(&dest)?;
     let parent = dest.parent().unwrap_or(&dest);
     fs::create_dir_all(parent).map_err(BuildError::io(parent))?;
     // Beside the destination, so that it is on the same file system and can be renamed into place.
@@ -189,58 +225,162 @@ pub fn build(root: &Path, dest: &Path, options: Options<'_>) -> Result<Vec<Strin
     // Not the temporary directory itself, whose mode lets only its owner in.
     let new = staging.path().join("new");
     let warnings = build_into(root, &new, options)?;
-    if old {
-        // Moved, not deleted: the time without a book is that of two renames.
-        fs::rename(&dest, staging.path().join("old")).map_err(BuildError::io(&dest))?;
+    let written = &new.join(WRITTEN);
+    let mut list = WRITTEN.to_owned();
+    let listed = visit(&new, "", &mut |path| {
+        list.extend(["\n", &path]);
+        ControlFlow::Continue(())
+    });
+    let _all = listed.map_err(BuildError::io(&new))?;
+    fs::write(written, list).map_err(BuildError::io(written))?;
+    // Again: a build takes seconds, and meanwhile somebody may have put something there.
+    replaceable(&dest)?;
+    let old = staging.path().join("old");
+    if let Err(error) = exchange(&new, &dest, &old) {
+        if old.exists() {
+            // It could not be put back, so it must not go with this directory.
+            let _kept = staging.keep();
+            return Err(BuildError::Aside {
+                dest,
+                old,
+                source: error,
+            });
+        }
+        return Err(BuildError::io(&dest)(error));
     }
-    fs::rename(&new, &dest).map_err(BuildError::io(&dest))?;
     Ok(warnings)
 }
 
-/// Whether there is something to move away at `dest`, if a book may take its place at all.
-fn replaceable(dest: &Path) -> Result<bool, BuildError> {
-    let mut entries = match fs::read_dir(dest) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(BuildError::io(dest)(error)),
-    };
-    // mdBook writes both into every book; a directory of sources has neither.
-    let is_book = dest.join(".nojekyll").is_file() && dest.join("index.html").is_file();
-    if is_book || entries.next().is_none() {
-        Ok(true)
-    } else {
-        Err(BuildError::Occupied(dest.to_owned()))
+/// Moves what is at `dest`, if anything is, to `old`, and `new` into its place: the time without a book is that of two renames.
+/// Where the second fails, `dest` is put back.
+fn exchange(new: &Path, dest: &Path, old: &Path) -> io::Result<()> {
+    match fs::rename(dest, old) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    fs::rename(new, dest).inspect_err(|_| {
+        // What this fails with is worth less than what it follows from.
+        let _ = fs::rename(old, dest);
+    })
+}
+
+/// Fails if there is anything at `dest` but what a build has written there.
+fn replaceable(dest: &Path) -> Result<(), BuildError> {
+    // Not what a link leads to: also one that leads nowhere is somebody's.
+    if dest
+        .symlink_metadata()
+        .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    {
+        return Ok(());
+    }
+    let written = fs::read_to_string(dest.join(WRITTEN)).unwrap_or_default();
+    let written: BTreeSet<_> = written.lines().collect();
+    let mut foreign = None;
+    let visited = visit(
+        dest,
+        "",
+        &mut |path| match written.contains(path.as_str()) {
+            true => ControlFlow::Continue(()),
+            false => {
+                foreign = Some(path);
+                ControlFlow::Break(())
+            }
+        },
+    );
+    let _all_or_some = visited.map_err(BuildError::io(dest))?;
+    match foreign {
+        None => Ok(()),
+        Some(what) => Err(BuildError::Occupied {
+            directory: dest.to_owned(),
+            what: what.into(),
+        }),
     }
 }
 
-/// Rewrites what mdBook's templates fix and its configuration does not reach, in every page below `directory`.
-fn finish_pages(directory: &Path, finish: Finish<'_>) -> Result<(), BuildError> {
-    for entry in fs::read_dir(directory).map_err(BuildError::io(directory))? {
-        let path = entry.map_err(BuildError::io(directory))?.path();
-        if path.is_dir() {
-            finish_pages(&path, finish)?;
-        } else if path
-            .extension()
-            .is_some_and(|extension| extension == "html")
-        {
-            let page = fs::read_to_string(&path).map_err(BuildError::io(&path))?;
-            let page = finish.page(&page, path == finish.home);
-            fs::write(&path, page).map_err(BuildError::io(&path))?;
+/// Calls `each` for every file below `directory`, with its path there. A link is a file; an empty directory is one whose path ends
+/// with a slash.
+fn visit(
+    directory: &Path,
+    prefix: &str,
+    each: &mut impl FnMut(String) -> ControlFlow<()>,
+) -> io::Result<ControlFlow<()>> {
+    let mut is_empty = true;
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        is_empty = false;
+        let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+        let flow = match entry.file_type()?.is_dir() {
+            true => visit(&entry.path(), &format!("{name}/"), each)?,
+            false => each(name),
+        };
+        if flow.is_break() {
+            return Ok(flow);
         }
     }
+    match is_empty && !prefix.is_empty() {
+        true => Ok(each(prefix.to_owned())),
+        false => Ok(ControlFlow::Continue(())),
+    }
+}
+
+/// Rewrites what mdBook's templates fix and its configuration does not reach, in every page of the book in `dest`. Where it is known
+/// where the book will be, writes the list of its pages for those who search it.
+fn finish_pages(dest: &Path, finish: Finish<'_>) -> Result<(), BuildError> {
+    let mut names = Vec::new();
+    let listed = visit(dest, "", &mut |name| {
+        names.extend(name.ends_with(".html").then_some(name));
+        ControlFlow::Continue(())
+    });
+    let _all = listed.map_err(BuildError::io(dest))?;
+    // A book without a chapter has none.
+    let home = fs::read_to_string(dest.join(HOME)).unwrap_or_default();
+    let mut addresses = BTreeSet::new();
+    for name in names {
+        let path = dest.join(&name);
+        let page = fs::read_to_string(&path).map_err(BuildError::io(&path))?;
+        let address = finish.site.address(&name, &page, &home);
+        let page = finish.page(&page, name == HOME, address.as_deref());
+        fs::write(&path, page).map_err(BuildError::io(&path))?;
+        addresses.extend(address);
+    }
+    if !addresses.is_empty() {
+        let path = dest.join("sitemap.xml");
+        fs::write(&path, sitemap(&addresses)).map_err(BuildError::io(&path))?;
+    }
     Ok(())
+}
+
+/// The page of the site itself; mdBook writes the first chapter there, too.
+const HOME: &str = "index.html";
+
+/// The text of a page, without the frame around it.
+fn main_of(page: &str) -> Option<&str> {
+    page.split_once("<main>")?
+        .1
+        .split_once("</main>")
+        .map(|(main, _)| main)
+}
+
+/// As <https://www.sitemaps.org/protocol.html> has it.
+fn sitemap(addresses: &BTreeSet<String>) -> String {
+    let mut text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+                    <urlset xmlns=\"http://www.sitemaps.org/schemas/sitemap/0.9\">\n"
+        .to_owned();
+    for address in addresses {
+        text += &format!("<url><loc>{address}</loc></url>\n");
+    }
+    text + "</urlset>\n"
 }
 
 /// What the pages are finished with.
 #[derive(Debug, Clone, Copy)]
 struct Finish<'a> {
-    home: &'a Path,
     site: &'a Site,
     options: Options<'a>,
 }
 
 impl Finish<'_> {
-    fn page(self, page: &str, is_home: bool) -> String {
+    fn page(self, page: &str, is_home: bool, address: Option<&str>) -> String {
         // Every external script is deferred, so that the first paint waits for none of them. Deferred scripts run in their
         // order, after the inline ones (which set up what they read) and before `DOMContentLoaded`, so they meet the same
         // page as before. An escaped `&lt;script` in a listing does not match.
@@ -252,6 +392,14 @@ impl Finish<'_> {
         if let (false, Some(text)) = (is_home, first_paragraph(&page)) {
             page = with_meta(&page, "name=\"description\"", |_| text.clone());
             page = with_meta(&page, "property=\"og:description\"", |_| text.clone());
+        }
+        if let Some(address) = address {
+            // Which of its addresses is the page's own, for those who meet it under several.
+            let own = format!(
+                "<link rel=\"canonical\" href=\"{address}\">\n        \
+                 <meta property=\"og:url\" content=\"{address}\">\n    </head>"
+            );
+            page = page.replacen("</head>", &own, 1);
         }
         if let Some(origin) = &self.site.origin {
             let path = &self.site.path;
@@ -409,12 +557,8 @@ mod tests {
     use super::*;
 
     fn finished(page: &str, url: &str, options: Options<'_>) -> String {
-        let finish = Finish {
-            home: Path::new("index.html"),
-            site: &Site::parse(url).unwrap(),
-            options,
-        };
-        finish.page(page, false)
+        let site = &Site::parse(url).unwrap();
+        Finish { site, options }.page(page, false, None)
     }
 
     #[test]
@@ -475,11 +619,10 @@ mod tests {
         let home = page("The book.", "The first.");
         let site = Site::parse("/").unwrap();
         let finish = Finish {
-            home: Path::new("index.html"),
             site: &site,
             options: Options::default(),
         };
-        assert_eq!(finish.page(&home, true), home);
+        assert_eq!(finish.page(&home, true, None), home);
     }
 
     #[test]
@@ -503,5 +646,65 @@ mod tests {
             let told = Site::parse(url).unwrap_err().to_string();
             assert!(told.contains("site-url"), "{told}");
         }
+    }
+
+    #[test]
+    fn a_page_names_its_own_address_where_that_is_known() {
+        let page = |text: &str| format!("<html><head>\n    </head><main>{text}</main></html>");
+        let site = Site::parse("https://book.example/book").unwrap();
+        let address = |name, text| site.address(name, &page(text), &page("One"));
+        for (name, text, own) in [
+            ("index.html", "One", Some("https://book.example/book/")),
+            ("one.html", "One", Some("https://book.example/book/")),
+            (
+                "b/two.html",
+                "Two",
+                Some("https://book.example/book/b/two.html"),
+            ),
+            ("404.html", "Gone", None),
+            ("print.html", "All", None),
+            ("toc.html", "All", None),
+        ] {
+            assert_eq!(address(name, text).as_deref(), own, "{name}");
+        }
+        // A redirect, which has no text.
+        assert_eq!(
+            site.address("old.html", "<html></html>", &page("One")),
+            None
+        );
+        let nowhere = Site::parse("/book/").unwrap();
+        assert_eq!(
+            nowhere.address("one.html", &page("One"), &page("One")),
+            None
+        );
+
+        let finish = Finish {
+            site: &site,
+            options: Options::default(),
+        };
+        let finished = finish.page(&page("One"), false, Some("https://book.example/book/"));
+        for part in [
+            "<link rel=\"canonical\" href=\"https://book.example/book/\">",
+            "<meta property=\"og:url\" content=\"https://book.example/book/\">",
+        ] {
+            assert!(finished.contains(part), "{finished}");
+        }
+    }
+
+    #[test]
+    fn a_book_that_cannot_be_put_in_place_leaves_the_one_before() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name| directory.path().join(name);
+        fs::create_dir(path("book")).unwrap();
+        fs::write(path("book/index.html"), "the old one").unwrap();
+        let failed = exchange(&path("missing"), &path("book"), &path("old"));
+        assert_eq!(failed.unwrap_err().kind(), io::ErrorKind::NotFound);
+        let kept = fs::read_to_string(path("book/index.html")).unwrap();
+        assert_eq!(kept, "the old one");
+        assert!(!path("old").exists());
+
+        fs::create_dir(path("new")).unwrap();
+        exchange(&path("new"), &path("book"), &path("old")).unwrap();
+        assert!(path("old/index.html").exists());
     }
 }

@@ -7,14 +7,16 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
-use feed::{ticker, Feed, Retention};
+use feed::{ticker, Feed};
 use http2_push::panel::Running;
 use serving::{
-    command::{self, Listen},
-    Config, Ending,
+    command::{self, Count, Heartbeat, Listen, TooManyPlaces},
+    Ending,
 };
+use tokio::task::JoinHandle;
 
 use crate::book::{self, BuildError, Edition, Options};
+use crate::limits::{self, Limits};
 use crate::push;
 use crate::server::{self, Reload};
 use crate::shelf::Shelf;
@@ -56,6 +58,19 @@ struct Serve {
     /// where that is taken, none
     #[arg(long, value_name = "PORT")]
     push_port: Option<u16>,
+    /// Streams of Server-Sent Events open at once. By default, as for the next two, as many as may wait at all: nine in
+    /// ten connections, of all methods together
+    #[arg(long, value_name = "COUNT")]
+    max_streams: Option<Count>,
+    /// Requests of long polling that wait at once
+    #[arg(long, value_name = "COUNT")]
+    max_waits: Option<Count>,
+    /// WebSockets open at once
+    #[arg(long, value_name = "COUNT")]
+    max_sockets: Option<Count>,
+    /// The longest silence on a stream or a socket before a heartbeat
+    #[arg(long, value_name = "SECONDS", default_value = "15")]
+    heartbeat: Heartbeat,
     /// Open the book in a browser
     #[arg(long)]
     open: bool,
@@ -76,6 +91,9 @@ pub enum Error {
     /// Changes cannot be watched.
     #[error("cannot watch the book's sources: {0}")]
     Watch(#[from] notify::Error),
+    /// More places than connections leave.
+    #[error(transparent)]
+    Places(#[from] TooManyPlaces),
     /// The address cannot be listened on, or the system refused something else.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -114,8 +132,15 @@ fn usage(error: &clap::Error) -> String {
 /// The arguments, or what is wrong with them.
 fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
     // Two a second: the panel of a chapter should move while somebody reads the line above it.
-    let faster = |command: clap::Command| command.mut_arg("rate", |rate| rate.default_value("2"));
-    let command = faster(Cli::command()).mut_subcommand("serve", faster);
+    // And fewer connections than a server alone has: this one shares the process with others.
+    let ours = |command: clap::Command| {
+        command
+            .mut_arg("rate", |rate| rate.default_value("2"))
+            .mut_arg("max_connections", |count| {
+                count.default_value(limits::CONNECTIONS)
+            })
+    };
+    let command = ours(Cli::command()).mut_subcommand("serve", ours);
     Cli::from_arg_matches(&command.try_get_matches_from(arguments)?)
 }
 
@@ -145,16 +170,29 @@ async fn serve(
     Serve {
         options,
         push_port,
+        max_streams,
+        max_waits,
+        max_sockets,
+        heartbeat,
         open,
         watch,
     }: Serve,
 ) -> Result<(), Error> {
+    let limits = Limits {
+        edge: options.edge(),
+        max_streams: options.places("--max-streams", max_streams)?,
+        max_waits: options.places("--max-waits", max_waits)?,
+        max_sockets: options.places("--max-sockets", max_sockets)?,
+        heartbeat: heartbeat.0,
+        retention: options.retention(),
+    };
     command::init_tracing();
+    command::warn_of_descriptors(WHAT, limits.descriptors());
     // Before the build: a port that is taken is told at once.
     let (listener, address) = command::bind(options.address()).await?;
     let ending = Ending::new();
     command::end_on_signals(&ending);
-    let push = push_server(&options.listen, push_port, &ending).await?;
+    let (push, pushing) = push_server(&options.listen, push_port, &ending).await?;
 
     // Also before the build: a change during it is not missed.
     let changes = if watch {
@@ -168,9 +206,11 @@ async fn serve(
     };
     let (edition, warnings) = Edition::build(&root, page)?;
     warn(warnings);
-    let shelf = Shelf::new(edition);
+    let shelf = Shelf::new(&edition)?;
+    // Its directory goes: the book is in memory.
+    drop(edition);
 
-    let feed = Feed::new(Retention::default());
+    let feed = Feed::new(limits.retention);
     let reload = changes.map(|changes| {
         let reload = Reload::default();
         tokio::spawn(rebuild(
@@ -184,7 +224,7 @@ async fn serve(
     });
     let router = server::router(
         shelf,
-        server::methods(&feed, push, &ending),
+        server::methods(&feed, push, &limits, &ending),
         reload.map(|reload| reload.router(&ending)),
     );
     let ended = ending.begun();
@@ -206,7 +246,12 @@ async fn serve(
         }
     }
     let router = serving::guard(router, options.allowed());
-    Ok(serving::serve(listener, router, Config::default(), ending).await?)
+    let served = serving::serve(listener, router, limits.edge, ending).await;
+    // It ends with the book, and has its own connections to drain.
+    if let Some(pushing) = pushing {
+        let _ = pushing.await;
+    }
+    Ok(served?)
 }
 
 /// Starts the push server beside the book, on the same host. `None` where nobody asked for a port and the usual one is taken: a second
@@ -215,13 +260,13 @@ async fn push_server(
     book: &Listen<4000>,
     port: Option<u16>,
     ending: &Ending,
-) -> Result<Option<Running>, Error> {
+) -> Result<(Option<Running>, Option<JoinHandle<()>>), Error> {
     let wanted = SocketAddr::new(book.host, port.unwrap_or(PUSH_PORT));
     let listener = match command::bind(wanted).await {
         Ok((listener, _)) => listener,
         Err(error) if port.is_none() && error.kind() == io::ErrorKind::AddrInUse => {
             eprintln!("{WHAT}: warning: no HTTP/2 push server: port {PUSH_PORT} is in use; choose another with --push-port");
-            return Ok(None);
+            return Ok((None, None));
         }
         // The words of `bind` are about `--port`.
         Err(error) => {
@@ -232,13 +277,14 @@ async fn push_server(
             return Err(io::Error::new(error.kind(), words).into());
         }
     };
-    let (running, serving) = push::server(listener, &book.allow_host, ending.clone())?;
-    tokio::spawn(async move {
+    // An ending of its own: where this server fails, the book goes on.
+    let (running, serving) = push::server(listener, &book.allow_host, ending.child())?;
+    let pushing = tokio::spawn(async move {
         if let Err(error) = serving.await {
             eprintln!("{WHAT}: the HTTP/2 push server ended: {error}");
         }
     });
-    Ok(Some(running))
+    Ok((Some(running), Some(pushing)))
 }
 
 /// Rebuilds at every change until the ending; a broken book leaves the one before where it is.
@@ -258,11 +304,15 @@ async fn rebuild(root: PathBuf, shelf: Shelf, changes: Changes, reload: Reload, 
             ..Options::default()
         };
         // mdBook is synchronous; a build in this task would hold up the streams on its thread.
-        let built = tokio::task::spawn_blocking(move || Edition::build(&sources, page)).await;
-        match built {
-            Ok(Ok((edition, warnings))) => {
+        let newer = shelf.clone();
+        let built = tokio::task::spawn_blocking(move || {
+            let (edition, warnings) = Edition::build(&sources, page)?;
+            newer.replace(&edition)?;
+            Ok::<_, BuildError>(warnings)
+        });
+        match built.await {
+            Ok(Ok(warnings)) => {
                 warn(warnings);
-                shelf.replace(edition);
                 eprintln!("{WHAT}: rebuilt");
                 reload.tell().await;
             }

@@ -1,5 +1,6 @@
 //! The HTTP/2 push server beside the book. It has TLS, and so a port of its own.
 
+use crate::limits::PUSH_CONNECTIONS;
 use http2_push::{identity::Identity, panel::Running};
 use serving::{command, Allowed, Config, Ending, HostName};
 use std::{future::Future, io};
@@ -31,6 +32,10 @@ pub fn server(
         },
         ..http2_push::Config::default()
     };
-    let serving = http2_push::serve(listener, identity, config, Config::default(), ending);
+    let edge = Config {
+        max_connections: PUSH_CONNECTIONS,
+        ..Config::default()
+    };
+    let serving = http2_push::serve(listener, identity, config, edge, ending);
     Ok((running, serving))
 }

@@ -1,14 +1,15 @@
 //! The book and the live servers under one router.
 
 use axum::body::Body;
-use axum::extract::Request;
+use axum::extract::{RawQuery, Request};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, LOCATION,
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, LOCATION,
+    VARY,
 };
 use axum::http::{HeaderValue, Response, StatusCode};
 use axum::middleware::map_response;
 use axum::response::{IntoResponse as _, Json};
-use axum::routing::get;
+use axum::routing::{get, get_service};
 use axum::Router;
 use feed::{Data, Feed, Kind, Retention};
 use http2_push::panel::Running;
@@ -17,6 +18,7 @@ use serving::Ending;
 use tower_http::compression::predicate::{Predicate, SizeAbove};
 use tower_http::compression::CompressionLayer;
 
+use crate::limits::Limits;
 use crate::shelf::Shelf;
 
 /// A live server of one method.
@@ -30,18 +32,33 @@ pub struct Method {
 
 /// The live servers of all methods, over one feed: what is sent through one comes through all. The whiteboard of WebSocket
 /// has a log of its own. HTTP/2 push has no log, and a server on a port of its own: `push`, if it is running.
-pub fn methods(feed: &Feed, push: Option<Running>, ending: &Ending) -> Vec<Method> {
+pub fn methods(
+    feed: &Feed,
+    push: Option<Running>,
+    limits: &Limits,
+    ending: &Ending,
+) -> Vec<Method> {
+    // One for all: each method alone would leave the others no connection.
+    let shared = Some(limits.places());
     let polling = polling::Config::default();
     let long_polling = long_polling::Config {
+        max_parked: limits.max_waits,
+        shared: shared.clone(),
         // A chapter's panel has a button for it.
         demo_cut: true,
         ..long_polling::Config::default()
     };
     let sse = sse::Config {
+        max_streams: limits.max_streams,
+        shared: shared.clone(),
+        heartbeat: limits.heartbeat,
         demo_cut: true,
         ..sse::Config::default()
     };
     let websocket = websocket::Config {
+        max_sockets: limits.max_sockets,
+        shared,
+        heartbeat: limits.heartbeat,
         demo_cut: true,
         ..websocket::Config::default()
     };
@@ -87,9 +104,11 @@ impl Default for Reload {
 }
 
 impl Reload {
-    /// Its SSE server, to be passed to [`router`].
+    /// Its stream, to be passed to [`router`].
     pub fn router(&self, ending: &Ending) -> Router {
-        sse::router(self.0.clone(), sse::Config::default(), ending.clone())
+        let sse = sse::router(self.0.clone(), sse::Config::default(), ending.clone());
+        // Nothing but the stream: whoever could publish here would reload every page, and the rest of the method has no use.
+        Router::new().route("/events", get_service(sse))
     }
 
     /// Tells every page that listens to load itself again.
@@ -105,8 +124,8 @@ impl Reload {
 /// Where the pages hear of a newer book under `serve --watch`, relative to the book's root.
 pub const RELOAD_PATH: &str = "live/reload/";
 
-/// The book from `shelf` at `/`, each of `methods` at `/live/NAME/`, and `reload`, an SSE server, at
-/// `/live/reload/`.
+/// The book from `shelf` at `/`, each of `methods` at `/live/NAME/`, and the stream of `reload` at
+/// `/live/reload/events`.
 ///
 /// `/assets/live.json` names the methods. The file in the book says that there are none, which is what a
 /// static site has to say.
@@ -122,7 +141,7 @@ pub fn router(shelf: Shelf, methods: Vec<Method>, reload: Option<Router>) -> Rou
         router = mount(router, name, method);
     }
     if let Some(reload) = reload {
-        router = mount(router, "reload", reload);
+        router = router.nest("/live/reload", reload);
     }
     let live = json!({ "live": true, "methods": live });
     router
@@ -137,21 +156,30 @@ pub fn router(shelf: Shelf, methods: Vec<Method>, reload: Option<Router>) -> Rou
         )
         .fallback_service(book(shelf))
         .layer(CompressionLayer::new().compress_when(PageParts))
-        .layer(map_response(weaken))
+        .layer(map_response(finish))
 }
 
 /// The book's files.
 fn book(shelf: Shelf) -> Router {
     Router::new().fallback(move |request: Request| {
         let shelf = shelf.clone();
-        async move { shelf.answer(request).await }
+        async move { shelf.answer(&request) }
     })
 }
 
 /// Makes the tag of what was compressed a weak one: a strong tag promises the same bytes, and the same version that goes out
-/// uncompressed has others ([RFC 9110 §8.8.3.3](https://www.rfc-editor.org/rfc/rfc9110#section-8.8.3.3)).
-async fn weaken(mut response: Response<Body>) -> Response<Body> {
+/// uncompressed has others ([RFC 9110 §8.8.3.3](https://www.rfc-editor.org/rfc/rfc9110#section-8.8.3.3)). And tells every
+/// cache that there are both: also with a 304, which has the headers that a 200 would have had
+/// ([RFC 9110 §15.4.5](https://www.rfc-editor.org/rfc/rfc9110#section-15.4.5)), and which nothing compresses.
+async fn finish(mut response: Response<Body>) -> Response<Body> {
     let headers = response.headers_mut();
+    let told = |value: &HeaderValue| {
+        let fields = value.to_str().unwrap_or_default().to_ascii_lowercase();
+        fields.contains(ACCEPT_ENCODING.as_str())
+    };
+    if headers.contains_key(ETAG) && !headers.get_all(VARY).iter().any(told) {
+        headers.append(VARY, ACCEPT_ENCODING.into());
+    }
     if headers.contains_key(CONTENT_ENCODING) {
         let strong = headers
             .get(ETAG)
@@ -197,12 +225,13 @@ impl Predicate for PageParts {
 /// relative URLs would miss), so it redirects.
 fn mount(router: Router, name: &str, inner: Router) -> Router {
     // Relative, so that it also holds behind a proxy that serves the book under a path of its own.
-    let slash = HeaderValue::try_from(format!("{name}/")).unwrap_or(HeaderValue::from_static("./"));
+    let slash = format!("{name}/");
     router
         .route(
             &format!("/live/{name}"),
-            get(move || async move {
-                (StatusCode::TEMPORARY_REDIRECT, [(LOCATION, slash)]).into_response()
+            get(move |RawQuery(query): RawQuery| async move {
+                let query = query.map_or(String::new(), |query| format!("?{query}"));
+                (StatusCode::TEMPORARY_REDIRECT, [(LOCATION, slash + &query)]).into_response()
             }),
         )
         .nest(&format!("/live/{name}/"), inner)

@@ -17,13 +17,17 @@ const HANG: Duration = Duration::from_secs(30);
 
 fn command(directory: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_site"));
+    prepare(&mut command, directory, arguments);
+    command
+}
+
+fn prepare<'a>(command: &'a mut Command, directory: &Path, arguments: &[&str]) -> &'a mut Command {
     command
         .args(arguments)
         .current_dir(directory)
         .env_remove("RUST_LOG");
     // With it, a panic would print a backtrace: the tests look for one.
-    command.env("RUST_BACKTRACE", "1");
-    command
+    command.env("RUST_BACKTRACE", "1")
 }
 
 fn run(directory: &Path, arguments: &[&str]) -> Output {
@@ -79,8 +83,14 @@ struct Server {
 
 impl Server {
     fn start(directory: &Path, arguments: &[&str]) -> Self {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_site"));
+        Self::start_by(&mut program, directory, arguments)
+    }
+
+    /// The same by another program, which runs it.
+    fn start_by(program: &mut Command, directory: &Path, arguments: &[&str]) -> Self {
         let temporary = tempfile::tempdir().unwrap();
-        let mut child = command(directory, arguments)
+        let mut child = prepare(program, directory, arguments)
             // Any free one, so that servers of several tests do not meet on the usual one.
             .args(["--push-port", "0"])
             .env("TMPDIR", temporary.path())
@@ -190,6 +200,133 @@ fn the_panel_of_http2_push_shows_an_exchange() {
     assert!(where_.contains("https://127.0.0.1:"), "{where_}");
     let wrong = server.get("/live/http2-push/exchange?way=other");
     assert!(wrong.starts_with("HTTP/1.1 400"), "{wrong}");
+}
+
+/// How a connection that wants to wait was met.
+#[cfg(target_os = "linux")]
+fn wait(address: &str, path: &str, headers: &str) -> (TcpStream, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(HANG)).unwrap();
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\n{headers}\r\n"
+    )
+    .unwrap();
+    let mut line = String::new();
+    let mut byte = [0];
+    while !line.ends_with("\r\n") && matches!(stream.read(&mut byte), Ok(1)) {
+        line.push(char::from(byte[0]));
+    }
+    (stream, line)
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn however_many_wait_the_page_status_and_a_publish_are_served() {
+    let book = book("# One\n\nThe page.\n");
+    let connections = "60";
+    // As many descriptors as the limits add up to, and not one more.
+    let descriptors = 60 + 6 + 64 + 8 + 48;
+    let limited = Server::start_by(
+        Command::new("sh")
+            .arg("-c")
+            .arg(format!("ulimit -n {descriptors} && exec \"$0\" \"$@\""))
+            .arg(env!("CARGO_BIN_EXE_site")),
+        book.path(),
+        &[
+            "--port",
+            "0",
+            "--rate",
+            "0",
+            "--max-connections",
+            connections,
+        ],
+    );
+    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let socket = format!("{upgrade}Sec-WebSocket-Protocol: waiting.v1\r\n");
+    let first = limited.get("/live/long-polling/events");
+    let (_, cursor) = first.split_once("\"next\":\"").unwrap();
+    let (cursor, _) = cursor.split_once('"').unwrap();
+    let poll = format!("/live/long-polling/events?after={cursor}");
+    let mut waiting = Vec::new();
+    let mut refused = Vec::new();
+    // Half of all are refused, and stay connected as a browser does.
+    for _ in 0..36 {
+        for (path, headers, opened) in [
+            ("/live/sse/events", "", "HTTP/1.1 200"),
+            ("/live/websocket/events", &*socket, "HTTP/1.1 101"),
+            ("/live/websocket/echo", upgrade, "HTTP/1.1 101"),
+        ] {
+            let (stream, line) = wait(&limited.address, path, headers);
+            if line.starts_with(opened) {
+                waiting.push(stream);
+            } else {
+                assert!(line.starts_with("HTTP/1.1 503"), "{path}: {line:?}");
+                refused.push(stream);
+            }
+        }
+    }
+    assert_eq!(waiting.len(), 54, "nine of ten connections");
+    let parked = wait(&limited.address, &poll, "Prefer: wait=25\r\n");
+    assert!(parked.1.starts_with("HTTP/1.1 503"), "{}", parked.1);
+    // And some that ask nothing at all.
+    let silent: Vec<_> = (0..20)
+        .map(|_| TcpStream::connect(&limited.address).unwrap())
+        .collect();
+
+    assert!(limited.get("/one.html").contains("The page."));
+    let status = limited.get("/live/sse/status");
+    assert!(status.starts_with("HTTP/1.1 503"), "{status}");
+    assert!(status.contains("2026:busy"), "{status}");
+    assert!(limited
+        .get("/live/polling/status")
+        .starts_with("HTTP/1.1 200"));
+    let event = r#"{"kind":"message","data":1}"#;
+    let mut stream = TcpStream::connect(&limited.address).unwrap();
+    stream.set_read_timeout(Some(HANG)).unwrap();
+    write!(
+        stream,
+        "POST /live/sse/events HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{event}",
+        limited.address,
+        event.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+    let pushed = limited.get("/live/http2-push/exchange?way=push&accept=true");
+    assert!(pushed.contains("PUSH_PROMISE"), "{pushed}");
+    drop((waiting, refused, silent));
+}
+
+#[test]
+fn limits_that_do_not_add_up_are_told_in_one_line() {
+    let book = book("# One\n");
+    for (arguments, code, parts) in [
+        (
+            ["--max-connections", "9"],
+            2,
+            ["from 10 to 1000000", "--max-connections"],
+        ),
+        (
+            ["--max-streams", "721"],
+            1,
+            ["--max-streams 721", "at most 720"],
+        ),
+        (["--max-sockets", "0"], 2, ["1 or more", "--max-sockets"]),
+        (["--heartbeat", "0"], 2, ["from 1 to 3600", "--heartbeat"]),
+        (
+            ["--heartbeat", "18446744073709551615"],
+            2,
+            ["from 1 to 3600", "--heartbeat"],
+        ),
+        (["--keep-events", "0"], 2, ["1 or more", "--keep-events"]),
+        (["--rate", "1e-20"], 2, ["0.001", "--rate"]),
+    ] {
+        fails_in_one_line(&run(book.path(), &arguments), code, &parts);
+    }
 }
 
 #[test]
@@ -336,12 +473,24 @@ fn build_writes_a_static_site() {
         "# One\n\nThe second text.\n",
     )
     .unwrap();
-    fs::write(built.join("left-over.html"), "").unwrap();
+    fs::write(
+        book.path().join("src/SUMMARY.md"),
+        "# Summary\n\n- [One](one.md)\n- [Two](two.md)\n",
+    )
+    .unwrap();
+    fs::write(book.path().join("src/two.md"), "# Two\n").unwrap();
+    assert!(run(book.path(), &["build"]).status.success());
+    assert!(built.join("two.html").exists());
+    fs::write(
+        book.path().join("src/SUMMARY.md"),
+        "# Summary\n\n- [One](one.md)\n",
+    )
+    .unwrap();
     assert!(run(book.path(), &["build"]).status.success());
     assert!(fs::read_to_string(built.join("one.html"))
         .unwrap()
         .contains("The second text."));
-    assert!(!built.join("left-over.html").exists());
+    assert!(!built.join("two.html").exists());
 
     // A broken one leaves the last good one alone, and nothing beside it.
     fs::write(book.path().join("src/one.md"), "{{#include nowhere.rs}}\n").unwrap();
@@ -373,6 +522,8 @@ fn the_environment_says_where_the_book_is_published() {
     }
     assert!(page("404.html").contains("<base href=\"/\">"));
     assert!(page("one.html").contains("content=\"assets/card.png\""));
+    assert!(!page("one.html").contains("canonical"));
+    assert!(!root.join("book/sitemap.xml").exists());
 
     let published = |url| {
         command(root, &["build"])
@@ -394,11 +545,19 @@ fn the_environment_says_where_the_book_is_published() {
     assert!(page("404.html").contains("<base href=\"/async-book/\">"));
     for part in [
         "content=\"https://ada.example/async-book/assets/card.png\"",
+        "<link rel=\"canonical\" href=\"https://ada.example/async-book/\">",
         "href=\"https://code.example/ada/book\"",
         "href=\"https://code.example/ada/book/edit/main/src/one.md\"",
     ] {
         assert!(page("one.html").contains(part), "{part}");
     }
+
+    assert_eq!(
+        page("sitemap.xml").matches("<loc>").count(),
+        1,
+        "one chapter, which is also the page of the site"
+    );
+    assert!(!page("404.html").contains("canonical"));
 
     let wrong = published("ada.example");
     fails_in_one_line(&wrong, 1, &["site-url", "\"ada.example\""]);
@@ -415,7 +574,44 @@ fn build_replaces_nothing_but_a_book() {
             "# One\n"
         );
     }
+    // A published site that mdBook has written, in a repository of its own; a book of ours to which somebody has added something.
     let elsewhere = tempfile::tempdir().unwrap();
+    let pages = elsewhere.path().join("pages");
+    fs::create_dir_all(pages.join(".git/refs")).unwrap();
+    for name in [".nojekyll", "index.html", "CNAME", ".git/HEAD"] {
+        fs::write(pages.join(name), "theirs").unwrap();
+    }
+    let dest = pages.to_str().unwrap();
+    let output = run(book.path(), &["build", "--dest", dest]);
+    fails_in_one_line(&output, 1, &[dest, "is not empty", "--dest"]);
+    let theirs = |name| fs::read_to_string(pages.join(name)).unwrap();
+    assert_eq!(theirs("index.html"), "theirs");
+
+    fs::remove_dir_all(&pages).unwrap();
+    assert!(run(book.path(), &["build", "--dest", dest])
+        .status
+        .success());
+    for foreign in ["CNAME", ".git/HEAD", "sse/", "css/mine.css"] {
+        let path = pages.join(foreign);
+        if foreign.ends_with('/') {
+            fs::create_dir(&path).unwrap();
+        } else {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, "theirs").unwrap();
+        }
+        let output = run(book.path(), &["build", "--dest", dest]);
+        fails_in_one_line(&output, 1, &["is not empty", foreign, "--dest"]);
+        assert!(path.exists(), "{foreign}");
+        match foreign {
+            ".git/HEAD" => fs::remove_dir_all(pages.join(".git")).unwrap(),
+            "sse/" => fs::remove_dir(&path).unwrap(),
+            _ => fs::remove_file(&path).unwrap(),
+        }
+    }
+    assert!(run(book.path(), &["build", "--dest", dest])
+        .status
+        .success());
+
     let dest = elsewhere.path().join("deep/site");
     assert!(
         run(book.path(), &["build", "--dest", dest.to_str().unwrap()])
@@ -452,7 +648,8 @@ fn an_ended_server_leaves_nothing_behind() {
     let mut server = Server::start(book.path(), &["serve", "--watch", "--port", "0"]);
     assert!(server.get("/one.html").starts_with("HTTP/1.1 200 "));
     let kept = |server: &Server| fs::read_dir(server.temporary.path()).unwrap().count();
-    assert_eq!(kept(&server), 1);
+    // Nor does a running one need what a cleaner of such directories could take.
+    assert_eq!(kept(&server), 0);
     let pid = server.child.id().to_string();
     let told = Command::new("kill").args(["-TERM", &pid]).status().unwrap();
     assert!(told.success());

@@ -1,20 +1,24 @@
 //! This book, built and served on a free port, as a browser meets it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
 use feed::{Feed, Retention};
 use reqwest::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_MODIFIED_SINCE,
-    IF_NONE_MATCH, LOCATION,
+    ACCEPT_ENCODING, ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH,
+    CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
+    LOCATION, RANGE, VARY,
 };
 use reqwest::{redirect, Client, RequestBuilder, Response, StatusCode};
 use serde_json::{json, Value};
 use serving::{Config, Ending};
 use site::book::{find_root, Edition, Options};
+use site::limits::Limits;
 use site::server::{methods, router, Reload, RELOAD_PATH};
 use site::shelf::Shelf;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 
 /// A response that never ends must not hang the run. Nothing here takes a second.
 const HANG: Duration = Duration::from_secs(30);
@@ -31,13 +35,13 @@ struct Site {
 impl Site {
     /// This repository's book, as `cargo run -- serve --watch` serves it; without the watcher.
     async fn start() -> Self {
-        let shelf = Shelf::new(edition());
+        let shelf = Shelf::new(&edition()).unwrap();
         let feed = Feed::new(Retention::default());
         let reload = Reload::default();
         let ending = Ending::new();
         let router = router(
             shelf.clone(),
-            methods(&feed, None, &ending),
+            methods(&feed, None, &Limits::default(), &ending),
             Some(reload.router(&ending)),
         );
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -50,6 +54,7 @@ impl Site {
         ));
         let client = Client::builder()
             .redirect(redirect::Policy::none())
+            .no_proxy()
             .read_timeout(HANG)
             .build()
             .unwrap();
@@ -65,6 +70,18 @@ impl Site {
 
     fn get(&self, path: &str) -> RequestBuilder {
         self.client.get(format!("{}{path}", self.base))
+    }
+
+    /// The whole answer to a request as it stands there: a client would tidy up its path.
+    async fn raw(&self, request: &str) -> String {
+        let address = self.base.strip_prefix("http://").unwrap();
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let head = format!("{request} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        let read = tokio::time::timeout(HANG, stream.read_to_end(&mut answer));
+        read.await.expect("an answer that ends").unwrap();
+        String::from_utf8_lossy(&answer).into_owned()
     }
 
     async fn text(&self, path: &str) -> String {
@@ -218,15 +235,16 @@ async fn a_live_server_without_its_slash_redirects_there() {
         "/live/sse",
         "/live/websocket",
         "/live/http2-push",
-        "/live/reload",
     ] {
-        let response = site.get(path).send().await.unwrap();
-        assert_eq!(response.status(), StatusCode::TEMPORARY_REDIRECT, "{path}");
-        // Relative to /live/, wherever the site is mounted.
-        assert_eq!(
-            format!("/live/{}", header(&response, LOCATION)),
-            format!("{path}/")
-        );
+        for query in ["", "?x=1"] {
+            let response = site.get(&format!("{path}{query}")).send().await.unwrap();
+            assert_eq!(response.status(), StatusCode::TEMPORARY_REDIRECT, "{path}");
+            // Relative to /live/, wherever the site is mounted.
+            assert_eq!(
+                format!("/live/{}", header(&response, LOCATION)),
+                format!("{path}/{query}")
+            );
+        }
         assert_eq!(
             site.get(&format!("{path}/")).send().await.unwrap().status(),
             StatusCode::OK,
@@ -236,14 +254,227 @@ async fn a_live_server_without_its_slash_redirects_there() {
 }
 
 #[tokio::test]
+async fn a_page_without_its_slash_redirects_there_and_nowhere_else() {
+    let site = Site::start().await;
+    for (path, location) in [
+        ("/sse", "sse/"),
+        ("/sse?x=1&y", "sse/?x=1&y"),
+        ("/s%73e", "sse/"),
+        ("/assets/vendor/mermaid", ""),
+        // Each of these was a redirect to another site, on some server.
+        ("//evil.example", ""),
+        ("//evil.example/..", ""),
+        ("/%2f%2fevil.example", ""),
+        ("/%5cevil.example", ""),
+        ("//sse", ""),
+        ("/sse/%2e%2e%2f%2fevil.example", ""),
+    ] {
+        let answer = site.raw(&format!("GET {path}")).await;
+        let told = answer
+            .lines()
+            .find_map(|line| line.strip_prefix("location: "))
+            .unwrap_or_default();
+        assert_eq!(told, location, "{path}: {answer}");
+        let status = if location.is_empty() { "404" } else { "307" };
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{path}: {answer}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_reload_channel_only_tells() {
+    let site = Site::start().await;
+    for (method, path, status) in [
+        ("POST", "events", 405),
+        ("POST", "tokens", 404),
+        ("POST", "cut", 404),
+        ("GET", "", 404),
+        ("GET", "status", 404),
+        ("GET", "web/panel.js", 404),
+    ] {
+        let url = format!("{}/live/reload/{path}", site.base);
+        let request = site.client.request(method.parse().unwrap(), url);
+        let event = json!({ "kind": "reload", "data": null });
+        let answer = request.json(&event).send().await.unwrap();
+        assert_eq!(answer.status(), status, "{method} {path}");
+    }
+}
+
+/// RFC 9110 §13 and §14, on a page and on a file that is never compressed.
+#[tokio::test]
+async fn a_part_of_a_file_is_sent_as_long_as_it_is_the_same_file() {
+    let site = Site::start().await;
+    for path in ["/index.html", "/assets/card.png"] {
+        let whole = site.get(path).send().await.unwrap();
+        let tag = header(&whole, ETAG).to_owned();
+        assert!(tag.starts_with('"'), "{tag}");
+        assert_eq!(header(&whole, ACCEPT_RANGES), "bytes");
+        let whole = whole.bytes().await.unwrap();
+        let all = whole.len();
+        let weak = format!("W/{tag}");
+        let date = "Sat, 01 Jan 2000 00:00:00 GMT";
+        // What is asked, and the bytes of the answer.
+        for (range, condition, status, bytes) in [
+            ("bytes=0-9", None, 206, 0..10),
+            ("bytes=0-9", Some((IF_RANGE, tag.as_str())), 206, 0..10),
+            (
+                "bytes=-7",
+                Some((IF_MATCH, tag.as_str())),
+                206,
+                all - 7..all,
+            ),
+            ("bytes=0-9", Some((IF_RANGE, "\"old\"")), 200, 0..all),
+            ("bytes=0-9", Some((IF_RANGE, weak.as_str())), 200, 0..all),
+            ("bytes=0-9", Some((IF_RANGE, date)), 200, 0..all),
+            ("bytes=0-9,20-29", None, 200, 0..all),
+            ("bytes=99999999-", None, 416, 0..0),
+            ("bytes=99999999-", Some((IF_RANGE, "\"old\"")), 200, 0..all),
+            ("bytes=0-9", Some((IF_MATCH, "\"old\"")), 412, 0..0),
+            ("bytes=0-9", Some((IF_MATCH, weak.as_str())), 412, 0..0),
+            ("bytes=0-9", Some((IF_NONE_MATCH, weak.as_str())), 304, 0..0),
+            ("bytes=0-9", Some((IF_MODIFIED_SINCE, date)), 206, 0..10),
+        ] {
+            let mut request = site.get(path).header(RANGE, range);
+            if let Some((name, value)) = &condition {
+                request = request.header(name, *value);
+            }
+            let what = format!("{path} {range} {condition:?}");
+            let answer = request.send().await.unwrap();
+            assert_eq!(answer.status().as_u16(), status, "{what}");
+            let expected = match status {
+                206 => format!("bytes {}-{}/{all}", bytes.start, bytes.end - 1),
+                416 => format!("bytes */{all}"),
+                _ => String::new(),
+            };
+            assert_eq!(header(&answer, CONTENT_RANGE), expected, "{what}");
+            assert_eq!(answer.bytes().await.unwrap(), whole[bytes], "{what}");
+        }
+        let head = site.client.head(format!("{}{path}", site.base));
+        let head = head.header(RANGE, "bytes=0-9").send().await.unwrap();
+        assert_eq!(head.status(), StatusCode::OK);
+        assert_eq!(header(&head, CONTENT_LENGTH), all.to_string());
+    }
+    let missing = site.get("/nothing").header(IF_MATCH, "\"old\"");
+    assert_eq!(missing.send().await.unwrap().status(), 404);
+    let posted = site.client.post(format!("{}/index.html", site.base));
+    let posted = posted.send().await.unwrap();
+    assert_eq!(posted.status(), StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(header(&posted, ALLOW), "GET, HEAD");
+}
+
+#[tokio::test]
+async fn every_answer_about_a_file_has_the_headers_that_a_200_would_have() {
+    let site = Site::start().await;
+    for path in ["/index.html", "/live/sse/sse-client.js"] {
+        let kept = |response: &Response| {
+            let vary = header(response, VARY).to_ascii_lowercase();
+            (vary, header(response, CACHE_CONTROL).to_owned())
+        };
+        let whole = site.get(path).send().await.unwrap();
+        let tag = header(&whole, ETAG).to_owned();
+        assert_eq!(kept(&whole).0, "accept-encoding", "{path}");
+        let known = site
+            .get(path)
+            .header(IF_NONE_MATCH, &tag)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(known.status(), StatusCode::NOT_MODIFIED, "{path}");
+        let head = site.client.head(format!("{}{path}", site.base));
+        for answer in [known, head.send().await.unwrap()] {
+            assert_eq!(kept(&answer), kept(&whole), "{answer:?}");
+            assert_eq!(header(&answer, ETAG), tag, "{answer:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_file_of_the_book_has_a_type() {
+    let site = Site::start().await;
+    let edition = edition();
+    let mut left = vec![edition.path().to_owned()];
+    while let Some(directory) = left.pop() {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                left.push(path);
+                continue;
+            }
+            let name = path.strip_prefix(edition.path()).unwrap().to_str().unwrap();
+            let known = path.extension().is_none() || {
+                let answer = site.client.head(format!("{}/{name}", site.base));
+                let answer = answer.send().await.unwrap();
+                answer.status() == 200
+                    && header(&answer, CONTENT_TYPE) != "application/octet-stream"
+            };
+            assert!(known, "{name}");
+        }
+    }
+}
+
+/// The index of the search has no word of every sentence, and the contract has names that are such words.
+#[tokio::test]
+async fn the_words_of_the_contract_lead_to_their_sections() {
+    let site = Site::start().await;
+    let words: BTreeMap<String, String> =
+        serde_json::from_str(&site.text("/assets/words.json").await).unwrap();
+    for (word, place) in &words {
+        assert_eq!(*word, word.to_lowercase());
+        let (page, id) = place.split_once('#').unwrap();
+        let page = site.text(&format!("/{page}")).await;
+        assert!(page.contains(&format!("id=\"{id}\"")), "{word}: no {place}");
+    }
+    let home = site.text("/").await;
+    let library = site
+        .text(&format!("/{}", asset(&home, "elasticlunr-")))
+        .await;
+    let (_, passed_over) = library.split_once("defaultStopWords={").unwrap();
+    let (passed_over, _) = passed_over.split_once('}').unwrap();
+    let passed_over: BTreeSet<_> = passed_over
+        .split(',')
+        .filter_map(|word| Some(word.split_once(':')?.0))
+        .collect();
+    assert!(passed_over.contains("after"), "{passed_over:?}");
+    let contract = site.text("/contract.html").await;
+    let names = contract.split("<code>").skip(1);
+    let names = names.filter_map(|rest| Some(rest.split_once("</code>")?.0));
+    for name in names {
+        assert!(
+            !passed_over.contains(name) || words.contains_key(name),
+            "a search does not find {name}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn an_unknown_path_gets_the_404_page() {
     let site = Site::start().await;
+    let long = format!("/{}", "a".repeat(10 * 1024));
     for path in [
         "/nothing",
         "/sse/nothing.html",
+        "/introduction.html/",
+        "/assets/",
         "/../Cargo.toml",
         "/%2e%2e/Cargo.toml",
+        "/..%2f..%2fetc/passwd",
+        "/%00",
+        "/introduction.html%00",
+        "/sse/%0d%0aX:%20y",
+        "/%ff%fe",
+        "/%",
+        "/%zz",
+        "//",
+        "/C:%5cindex.html",
+        &long,
     ] {
+        let raw = site.raw(&format!("GET {path}")).await;
+        assert!(raw.starts_with("HTTP/1.1 404 "), "{path}: {raw:.200}");
+        assert!(raw.contains("There is no page at this address."), "{path}");
+    }
+    for path in ["/nothing", "/sse/nothing.html"] {
         let response = site.get(path).send().await.unwrap();
         assert_eq!(response.status(), StatusCode::NOT_FOUND, "{path}");
         assert_eq!(header(&response, CACHE_CONTROL), "no-cache", "{path}");
@@ -327,7 +558,7 @@ async fn a_file_is_fetched_again_only_when_there_is_a_newer_book() {
     assert_eq!(header(&same, ETAG), tag);
     assert_eq!(same.text().await.unwrap(), "");
 
-    site.shelf.replace(edition());
+    site.shelf.replace(&edition()).unwrap();
     let newer = again().await.unwrap();
     assert_eq!(newer.status(), StatusCode::OK);
     assert_ne!(header(&newer, ETAG), tag);

@@ -14,8 +14,25 @@ use std::{
 #[error("{0:#}")]
 pub struct Missing(pub anyhow::Error);
 
-/// What a test comes to. One that says [`Missing`] is ignored with the reason, or fails where `REQUIRE_PARTS=1` is set, as
-/// the automatic checks do.
+/// The variables of the environment that name a proxy. A program that a test starts does not get them: what it asks is on
+/// this machine, and not every program knows that no proxy leads there.
+pub const PROXIES: [&str; 6] = [
+    "http_proxy",
+    "HTTP_PROXY",
+    "https_proxy",
+    "HTTPS_PROXY",
+    "all_proxy",
+    "ALL_PROXY",
+];
+
+/// Why a test did not run: the system does not allow what it needs. That is no part which could be installed, so it is no
+/// failure anywhere.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:#}")]
+pub struct Forbidden(pub anyhow::Error);
+
+/// What a test comes to. One that says [`Forbidden`] is ignored with the reason. One that says [`Missing`] is too, or fails
+/// where `REQUIRE_PARTS=1` is set, as the automatic checks do.
 ///
 /// # Errors
 /// Why it failed, for a person to read.
@@ -23,8 +40,9 @@ pub fn outcome(tested: anyhow::Result<()>) -> Result<Completion, Failed> {
     let required = env::var_os("REQUIRE_PARTS").is_some_and(|value| value == "1");
     match tested {
         Ok(()) => Ok(Completion::Completed),
-        Err(error) => match error.downcast_ref::<Missing>() {
-            Some(missing) if !required => Ok(Completion::ignored_with(missing)),
+        Err(error) => match (error.downcast_ref(), error.downcast_ref::<Missing>()) {
+            (Some(forbidden @ Forbidden(_)), _) => Ok(Completion::ignored_with(forbidden)),
+            (_, Some(missing)) if !required => Ok(Completion::ignored_with(missing)),
             _ => Err(Failed::from(format!("{error:#}"))),
         },
     }

@@ -138,6 +138,12 @@ impl Raw {
         .await;
     }
 
+    /// Breaks the connection off with a reset, where dropping it would close it in order.
+    pub fn reset(self) {
+        let set = self.socket.set_zero_linger();
+        set.expect("a socket can be closed at once");
+    }
+
     /// Reads to the end of the connection; whether it ended well, or was reset.
     pub async fn read_to_end(&mut self) -> bool {
         let mut bytes = Vec::new();

@@ -199,6 +199,9 @@ fn python() -> Command {
     if let Ok(path) = env::join_paths(path) {
         python.env("PYTHONPATH", path);
     }
+    for proxy in testbed::parts::PROXIES {
+        python.env_remove(proxy);
+    }
     python.stdout(Stdio::piped());
     python.kill_on_drop(true);
     python

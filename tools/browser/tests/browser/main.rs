@@ -5,11 +5,13 @@
 
 mod access;
 mod book;
+mod folds;
 mod long_polling_panel;
 mod panel;
 mod polling_panel;
 mod published;
 mod push_panel;
+mod reading;
 mod room;
 mod tokens;
 mod vectors;
@@ -73,6 +75,7 @@ fn everywhere(suite: &Arc<Suite>, kind: Kind) -> Vec<Trial> {
         tokens::stop_ends_the_generator_too,
         tokens::a_text_comes_token_by_token,
         book::content_is_painted_before_any_script_has_come,
+        reading::a_page_comes_back_as_it_was_left,
     ];
     trials.extend(for_each(
         &METHODS,
@@ -122,6 +125,13 @@ fn main() -> ExitCode {
         suite, Kind::Chromium;
         access::no_barriers_in_the_panel_of_http2_push,
         book::diagrams_are_drawn_when_they_come_near,
+        folds::a_link_to_a_failure_or_into_its_fold_opens_it,
+        folds::a_printer_opens_every_fold_and_leaves_the_page_as_it_was,
+        folds::an_address_that_a_page_had_once_leads_on,
+        reading::the_copy_button_of_a_console_copies_commands,
+        reading::arrow_keys_scroll_a_box_that_has_the_focus,
+        reading::a_keyboard_skips_to_the_text_and_to_the_panel,
+        reading::a_word_of_the_contract_leads_to_its_section,
         published::every_page_of_a_static_site_is_whole_and_says_that_no_live_server_is_here,
         published::the_print_page_has_every_chapter_and_prints_when_its_diagrams_are_drawn,
         published::whatever_a_file_of_a_static_site_names_is_there,

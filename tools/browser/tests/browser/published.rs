@@ -9,7 +9,7 @@ use axum::Router;
 use browser::{
     page::Page,
     served::Served,
-    suite::{Suite, EDITS, ORIGIN, SITE},
+    suite::{Suite, EDITS, ORIGIN, REPOSITORY, SITE},
 };
 use serde_json::json;
 use std::{collections::BTreeSet, path::Path, sync::Arc};
@@ -90,6 +90,17 @@ pub(crate) async fn every_page_of_a_static_site_is_whole_and_says_that_no_live_s
         for text in panels {
             assert!(text.contains("No live server is here"), "{name}: {text}");
             assert!(text.contains("cargo run"), "{name}: {text}");
+            let clone = format!("git clone {REPOSITORY}\ncd async-book\ncargo run");
+            assert!(text.contains(&clone), "{name}: {text}");
+        }
+        let links: Vec<String> = page
+            .run(
+                "return Array.from(document.querySelectorAll('.live-panel a'), ({ href }) => href)",
+                &[],
+            )
+            .await?;
+        for links in links.chunks(2) {
+            assert_eq!(links, [REPOSITORY, "https://codespaces.new/ada/async-book"]);
         }
 
         // The script writes the table of contents of each page.

@@ -362,6 +362,9 @@ async fn version(
 
 /// What a program prints. It ends with this test.
 async fn output(command: &mut Command) -> anyhow::Result<String> {
+    for proxy in parts::PROXIES {
+        command.env_remove(proxy);
+    }
     let command = command.stdin(Stdio::null()).kill_on_drop(true);
     let output = command.output().await?;
     ensure!(output.status.success(), "{command:?}: {output:?}");
