@@ -7,7 +7,7 @@ use crate::{
 use anyhow::Context as _;
 use fantoccini::{Client, ClientBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
-use std::process::Stdio;
+use std::{process::Stdio, time::Duration};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
@@ -15,6 +15,9 @@ use tokio::{
     process::Child,
     time::{sleep, timeout},
 };
+
+/// How long a browser may take to end.
+const CLOSE: Duration = Duration::from_secs(5);
 
 /// A running WebDriver server. Dropping it ends the driver and every browser it has started.
 #[derive(Debug)]
@@ -162,7 +165,7 @@ pub struct Browser {
 impl Browser {
     /// Ends the browser.
     pub async fn close(self) {
-        // If it is gone already, that is what was wanted.
-        let _ = self.client.close().await;
+        // If it is gone already, that is what was wanted. One that does not answer ends with its driver.
+        let _ = timeout(CLOSE, self.client.close()).await;
     }
 }

@@ -63,6 +63,8 @@ pub struct Engine {
     any_certificate: bool,
     /// Whether it is as its makers ship it where a page is not seen. Tests of the panels want two windows that are both in use.
     as_shipped: bool,
+    /// Whether the driver waits for a page to load before it says that it went there.
+    patient: bool,
 }
 
 impl Engine {
@@ -99,6 +101,7 @@ impl Engine {
             display,
             any_certificate: false,
             as_shipped: false,
+            patient: false,
         })
     }
 
@@ -116,6 +119,15 @@ impl Engine {
     pub fn as_shipped(self) -> Self {
         Self {
             as_shipped: true,
+            ..self
+        }
+    }
+
+    /// The same browser, whose driver waits for a page to load.
+    #[must_use]
+    pub fn patient(self) -> Self {
+        Self {
+            patient: true,
             ..self
         }
     }
@@ -182,7 +194,8 @@ impl Engine {
             _ => Map::new(),
         };
         // Tests watch pages that are still loading. `Page::open` waits for those that shall be complete.
-        capabilities.insert("pageLoadStrategy".to_owned(), "none".into());
+        let strategy = if self.patient { "normal" } else { "none" };
+        capabilities.insert("pageLoadStrategy".to_owned(), strategy.into());
         if self.any_certificate {
             capabilities.insert("acceptInsecureCerts".to_owned(), true.into());
         }

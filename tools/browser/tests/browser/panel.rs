@@ -2,7 +2,8 @@
 
 use axum::Router;
 use browser::{
-    engine::Kind,
+    driver::Driver,
+    engine::{Engine, Kind},
     page::Page,
     served::{Asked, Served},
     suite::Suite,
@@ -464,6 +465,9 @@ pub(crate) async fn it_goes_on_where_it_was_when_its_reader_comes_back(
     method: Method,
     page: Page,
 ) -> anyhow::Result<()> {
+    let driver = Driver::start(Engine::find(page.kind())?.patient()).await?;
+    let own = driver.browser().await?;
+    let page = Page::only(&own).await?;
     let server = method.alone().await?;
     start(&page, &server.root).await?;
     let first = publish(&server, "before the reader left").await?;

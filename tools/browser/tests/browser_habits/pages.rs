@@ -174,6 +174,15 @@ const CASES: [Case; 6] = [
 ];
 
 pub(crate) async fn back(page: Page) -> anyhow::Result<Seen> {
+    let engine = Engine::find(page.kind())?.patient();
+    let driver = Driver::start(engine).await?;
+    let own = driver.browser().await?;
+    let seen = there_and_back(&Page::only(&own).await?).await;
+    own.close().await;
+    seen
+}
+
+async fn there_and_back(page: &Page) -> anyhow::Result<Seen> {
     let mut seen = Vec::new();
     for Case {
         key,
