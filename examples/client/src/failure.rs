@@ -1,13 +1,16 @@
 //! Answers that are no success, sorted by what a client should do.
 
+use crate::PATIENCE;
 use feed::{Gap, GapReason};
 use reqwest::{
-    header::{HeaderMap, HeaderName, DATE, RETRY_AFTER},
+    header::{HeaderMap, HeaderName, CONTENT_TYPE, DATE, RETRY_AFTER},
     Response, StatusCode,
 };
+use serde::de::DeserializeOwned;
 use serving::Problem;
 use std::time::{Duration, SystemTime};
 use thiserror::Error;
+use tokio::time::timeout;
 
 /// Why a client ended, or a request failed.
 #[derive(Debug, Error)]
@@ -18,6 +21,9 @@ pub enum ClientError {
     /// The server's answer is not what this method's servers answer.
     #[error("the answer is not of this protocol: {0}")]
     Protocol(String),
+    /// What the client was told to ask is no base of any address.
+    #[error("no base of an address: {0}")]
+    Base(String),
     /// The request could not be made or got no answer.
     #[error("no answer: {0}")]
     Http(#[from] reqwest::Error),
@@ -42,6 +48,10 @@ pub enum Failure {
     /// Ask again: after this long at least, if the server said so.
     #[error("no success this time{}", .0.map(|wait| format!("; the server asks to wait {} s", wait.as_secs())).unwrap_or_default())]
     Passing(Option<Duration>),
+    /// This is not what a server of the contract says. A proxy, a login page or a cache may have said it, and may be gone
+    /// the next time: ask again, after a wait that grows.
+    #[error(transparent)]
+    Strange(ClientError),
     /// Events were missed: tell the user, and go on from [`Gap::resume`].
     #[error("{0}")]
     Gap(Gap),
@@ -56,6 +66,7 @@ impl From<ClientError> for Failure {
             // A request that cannot be built will not be better next time. Whatever else happened on the way may.
             ClientError::Http(error) if !error.is_builder() => Self::Passing(None),
             ClientError::NoAnswer => Self::Passing(None),
+            error @ ClientError::Protocol(_) => Self::Strange(error),
             error => Self::Final(error),
         }
     }
@@ -67,7 +78,8 @@ impl From<reqwest::Error> for Failure {
     }
 }
 
-/// Reads an answer that is no success. 408, 429 and all of 5xx pass; 410 tells of a gap; anything else stays as it is.
+/// Reads an answer that is no success. 408, 429 and all of 5xx pass, and 410 tells of a gap. Only another 4xx with a problem
+/// of the contract is final: anything else may come from somebody on the way.
 pub async fn failure(response: Response) -> Failure {
     let status = response.status();
     let passes = status.is_server_error()
@@ -80,23 +92,34 @@ pub async fn failure(response: Response) -> Failure {
     }
     match refusal(response).await {
         ClientError::Refused(problem) => match gap(&problem) {
-            Some(gap) => Failure::Gap(gap),
-            None => Failure::Final(ClientError::Refused(problem)),
+            Some(gap) if status == StatusCode::GONE => Failure::Gap(gap),
+            _ if status.is_client_error() && problem.name().is_some() => {
+                Failure::Final(ClientError::Refused(problem))
+            }
+            _ => Failure::Strange(ClientError::Refused(problem)),
         },
         error => error.into(),
     }
 }
 
+/// The longest wait that a server may ask for; what is longer counts as this. A page that sleeps for a month is no better
+/// than one that gave up, and a number that large is more likely a mistake.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
 /// The header `Retry-After`, as seconds or as a date (RFC 9110 §10.2.3). One that is neither is none.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    // Counted on the server's own clock where it tells the time: this machine's may be wrong by any amount.
-    let now = date(headers, DATE).unwrap_or_else(SystemTime::now);
-    let then = date(headers, RETRY_AFTER)?;
-    Some(then.duration_since(now).unwrap_or_default())
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let asked = if is_number {
+        // More digits than 64 bits hold are a number all the same.
+        Duration::from_secs(text.parse().unwrap_or(u64::MAX))
+    } else {
+        // Counted on the server's own clock where it tells the time: this machine's may be wrong by any amount.
+        let now = date(headers, DATE).unwrap_or_else(SystemTime::now);
+        let then = date(headers, RETRY_AFTER)?;
+        then.duration_since(now).unwrap_or_default()
+    };
+    Some(asked.min(LONGEST_WAIT))
 }
 
 fn date(headers: &HeaderMap, name: HeaderName) -> Option<SystemTime> {
@@ -109,8 +132,8 @@ fn gap(problem: &Problem) -> Option<Gap> {
     let reason = match problem.name()? {
         "expired" => GapReason::Expired,
         "new-log" => GapReason::NewLog,
-        "unknown" => GapReason::Unknown,
-        _ => return None,
+        // Of a newer server, perhaps. That events were missed is what counts.
+        _ => GapReason::Unknown,
     };
     Some(Gap {
         reason,
@@ -119,17 +142,44 @@ fn gap(problem: &Problem) -> Option<Gap> {
     })
 }
 
-/// Reads the problem in an answer that is no success.
+/// Reads the problem in an answer that is no success, if that is what it says it holds.
 pub async fn refusal(response: Response) -> ClientError {
     let status = response.status();
-    let body = match body(response).await {
-        Ok(body) => body,
-        Err(error) => return error,
-    };
-    match serde_json::from_slice(&body) {
-        Ok(problem) => ClientError::Refused(Box::new(problem)),
-        Err(_) => ClientError::Protocol(format!("status {status} without a problem")),
+    let strange = || ClientError::Protocol(format!("status {status} without a problem"));
+    if !is_of_type(&response, serving::CONTENT_TYPE) {
+        return strange();
     }
+    // A time-out of its own: that of the request may have ended with the head.
+    match timeout(PATIENCE, body(response)).await {
+        Ok(Ok(body)) => match serde_json::from_slice(&body) {
+            Ok(problem) => ClientError::Refused(Box::new(problem)),
+            Err(_) => strange(),
+        },
+        Ok(Err(error)) => error,
+        Err(_late) => ClientError::NoAnswer,
+    }
+}
+
+/// Whether an answer says that its body is of this media type.
+pub fn is_of_type(response: &Response, media_type: &str) -> bool {
+    let value = response.headers().get(CONTENT_TYPE);
+    let text = value.and_then(|value| value.to_str().ok());
+    // What follows a semicolon are parameters, such as a charset.
+    let essence = text.unwrap_or_default().split(';').next();
+    essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case(media_type))
+}
+
+/// Reads the JSON of an answer that is a success. `what` names it, for the error.
+///
+/// # Errors
+/// [`ClientError::Protocol`] where it says that it is something else, or is something else; and those of [`body`].
+pub async fn json<T: DeserializeOwned>(response: Response, what: &str) -> Result<T, ClientError> {
+    if !is_of_type(&response, "application/json") {
+        let status = response.status();
+        return Err(ClientError::Protocol(format!("{status}, but no JSON")));
+    }
+    serde_json::from_slice(&body(response).await?)
+        .map_err(|error| ClientError::Protocol(format!("no {what}: {error}")))
 }
 
 /// No answer of the contract comes near this size: a page has 64 KiB of events, or one event, whose data has 64 KiB.
@@ -154,41 +204,6 @@ pub async fn body(mut response: Response) -> Result<Vec<u8>, ClientError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn headers(all: &[(HeaderName, &'static str)]) -> HeaderMap {
-        all.iter()
-            .map(|(name, value)| (name.clone(), value.parse().unwrap()))
-            .collect()
-    }
-
-    #[test]
-    fn retry_after_is_seconds_or_a_date() {
-        let seconds = |text| retry_after(&headers(&[(RETRY_AFTER, text)])).map(|it| it.as_secs());
-        assert_eq!(retry_after(&HeaderMap::new()), None);
-        assert_eq!(seconds("0"), Some(0));
-        assert_eq!(seconds("120"), Some(120));
-        for wrong in ["", "-1", "1.5", "soon", "99999999999999999999999"] {
-            assert_eq!(seconds(wrong), None, "{wrong:?}");
-        }
-        // A moment that has passed, in the three forms of RFC 9110 §5.6.7, the last two of them obsolete.
-        for past in [
-            "Fri, 31 Dec 1999 23:59:59 GMT",
-            "Friday, 31-Dec-99 23:59:59 GMT",
-            "Fri Dec 31 23:59:59 1999",
-        ] {
-            assert_eq!(seconds(past), Some(0), "{past}");
-        }
-        assert!(seconds("Fri, 31 Dec 9999 23:59:59 GMT") > Some(1_000_000));
-        // By the clock of this machine it passed long ago.
-        let by_its_own_clock = headers(&[
-            (DATE, "Fri, 31 Dec 1999 23:59:50 GMT"),
-            (RETRY_AFTER, "Sat, 01 Jan 2000 00:00:00 GMT"),
-        ]);
-        assert_eq!(
-            retry_after(&by_its_own_clock),
-            Some(Duration::from_secs(10))
-        );
-    }
 
     #[test]
     fn a_gap_is_a_problem_that_says_from_where_to_go_on() {

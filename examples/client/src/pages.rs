@@ -4,8 +4,8 @@
 //! the last answer is there, because the server waits with the next one.
 
 use crate::{
-    body, failure, server::PATIENCE, updates, ClientError, Failure, Follow, Method, Pace, Server,
-    Session,
+    failure, json, server::PATIENCE, updates, ClientError, Failure, Follow, Method, Pace, Server,
+    Session, LONGEST_WAIT,
 };
 use feed::{
     contract::{Page, Update, AFTER},
@@ -14,7 +14,7 @@ use feed::{
 use futures_util::stream::Stream;
 use reqwest::{header::HeaderMap, RequestBuilder, StatusCode, Url};
 use std::time::Duration;
-use tokio::time::sleep;
+use tokio::time::{sleep, Instant};
 
 /// When a client asks for its next page.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,15 +27,15 @@ pub enum Rhythm {
         jitter: f64,
     },
     /// Long polling: at once, with the wish that the server wait this long for something to answer. Sent as
-    /// `Prefer: wait=N` (RFC 7240 §4.3), in whole seconds, rounded up.
+    /// `Prefer: wait=N` (RFC 7240 §4.3), in whole seconds, rounded up; an hour at most.
     Wait(Duration),
 }
 
-/// Between requests for pages that a server should have waited with and did not. Something on the way may have dropped
-/// the wish, and without a pause the client would ask as fast as it can.
+/// Between requests for pages that a server should have waited with and did not: 1 to 2 s. Something on the way may have
+/// dropped the wish, and without a pause the client would ask as fast as it can.
 const UNWAITED: Rhythm = Rhythm::Interval {
-    interval: Duration::from_secs(5),
-    jitter: 0.1,
+    interval: Duration::from_millis(1500),
+    jitter: 1.0 / 3.0,
 };
 
 impl Rhythm {
@@ -92,6 +92,7 @@ impl Pages {
             // The first question of a connection does not wait: its answer shows at once that the server is there.
             Rhythm::Wait(wait) if session.is_open() => {
                 // Rounded up: half a second is a wish to wait, and 0 would be a wish not to.
+                let wait = wait.min(LONGEST_WAIT);
                 let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
                 // Later than the server's own, so that a quiet log ends in an empty page and not in an error.
                 let patience = Duration::from_secs(seconds).saturating_add(PATIENCE);
@@ -140,7 +141,7 @@ struct Follower {
 /// A page, and what its headers told.
 struct Answer {
     page: Page,
-    /// Whether the server was ready to wait.
+    /// Whether the server has waited with it.
     waited: bool,
 }
 
@@ -164,6 +165,7 @@ impl Method for Follower {
 impl Follower {
     // ANCHOR: ask
     async fn ask(&self) -> Result<Answer, Failure> {
+        let asked = Instant::now();
         let response = self.pages.request(&self.session)?.send().await?;
         if response.status() != StatusCode::OK {
             let failure = failure(response).await;
@@ -172,10 +174,11 @@ impl Follower {
             }
             return Err(failure);
         }
-        let waited = waited(response.headers());
-        let page: Page = serde_json::from_slice(&body(response).await?)
-            .map_err(|error| ClientError::Protocol(format!("no page: {error}")))?;
+        let headers = response.headers().clone();
+        let page: Page = json(response, "page").await?;
         self.is_mine(page.after)?;
+        leads_on(&page)?;
+        let waited = waited_with(&headers, asked.elapsed());
         Ok(Answer { page, waited })
     }
 
@@ -217,15 +220,35 @@ impl Follower {
     // ANCHOR_END: take
 }
 
-/// Whether the server says that it granted the wish to wait (RFC 7240 §3).
-fn waited(headers: &HeaderMap) -> bool {
+/// Fails where a page leads back, into another log, or nowhere although more is due: the same question would be asked
+/// again, without end and without a pause.
+fn leads_on(
+    &Page {
+        after, next, more, ..
+    }: &Page,
+) -> Result<(), ClientError> {
+    if next.epoch == after.epoch && (next.id > after.id || next.id == after.id && !more) {
+        return Ok(());
+    }
+    let fault = format!("a page that leads from {after} to {next}");
+    Err(ClientError::Protocol(fault))
+}
+
+/// Whether the server waited with an empty page: it says so (RFC 7240 §3), and the time has passed. Half of what it granted
+/// is enough, or a second. A page that some cache has kept says so too, and comes at once.
+pub(crate) fn waited_with(headers: &HeaderMap, took: Duration) -> bool {
+    let granted = Duration::from_secs(granted(headers).unwrap_or(0));
+    !granted.is_zero() && took >= (granted / 2).min(Duration::from_secs(1))
+}
+
+/// How many seconds the server says that it was ready to wait.
+fn granted(headers: &HeaderMap) -> Option<u64> {
     let mut applied = headers
         .get_all("preference-applied")
         .iter()
         .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','));
-    applied.any(|preference| {
-        let name = preference.split('=').next().unwrap_or_default();
-        name.trim().eq_ignore_ascii_case("wait")
-    })
+        .flat_map(|value| value.split(','))
+        .filter_map(|preference| preference.split_once('='));
+    let wait = applied.find(|(name, _)| name.trim().eq_ignore_ascii_case("wait"));
+    wait.and_then(|(_, seconds)| seconds.trim().parse().ok())
 }

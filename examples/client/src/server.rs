@@ -1,7 +1,7 @@
 //! Requests to one server.
 
 use crate::{
-    failure::{body, refusal},
+    failure::{json, refusal},
     ClientError,
 };
 use feed::{
@@ -14,6 +14,10 @@ use std::{net::IpAddr, time::Duration};
 /// How long an answer that need not wait for anything may take, from connecting to its last byte. Ten seconds outlast a
 /// slow mobile network; a person has long looked elsewhere.
 pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a connection may rest between two requests. Shorter than the 10 s after which the book's servers close it:
+/// a request that leaves while the server closes is lost on the way, and nobody knows whether it was read.
+const IDLE: Duration = Duration::from_secs(8);
 
 /// The server whose routes lie at one base, with the connections to it. Clones share them.
 #[derive(Clone, Debug)]
@@ -34,7 +38,7 @@ impl Server {
     /// A `GET` of `route`, such as `events`, with one more parameter in its query if there is one to add.
     ///
     /// # Errors
-    /// [`ClientError::Protocol`] where the base is no base of anything, such as `data:`.
+    /// [`ClientError::Base`] where the base is no base of anything, such as `data:`.
     pub fn get(
         &self,
         route: &str,
@@ -71,15 +75,14 @@ impl Server {
         if !response.status().is_success() {
             return Err(refusal(response).await);
         }
-        let Accepted { id } = serde_json::from_slice(&body(response).await?)
-            .map_err(|error| ClientError::Protocol(format!("no answer to a publish: {error}")))?;
+        let Accepted { id } = json(response, "answer to a publish").await?;
         Ok(id)
     }
 
     fn url(&self, route: &str) -> Result<Url, ClientError> {
         let joined = self.base.join(route);
         let mut url =
-            joined.map_err(|error| ClientError::Protocol(format!("{}: {error}", self.base)))?;
+            joined.map_err(|error| ClientError::Base(format!("{}: {error}", self.base)))?;
         // Joining drops it (RFC 3986 §5.2.2), and it may be what the server knows its clients by.
         url.set_query(self.base.query());
         Ok(url)
@@ -89,7 +92,7 @@ impl Server {
 /// A client that heeds the proxies of the environment, and of the system's settings, but not on the way to this machine:
 /// to a proxy elsewhere, `127.0.0.1` is the proxy itself.
 fn http(base: &Url) -> reqwest::Client {
-    let builder = reqwest::Client::builder();
+    let builder = reqwest::Client::builder().pool_idle_timeout(IDLE);
     let builder = if is_loopback(base) {
         builder.no_proxy()
     } else {
@@ -113,6 +116,11 @@ fn is_loopback(url: &Url) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_connection_rests_for_less_than_its_server_allows() {
+        assert!(IDLE + Duration::from_secs(1) < serving::Config::default().headers);
+    }
 
     #[test]
     fn a_query_of_the_base_goes_with_every_request() {

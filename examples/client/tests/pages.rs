@@ -2,7 +2,7 @@
 
 use client::{
     pages::{Pages, Rhythm},
-    ClientError, Follow, Pace,
+    ClientError, Failure, Follow, Pace,
 };
 use feed::{contract::Update, Position};
 use futures_util::{stream::BoxStream, StreamExt};
@@ -33,13 +33,18 @@ fn answer(status: &str, headers: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\n{headers}Content-Length: {length}\r\n\r\n{body}")
 }
 
+const JSON: &str = "Content-Type: application/json\r\n";
+
+const PROBLEM: &str = "Content-Type: application/problem+json\r\n";
+
 fn page(body: &str) -> String {
-    answer("200 OK", "", body)
+    answer("200 OK", JSON, body)
 }
 
 /// What a server that waited answers when nothing came.
 fn waited(body: &str) -> String {
-    answer("200 OK", "Preference-Applied: wait=20\r\n", body)
+    let headers = format!("{JSON}Preference-Applied: wait=20\r\n");
+    answer("200 OK", &headers, body)
 }
 
 /// A page with the events after one number up to another.
@@ -59,7 +64,7 @@ fn gap(asked: &str, resume: &str) -> String {
     let body = format!(
         r#"{{"type":"tag:waiting.example,2026:expired","asked":"{asked}","resume":"{resume}"}}"#
     );
-    answer("410 Gone", "", &body)
+    answer("410 Gone", PROBLEM, &body)
 }
 
 fn after(text: &str) -> Position {
@@ -146,13 +151,59 @@ async fn a_gap_is_told_and_gone_on_from() {
 }
 
 #[tokio::test]
-async fn an_answer_to_another_question_is_no_answer() {
-    for foreign in [page(&events(7, 8, "")), gap("k3f9x2.7", "k3f9x2.9")] {
-        let script = Script::of([foreign]).await;
+async fn an_answer_of_a_stranger_is_no_answer_and_nothing_of_it_is_told() {
+    for strange in [
+        page(&events(7, 8, "")),
+        gap("k3f9x2.7", "k3f9x2.9"),
+        page(&events(1, 1, r#","more":true"#)),
+        page(&events(0, 20_000, "")),
+        answer("200 OK", "Content-Type: text/html\r\n", "<html>"),
+        answer("204 No Content", "", ""),
+        answer("404 Not Found", "", ""),
+    ] {
+        let mut script = Script::of([strange, page(&events(1, 2, ""))]).await;
         let mut updates = follow(&script, LONG, after("k3f9x2.1"));
-        let error = error(&mut updates).await;
-        assert!(matches!(&error, ClientError::Protocol(_)), "{error:?}");
-        assert!(error.to_string().contains("k3f9x2.7"), "{error}");
+        let lost = update(&mut updates).await;
+        assert!(matches!(lost, Update::Reconnecting(_)), "{lost:?}");
+        assert!(matches!(update(&mut updates).await, Update::Opened(at) if at.id.get() == 1));
+        for _ in 0..2 {
+            assert_eq!(target(&mut script).await, "/events?after=k3f9x2.1");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_leads_nowhere_is_asked_less_and_less_often() {
+    let stuck = page(&events(5, 5, r#","more":true"#));
+    let script = Script::of(vec![stuck; 20]).await;
+    let pages = Pages::new(script.base.clone(), Pace::default(), LONG);
+    let mut updates = pages.subscribe(after("k3f9x2.5")).boxed();
+    let start = Instant::now();
+    for _ in 0..20 {
+        assert!(matches!(
+            timed(&mut updates).await.0,
+            Update::Reconnecting(_)
+        ));
+    }
+    // Twenty draws of waits up to 30 s. At once, it would be no time at all.
+    assert!(
+        start.elapsed() > Duration::from_secs(30),
+        "{:?}",
+        start.elapsed()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_whose_body_never_ends_is_not_waited_for() {
+    for status in ["400 Bad Request", "410 Gone", "404 Not Found"] {
+        let half = format!("HTTP/1.1 {status}\r\n{PROBLEM}Content-Length: 100\r\n\r\n{{");
+        let script = Script::of([half]).await;
+        let response = reqwest::Client::builder().no_proxy().build().unwrap();
+        let response = response.get(script.base.clone()).send().await.unwrap();
+        let start = Instant::now();
+        let failure = client::failure(response).await;
+        assert!(matches!(failure, Failure::Passing(None)), "{failure:?}");
+        assert!(start.elapsed() <= Duration::from_secs(11), "{status}");
     }
 }
 
@@ -161,7 +212,7 @@ async fn a_failure_that_passes_keeps_the_cursor() {
     let mut script = Script::of([
         page(&events(3, 4, "")),
         // It breaks off in the middle: this is no length of a chunk.
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n{\"after\"\r\nXX\r\n".to_owned(),
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n{\"after\"\r\nXX\r\n".to_owned(),
         answer("503 Service Unavailable", "", "{}"),
         answer("502 Bad Gateway", "", "<html>"),
         page(&events(4, 5, r#","finished":true"#)),
@@ -184,23 +235,18 @@ async fn a_failure_that_passes_keeps_the_cursor() {
 
 #[tokio::test]
 async fn a_failure_that_stays_ends_the_client() {
-    let too_large = events(0, 20_000, "");
-    let refused = answer(
-        "400 Bad Request",
-        "",
-        r#"{"type":"tag:waiting.example,2026:future-cursor"}"#,
-    );
-    for (text, problem) in [
-        (page("<html>"), None),
-        (page(&too_large), None),
-        (answer("404 Not Found", "", ""), None),
-        (answer("204 No Content", "", ""), None),
-        (refused, Some("future-cursor")),
+    for (status, problem) in [
+        ("400 Bad Request", "future-cursor"),
+        ("404 Not Found", "not-found"),
     ] {
-        let script = Script::of([text]).await;
+        let body = format!(r#"{{"type":"tag:waiting.example,2026:{problem}"}}"#);
+        let script = Script::of([answer(status, PROBLEM, &body)]).await;
         let error = error(&mut follow(&script, AT_ONCE, after("k3f9x2.0"))).await;
-        assert_eq!(error.problem(), problem, "{error:?}");
+        assert_eq!(error.problem(), Some(problem), "{error:?}");
     }
+    let nowhere = Pages::new("data:text".parse().unwrap(), BRISK, AT_ONCE);
+    let error = error(&mut nowhere.subscribe(Position::Latest).boxed()).await;
+    assert!(matches!(error, ClientError::Base(_)), "{error:?}");
 }
 
 /// Waits for the next update, and says how long that took. For a paused clock, which does not tick while bytes are on
@@ -244,24 +290,39 @@ async fn polling_pauses_but_not_while_more_is_due() {
 
 #[tokio::test(start_paused = true)]
 async fn long_polling_asks_again_at_once_but_not_a_server_that_does_not_wait() {
-    let script = Script::of([
-        page(&events(0, 0, "")),
-        waited(&events(0, 0, "")),
-        page(&events(0, 1, "")),
-        page(&events(1, 1, "")),
-        page(&events(1, 1, "")),
-    ])
+    const SECOND: Duration = Duration::from_secs(1);
+    // Each answer comes after a second, as of a server that waits.
+    let script = Script::late(
+        SECOND,
+        [
+            page(&events(0, 0, "")),
+            waited(&events(0, 0, "")),
+            page(&events(0, 1, "")),
+            page(&events(1, 1, "")),
+            page(&events(1, 1, "")),
+        ],
+    )
     .await;
     let mut updates = follow(&script, LONG, Position::Earliest);
-    for _ in 0..5 {
+    assert!(matches!(timed(&mut updates).await.0, Update::Opened(_)));
+    assert!(matches!(timed(&mut updates).await.0, Update::Heartbeat));
+    for _ in 0..3 {
         let (update, took) = timed(&mut updates).await;
-        assert!(took < Duration::from_secs(1), "{update:?} after {took:?}");
+        assert!(took < 2 * SECOND, "{update:?} after {took:?}");
     }
     let (update, took) = timed(&mut updates).await;
     assert!(
-        took >= Duration::from_secs(4),
+        took >= 2 * SECOND && took < 4 * SECOND,
         "an empty page that nobody waited with: {update:?} after {took:?}"
     );
+    // Some cache has kept what a server once answered.
+    let script = Script::of([page(&events(0, 0, "")), waited(&events(0, 0, "")), page("")]).await;
+    let mut updates = follow(&script, LONG, Position::Earliest);
+    for _ in 0..3 {
+        timed(&mut updates).await;
+    }
+    let (update, took) = timed(&mut updates).await;
+    assert!(took >= SECOND, "{update:?} after {took:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -282,9 +343,20 @@ async fn a_request_without_answer_times_out_after_the_wait_it_asked_for() {
     }
 }
 
+#[tokio::test]
+async fn a_wait_that_is_too_long_to_add_to_is_an_hour() {
+    let mut script = Script::of([page(&events(0, 0, "")), page("")]).await;
+    let mut updates = follow(&script, Rhythm::Wait(Duration::MAX), Position::Latest);
+    for _ in 0..3 {
+        update(&mut updates).await;
+    }
+    script.head().await;
+    assert!(script.head().await.contains("prefer: wait=3600\r\n"));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_busy_server_is_left_alone_for_as_long_as_it_asks() {
-    let busy = answer("503 Service Unavailable", "Retry-After: 3600\r\n", "{}");
+    let busy = answer("503 Service Unavailable", "Retry-After: 2592000\r\n", "{}");
     let script = Script::of([busy, page(&events(0, 0, ""))]).await;
     let pages = Pages::new(script.base.clone(), Pace::default(), AT_ONCE);
     let mut updates = pages.subscribe(Position::Latest).boxed();
@@ -293,6 +365,10 @@ async fn a_busy_server_is_left_alone_for_as_long_as_it_asks() {
         panic!("{update:?}")
     };
     assert!(wait > HOUR, "the jitter is on top: {wait:?}");
+    assert!(
+        wait < HOUR + Duration::from_secs(2),
+        "it is bounded: {wait:?}"
+    );
     let (update, took) = timed(&mut updates).await;
     assert!(matches!(update, Update::Opened(_)), "{update:?}");
     assert!(took >= wait, "{took:?}");

@@ -66,6 +66,8 @@ pub struct Batch {
     pub events: Vec<Arc<Event>>,
     /// The place after the last event of this batch: what the reader passes to its next read.
     pub next: Cursor,
+    /// What the log held at the moment in which the batch was read: whether more is due, and whether all was said.
+    pub log: State,
 }
 
 /// Why a cursor no longer names a place from which nothing would be missed.
@@ -76,7 +78,9 @@ pub enum GapReason {
     Expired,
     /// The cursor is of another epoch: the log that gave it is gone, and this one started anew.
     NewLog,
-    /// What the reader came back with names no place in this log, so nobody can tell where it stood.
+    /// What the reader came back with names no place in this log, so nobody can tell where it stood. A client also takes a
+    /// reason that it does not know for this one: events were missed, whyever that was.
+    #[serde(other)]
     Unknown,
 }
 

@@ -303,12 +303,7 @@ impl Feed {
 
     /// What the log holds now.
     pub fn state(&self) -> State {
-        let ring = self.shared.read();
-        State {
-            earliest: ring.earliest(),
-            latest: ring.latest(),
-            finished: ring.finished,
-        }
+        self.shared.read().state()
     }
 
     /// How many subscriptions wait on this log now.

@@ -2,6 +2,7 @@
 
 use crate::{
     Batch, Cursor, Data, Epoch, Event, EventId, Gap, GapReason, IdempotencyKey, Kind, Position,
+    State,
 };
 use jiff::Timestamp;
 use std::{
@@ -82,6 +83,15 @@ impl Ring {
     /// After the newest event.
     pub(crate) fn latest(&self) -> Cursor {
         self.cursor(self.latest)
+    }
+
+    /// What the log holds.
+    pub(crate) fn state(&self) -> State {
+        State {
+            earliest: self.earliest(),
+            latest: self.latest(),
+            finished: self.finished,
+        }
     }
 
     /// The retained event that was published under `key`.
@@ -187,6 +197,7 @@ impl Ring {
             after: cursor,
             events,
             next,
+            log: self.state(),
         })
     }
 }

@@ -94,7 +94,7 @@ async fn events(
 ) -> Result<Response, Problem> {
     server.ending.refuse_if_begun()?;
     let position = after.unwrap_or_default();
-    let granted = wished.min(server.config.max_wait);
+    let granted = drawn(wished.min(server.config.max_wait));
     let mut page = Page::read(&server.feed, position)?;
     // A request without a cursor is answered at once, whatever it wishes: its answer gives it the cursor to wait with.
     if granted.is_zero() || !matches!(position, Position::After(_)) {
@@ -103,14 +103,29 @@ async fn events(
     if page.is_empty() && !page.is_finished() {
         let mut parked = server.park(position, name)?;
         match parked.wait(granted, server.config.linger).await {
-            Woken::Due | Woken::TimedOut => page = Page::read(&server.feed, position)?,
-            Woken::Ending => return Err(Problem::ending()),
+            // Also where the server ends: hyper says `Connection: close` with it, or GOAWAY, and the client asks whoever
+            // serves next, at once. An error would make it wait, and would count as one.
+            Woken::Due | Woken::TimedOut | Woken::Ending => {
+                page = Page::read(&server.feed, position)?;
+            }
             Woken::Cut => return Ok(parked::broken()),
         }
     }
     Ok((VARY, applied(granted), page).into_response())
 }
 // ANCHOR_END: events
+
+/// How long a request is parked that may be parked this long: at least four fifths of it, in whole seconds, drawn for each.
+/// Those whom one event has answered together would otherwise time out together, and again, for as long as nothing happens.
+/// A wait that is too short for a draw stays as it is.
+fn drawn(longest: Duration) -> Duration {
+    let most = longest.as_secs();
+    let least = longest.as_secs_f64() * 0.8;
+    match least.ceil() as u64 {
+        least if least < most => Duration::from_secs(fastrand::u64(least..=most)),
+        _ => longest,
+    }
+}
 
 // ANCHOR: headers
 /// Another answer to another preference (RFC 7240 §2). No cache may keep a page; this is for whoever keeps it all the same.

@@ -22,6 +22,7 @@ use long_polling::{
 };
 use serving::Ending;
 use std::{
+    collections::BTreeSet,
     sync::{Arc, Barrier},
     time::Duration,
 };
@@ -71,18 +72,36 @@ fn texts(answer: &Answer) -> Vec<String> {
 #[tokio::test(start_paused = true)]
 async fn a_wait_is_what_was_asked_for_but_no_longer_than_the_server_allows() {
     let server = start(still_feed(10), Config::default()).await;
-    for (wish, granted) in [(1, 1), (7, 7), (25, 25), (26, 25), (86_400, 25)] {
-        let start = Instant::now();
-        let answer = ask(&server, BEGINNING, &format!("\nPrefer: wait={wish}")).await;
-        let took = start.elapsed();
-        let granted_time = Duration::from_secs(granted);
-        assert!(
-            took >= granted_time && took < granted_time + Duration::from_millis(10),
-            "{wish} s: {took:?}"
-        );
-        assert!(page(&answer).events.is_empty());
-        let applied = format!("wait={granted}");
-        assert_eq!(answer.header("preference-applied"), Some(&*applied));
+    for (wish, least, most) in [
+        (1, 1, 1),
+        (4, 4, 4),
+        (5, 4, 5),
+        (7, 6, 7),
+        (25, 20, 25),
+        (26, 20, 25),
+        (86_400, 20, 25),
+    ] {
+        let mut drawn = BTreeSet::new();
+        for _ in 0..60 {
+            let start = Instant::now();
+            let answer = ask(&server, BEGINNING, &format!("\nPrefer: wait={wish}")).await;
+            let took = start.elapsed();
+            let applied = answer.header("preference-applied").expect("a grant");
+            let granted = applied.strip_prefix("wait=").expect("a wait");
+            let granted = granted.parse().expect("whole seconds");
+            let time = Duration::from_secs(granted);
+            assert!(
+                took >= time && took < time + Duration::from_millis(10),
+                "{granted} s: {took:?}"
+            );
+            assert!(page(&answer).events.is_empty());
+            drawn.insert(granted);
+        }
+        assert!(drawn.first() >= Some(&least), "{wish} s: {drawn:?}");
+        assert!(drawn.last() <= Some(&most), "{wish} s: {drawn:?}");
+        // They do not time out together. Of six, sixty draws find more than two.
+        let some = (most - least + 1).min(3) as usize;
+        assert!(drawn.len() >= some, "{wish} s: {drawn:?}");
     }
     assert_eq!(server.feed.subscribers(), 0);
 }
@@ -339,7 +358,7 @@ async fn where_every_place_is_taken_a_wait_is_refused_and_nothing_else() {
         let refused = ask(&server, target, headers).await;
         assert_eq!(refused.status(), 503, "{target}");
         assert!(refused.body.contains("2026:busy"), "{}", refused.body);
-        assert_eq!(refused.header("retry-after"), Some("5"));
+        assert!(refused.header("retry-after").is_some());
     }
     assert_eq!(server.feed.subscribers(), 1, "the refused left nothing");
     for target in [BEGINNING, "/events", "/"] {
@@ -428,9 +447,8 @@ async fn parked_requests_end_at_once_when_the_server_does() {
     server.ending.begin();
     for raw in &mut parked {
         let answer = raw.answer().await;
-        assert_eq!(answer.status(), 503);
-        assert!(answer.body.contains("2026:ending"), "{}", answer.body);
-        assert!(answer.header("retry-after").is_some());
+        assert!(page(&answer).events.is_empty());
+        assert_eq!(answer.header("connection"), Some("close"));
     }
     assert_eq!(server.feed.subscribers(), 0);
     in_time("the end of the server", server.serving)
@@ -500,7 +518,7 @@ async fn the_client_asks_for_its_wait() {
         ),
     ] {
         let length = PAGE.len();
-        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{PAGE}");
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{PAGE}");
         let mut script = Script::of([answer]).await;
         let updates = client(script.base.clone()).subscribe(Position::Latest);
         let reading = tokio::spawn(updates.for_each(|_| async {}));

@@ -8,7 +8,7 @@ mod support;
 use long_polling::Config;
 use std::time::Duration;
 use support::{get, park, start};
-use testbed::{golden, say, still_feed, transcript, Raw, Server};
+use testbed::{fix_draws, golden, say, still_feed, transcript, Raw, Server};
 use tokio::time::sleep;
 
 /// A server of a log in which something has happened already.
@@ -26,6 +26,7 @@ fn waiting() -> String {
 }
 
 async fn exchange(server: &Server, head: &str) -> String {
+    fix_draws();
     let mut raw = Raw::connect(server.address).await;
     transcript(head, "", &raw.ask(head, "").await.text())
 }
@@ -40,6 +41,7 @@ async fn a_request_without_a_cursor_gets_one_at_once() {
 #[tokio::test]
 async fn a_parked_request_is_answered_by_an_event() {
     let server = chat(Config::default()).await;
+    fix_draws();
     let mut raw = park(&server, &waiting()).await;
     say(&server.feed, "hello").await;
     let answer = raw.answer().await.text();
@@ -57,6 +59,7 @@ async fn a_wait_in_which_nothing_happens_ends_in_an_empty_page() {
 async fn a_burst_is_answered_once() {
     let server = chat(Config::default()).await;
     // More than the two that are retained could not be read any more when the moment is over.
+    fix_draws();
     let mut raw = park(&server, &waiting()).await;
     for text in ["hello", "is anybody there?"] {
         say(&server.feed, text).await;
@@ -87,6 +90,7 @@ async fn a_request_that_finds_no_place_is_told_when_to_come_back() {
 #[tokio::test]
 async fn a_server_that_ends_answers_whoever_is_parked() {
     let server = chat(Config::default()).await;
+    fix_draws();
     let mut raw = park(&server, &waiting()).await;
     server.ending.begin();
     let answer = raw.answer().await.text();

@@ -7,7 +7,8 @@
  */
 
 import { askStatus, cut, publish, randomName, request } from "./web/http.js";
-import { followPages, pause } from "./web/pages.js";
+import { followPages } from "./web/pages.js";
+import { pause } from "./web/timer.js";
 
 /** @typedef {import("./web/reconnect.js").Method} Method */
 /** @typedef {import("./web/pages.js").Page} Page */
@@ -19,9 +20,9 @@ const WAIT = 25;
 // known: a server that gives up answers, and a client that gives up has learnt nothing. So the client must
 // be last, by more than a slow network takes.
 const GRACE = 10_000;
-// An empty page that comes sooner than this was not waited for, in milliseconds. A server may know nothing
-// of `Prefer`, or a proxy may have dropped it; whoever asked again at once would then ask without a pause.
-const TOO_SOON = 1000;
+// The shortest pause after an empty page that nobody waited with, in milliseconds; the longest is twice
+// that. Whoever asked again at once would ask as fast as the network goes.
+const UNWAITED = 1000;
 
 // ANCHOR: method
 /**
@@ -56,9 +57,9 @@ export function createLongPolling(base, { onPage, random = Math.random } = {}) {
         // ANCHOR_END: ask
         onPage,
         // ANCHOR: rest
-        async rest({ page, took, first }, signal, expect) {
-          if (first || page.events.length > 0 || took >= TOO_SOON) return;
-          const length = TOO_SOON * (1 + random());
+        async rest({ page, response, took, first }, signal, expect) {
+          if (first || page.events.length > 0 || wasWaited(response, took)) return;
+          const length = UNWAITED * (1 + random());
           expect(length);
           await pause(length, signal);
         },
@@ -70,3 +71,17 @@ export function createLongPolling(base, { onPage, random = Math.random } = {}) {
   };
 }
 // ANCHOR_END: method
+
+/**
+ * Whether the server waited with an empty page. It says so, and the time has passed: half of what it
+ * granted is enough, or a second. A server may know nothing of `Prefer`; and a page that some cache has
+ * kept says that it was waited for, and comes at once.
+ *
+ * @param {Response} response
+ * @param {number} took from the question to the last byte, in milliseconds
+ */
+export function wasWaited(response, took) {
+  const applied = response.headers.get("Preference-Applied") ?? "";
+  const granted = Number(/(?:^|,)\s*wait\s*=\s*([0-9]+)\s*(?:,|$)/i.exec(applied)?.[1] ?? 0);
+  return granted > 0 && took >= Math.min(granted * 500, 1000);
+}

@@ -20,7 +20,7 @@
 //! ```
 
 use crate::Prices;
-use client::{body, failure, pages, pages::Pages, Pace, Server};
+use client::{failure, json, pages, pages::Pages, Pace, Server};
 pub use client::{ClientError, Failure, Follow};
 use feed::{contract::Update, Cursor, Data, IdempotencyKey, Kind, Position};
 use futures_util::stream::Stream;
@@ -132,7 +132,7 @@ impl StateClient {
         match response.status() {
             StatusCode::NOT_MODIFIED => Ok(None),
             StatusCode::OK => {
-                let prices = prices(&body(response).await?)?;
+                let prices = json(response, "state").await?;
                 // Last, so that an answer that broke off is asked for again.
                 self.etag = etag;
                 Ok(Some(prices))
@@ -142,8 +142,3 @@ impl StateClient {
     }
 }
 // ANCHOR_END: state_client
-
-fn prices(body: &[u8]) -> Result<Prices, ClientError> {
-    serde_json::from_slice(body)
-        .map_err(|error| ClientError::Protocol(format!("no state: {error}")))
-}

@@ -8,7 +8,7 @@ mod support;
 use polling::Config;
 use std::num::NonZeroU32;
 use support::{get, start, tick};
-use testbed::{golden, in_time, say, still_feed, transcript, wire, Answer, Raw, Server};
+use testbed::{fix_draws, golden, in_time, say, still_feed, transcript, wire, Answer, Raw, Server};
 
 /// Asks and keeps question and answer as one text.
 async fn exchange(server: &Server, head: &str) -> String {
@@ -131,6 +131,7 @@ async fn asked_while_ending(head: &str) -> Option<Answer> {
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
+    fix_draws();
     server.ending.begin();
     raw.write(rest).await;
     raw.read_to_end().await;

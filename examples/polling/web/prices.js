@@ -7,12 +7,12 @@
  * while nothing has changed, and the body is saved. The question and the answer's headers are not.
  */
 
-import { describeChange, parseObject } from "./web/cursor.js";
-import { readBody, request, verdictOf, wordsOf } from "./web/http.js";
-import { pause } from "./web/pages.js";
+import { describeChange } from "./web/cursor.js";
+import { readBody, readObject, request, verdictOf, wordsOf } from "./web/http.js";
 import { createCounts, createSection, find, isEnabled, setEnabled } from "./web/panel.js";
 import { Backoff, formatSeconds } from "./web/reconnect.js";
 import { createStatusLine } from "./web/status-line.js";
+import { pause } from "./web/timer.js";
 import { createIntervalChoice, Rhythm } from "./rhythm.js";
 
 /** @typedef {import("./web/reconnect.js").State} State */
@@ -50,7 +50,7 @@ export async function askState(base, etag, signal) {
   const response = await request(new URL("state", base), { headers, signal });
   if (response.status === 304) return { kind: "same" };
   const text = await readBody(response, signal);
-  const body = parseObject(text);
+  const body = readObject(response, text);
   if (!response.ok) return verdictOf(response, body);
   const prices = readPrices(body?.prices);
   if (!prices) throw new Error("The server's answer is no state.");

@@ -7,6 +7,7 @@
  */
 
 import { keepKeys } from "./web/panel.js";
+import { startTimer } from "./web/timer.js";
 
 // A page that nobody looks at needs no fresh events; it needs to be fresh when it is shown again, and
 // for that it asks at once. Ten times slower is a tenth of the cost.
@@ -73,7 +74,7 @@ export class Rhythm {
         clearTimeout(timer);
         const left = Math.max(0, share * this.#pause() - (performance.now() - begin));
         expect(left);
-        timer = setTimeout(end, left);
+        timer = startTimer(end, left);
       };
       // Somebody looks again: what the page shows may be old, so it asks at once.
       const onVisibility = () => (isHidden() ? plan() : end());

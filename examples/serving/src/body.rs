@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
     Router,
 };
-use http::{header, HeaderValue, Method, Version};
+use http::{header, HeaderMap, HeaderValue, Method, StatusCode, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use std::{
     future::{poll_fn, Future},
@@ -155,6 +155,9 @@ async fn limited(mut request: Request, next: Next, limit: usize, after: Duration
         return next.run(request).await;
     }
     let version = request.version();
+    if let Err(problem) = codings(request.headers()) {
+        return leave_unread(problem.into_response(), version, wire);
+    }
     let waits = request.headers().contains_key(header::EXPECT);
     let failure = Arc::new(OnceLock::new());
     let announced = request.body().size_hint().lower();
@@ -196,6 +199,25 @@ async fn limited(mut request: Request, next: Next, limit: usize, after: Duration
         }
         _ => response,
     }
+}
+
+/// Refuses transfer codings that hyper passes over: it takes any list that ends in `chunked`, and hands on what was, say,
+/// compressed as if it were plain (RFC 9112 §6.1).
+fn codings(headers: &HeaderMap) -> Result<(), Problem> {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let plain = match codings.next() {
+        None => true,
+        Some(coding) => coding
+            .as_bytes()
+            .trim_ascii()
+            .eq_ignore_ascii_case(b"chunked"),
+    };
+    if plain && codings.next().is_none() {
+        return Ok(());
+    }
+    let title = "This transfer coding is not understood";
+    let problem = Problem::new(StatusCode::NOT_IMPLEMENTED, "unknown-coding", title);
+    Err(problem.with_detail("Transfer-Encoding can only be chunked"))
 }
 
 /// How long an answer waits for the rest of a body that nobody needs. A client that is sending it has sent it by then, or

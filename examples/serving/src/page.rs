@@ -7,11 +7,7 @@ use http::header;
 
 /// What is due after a position, as the answer to a request; on the wire it is a [`feed::contract::Page`].
 #[derive(Clone, Debug)]
-pub struct Page {
-    batch: Batch,
-    more: bool,
-    finished: bool,
-}
+pub struct Page(Batch);
 
 impl Page {
     /// Reads what is due now, at most [`BATCH_EVENTS`] events and [`BATCH_BYTES`] bytes. It never waits.
@@ -19,24 +15,23 @@ impl Page {
     /// # Errors
     /// 410 `expired` or `new-log` where events after the position are gone, 400 `future-cursor`.
     pub fn read(feed: &Feed, position: Position) -> Result<Self, Problem> {
-        let batch = feed.read(position, BATCH_EVENTS, BATCH_BYTES)?;
-        // After the batch and not before: what was published in between counts as more, and is.
-        let log = feed.state();
-        Ok(Self {
-            more: log.latest != batch.next,
-            finished: log.finished && log.latest == batch.next,
-            batch,
-        })
+        Ok(Self(feed.read(position, BATCH_EVENTS, BATCH_BYTES)?))
     }
 
     /// Whether nothing was due.
     pub fn is_empty(&self) -> bool {
-        self.batch.events.is_empty()
+        self.0.events.is_empty()
     }
 
     /// Whether the log is complete and nothing follows this page.
     pub fn is_finished(&self) -> bool {
-        self.finished
+        self.0.log.finished && !self.has_more()
+    }
+
+    /// Whether more is due than this page holds. Told from the log as it was when the page was read: an event that came a
+    /// moment later would make an empty page promise more, and lead nowhere.
+    fn has_more(&self) -> bool {
+        self.0.log.latest != self.0.next
     }
 
     /// The body, put together from texts that were serialised when their events were published.
@@ -48,7 +43,8 @@ impl Page {
             after,
             events,
             next,
-        } = &self.batch;
+            ..
+        } = &self.0;
         let events_len: usize = events.iter().map(|event| event.json().len() + 1).sum();
         // The rest: names, punctuation and two cursors of at most 27 characters.
         let mut body = Vec::with_capacity(events_len + 128);
@@ -60,7 +56,7 @@ impl Page {
             body.extend_from_slice(event.json());
         }
         body.extend_from_slice(format!("],\"next\":\"{next}\"").as_bytes());
-        for (name, set) in [("more", self.more), ("finished", self.finished)] {
+        for (name, set) in [("more", self.has_more()), ("finished", self.is_finished())] {
             if set {
                 body.extend_from_slice(format!(",\"{name}\":true").as_bytes());
             }

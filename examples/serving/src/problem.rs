@@ -7,7 +7,7 @@ use axum::{
 use feed::{Cursor, Gap, GapReason, PublishError, ReadError};
 use http::{header, HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
-use std::{borrow::Cow, fmt, time::Duration};
+use std::{borrow::Cow, fmt, ops::RangeInclusive, time::Duration};
 
 /// What every problem's `type` begins with; its name follows.
 ///
@@ -18,9 +18,10 @@ pub const TYPE_PREFIX: &str = "tag:waiting.example,2026:";
 /// The media type of problem details, [RFC 9457 §3](https://www.rfc-editor.org/rfc/rfc9457#section-3).
 pub const CONTENT_TYPE: &str = "application/problem+json";
 
-/// Seconds until a refused client should ask again: enough for a burst to pass or for a new process to start, and
+/// Seconds until a refused client should ask again: each is told a number of its own from this range. They were refused
+/// together, and one number for all would only move the rush. Enough for a burst to pass or for a new process to start, and
 /// little enough that a person still waits. Clients add jitter of their own.
-const RETRY_AFTER_SECONDS: u16 = 5;
+const RETRY_AFTER: RangeInclusive<u16> = 1..=10;
 
 /// An error answer that a program can read: what kind of problem, and what to do about it.
 ///
@@ -156,7 +157,7 @@ impl Problem {
     /// 503 `busy`: every place is taken. Comes with `Retry-After`.
     pub fn busy() -> Self {
         Self {
-            retry_after: Some(RETRY_AFTER_SECONDS),
+            retry_after: Some(fastrand::u16(RETRY_AFTER)),
             ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "No place is free")
         }
     }
@@ -164,7 +165,7 @@ impl Problem {
     /// 503 `ending`: this server is going away. Comes with `Retry-After`.
     pub fn ending() -> Self {
         Self {
-            retry_after: Some(RETRY_AFTER_SECONDS),
+            retry_after: Some(fastrand::u16(RETRY_AFTER)),
             ..Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "ending",

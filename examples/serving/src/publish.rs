@@ -12,6 +12,7 @@ use feed::{
     Feed, IdempotencyKey, Published,
 };
 use http::{header, HeaderMap, StatusCode};
+use std::borrow::Cow;
 
 /// A `POST` that publishes the event in its body, `{"kind":"message","data":…}`, and answers `{"id":"k3f9x2.18"}`.
 ///
@@ -86,6 +87,28 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Proble
         return Err(Problem::bad_event("there is more than one Idempotency-Key"));
     }
     // Text that is not ASCII becomes "", which is no key either.
-    let key = key.to_str().unwrap_or("").parse();
+    let key = bare(key.to_str().unwrap_or("")).parse();
     key.map(Some).map_err(Problem::bad_event)
+}
+
+/// The key itself. Most send it as it is; the draft has it in quotation marks, as a string of RFC 9651 §3.3.3, in which `"`
+/// and `\` have a `\` before them. What begins with a quotation mark and is no such string is no key.
+fn bare(value: &str) -> Cow<'_, str> {
+    let Some(quoted) = value.strip_prefix('"') else {
+        return value.into();
+    };
+    let mut key = String::new();
+    let mut characters = quoted.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '"' if characters.as_str().is_empty() => return key.into(),
+            '"' => break,
+            '\\' => match characters.next() {
+                Some(escaped @ ('"' | '\\')) => key.push(escaped),
+                _ => break,
+            },
+            other => key.push(other),
+        }
+    }
+    "".into()
 }

@@ -33,10 +33,10 @@ fn status(
     position: Position,
 ) -> Result<State, Problem> {
     ending.refuse_if_begun()?;
-    feed.read(position, 1, 0)?;
+    let log = feed.read(position, 1, 0)?.log;
     if let Some(slots) = slots {
         // Looked at and not taken: taken for a moment, the last place would be missing for a wait that comes then.
         slots.look()?;
     }
-    Ok(feed.state())
+    Ok(log)
 }

@@ -225,6 +225,27 @@ async fn a_body_beyond_axums_own_limit_is_taken_where_the_config_allows_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_transfer_coding_other_than_chunked_is_refused() {
+    let server = Server::start(hello(), Config::default());
+    for (coding, status) in [
+        ("chunked", "200"),
+        ("Chunked", "200"),
+        ("gzip, chunked", "501"),
+        ("chunked, chunked", "501"),
+    ] {
+        let mut peer = server.connect();
+        let head = format!("POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: {coding}\r\n");
+        let body = "Connection: close\r\n\r\n1\r\nx\r\n0\r\n\r\n";
+        send(&mut peer, &(head + body)).await;
+        let text = rest(&mut peer).await;
+        assert!(
+            text.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{coding}: {text}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn too_many_headers_are_refused() {
     let server = Server::start(hello(), Config::default());
     for (count, status) in [(64, "200"), (65, "431")] {

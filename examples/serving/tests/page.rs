@@ -1,6 +1,8 @@
 //! A page of the log and `GET status`, as a client sees them.
 
-use axum::{body::Body, extract::State, http::Response, routing::get, Router};
+use axum::{
+    body::Body, extract::State, http::Response, response::IntoResponse, routing::get, Router,
+};
 use feed::{contract::Page as WirePage, Data, Epoch, Feed, Position, Retention, State as LogState};
 use http::{Request, StatusCode};
 use serving::{status_route, After, Ending, Page, Problem, Slots};
@@ -162,4 +164,23 @@ async fn status_is_the_verdict_that_a_wait_would_meet() {
     assert_eq!(verdict("/status").await, Ok(feed.state()));
     ending.begin();
     assert_eq!(verdict("/status").await, refused("ending"));
+}
+
+#[tokio::test]
+async fn an_empty_page_never_promises_more_however_much_is_published_meanwhile() {
+    let feed = log(100);
+    let publisher = std::thread::spawn({
+        let feed = feed.clone();
+        move || futures_util::FutureExt::now_or_never(put(&feed, 1..=20_000))
+    });
+    let mut stuck = 0;
+    while !publisher.is_finished() {
+        let page = Page::read(&feed, Position::Latest).unwrap();
+        let body = page.into_response().into_body();
+        let body = axum::body::to_bytes(body, 1_000_000).await.unwrap();
+        let page: WirePage = serde_json::from_slice(&body).unwrap();
+        stuck += usize::from(page.more && page.next == page.after);
+    }
+    assert_eq!(publisher.join().unwrap(), Some(()));
+    assert_eq!(stuck, 0, "pages that lead nowhere");
 }

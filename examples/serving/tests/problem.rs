@@ -4,6 +4,7 @@ use axum::{body::Body, response::IntoResponse, routing::get, Router};
 use feed::{Gap, GapReason, PublishError, ReadError};
 use http::Request;
 use serving::{fallbacks, Problem};
+use std::collections::BTreeSet;
 use tower::ServiceExt;
 
 /// The whole answer, as HTTP/1.1 would write it, headers in alphabetical order.
@@ -48,15 +49,24 @@ async fn a_gap() {
 
 #[tokio::test]
 async fn a_busy_server() {
+    testbed::fix_draws();
     assert_eq!(
         bytes(Problem::busy()).await,
         "503 Service Unavailable\n\
          cache-control: no-store\n\
          content-type: application/problem+json\n\
-         retry-after: 5\n\
+         retry-after: 8\n\
          \n\
          {\"type\":\"tag:waiting.example,2026:busy\",\"title\":\"No place is free\",\"status\":503}"
     );
+}
+
+#[test]
+fn those_who_are_refused_together_are_told_different_times() {
+    for refuse in [Problem::busy, Problem::ending] {
+        let times: BTreeSet<_> = (0..500).filter_map(|_| refuse().retry_after).collect();
+        assert_eq!(times, (1..=10).collect());
+    }
 }
 
 #[test]

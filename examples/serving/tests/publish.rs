@@ -99,6 +99,34 @@ async fn a_repeated_key_is_one_event() {
 }
 
 #[tokio::test]
+async fn a_key_is_the_same_with_and_without_quotation_marks() {
+    let feed = Feed::new(Retention::default());
+    for (bare, quoted) in [
+        ("5b0f-6f3e", r#""5b0f-6f3e""#),
+        (r#"a"b\c"#, r#""a\"b\\c""#),
+    ] {
+        let ask = |key| ask(&feed, post(&[JSON, ("idempotency-key", key)], EVENT));
+        let (first, body) = ask(bare).await;
+        let (again, same) = ask(quoted).await;
+        assert_eq!((first.as_u16(), again.as_u16()), (201, 200), "{quoted}");
+        assert_eq!(body, same);
+    }
+    for wrong in [
+        r#"""#,
+        r#""""#,
+        r#""a"#,
+        r#""a"b"#,
+        r#""a\b""#,
+        r#""a\""#,
+        r#""a";b=1"#,
+        r#""a b""#,
+    ] {
+        let request = post(&[JSON, ("idempotency-key", wrong)], EVENT);
+        assert_refused(ask(&feed, request).await, 400, "bad-event");
+    }
+}
+
+#[tokio::test]
 async fn only_json_is_taken() {
     let feed = Feed::new(Retention::default());
     // The three types that a form of another site can send unasked, and some that only look right.

@@ -20,7 +20,7 @@
 //! ```
 
 use crate::parser::{Block, Message, Parser};
-use client::{failure, updates, Failure, Method, Pace, Server, Session, Watchdog};
+use client::{failure, is_of_type, updates, Failure, Method, Pace, Server, Session, Watchdog};
 pub use client::{ClientError, Follow};
 use feed::{
     contract::{control, End, EndReason, Heartbeat, Hello, Update, AFTER},
@@ -134,12 +134,13 @@ impl Follower {
         let response = timeout(self.watchdog.patience(), request.send());
         let response = response.await.map_err(silence)??;
         match response.status() {
-            StatusCode::OK if is_event_stream(&response) => {
+            StatusCode::OK if is_of_type(&response, "text/event-stream") => {
                 Ok(State::Connected(response, Box::default()))
             }
             StatusCode::OK => {
+                // Such as the login page of a hotel, which may be gone the next time.
                 let error = "200, but no text/event-stream".to_owned();
-                Err(Failure::Final(ClientError::Protocol(error)))
+                Err(Failure::Strange(ClientError::Protocol(error)))
             }
             StatusCode::NO_CONTENT => Ok(self.finish()),
             _ => Err(failure(response).await),
@@ -230,13 +231,4 @@ fn json<T: DeserializeOwned>(message: &Message) -> Result<T, ClientError> {
     serde_json::from_str(&message.data).map_err(|error| {
         ClientError::Protocol(format!("{} {:?}: {error}", message.kind, message.data))
     })
-}
-
-fn is_event_stream(response: &Response) -> bool {
-    let value = response.headers().get(header::CONTENT_TYPE);
-    let text = value
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let essence = text.split(';').next().unwrap_or_default().trim();
-    essence.eq_ignore_ascii_case("text/event-stream")
 }

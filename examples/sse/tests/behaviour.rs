@@ -2,9 +2,10 @@
 
 mod support;
 
+use client::Pace;
 use feed::{contract::Update, Data, Feed, Kind, Position, Retention};
 use futures_util::StreamExt;
-use sse::client::{Client, ClientError, Follow};
+use sse::client::{Client, Follow};
 use std::{collections::BTreeSet, time::Duration};
 use support::{start, still_config};
 use testbed::{
@@ -384,17 +385,50 @@ async fn the_client_waits_as_long_as_a_busy_server_asks() {
 }
 
 #[tokio::test]
-async fn the_client_does_not_ask_again_where_that_is_useless() {
+async fn the_client_ends_where_the_server_refuses_and_asks_a_stranger_again() {
     const PAGE: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 2\r\n\r\nhi";
     const GONE: &str = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
     const JUNK: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nid: 17\n\n";
-    for answer in [&[PAGE], &[GONE], &[JUNK]] {
-        let (client, _script) = client_of(answer).await;
-        let mut updates = client.subscribe(Position::Latest).boxed();
-        let error = in_time("an answer", updates.next())
-            .await
-            .expect("not the end");
-        assert!(matches!(error, Err(ClientError::Protocol(_))), "{error:?}");
-        assert!(updates.next().await.is_none());
+    const NO: &str = "HTTP/1.1 400 Bad Request\r\nContent-Type: application/problem+json\r\nContent-Length: 46\r\n\r\n{\"type\":\"tag:waiting.example,2026:bad-cursor\"}";
+    let (client, _script) = client_of(&[PAGE, GONE, JUNK, NO]).await;
+    let mut updates = client.subscribe(Position::Latest).boxed();
+    for _ in 0..3 {
+        let lost = update(&mut updates).await;
+        assert!(matches!(lost, Update::Reconnecting(_)), "{lost:?}");
     }
+    let error = in_time("an answer", updates.next())
+        .await
+        .expect("an error");
+    assert_eq!(error.unwrap_err().problem(), Some("bad-cursor"));
+    assert!(updates.next().await.is_none());
+}
+
+#[tokio::test]
+async fn the_client_waits_longer_for_streams_that_open_and_die_at_once() {
+    const DIES: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/event-stream\r\n\r\nid: k3f9x2.1\n\nevent: heartbeat\nid: k3f9x2.1\ndata: {\"every\":15000}\n\nevent: end\ndata: {\"reason\":\"shutdown\"}\n\n";
+    let script = Script::of(vec![DIES; 100]).await;
+    let pace = Pace {
+        first: Duration::from_millis(1),
+        cap: Duration::from_secs(3600),
+    };
+    let client = Client::with_pace(script.base.clone(), pace);
+    let mut updates = client.subscribe(Position::Latest).boxed();
+    let mut longest = Duration::ZERO;
+    while longest < Duration::from_millis(20) {
+        if let Update::Reconnecting(wait) = update(&mut updates).await {
+            longest = longest.max(wait);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_client_does_not_wait_for_the_rest_of_a_refusal() {
+    const HALF: &str = "HTTP/1.1 400 Bad Request\r\nContent-Type: application/problem+json\r\nContent-Length: 100\r\n\r\n{";
+    let (client, _script) = client_of(&[HALF, OK]).await;
+    let mut updates = client.subscribe(Position::Latest).boxed();
+    let lost = updates.next().await;
+    assert!(
+        matches!(lost, Some(Ok(Update::Reconnecting(_)))),
+        "{lost:?}"
+    );
 }

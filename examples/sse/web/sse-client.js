@@ -5,12 +5,14 @@
  * `EventSource` reconnects by itself and then sends `Last-Event-ID`, so the first break needs no help.
  * Three things it cannot do. It gives up for good at any status but 200, and script is not told which
  * one it was. It waits for ever on a connection that died without a word. And it comes back after a
- * fixed time, however often that has failed. So the browser gets one try of its own. If that fails,
- * this module reports the failure, and the follower (`web/reconnect.js`) takes over.
+ * fixed time, however often that has failed. So the browser gets one try of its own, and another once a
+ * connection has proved healthy. Otherwise this module reports the failure, and the follower
+ * (`web/reconnect.js`) takes over.
  */
 
 import { parseEvent, parseGap, parseObject } from "./web/cursor.js";
 import { askStatus, cut, publish, randomName } from "./web/http.js";
+import { HEALTHY_AFTER } from "./web/reconnect.js";
 
 /** @typedef {import("./web/reconnect.js").Method} Method */
 /** @typedef {import("./web/reconnect.js").Wait} Wait */
@@ -24,9 +26,11 @@ import { askStatus, cut, publish, randomName } from "./web/http.js";
 export function createSse(base) {
   // Names this page's connections, so that the server can break these and no one else's.
   const connection = randomName();
+  // It outlives a connection, and with it the follower's next attempt.
+  const browser = { mayRetry: true };
 
   return {
-    connect: (wait) => connect(base, connection, wait),
+    connect: (wait) => connect(base, connection, browser, wait),
     verdict: (after, signal) => askStatus(base, after, signal),
     publish: (kind, data, key) => publish(base, kind, data, key),
     cut: () => cut(base, connection),
@@ -36,9 +40,10 @@ export function createSse(base) {
 /**
  * @param {URL} base
  * @param {string} connection
+ * @param {{ mayRetry: boolean }} browser whether it may come back by itself after the next break
  * @param {Wait} wait
  */
-function connect(base, connection, wait) {
+function connect(base, connection, browser, wait) {
   // ANCHOR: open
   const url = new URL("events", base);
   // The cursor goes into the URL because script cannot set a header of an EventSource. When the browser
@@ -47,17 +52,20 @@ function connect(base, connection, wait) {
   url.searchParams.set("connection", connection);
   const source = new EventSource(url);
 
-  // Whether a break now would be the first since the connection was last open.
-  let mayRetry = false;
-
+  /** Since when it is open. @type {number | null} */
+  let openedAt = null;
   source.onopen = () => {
-    mayRetry = true;
+    openedAt = performance.now();
     wait.onOpen();
   };
 
   source.onerror = () => {
-    if (source.readyState === EventSource.CONNECTING && mayRetry) {
-      mayRetry = false;
+    // That it opened is no proof: a server may accept everybody, and then fail.
+    const wasOpen = openedAt !== null;
+    if (performance.now() - (openedAt ?? Infinity) >= HEALTHY_AFTER) browser.mayRetry = true;
+    openedAt = null;
+    if (source.readyState === EventSource.CONNECTING && wasOpen && browser.mayRetry) {
+      browser.mayRetry = false;
       wait.onRetry("The connection broke. The browser reconnects by itself, with Last-Event-ID.");
       return;
     }
@@ -68,9 +76,16 @@ function connect(base, connection, wait) {
   };
   // ANCHOR_END: open
 
+  // To go on after what cannot be read might be to skip an event without a word.
+  const fail = () => {
+    source.close();
+    wait.onFail("The server sent what is no event of this contract.");
+  };
+
   source.onmessage = (message) => {
     const event = parseEvent(message.data);
     if (event) wait.onEvent(event);
+    else fail();
   };
 
   // ANCHOR: control
@@ -88,6 +103,7 @@ function connect(base, connection, wait) {
   source.addEventListener("gap", (message) => {
     const gap = parseGap(message.data);
     if (gap) wait.onGap(gap);
+    else fail();
   });
 
   source.addEventListener("end", (message) => {

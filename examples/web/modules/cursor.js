@@ -144,10 +144,13 @@ export function parseGap(json) {
  * @returns {Gap | null} `null` if it is not a gap of the contract
  */
 export function readGap(value, reason) {
-  if (typeof value?.resume !== "string") return null;
-  if (reason !== "expired" && reason !== "new-log" && reason !== "unknown") return null;
-  const { resume, asked } = value;
-  return typeof asked === "string" ? { reason, asked, resume } : { reason, resume };
+  if (typeof value?.resume !== "string" || !parseCursor(value.resume)) return null;
+  if (typeof reason !== "string") return null;
+  // A reason that is not known yet: that events were missed is what counts.
+  const known = reason === "expired" || reason === "new-log" ? reason : "unknown";
+  /** @type {Gap} */
+  const gap = { reason: known, resume: value.resume };
+  return typeof value.asked === "string" ? { ...gap, asked: value.asked } : gap;
 }
 
 /**

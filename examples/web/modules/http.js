@@ -5,6 +5,7 @@
  */
 
 import { parseObject } from "./cursor.js";
+import { bounded } from "./timer.js";
 
 /** @typedef {import("./reconnect.js").Verdict} Verdict */
 
@@ -13,6 +14,13 @@ import { parseObject } from "./cursor.js";
  * healthy answer and shorter than a reader's patience.
  */
 export const REQUEST_TIMEOUT = 10_000;
+/**
+ * The longest rest that a server may ask for, in milliseconds; a longer one counts as this. A page that
+ * sleeps for a month is no better than one that gave up.
+ */
+export const LONGEST_WAIT = 60 * 60 * 1000;
+// What the type of each of the contract's problems begins with; its name follows.
+const TYPE_PREFIX = "tag:waiting.example,2026:";
 
 /**
  * Sends a request. Its time-out covers the body of the answer too.
@@ -24,7 +32,7 @@ export const REQUEST_TIMEOUT = 10_000;
  * @throws {Error} fit to be read, if no answer came; what `signal` was aborted with, if it was
  */
 export async function request(url, { signal, timeout = REQUEST_TIMEOUT, ...init } = {}) {
-  const late = AbortSignal.timeout(timeout);
+  const late = AbortSignal.timeout(bounded(timeout));
   try {
     // Every answer is about this moment, so none may come from a cache. That includes the answer to a
     // conditional request: the browser's cache would hide a 304 from the script that asked for it.
@@ -69,11 +77,12 @@ export async function askStatus(base, after, signal) {
   if (after !== null) url.searchParams.set("after", after);
   try {
     const response = await request(url, { signal });
-    const body = parseObject(await readBody(response, signal));
-    if (response.ok && typeof body?.latest === "string" && typeof body.earliest === "string") {
+    const body = readObject(response, await readBody(response, signal));
+    if (!response.ok) return verdictOf(response, body);
+    if (typeof body?.latest === "string" && typeof body.earliest === "string") {
       return { kind: "ready", earliest: body.earliest, latest: body.latest, finished: body.finished === true };
     }
-    return verdictOf(response, body);
+    return { kind: "unreachable", why: "The server's answer is no status." };
   } catch (error) {
     if (signal.aborted) throw error;
     return { kind: "unreachable", why: wordsOf(error) };
@@ -96,7 +105,7 @@ export async function publish(base, kind, data, key) {
     headers: { "Content-Type": "application/json", "Idempotency-Key": key },
     body: JSON.stringify({ kind, data }),
   });
-  const body = parseObject(await readBody(response));
+  const body = readObject(response, await readBody(response));
   if (!response.ok) throw new Error(explain(response, body));
   if (typeof body?.id !== "string") throw new Error("The server's answer has no id.");
   return body.id;
@@ -114,42 +123,92 @@ export async function cut(base, connection) {
   const url = new URL("cut", base);
   url.searchParams.set("connection", connection);
   const response = await request(url, { method: "POST" });
-  if (!response.ok) throw new Error(explain(response, parseObject(await readBody(response))));
+  if (!response.ok) throw new Error(explain(response, readObject(response, await readBody(response))));
+}
+
+/**
+ * Reads the object in an answer's body, where the answer says that it holds one: a problem if it is no
+ * success, JSON if it is. Whatever stands in between answers with pages of its own.
+ *
+ * @param {Response} response
+ * @param {string} body
+ * @returns {Record<string, unknown> | null}
+ */
+export function readObject(response, body) {
+  // What follows a semicolon are parameters, such as a charset.
+  const type = response.headers.get("Content-Type")?.split(";")[0].trim().toLowerCase();
+  return type === (response.ok ? "application/json" : "application/problem+json") ? parseObject(body) : null;
+}
+
+/**
+ * @param {Record<string, unknown> | null} problem
+ * @returns {string | null} which problem of the contract it is; `null` if it is none
+ */
+export function problemName(problem) {
+  const type = problem?.type;
+  return typeof type === "string" && type.startsWith(TYPE_PREFIX) ? type.slice(TYPE_PREFIX.length) : null;
 }
 
 /**
  * What an answer that was no success says to its client.
  *
  * @param {Response} response
- * @param {Record<string, unknown> | null} body
+ * @param {Record<string, unknown> | null} problem what `readObject` read
  * @returns {Verdict}
  */
-export function verdictOf(response, body) {
-  if (response.status === 410 && typeof body?.resume === "string") {
-    return { kind: "gap", resume: body.resume };
+export function verdictOf(response, problem) {
+  const { status, headers } = response;
+  const name = problemName(problem);
+  const why = explain(response, problem);
+  if (status >= 500 || status === 408 || status === 429) {
+    const retryAfter = readRetryAfter(headers.get("Retry-After"), headers.get("Date"));
+    return { kind: "busy", retryAfter, why };
   }
-  const why = explain(response, body);
-  if (response.status === 429 || response.status === 503) {
-    return { kind: "busy", retryAfter: readRetryAfter(response.headers.get("Retry-After")), why };
+  if (status === 410 && name !== null && typeof problem?.resume === "string") {
+    return { kind: "gap", resume: problem.resume };
   }
-  // Asked in another way this may be answered; asked in the same way it will not (RFC 9110 §15.5).
-  if (response.status >= 400 && response.status < 500 && response.status !== 408) {
-    return { kind: "refused", why };
-  }
+  // The server itself has said no, and asked in the same way it would again (RFC 9110 §15.5). Any other
+  // answer may be of somebody on the way: a proxy, a login page, a server that is not ours.
+  if (status >= 400 && name !== null) return { kind: "refused", why, name };
   return { kind: "unreachable", why };
+}
+
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+// The three forms of a date (RFC 9110 §5.6.7). Left to `Date.parse`, the third is one of local time, and
+// what else is taken depends on the browser.
+const DATES = [
+  /^\w{3}, (?<day>\d{2}) (?<month>\w{3}) (?<year>\d{4}) (?<time>\d{2}:\d{2}:\d{2}) GMT$/,
+  /^\w{6,9}, (?<day>\d{2})-(?<month>\w{3})-(?<year>\d{2}) (?<time>\d{2}:\d{2}:\d{2}) GMT$/,
+  /^\w{3} (?<month>\w{3}) (?<day>[ \d]\d) (?<time>\d{2}:\d{2}:\d{2}) (?<year>\d{4})$/,
+];
+
+/**
+ * @param {string | null} text
+ * @returns {number | null} milliseconds since 1970; `null` if it is no date of HTTP
+ */
+function readDate(text) {
+  const parts = DATES.map((form) => form.exec(text ?? "")?.groups).find((groups) => groups);
+  const month = MONTHS.indexOf(parts?.month ?? "");
+  if (!parts || month < 0) return null;
+  const year = Number(parts.year);
+  const [hour, minute, second] = parts.time.split(":").map(Number);
+  const full = year >= 100 ? year : year < 70 ? 2000 + year : 1900 + year;
+  return Date.UTC(full, month, Number(parts.day), hour, minute, second);
 }
 
 /**
  * Reads `Retry-After` (RFC 9110 §10.2.3).
  *
  * @param {string | null} value
- * @returns {number} milliseconds; 0 if there is none
+ * @param {string | null} date the answer's `Date`: the time by the server's own clock, since this
+ *   machine's may be wrong by any amount
+ * @returns {number} milliseconds, an hour at most; 0 if there is none
  */
-export function readRetryAfter(value) {
-  if (value === null) return 0;
-  if (/^[0-9]+$/.test(value)) return Number(value) * 1000;
-  const date = Date.parse(value);
-  return Number.isNaN(date) ? 0 : Math.max(0, date - Date.now());
+export function readRetryAfter(value, date) {
+  if (value !== null && /^[0-9]+$/.test(value)) return Math.min(Number(value) * 1000, LONGEST_WAIT);
+  const until = readDate(value);
+  if (until === null) return 0;
+  return Math.min(Math.max(0, until - (readDate(date) ?? Date.now())), LONGEST_WAIT);
 }
 
 /**

@@ -6,8 +6,8 @@
  * it rests between two questions, is its own affair.
  */
 
-import { compareCursors, parseCursor, parseObject, readEvent, readGap } from "./cursor.js";
-import { readBody, verdictOf, wordsOf } from "./http.js";
+import { compareCursors, parseCursor, readEvent, readGap } from "./cursor.js";
+import { problemName, readBody, readObject, verdictOf, wordsOf } from "./http.js";
 
 /** @typedef {import("./cursor.js").WireEvent} WireEvent */
 /** @typedef {import("./reconnect.js").Wait} Wait */
@@ -92,9 +92,9 @@ async function follow(wait, { words, patience, ask, onPage, rest }, signal) {
     const took = performance.now() - begin;
 
     if (!response.ok) {
-      const problem = parseObject(body);
-      // The reason is the last part of the problem's type: `tag:waiting.example,2026:expired`.
-      const gap = response.status === 410 ? readGap(problem, String(problem?.type).split(":").at(-1)) : null;
+      const problem = readObject(response, body);
+      // The reason is the name of the problem.
+      const gap = response.status === 410 ? readGap(problem, problemName(problem)) : null;
       if (gap?.asked !== undefined && gap.asked !== after) return fail(misled(gap.asked, after));
       // A gap straight after a gap comes from a log that is trimmed faster than it is read, or from a
       // server in error. Then the next question waits, as after any failure.
@@ -109,7 +109,7 @@ async function follow(wait, { words, patience, ask, onPage, rest }, signal) {
     }
 
     // ANCHOR: page
-    const page = parsePage(body);
+    const page = parsePage(readObject(response, body));
     const fault = page ? findFault(page, after) : "The server's answer is no page of events.";
     if (!page || fault) return fail(fault);
 
@@ -130,33 +130,12 @@ async function follow(wait, { words, patience, ask, onPage, rest }, signal) {
 // ANCHOR_END: follow
 
 /**
- * Waits, or ends early when `signal` is aborted.
+ * Reads a page from a JSON object.
  *
- * @param {number} milliseconds
- * @param {AbortSignal} signal
- * @returns {Promise<void>}
- */
-export function pause(milliseconds, signal) {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const timer = setTimeout(end, milliseconds);
-    function end() {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", end);
-      resolve();
-    }
-    signal.addEventListener("abort", end);
-  });
-}
-
-/**
- * Reads a page from its JSON text.
- *
- * @param {string} json
+ * @param {Record<string, unknown> | null} value
  * @returns {Page | null} `null` if it is not a page of the contract
  */
-export function parsePage(json) {
-  const value = parseObject(json);
+export function parsePage(value) {
   if (!value || !Array.isArray(value.events)) return null;
   const { after, next } = value;
   if (typeof after !== "string" || !parseCursor(after)) return null;

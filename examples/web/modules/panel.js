@@ -10,6 +10,7 @@ import { describeEvent } from "./cursor.js";
 import { randomName, wordsOf } from "./http.js";
 import { Follower } from "./reconnect.js";
 import { createStatusLine } from "./status-line.js";
+import { startTimer } from "./timer.js";
 
 /** @typedef {import("./cursor.js").WireEvent} WireEvent */
 /** @typedef {import("./reconnect.js").Method} Method */
@@ -177,7 +178,7 @@ export function createPanel(element, { method, label, controls, counts, restsWhe
     try {
       const cursor = await method.publish("message", data, unanswered.key);
       unanswered = null;
-      message.value = "";
+      clearSent(message, data.text);
       answer.textContent = `Published as ${cursor}.`;
     } catch (error) {
       answer.textContent = `Not sent. ${wordsOf(error)} Press Send to try again.`;
@@ -233,6 +234,16 @@ export function createPanel(element, { method, label, controls, counts, restsWhe
 }
 
 /**
+ * Empties a field whose text was sent, unless its reader has written something else meanwhile.
+ *
+ * @param {{ value: string }} field
+ * @param {string} sent
+ */
+export function clearSent(field, sent) {
+  if (field.value.trim() === sent) field.value = "";
+}
+
+/**
  * Lets a follower heed what its page goes through: hidden and shown, frozen and thawed, offline and online.
  *
  * @param {Follower} follower
@@ -247,7 +258,7 @@ export function heedPage(follower, restsWhenHidden) {
   function onVisibility() {
     clearTimeout(hiddenTimer);
     if (restsWhenHidden && document.visibilityState === "hidden") {
-      hiddenTimer = setTimeout(() => follower.pause(), HIDDEN_TOO_LONG);
+      hiddenTimer = startTimer(() => follower.pause(), HIDDEN_TOO_LONG);
     } else {
       follower.resume();
     }

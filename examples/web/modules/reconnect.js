@@ -8,6 +8,8 @@
  */
 
 import { compareCursors, countBetween, isDuplicate, parseCursor } from "./cursor.js";
+import { LONGEST_WAIT } from "./http.js";
+import { startTimer } from "./timer.js";
 
 /** @typedef {import("./cursor.js").WireEvent} WireEvent */
 /** @typedef {import("./cursor.js").Gap} Gap */
@@ -36,9 +38,10 @@ import { compareCursors, countBetween, isDuplicate, parseCursor } from "./cursor
  * @typedef {{ kind: "ready", earliest: string, latest: string, finished: boolean }
  *   | { kind: "gap", resume: string }
  *   | { kind: "busy", retryAfter: number, why: string }
- *   | { kind: "refused", why: string }
+ *   | { kind: "refused", why: string, name?: string }
  *   | { kind: "unreachable", why: string }} Verdict
- *   `retryAfter` is in milliseconds; "refused" will not change by asking again
+ *   `retryAfter` is in milliseconds; "refused" will not change by asking again, and `name` is that of the
+ *   problem
  */
 
 /**
@@ -68,7 +71,14 @@ import { compareCursors, countBetween, isDuplicate, parseCursor } from "./cursor
  */
 
 /**
- * Full jitter: a wait is uniform between zero and a bound that doubles with each failure.
+ * How long a connection must have been open until its failure is a first one again, in milliseconds. A
+ * server that accepts everybody and drops them at once must not be asked again each second by all of them,
+ * so an open connection alone proves nothing.
+ */
+export const HEALTHY_AFTER = 5000;
+
+/**
+ * Full jitter: a wait is uniform up to a bound that doubles with each failure.
  *
  * Clients that lost the same server at the same moment must not all return at the same moment. A wait
  * of "one second, give or take" keeps them together; one that may be anything from zero spreads them.
@@ -94,7 +104,8 @@ export class Backoff {
     const bound = Math.min(this.cap, this.base * 2 ** this.failures);
     // Past this the bound no longer grows, and 2 ** failures would in the end be Infinity.
     if (bound < this.cap) this.failures += 1;
-    return this.random() * bound;
+    // A draw of nearly nothing would be no wait at all.
+    return Math.max(this.base / 10, this.random() * bound);
   }
 
   /** Forgets the failures, because the connection proved healthy. */
@@ -125,9 +136,9 @@ export class Watchdog {
 
   /** @returns {number} the silence that is too long, in milliseconds */
   get limit() {
-    // A heartbeat may be late by a slow network or a busy tab, so one that is missing is no proof. Two
-    // and a half intervals mean that two are missing.
-    return 2.5 * this.every;
+    // A heartbeat may be late by a slow network or a busy tab, so one that is missing is no proof. Two are,
+    // and a second for the way, however short the interval is.
+    return 2 * Math.min(this.every, LONGEST_WAIT) + 1000;
   }
 
   /**
@@ -138,7 +149,7 @@ export class Watchdog {
   alive(every) {
     if (every) this.every = every;
     this.stop();
-    this.timer = setTimeout(this.onSilence, this.limit);
+    this.timer = startTimer(this.onSilence, this.limit);
   }
 
   stop() {
@@ -155,18 +166,14 @@ export class Follower {
    * @param {object} [options]
    * @param {Backoff} [options.backoff]
    * @param {number} [options.every] see `Watchdog`
-   * @param {number} [options.healthyAfter] how long a connection must have been open to count as
-   *   healthy, in milliseconds. A server that accepts and then drops everybody at once must not be
-   *   asked again each second by all of them, so an open connection alone proves nothing
    * @param {"earliest" | "latest"} [options.from] where to begin without a cursor: with the oldest event
    *   that is kept, or with the next one
    */
-  constructor(method, observer, { backoff = new Backoff(), every, healthyAfter = 5000, from = "latest" } = {}) {
+  constructor(method, observer, { backoff = new Backoff(), every, from = "latest" } = {}) {
     this.method = method;
     this.from = from;
     this.observer = observer;
     this.backoff = backoff;
-    this.healthyAfter = healthyAfter;
     this.watchdog = new Watchdog(() => this.#failed("Nothing came for too long."), every);
 
     /** @type {State} */
@@ -199,6 +206,8 @@ export class Follower {
     this.rested = false;
     /** Whether the connection was given up only because nobody looks. */
     this.paused = false;
+    /** Whether it was the cursor that the server refused. */
+    this.refusedCursor = false;
   }
 
   /** @returns {boolean} whether the follower is following, or will as soon as it can */
@@ -210,7 +219,8 @@ export class Follower {
   start() {
     if (this.active) return;
     // The server refused this very cursor. Asking with it again would give the same answer.
-    if (this.state === "failed") this.cursor = null;
+    if (this.refusedCursor) this.cursor = null;
+    this.refusedCursor = false;
     this.paused = false;
     this.backoff.reset();
     this.#connect("Connecting…");
@@ -387,6 +397,7 @@ export class Follower {
         return this.#wait(verdict.why, 0);
       case "refused":
         this.#release();
+        this.refusedCursor = verdict.name === "future-cursor" || verdict.name === "bad-cursor";
         return this.#setState("failed", verdict.why);
     }
   }
@@ -405,15 +416,15 @@ export class Follower {
     this.#release();
     // What the server asked for is a minimum. The jitter comes on top, or everybody that was told
     // "five seconds" comes back in the same instant.
-    const delay = atLeast + this.backoff.next();
+    const delay = Math.min(atLeast, LONGEST_WAIT) + this.backoff.next();
     this.observer.onNote?.(why);
     this.#setState("waiting", `${why} Next try in ${formatSeconds(delay)}.`);
-    this.timer = setTimeout(() => this.#connect("Connecting again…"), delay);
+    this.timer = startTimer(() => this.#connect("Connecting again…"), delay);
   }
 
   /** Forgets the failures if the connection that ends now had been open long enough. */
   #noteHealth() {
-    if (this.openedAt !== null && performance.now() - this.openedAt >= this.healthyAfter) {
+    if (this.openedAt !== null && performance.now() - this.openedAt >= HEALTHY_AFTER) {
       this.backoff.reset();
     }
     this.openedAt = null;

@@ -76,6 +76,7 @@ pub const MODULES: &[Asset] = &[
         "status-line.js",
         include_bytes!("../modules/status-line.js"),
     ),
+    Asset::javascript("timer.js", include_bytes!("../modules/timer.js")),
 ];
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 // What the tests of the browser modules share: a clock, a network and a document that the test moves by hand. No test
 // waits.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { beforeEach, mock } from "node:test";
 
 /** @typedef {import("../modules/reconnect.js").Wait} Wait */
@@ -135,8 +136,12 @@ export function problem(name, status, others = {}, headers = {}) {
  * @param {Record<string, string>} [headers]
  */
 export function json(status, value, headers = {}) {
-  return new Response(JSON.stringify(value), { status, headers });
+  const type = status < 400 ? "application/json" : "application/problem+json";
+  return new Response(JSON.stringify(value), { status, headers: { "Content-Type": type, ...headers } });
 }
+
+/** What both clients do about what they are told. */
+export const policy = JSON.parse(readFileSync(new URL("../../client/tests/policy.json", import.meta.url), "utf8"));
 
 /** An answer whose body breaks off. */
 export function brokenAnswer() {

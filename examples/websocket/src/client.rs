@@ -44,12 +44,9 @@ use serving::Problem;
 use std::{collections::VecDeque, pin::pin, time::Duration};
 use tokio::{
     sync::{mpsc, oneshot},
-    time::{sleep, timeout, Instant},
+    time::{sleep, timeout, timeout_at, Instant},
 };
-use tokio_tungstenite::tungstenite::{
-    protocol::{frame::coding::CloseCode, CloseFrame},
-    Error, Message,
-};
+use tokio_tungstenite::tungstenite::{protocol::CloseFrame, Error, Message};
 
 /// How many publishes may wait until the socket takes them; more wait with their callers.
 const OUTBOX: usize = 16;
@@ -310,7 +307,7 @@ impl Follower {
             let message = connection.message(next).await?;
             if let Message::Close(frame) = message {
                 connection.end().await;
-                return self.closed(frame);
+                return self.closed(frame).await;
             }
             bytes += message.len();
             self.take(message)?;
@@ -431,39 +428,47 @@ impl Follower {
     fn answered(&mut self, reference: &IdempotencyKey, answer: Result<Cursor, ClientError>) {
         let mut all = self.unanswered.iter();
         if let Some(index) = all.position(|attempt| attempt.publish.reference == *reference) {
-            // Whoever gave up does not hear it.
-            let _ = self.unanswered.remove(index).answer.send(answer);
+            self.unanswered.remove(index).answer(answer);
         }
     }
 
     // ANCHOR: closed
-    /// What a close means, by its code (RFC 6455 §7.4.1).
-    fn closed(&mut self, frame: Option<CloseFrame>) -> Result<State, Failure> {
-        use CloseCode::{Extension, Invalid, Normal, Policy, Protocol, Size, Unsupported};
-        let again = Err(ClientError::NoAnswer.into());
-        let Some(CloseFrame { code, reason }) = frame else {
-            return again;
-        };
-        match code {
-            Normal => Ok(self.finish()),
-            Size => {
-                self.refuse_largest();
-                again
+    /// What a close comes to.
+    async fn closed(&mut self, frame: Option<CloseFrame>) -> Result<State, Failure> {
+        let code = frame.as_ref().map(|frame| u16::from(frame.code));
+        match AfterClose::of(code) {
+            AfterClose::Stop => return Ok(self.finish().await),
+            AfterClose::DropLargest => self.refuse_largest(),
+            AfterClose::GiveUp => {
+                let said = frame.map(|CloseFrame { code, reason }| format!("{code}: {reason}"));
+                let said = format!("closed with {}", said.unwrap_or_default());
+                for attempt in self.unanswered.drain(..).chain(self.unsent.drain(..)) {
+                    attempt.answer(Err(ClientError::Protocol(said.clone())));
+                }
+                return Err(Failure::Final(ClientError::Protocol(said)));
             }
-            // Something here breaks the rules, and would break them again.
-            Protocol | Unsupported | Invalid | Policy | Extension => {
-                let error = format!("closed with {code}: {reason}");
-                Err(ClientError::Protocol(error).into())
-            }
-            // The server goes away (1001), has failed (1011), or says what this client does not know.
-            _ => again,
+            AfterClose::Again => {}
         }
+        Err(ClientError::NoAnswer.into())
     }
     // ANCHOR_END: closed
 
-    fn finish(&mut self) -> State {
+    /// The log is finished. What has no answer may be in it all the same, if an earlier connection broke after it was sent.
+    /// A request with the same key tells; and it adds nothing, since the log takes nothing more.
+    async fn finish(&mut self) -> State {
+        let until = Instant::now() + PATIENCE;
         for attempt in self.unanswered.drain(..).chain(self.unsent.drain(..)) {
-            attempt.refuse(Problem::finished());
+            if attempt.answer.is_closed() {
+                continue;
+            }
+            let Publish {
+                reference,
+                kind,
+                data,
+            } = attempt.publish.clone();
+            let asked = self.server.publish(Some(&reference), kind, data);
+            let answer = timeout_at(until, asked).await;
+            attempt.answer(answer.unwrap_or(Err(ClientError::NoAnswer)));
         }
         self.session.finish();
         // Never looked at: the session is over.
@@ -494,10 +499,40 @@ async fn to_send(
 }
 
 impl Attempt {
-    fn refuse(self, problem: Problem) {
+    fn answer(self, answer: Result<Cursor, ClientError>) {
         // Whoever gave up does not hear it.
-        let refused = ClientError::Refused(Box::new(problem));
-        let _ = self.answer.send(Err(refused));
+        let _ = self.answer.send(answer);
+    }
+
+    fn refuse(self, problem: Problem) {
+        self.answer(Err(ClientError::Refused(Box::new(problem))));
+    }
+}
+
+/// What to do after a close (RFC 6455 §7.4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterClose {
+    /// The log is finished: never come back.
+    Stop,
+    /// This program broke a rule and would break it again: never come back.
+    GiveUp,
+    /// One of the messages that have no answer was too large: refuse it, and come back.
+    DropLargest,
+    /// Come back, after a wait that grows.
+    Again,
+}
+
+impl AfterClose {
+    /// By the code; `None` where the close had none, or where there was no close.
+    pub fn of(code: Option<u16>) -> Self {
+        match code {
+            Some(1000) => Self::Stop,
+            // Broken framing, binary where text is expected, no UTF-8.
+            Some(1002 | 1003 | 1007) => Self::GiveUp,
+            Some(1009) => Self::DropLargest,
+            // The server goes or has failed, a proxy has closed, or the code is new.
+            _ => Self::Again,
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use reqwest::Url;
 use std::time::Duration;
 use testbed::{eventually, in_time, update, Script, BRISK};
 use tokio::{
-    io::AsyncWriteExt,
+    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     task::JoinHandle,
 };
@@ -20,7 +20,7 @@ use tokio_tungstenite::{
     },
     WebSocketStream,
 };
-use websocket::client::{Client, Follow, Publisher};
+use websocket::client::{AfterClose, Client, Follow, Publisher};
 
 const HELLO: &str = r#"{"hello":{"cursor":"k3f9x2.17","every":15000}}"#;
 const EVENT: &str =
@@ -167,6 +167,8 @@ async fn error(updates: &mut Updates) -> ClientError {
     error.unwrap_err()
 }
 
+const PROBLEM: &str = "Content-Type: application/problem+json\r\n";
+
 fn is_protocol(error: &ClientError) -> bool {
     matches!(error, ClientError::Protocol(_))
 }
@@ -218,8 +220,11 @@ async fn a_refused_handshake_says_why_however_its_body_comes() {
     let chunks = [first, rest, ""].map(chunk).concat();
     let head = "HTTP/1.1 400 Bad Request\r\n";
     for answer in [
-        format!("{head}Transfer-Encoding: chunked\r\n\r\n{chunks}"),
-        format!("{head}Content-Length: {}\r\n\r\n{problem}", problem.len()),
+        format!("{head}{PROBLEM}Transfer-Encoding: chunked\r\n\r\n{chunks}"),
+        format!(
+            "{head}{PROBLEM}Content-Length: {}\r\n\r\n{problem}",
+            problem.len()
+        ),
     ] {
         let script = Script::of([answer]).await;
         let mut updates = Client::new(script.base).subscribe(Position::Latest).boxed();
@@ -233,11 +238,17 @@ async fn an_answer_that_only_looks_like_a_handshake_is_none() {
         "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Protocol: waiting.v1\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
         "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
+        "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nhi",
     ] {
-        let script = Script::of([answer]).await;
-        let mut updates = Client::new(script.base).subscribe(Position::Latest).boxed();
-        let error = error(&mut updates).await;
-        assert!(is_protocol(&error), "{error}");
+        let mut script = Script::of([answer]).await;
+        let client = Client::with_pace(script.base.clone(), BRISK);
+        let mut updates = client.subscribe(Position::Latest).boxed();
+        reconnecting(&mut updates).await;
+        script.head().await;
+        let polling = poll(updates);
+        // Whatever answered so may be gone by now.
+        script.head().await;
+        polling.abort();
     }
 }
 
@@ -248,7 +259,7 @@ async fn the_handshake_is_that_of_rfc_6455() {
     base.set_scheme("ws").unwrap();
     base.set_query(Some("room=a"));
     let mut updates = Client::new(base).subscribe(Position::Latest).boxed();
-    assert!(is_protocol(&error(&mut updates).await));
+    reconnecting(&mut updates).await;
     let head = script.head().await.to_lowercase();
     assert!(head.starts_with("get /events?room=a&after=latest http/1.1\r\n"));
     for line in [
@@ -286,7 +297,7 @@ async fn a_message_of_an_unknown_name_is_left_out_and_a_wrong_one_is_not() {
         panic!("no events");
     };
     assert_eq!(events[0].id, cursor(18));
-    assert!(is_protocol(&error(&mut updates).await));
+    reconnecting(&mut updates).await;
     said.await.unwrap();
 }
 
@@ -299,7 +310,7 @@ async fn a_binary_message_is_none_of_this_protocol() {
         connection.send(Message::binary(EVENT)).await;
     });
     opened(&mut updates).await;
-    assert!(is_protocol(&error(&mut updates).await));
+    reconnecting(&mut updates).await;
     said.await.unwrap();
 }
 
@@ -337,39 +348,166 @@ async fn events_that_come_together_are_told_together_and_in_bounds() {
     assert!(matches!(update(&mut updates).await, Update::Finished));
 }
 
+/// The vectors that the JavaScript client is tested with as well.
+fn close_codes() -> Vec<(u16, String)> {
+    let vectors = include_str!("../../client/tests/policy.json");
+    let vectors: serde_json::Value = serde_json::from_str(vectors).unwrap();
+    let codes = vectors["close_codes"].as_array().unwrap().iter();
+    let code = |it: &serde_json::Value| it["code"].as_u64().unwrap().try_into().unwrap();
+    let then = |it: &serde_json::Value| it["then"].as_str().unwrap().to_owned();
+    codes.map(|it| (code(it), then(it))).collect()
+}
+
 #[tokio::test]
-async fn a_close_is_answered_and_its_code_decides() {
-    for code in [1001, 1011, 1012, 3000] {
+async fn a_message_that_cannot_be_read_ends_the_connection_so_that_no_event_is_skipped() {
+    let vectors: serde_json::Value =
+        serde_json::from_str(include_str!("../../client/tests/policy.json")).unwrap();
+    for it in vectors["messages"].as_array().unwrap() {
+        let message = it["message"].to_string();
         let peer = Peer::start().await;
         let (_, mut updates) = peer.connect(Position::Latest);
+        let said = tokio::spawn({
+            let message = message.clone();
+            async move {
+                let mut connection = peer.accept().await;
+                connection.say(&message).await;
+                connection.say(r#"{"heartbeat":{"every":15000}}"#).await;
+                connection
+            }
+        });
+        opened(&mut updates).await;
+        let then = match update(&mut updates).await {
+            Update::Reconnecting(_) => "again",
+            _ => "taken",
+        };
+        assert_eq!(it["then"], then, "{message}");
+        said.await.unwrap();
+    }
+}
+
+#[test]
+fn a_code_decides_what_comes_after_a_close() {
+    for (code, then) in close_codes() {
+        let after = match AfterClose::of(Some(code)) {
+            AfterClose::Stop => "stop",
+            AfterClose::GiveUp => "give-up",
+            AfterClose::DropLargest => "drop-largest",
+            AfterClose::Again => "again",
+        };
+        assert_eq!(after, then, "{code}");
+    }
+    assert_eq!(AfterClose::of(None), AfterClose::Again);
+}
+
+#[tokio::test]
+async fn a_close_is_answered_and_heeded() {
+    // Three of these are never sent: they stand for a close without a code, for none, and for TLS that failed (§7.4.1).
+    // tungstenite does not know 1014 and answers it with 1002.
+    let is_sent = |code: &u16| ![1005, 1006, 1014, 1015].contains(code);
+    for (code, then) in close_codes().into_iter().filter(|(code, _)| is_sent(code)) {
+        let peer = Peer::start().await;
+        let (_, mut updates) = peer.connect(Position::Latest);
+        let comes_back = matches!(&*then, "again" | "drop-largest");
         let closed = tokio::spawn(async move {
             let mut connection = peer.accept().await;
             connection.close(code).await;
             assert_eq!(connection.closed().await, code);
             drop(connection);
-            // Whoever asked `latest` and was told where that is asks for what follows from there.
-            assert_eq!(peer.accept().await.target, "/events?after=k3f9x2.17");
+            if comes_back {
+                // Whoever asked `latest` and was told where that is asks for what follows from there.
+                assert_eq!(peer.accept().await.target, "/events?after=k3f9x2.17");
+            }
         });
         opened(&mut updates).await;
-        reconnecting(&mut updates).await;
-        opened(&mut updates).await;
-        closed.await.unwrap();
-    }
-    for code in [1000, 1002, 1003, 1007, 1008] {
-        let peer = Peer::start().await;
-        let (_, mut updates) = peer.connect(Position::Latest);
-        let closed = tokio::spawn(async move {
-            let mut connection = peer.accept().await;
-            connection.close(code).await;
-            assert_eq!(connection.closed().await, code);
-        });
-        opened(&mut updates).await;
-        match code {
-            1000 => assert!(matches!(update(&mut updates).await, Update::Finished)),
-            _ => assert!(is_protocol(&error(&mut updates).await), "{code}"),
+        match &*then {
+            "stop" => assert!(matches!(update(&mut updates).await, Update::Finished)),
+            "give-up" => assert!(is_protocol(&error(&mut updates).await), "{code}"),
+            _ => {
+                reconnecting(&mut updates).await;
+                opened(&mut updates).await;
+            }
         }
         closed.await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn what_has_no_answer_is_refused_where_the_client_gives_up() {
+    let peer = Peer::start().await;
+    let (publisher, updates) = peer.connect(Position::Latest);
+    let polling = poll(updates);
+    let mut connection = peer.accept().await;
+    let published = publish(&publisher, None, "1");
+    connection.published().await;
+    connection.close(1003).await;
+    let refused = answer(published).await.unwrap_err();
+    assert!(is_protocol(&refused), "{refused}");
+    polling.abort();
+}
+
+#[tokio::test]
+async fn what_has_no_answer_when_the_log_is_finished_is_asked_for_by_its_key() {
+    let peer = Peer::start().await;
+    let (publisher, updates) = peer.connect(Position::Latest);
+    let polling = poll(updates);
+    let mut connection = peer.accept().await;
+    let taken = publish(&publisher, Some("taken"), "1");
+    connection.published().await;
+    let late = publish(&publisher, Some("late"), "2");
+    connection.published().await;
+    connection.close(1000).await;
+    connection.closed().await;
+    drop(connection);
+    // The log has the first from an earlier connection, and never got the second.
+    let accepted = r#"{"id":"k3f9x2.18"}"#;
+    let finished = r#"{"type":"tag:waiting.example,2026:finished","status":409}"#;
+    let json = "Content-Type: application/json\r\n";
+    for (status, head, body) in [
+        ("200 OK", json, accepted),
+        ("409 Conflict", PROBLEM, finished),
+    ] {
+        let (mut socket, _) = in_time("a request", peer.listener.accept()).await.unwrap();
+        let mut asked = vec![0; 4096];
+        let length = socket.read(&mut asked).await.unwrap();
+        let asked = String::from_utf8_lossy(&asked[..length]).to_lowercase();
+        assert!(asked.starts_with("post /events "), "{asked}");
+        let key = if status == "200 OK" { "taken" } else { "late" };
+        assert!(
+            asked.contains(&format!("idempotency-key: {key}\r\n")),
+            "{asked}"
+        );
+        let length = body.len();
+        let answer = format!(
+            "HTTP/1.1 {status}\r\nConnection: close\r\n{head}Content-Length: {length}\r\n\r\n{body}"
+        );
+        socket.write_all(answer.as_bytes()).await.unwrap();
+    }
+    assert_eq!(answer(taken).await.unwrap(), cursor(18));
+    assert_eq!(answer(late).await.unwrap_err().problem(), Some("finished"));
+    polling.await.unwrap();
+}
+
+#[tokio::test]
+async fn sockets_that_greet_and_die_at_once_are_asked_for_less_and_less_often() {
+    let peer = Peer::start().await;
+    let pace = Pace {
+        first: Duration::from_millis(1),
+        cap: Duration::from_secs(3600),
+    };
+    let client = Client::with_pace(peer.base.clone(), pace);
+    let mut updates = client.subscribe(Position::Latest).boxed();
+    let dies = tokio::spawn(async move {
+        loop {
+            peer.accept().await.close(1011).await;
+        }
+    });
+    let mut longest = Duration::ZERO;
+    // The bound after ten failures is a second. Were each a first one, no wait would be longer than a millisecond.
+    while longest < Duration::from_millis(20) {
+        opened(&mut updates).await;
+        longest = longest.max(reconnecting(&mut updates).await);
+    }
+    dies.abort();
 }
 
 #[tokio::test]
@@ -407,8 +545,7 @@ async fn a_server_that_breaks_the_protocol_is_told_so() {
             connection.closed().await
         });
         opened(&mut updates).await;
-        let error = error(&mut updates).await;
-        assert!(is_protocol(&error), "{error}");
+        reconnecting(&mut updates).await;
         assert_eq!(told.await.unwrap(), code);
     }
 }

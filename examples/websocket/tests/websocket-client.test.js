@@ -4,9 +4,9 @@ import "../../web/tests/served.js";
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import { Backoff, Follower } from "../../web/modules/reconnect.js";
-import { asked, BASE, event, Heard, json, last, pass, problem, settle } from "../../web/tests/support.js";
+import { asked, BASE, event, Heard, json, last, pass, policy, problem, settle } from "../../web/tests/support.js";
 
-const { createWebSocket, Refused } = await import("../web/websocket-client.js");
+const { afterClose, createWebSocket, Refused } = await import("../web/websocket-client.js");
 
 /** The sockets of this test, in order. @type {FakeSocket[]} */
 let sockets = [];
@@ -133,27 +133,35 @@ test("each message is told as what it is, and an unknown one is left out", async
   await socket().say({ heartbeat: { every: 2000 } });
   assert.deepEqual(heard.words, [["event", "k3f9x2.6"], ["gap", "expired", "k3f9x2.9"]]);
   assert.deepEqual(heard.expected, [null, null, null, 2000]);
-  heard.words = [];
-  const others = [{ presence: { here: 3 } }, { event: event(7), trace: "x" }, {}, [], "event", 1, { event: { id: 7 } }, { event: null }, { gap: {} }, { ack: 1 }, { error: {} }];
-  for (const other of others) await socket().say(other);
-  socket().onmessage?.({ data: "no JSON" });
-  socket().onmessage?.({ data: new Uint8Array(3) });
-  assert.deepEqual(heard.words, []);
 });
 
-test("a close says by its code whether to come back", async () => {
-  for (const [code, word] of /** @type {const} */ ([
-    [1000, ["end", "finished"]],
-    [1001, ["end", "shutdown"]],
-    [1005, ["fail", undefined]],
-    [1006, ["fail", undefined]],
-    [1009, ["fail", undefined]],
-    [1013, ["fail", undefined]],
-    [4000, ["fail", undefined]],
-  ])) {
+test("a message that cannot be read ends the connection, so that no event is skipped", async () => {
+  for (const { message, then } of policy.messages) {
     const { heard } = await connected();
+    await socket().say(message);
+    const failed = heard.words.some(([word]) => word === "fail");
+    assert.equal(failed, then === "again", JSON.stringify(message));
+  }
+  for (const data of ["no JSON", new Uint8Array(3)]) {
+    const { heard } = await connected();
+    socket().onmessage?.({ data });
+    assert.deepEqual(heard.words.at(-1), ["fail", undefined]);
+  }
+});
+
+test("a close says by its code whether to come back, and what becomes of what has no answer", async () => {
+  for (const { code, then } of policy.close_codes) {
+    assert.equal(afterClose(code), then, String(code));
+    const { method, heard } = await connected();
+    const small = outcome(method.publish("message", 1, "small"));
+    const large = outcome(method.publish("message", "x".repeat(100), "large"));
     await socket().end(code);
-    assert.deepEqual(heard.words.at(-1), word, String(code));
+    const word = { stop: ["end", "finished"], "give-up": ["fail", "refused"] }[String(then)];
+    const again = code === 1001 ? ["end", "shutdown"] : ["fail", undefined];
+    assert.deepEqual(heard.words.at(-1), word ?? again, String(code));
+    const refused = [await small, await large].map(({ error }) => error instanceof Refused);
+    const expected = { "give-up": [true, true], "drop-largest": [false, true] }[String(then)];
+    assert.deepEqual(refused, expected ?? [false, false], String(code));
   }
 });
 
@@ -166,7 +174,7 @@ test("a refused handshake is explained by the server's status", async () => {
   assert.equal(last().url.href, "http://server.test/live/status?after=k3f9x2.5");
   await last().answer(problem("busy", 503, {}, { "Retry-After": "5" }));
   assert.equal(follower.state, "waiting");
-  await pass(4999);
+  await pass(5099);
   assert.equal(sockets.length, 1);
   await pass(1);
   assert.equal(sockets.length, 2);
@@ -188,7 +196,7 @@ test("it goes on after a break from the last event that it had", async () => {
   const old = socket();
   await old.end(1006);
   await last().answer(json(200, { earliest: "k3f9x2.0", latest: "k3f9x2.7", finished: false }));
-  await pass(0);
+  await pass(100);
   assert.equal(socket().url.searchParams.get("after"), "k3f9x2.6");
   assert.equal(socket().url.searchParams.get("connection"), old.url.searchParams.get("connection"));
   await socket().hello("k3f9x2.6");
@@ -204,9 +212,9 @@ test("silence is noticed after the interval that hello has named", async () => {
   await settle();
   await last().answer(json(200, { earliest: "k3f9x2.0", latest: "k3f9x2.5", finished: false }));
   await socket().hello("k3f9x2.5", 1000);
-  await pass(2400);
+  await pass(2900);
   await socket().say({ ack: { ref: "of another time", id: "k3f9x2.5" } });
-  await pass(2400);
+  await pass(2900);
   assert.equal(follower.state, "open");
   await pass(101);
   assert.equal(follower.state, "connecting");

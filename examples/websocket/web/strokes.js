@@ -6,6 +6,7 @@
 
 import { isDuplicate, parseCursor } from "./web/cursor.js";
 import { randomName } from "./web/http.js";
+import { startTimer } from "./web/timer.js";
 import { Refused } from "./websocket-client.js";
 
 /** @typedef {import("./web/cursor.js").WireEvent} WireEvent */
@@ -234,7 +235,7 @@ export class Outbox {
         unsent.underWay = false;
         clearTimeout(this.timer);
         // If it was the connection that failed, its return sends everything again.
-        this.timer = setTimeout(() => this.flush(), RETRY);
+        this.timer = startTimer(() => this.flush(), RETRY);
         return;
       }
     }

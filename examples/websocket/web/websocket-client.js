@@ -10,6 +10,7 @@
 
 import { parseCursor, parseObject, readEvent, readGap } from "./web/cursor.js";
 import { askStatus, cut, explain, publish, randomName, REQUEST_TIMEOUT } from "./web/http.js";
+import { startTimer } from "./web/timer.js";
 
 /** @typedef {import("./web/reconnect.js").Method} Method */
 /** @typedef {import("./web/reconnect.js").Wait} Wait */
@@ -80,31 +81,43 @@ function connect(url, wait, onOutgoing) {
     // Any message is a sign of life, whatever it says.
     wait.onHeartbeat(null);
     // An object of several members is no message.
-    if (message && Object.keys(message).length === 1) take(message);
+    if (message && Object.keys(message).length !== 1) return;
+    // To go on after what cannot be read might be to skip an event without a word.
+    if (!message || !take(message)) wait.onFail("The server sent no message of this protocol.");
   };
 
-  /** @param {Record<string, any>} message an object with one member, whose name says what it is */
+  /**
+   * @param {Record<string, any>} message an object with one member, whose name says what it is
+   * @returns {boolean} whether it could be read
+   */
   function take({ hello, event, gap, heartbeat, ack, error }) {
-    if (hello) {
-      wait.onHeartbeat(readEvery(hello));
+    if (hello !== undefined) {
+      if (!isCursor(hello?.cursor) || !isEvery(hello.every)) return false;
+      wait.onHeartbeat(hello.every);
       // Where the connection begins. The same cursor as was asked with, and news only without one.
-      if (typeof hello.cursor === "string" && parseCursor(hello.cursor)) wait.onCursor(hello.cursor);
+      wait.onCursor(hello.cursor);
       onOutgoing(outgoing);
       wait.onOpen();
-    } else if (event) {
+    } else if (event !== undefined) {
       const read = readEvent(event);
-      if (read) wait.onEvent(read);
-    } else if (gap) {
-      const read = readGap(gap, gap.reason);
-      if (read) wait.onGap(read);
-    } else if (heartbeat) {
-      wait.onHeartbeat(readEvery(heartbeat));
-    } else if (ack) {
+      if (!read) return false;
+      wait.onEvent(read);
+    } else if (gap !== undefined) {
+      const read = readGap(gap, gap?.reason);
+      if (!read) return false;
+      wait.onGap(read);
+    } else if (heartbeat !== undefined) {
+      if (!isEvery(heartbeat?.every)) return false;
+      wait.onHeartbeat(heartbeat.every);
+    } else if (ack !== undefined) {
+      if (typeof ack?.ref !== "string" || !isCursor(ack.id)) return false;
       outgoing.onAck(ack);
-    } else if (error) {
+    } else if (error !== undefined) {
+      if (error?.problem === undefined) return false;
       outgoing.onError(error);
     }
     // Anything else is of a newer server, and for a newer page.
+    return true;
   }
   // ANCHOR_END: messages
 
@@ -114,10 +127,18 @@ function connect(url, wait, onOutgoing) {
 
   socket.onclose = ({ code, reason }) => {
     onOutgoing(null);
-    outgoing.end("The connection broke before the answer came.");
-    if (code === 1000) wait.onEnd("finished");
+    const said = `The server closed the connection: ${reason || "no reason given"} (${code}).`;
+    const after = afterClose(code);
+    if (after === "give-up") {
+      // This page broke a rule, and would break it again.
+      outgoing.end(new Refused(said));
+      return wait.onFail(said, { kind: "refused", why: said });
+    }
+    if (after === "drop-largest") outgoing.refuseLargest(said);
+    outgoing.end(new Error("The connection broke before the answer came."));
+    if (after === "stop") wait.onEnd("finished");
     else if (code === 1001) wait.onEnd("shutdown");
-    else if (code !== 1006) wait.onFail(`The server closed the connection: ${reason || "no reason given"} (${code}).`);
+    else if (code !== 1006) wait.onFail(said);
     // 1006 is never sent: there was no close. Lost, cut or refused are all the same to script.
     else wait.onFail(wasOpen ? "The connection broke." : "The connection could not be opened.");
   };
@@ -127,7 +148,7 @@ function connect(url, wait, onOutgoing) {
       // Whatever still comes is nobody's business, least of all the server's answer to this close.
       socket.onopen = socket.onmessage = socket.onclose = null;
       onOutgoing(null);
-      outgoing.end("The connection was closed before the answer came.");
+      outgoing.end(new Error("The connection was closed before the answer came."));
       // A page may say 1000 or 3000 to 4999, and anything else throws.
       socket.close(1000);
     },
@@ -135,9 +156,35 @@ function connect(url, wait, onOutgoing) {
   // ANCHOR_END: close
 }
 
-/** @param {any} message a hello or a heartbeat */
-function readEvery({ every }) {
-  return typeof every === "number" && every > 0 ? every : null;
+/**
+ * What to do after a close with this code (RFC 6455 §7.4.1).
+ *
+ * @param {number} code
+ * @returns {"stop" | "give-up" | "drop-largest" | "again"}
+ */
+export function afterClose(code) {
+  switch (code) {
+    case 1000: // The log is finished.
+      return "stop";
+    case 1002: // Broken framing,
+    case 1003: // binary where text is expected,
+    case 1007: // or no UTF-8.
+      return "give-up";
+    case 1009: // Too large.
+      return "drop-largest";
+    default: // The server goes or has failed, a proxy has closed, or the code is new.
+      return "again";
+  }
+}
+
+/** @param {unknown} every how many milliseconds the server may be silent */
+function isEvery(every) {
+  return Number.isInteger(every) && Number(every) >= 0;
+}
+
+/** @param {unknown} text */
+function isCursor(text) {
+  return typeof text === "string" && parseCursor(text) !== null;
 }
 
 /**
@@ -145,6 +192,7 @@ function readEvery({ every }) {
  *
  * @typedef {object} Unanswered
  * @property {() => Promise<string>} promise for whoever publishes the same meanwhile
+ * @property {number} size how long its message was, in characters
  * @property {(cursor: string) => void} resolve
  * @property {(error: Error) => void} reject
  * @property {ReturnType<typeof setTimeout>} timer
@@ -174,20 +222,21 @@ class Outgoing {
     if (this.socket.bufferedAmount > MAX_BUFFERED) {
       return Promise.reject(new Error("The connection is too slow for so much."));
     }
+    const text = JSON.stringify({ publish: { ref, kind, data } });
     /** @type {Promise<string>} */
     const promise = new Promise((resolve, reject) => {
       // A socket that lives may still not answer.
       const late = () => this.settle(ref)?.reject(new Error("The server did not answer in time."));
-      this.unanswered.set(ref, { promise: () => promise, resolve, reject, timer: setTimeout(late, REQUEST_TIMEOUT) });
+      this.unanswered.set(ref, { promise: () => promise, size: text.length, resolve, reject, timer: startTimer(late, REQUEST_TIMEOUT) });
     });
-    this.socket.send(JSON.stringify({ publish: { ref, kind, data } }));
+    this.socket.send(text);
     return promise;
   }
   // ANCHOR_END: send
 
   /** @param {any} ack */
   onAck({ ref, id }) {
-    if (typeof id === "string" && parseCursor(id)) this.settle(ref)?.resolve(id);
+    this.settle(ref)?.resolve(id);
   }
 
   /** @param {any} error */
@@ -203,10 +252,20 @@ class Outgoing {
   /**
    * The socket is gone. What has no answer may have arrived or not.
    *
+   * @param {Error} error
+   */
+  end(error) {
+    for (const ref of [...this.unanswered.keys()]) this.settle(ref)?.reject(error);
+  }
+
+  /**
+   * One message was too large. Whichever it was, the largest is too large as well.
+   *
    * @param {string} why
    */
-  end(why) {
-    for (const ref of [...this.unanswered.keys()]) this.settle(ref)?.reject(new Error(why));
+  refuseLargest(why) {
+    const bySize = [...this.unanswered].sort(([, a], [, b]) => b.size - a.size);
+    if (bySize.length > 0) this.settle(bySize[0][0])?.reject(new Refused(why));
   }
 
   /** @param {string} ref */

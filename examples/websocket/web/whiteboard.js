@@ -11,6 +11,7 @@ import { wordsOf } from "./web/http.js";
 import { BUTTONS, createFollowerCounts, createSection, describeGap, find, heedPage, isEnabled, keepKeys, setEnabled } from "./web/panel.js";
 import { Follower } from "./web/reconnect.js";
 import { createStatusLine } from "./web/status-line.js";
+import { startTimer } from "./web/timer.js";
 import { Board, COLOURS, Outbox, Pen, SIZE, WIDTHS } from "./strokes.js";
 import { createWebSocket } from "./websocket-client.js";
 
@@ -155,7 +156,7 @@ export function createWhiteboard(element, { base }) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let sayingTimer;
   function countStrokes() {
-    sayingTimer ??= setTimeout(() => {
+    sayingTimer ??= startTimer(() => {
       sayingTimer = undefined;
       const { size } = board.strokes;
       const text = size === 1 ? "1 stroke on the board." : `${size} strokes on the board.`;

@@ -11,7 +11,7 @@ use feed::{ticker, Feed};
 use http2_push::panel::Running;
 use serving::{
     command::{self, Count, Heartbeat, Listen, TooManyPlaces},
-    Ending,
+    Ending, Slots,
 };
 use tokio::task::JoinHandle;
 
@@ -180,6 +180,7 @@ async fn serve(
 ) -> Result<(), Error> {
     let limits = Limits {
         edge: options.edge(),
+        places: Slots::new(options.edge().places()),
         max_streams: options.places("--max-streams", max_streams)?,
         max_waits: options.places("--max-waits", max_waits)?,
         max_sockets: options.places("--max-sockets", max_sockets)?,
@@ -225,7 +226,7 @@ async fn serve(
     let router = server::router(
         shelf,
         server::methods(&feed, push, &limits, &ending),
-        reload.map(|reload| reload.router(&ending)),
+        reload.map(|reload| reload.router(&limits, &ending)),
     );
     let ended = ending.begun();
     let ticks = ticker::run(feed, options.rate, options.seed);

@@ -32,6 +32,9 @@ const REST: usize = 48;
 pub struct Limits {
     /// The edge of the book's port.
     pub edge: Config,
+    /// The places for whatever waits behind that edge, of all methods together, and of the pages that are to be reloaded.
+    /// Each method alone would leave the others no connection.
+    pub places: Slots,
     /// Streams open at once.
     pub max_streams: usize,
     /// Requests that wait at once.
@@ -52,6 +55,7 @@ impl Default for Limits {
         };
         let places = edge.places();
         Self {
+            places: Slots::new(places),
             max_streams: places,
             max_waits: places,
             max_sockets: places,
@@ -63,11 +67,6 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The places for whatever waits, of all methods together.
-    pub fn places(&self) -> Slots {
-        Slots::new(self.edge.places())
-    }
-
     /// The most descriptors that the process may need.
     pub fn descriptors(&self) -> usize {
         let connections = self.edge.max_connections;
@@ -84,6 +83,6 @@ mod tests {
     fn the_limits_add_up_to_what_a_process_may_open() {
         let limits = Limits::default();
         assert_eq!(limits.descriptors(), 1_000);
-        assert_eq!(limits.places().size(), 720);
+        assert_eq!(limits.places.size(), 720);
     }
 }

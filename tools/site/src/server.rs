@@ -38,8 +38,7 @@ pub fn methods(
     limits: &Limits,
     ending: &Ending,
 ) -> Vec<Method> {
-    // One for all: each method alone would leave the others no connection.
-    let shared = Some(limits.places());
+    let shared = Some(limits.places.clone());
     let polling = polling::Config::default();
     let long_polling = long_polling::Config {
         max_parked: limits.max_waits,
@@ -105,8 +104,12 @@ impl Default for Reload {
 
 impl Reload {
     /// Its stream, to be passed to [`router`].
-    pub fn router(&self, ending: &Ending) -> Router {
-        let sse = sse::router(self.0.clone(), sse::Config::default(), ending.clone());
+    pub fn router(&self, limits: &Limits, ending: &Ending) -> Router {
+        let config = sse::Config {
+            shared: Some(limits.places.clone()),
+            ..sse::Config::default()
+        };
+        let sse = sse::router(self.0.clone(), config, ending.clone());
         // Nothing but the stream: whoever could publish here would reload every page, and the rest of the method has no use.
         Router::new().route("/events", get_service(sse))
     }

@@ -39,10 +39,11 @@ impl Site {
         let feed = Feed::new(Retention::default());
         let reload = Reload::default();
         let ending = Ending::new();
+        let limits = Limits::default();
         let router = router(
             shelf.clone(),
-            methods(&feed, None, &Limits::default(), &ending),
-            Some(reload.router(&ending)),
+            methods(&feed, None, &limits, &ending),
+            Some(reload.router(&limits, &ending)),
         );
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());

@@ -34,6 +34,12 @@ pub const BRISK: Pace = Pace {
     cap: Duration::from_millis(50),
 };
 
+/// Makes what is drawn on this thread the same in each run, from here on: such as what a server in a test of one thread
+/// draws for `Retry-After`.
+pub fn fix_draws() {
+    fastrand::seed(1);
+}
+
 /// What `future` gives, or a panic that names what was awaited.
 pub async fn in_time<F: Future>(what: &str, future: F) -> F::Output {
     match tokio::time::timeout(HANG, future).await {

@@ -5,12 +5,14 @@ use reqwest::Url;
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::mpsc,
     task::JoinSet,
+    time::sleep,
 };
 
 /// A server that answers each request with the next of its texts, whatever was asked, and after the last one says no
@@ -25,6 +27,14 @@ pub struct Script {
 impl Script {
     /// Answers with these texts, each a whole answer or the beginning of one, as it goes over the wire.
     pub async fn of<T: Into<String>>(answers: impl IntoIterator<Item = T>) -> Self {
+        Self::late(Duration::ZERO, answers).await
+    }
+
+    /// The same, but each answer comes this long after its request.
+    pub async fn late<T: Into<String>>(
+        delay: Duration,
+        answers: impl IntoIterator<Item = T>,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let base = base(listener.local_addr().expect("an address"));
         let (record, heads) = mpsc::unbounded_channel();
@@ -35,7 +45,7 @@ impl Script {
             // Dropped with this task, and the connections with it.
             let mut connections = JoinSet::new();
             while let Ok((socket, _)) = listener.accept().await {
-                connections.spawn(follow(socket, answers.clone(), record.clone()));
+                connections.spawn(follow(socket, delay, answers.clone(), record.clone()));
             }
         });
         Self { base, heads }
@@ -50,6 +60,7 @@ impl Script {
 
 async fn follow(
     mut socket: TcpStream,
+    delay: Duration,
     answers: Arc<Mutex<VecDeque<String>>>,
     record: mpsc::UnboundedSender<String>,
 ) {
@@ -66,6 +77,10 @@ async fn follow(
             .unwrap_or_else(PoisonError::into_inner)
             .pop_front();
         if let Some(answer) = answer {
+            // A sleep of nothing would still wait for the clock's next tick.
+            if !delay.is_zero() {
+                sleep(delay).await;
+            }
             if socket.write_all(answer.as_bytes()).await.is_err() {
                 return;
             }

@@ -4,17 +4,19 @@ use std::time::Duration;
 
 // ANCHOR: skeleton
 // ANCHOR: solution
-/// The pause before the next poll: at least what the server asked for, and never in step
-/// with others. `polls` is how many polls this client has made, and at least 1.
+/// The pause before the next poll: at least what the server asked for, but no more than an
+/// hour for that, and never in step with others. `polls` is how many polls this client has
+/// made, and at least 1.
 fn pause(polls: u32, interval: Duration, retry_after: Option<Duration>) -> Duration {
     // ANCHOR_END: solution
     // Your code.
     // ANCHOR_END: skeleton
     // ANCHOR: solution
+    const HOUR: Duration = Duration::from_secs(3600);
     let between = |least: f64, most: f64| least + (most - least) * fastrand::f64();
     match retry_after {
         // Never earlier. The jitter comes on top, or all who were told "5 s" come back together.
-        Some(least) => least + interval.mul_f64(between(0.0, 1.0)),
+        Some(least) => least.min(HOUR) + interval.mul_f64(between(0.0, 1.0)),
         // Once, anywhere in the interval: that spreads those who started together.
         None if polls == 1 => interval.mul_f64(between(0.0, 1.0)),
         // From then on a little: that draws apart whom one slow answer has brought into step.
@@ -61,5 +63,7 @@ fn pause_is_spread_and_heeds_the_server() {
         let told = drawn(polls, Some(minute));
         assert!(told[0] >= minute, "earlier than the server asked");
         assert!(crowd(&told) < 1_000, "all come back together");
+        let told = drawn(polls, Some(minute * 60 * 24 * 30));
+        assert!(told[1_999] <= 61 * minute, "a month is a mistake");
     }
 }

@@ -162,6 +162,12 @@ pub(crate) async fn whatever_a_file_of_a_static_site_names_is_there(
                 const base = new URL(page.querySelector('base')?.getAttribute('href') ?? '', address);
                 for (const element of page.querySelectorAll('[href], [src]')) {
                     const named = element.getAttribute('href') ?? element.getAttribute('src');
+                    if (element.rel === 'canonical') {
+                        // Nobody is asked for it: it names the page's own address.
+                        if (!named.startsWith(published)) wrong.push(`${address} believes to be ${named}`);
+                        else add(named.replace(published, site), base, address);
+                        continue;
+                    }
                     // A reader may follow a link to another site. A page asks no other site for anything.
                     if (!named.startsWith('data:') && !add(named, base, address) && element.localName !== 'a')
                         wrong.push(`${address} asks for ${named}`);
