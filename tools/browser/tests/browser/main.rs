@@ -75,7 +75,6 @@ fn everywhere(suite: &Arc<Suite>, kind: Kind) -> Vec<Trial> {
         tokens::stop_ends_the_generator_too,
         tokens::a_text_comes_token_by_token,
         book::content_is_painted_before_any_script_has_come,
-        reading::a_page_comes_back_as_it_was_left,
     ];
     trials.extend(for_each(
         &METHODS,
@@ -132,6 +131,8 @@ fn main() -> ExitCode {
         reading::arrow_keys_scroll_a_box_that_has_the_focus,
         reading::a_keyboard_skips_to_the_text_and_to_the_panel,
         reading::a_word_of_the_contract_leads_to_its_section,
+        // Firefox loads such a page anew.
+        reading::a_page_comes_back_as_it_was_left,
         published::every_page_of_a_static_site_is_whole_and_says_that_no_live_server_is_here,
         published::the_print_page_has_every_chapter_and_prints_when_its_diagrams_are_drawn,
         published::whatever_a_file_of_a_static_site_names_is_there,
