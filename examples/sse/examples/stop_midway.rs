@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde_json::json;
 use serving::Ending;
 use sse::parser::{Block, Parser};
-use std::error::Error;
-use tokio::net::TcpListener;
+use std::{error::Error, time::Duration};
+use tokio::{net::TcpListener, time::sleep};
 
 // ANCHOR: read
 #[derive(Deserialize)]
@@ -27,14 +27,15 @@ async fn read_until(
         for block in blocks.drain(..) {
             match block {
                 Block::Event(message) if message.kind == "done" => return Ok(false),
-                Block::Event(message) => {
+                Block::Event(message) if message.kind == "message" => {
                     let token: Token = serde_json::from_str(&message.data)?;
                     text.push_str(&token.text);
                     if text.ends_with(stop) {
                         return Ok(true); // drops the answer, which closes the request
                     }
                 }
-                Block::Id(_) => {}
+                // A sign of life, or a kind that this reader does not know.
+                Block::Event(_) | Block::Id(_) => {}
             }
         }
     }
@@ -68,7 +69,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     assert!(read_until(answer, "asked: ", &mut text).await?);
     assert_eq!(text, "You asked: ");
     // The place is free again as soon as the server has noticed.
-    while status().await?.status() != StatusCode::OK {}
+    while status().await?.status() != StatusCode::OK {
+        sleep(Duration::from_millis(20)).await;
+    }
     Ok(())
 }
 // ANCHOR_END: main

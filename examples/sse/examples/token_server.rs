@@ -2,7 +2,7 @@
 //! A text that is generated token by token, in the answer to a POST: a small server, read to its end.
 
 use axum::{
-    response::sse::{Event, Sse},
+    response::sse::{Event, KeepAlive, Sse},
     routing::post,
     Json, Router,
 };
@@ -32,7 +32,9 @@ async fn tokens(
     let event = |text: String| Event::default().json_data(json!({ "text": text }));
     let tokens = generate(&question.prompt).map(event);
     let done = Event::default().event("done").data("{}");
-    Sse::new(tokens.chain(stream::iter([Ok(done)])))
+    let events = tokens.chain(stream::iter([Ok(done)]));
+    // A model may think for minutes before its next token.
+    Sse::new(events).keep_alive(KeepAlive::default())
 }
 // ANCHOR_END: handler
 

@@ -94,6 +94,17 @@ test("what cannot be read ends the stream, so that no event is skipped", () => {
   }
 });
 
+test("the greeting and a heartbeat move the cursor and name the interval before there is an event", () => {
+  const heard = new Heard();
+  createSse(BASE).connect(heard.wait);
+  source().open();
+  for (const [type, lastEventId] of [["hello", "k3f9x2.6"], ["heartbeat", "k3f9x2.9"]]) {
+    source().dispatchEvent(new MessageEvent(type, { data: '{"every":2000}', lastEventId }));
+    assert.equal(heard.expected.at(-1), 2000);
+    assert.deepEqual(heard.words.at(-1), ["cursor", lastEventId]);
+  }
+});
+
 test("a stream that never opened is the follower's to try again", async () => {
   const heard = new Heard();
   createSse(BASE).connect(heard.wait);

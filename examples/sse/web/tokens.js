@@ -36,6 +36,7 @@ export async function* generate(base, prompt, signal) {
   if (!response.ok) throw new Error(explain(response, parseObject(await response.text())));
   const type = response.headers.get("Content-Type") ?? "";
   if (!/^text\/event-stream\s*(;|$)/i.test(type) || !response.body) {
+    await response.body?.cancel();
     throw new Error("The server's answer is no event stream.");
   }
   for await (const event of readEvents(response.body)) {
@@ -43,7 +44,7 @@ export async function* generate(base, prompt, signal) {
     if (event.type === "done") return typeof data?.tokens === "number" ? data.tokens : 0;
     if (event.type === "message" && typeof data?.text === "string") yield data.text;
   }
-  // The end of a body looks the same whether the server had finished or was shut down half-way. Only
+  // A server that is shut down half-way ends the body in good order, as one that has finished does. Only
   // the event `done` tells them apart.
   throw new Error("The text broke off: the stream ended before the server said that it was done.");
 }

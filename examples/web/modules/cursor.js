@@ -73,6 +73,7 @@ export function compareCursors(a, b) {
   return a.id < b.id ? -1 : 1;
 }
 
+// ANCHOR: duplicate
 /**
  * Says whether a client that has come as far as `last` has already had the event at `next`.
  *
@@ -86,6 +87,7 @@ export function isDuplicate(last, next) {
   const order = last && compareCursors(next, last);
   return order === 0 || order === -1;
 }
+// ANCHOR_END: duplicate
 
 /**
  * Counts what lies strictly between two cursors.

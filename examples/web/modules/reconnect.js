@@ -303,6 +303,7 @@ export class Follower {
     this.#setState("open", words);
   }
 
+  // ANCHOR: take
   /** @param {WireEvent} event */
   #take(event) {
     this.watchdog.alive();
@@ -321,6 +322,7 @@ export class Follower {
     }
     this.observer.onChange?.();
   }
+  // ANCHOR_END: take
 
   /** @param {Gap} gap */
   #gap(gap) {
@@ -407,6 +409,7 @@ export class Follower {
     this.#setState("ended", "The log is finished: no more events will come.");
   }
 
+  // ANCHOR: wait
   /**
    * @param {string} why
    * @param {number} atLeast what the server asked for, in milliseconds
@@ -421,6 +424,7 @@ export class Follower {
     this.#setState("waiting", `${why} Next try in ${formatSeconds(delay)}.`);
     this.timer = startTimer(() => this.#connect("Connecting again…"), delay);
   }
+  // ANCHOR_END: wait
 
   /** Forgets the failures if the connection that ends now had been open long enough. */
   #noteHealth() {

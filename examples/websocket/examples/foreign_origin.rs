@@ -1,4 +1,4 @@
-//! A page of another site opens a WebSocket to ours, with the visitor's cookie.
+//! A page of another origin opens a WebSocket to ours, with the visitor's cookie.
 
 use axum::{
     extract::ws::{Message, WebSocketUpgrade},
@@ -56,7 +56,7 @@ async fn open(server: SocketAddr, origin: &str) -> Result<String, tungstenite::E
 // ANCHOR: attack
 async fn attack() -> Result<(), Box<dyn Error>> {
     let server = serve(Router::new().route("/board", any(board))).await?;
-    let stolen = open(server, "https://evil.example").await?;
+    let stolen = open(server, "https://blog.tickets.example").await?;
     assert_eq!(stolen, "Ticket 19: the password is hunter2");
     Ok(())
 }

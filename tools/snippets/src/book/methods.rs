@@ -20,7 +20,7 @@ const METHODS: [&str; 5] = [
 ];
 
 /// The pages that are still to be brought into this form.
-const PENDING: [&str; 3] = ["sse/index.md", "sse/tokens.md", "websocket/index.md"];
+const PENDING: [&str; 1] = ["websocket/index.md"];
 
 /// The sections of such a page, in order.
 const SECTIONS: [&str; 12] = [
