@@ -65,7 +65,7 @@ fn main() -> ExitCode {
 
 /// Both streams, in a window of a browser each.
 async fn in_browser(engine: Engine) -> anyhow::Result<()> {
-    let (name, version) = (engine.name, engine.version().await?);
+    let (name, version) = (engine.kind.to_string(), engine.version().await?);
     let driver = Driver::start(engine).await?;
     let mut seen = Vec::new();
     for opening in Opening::BOTH {
@@ -75,7 +75,7 @@ async fn in_browser(engine: Engine) -> anyhow::Result<()> {
         seen.push(stand.outcome(&mut InBrowser(&browser)).await?);
         browser.close().await;
     }
-    results::check(name, &version, both(&seen)?)
+    results::check(&name, &version, both(&seen)?)
 }
 
 /// Both streams, in a process of Node.js each.
