@@ -1,16 +1,23 @@
 //! A WebDriver server as a child process, and the browsers it starts.
 
-use crate::{engine::Engine, HANG};
+use crate::{
+    engine::{Engine, Kind, Screen},
+    HANG, LOOK,
+};
 use anyhow::Context as _;
 use fantoccini::{Client, ClientBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
-use std::process::Stdio;
+use std::{process::Stdio, time::Duration};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
+    net::{TcpListener, TcpStream},
     process::Child,
-    time::timeout,
+    time::{sleep, timeout},
 };
+
+/// How long a browser may take to end.
+const CLOSE: Duration = Duration::from_secs(5);
 
 /// A running WebDriver server. Dropping it ends the driver and every browser it has started.
 #[derive(Debug)]
@@ -18,6 +25,7 @@ pub struct Driver {
     address: String,
     engine: Engine,
     process: Child,
+    _screen: Option<Screen>,
 }
 
 impl Driver {
@@ -26,32 +34,70 @@ impl Driver {
     /// # Errors
     /// If it does not start, or says nothing of a port.
     pub async fn start(engine: Engine) -> anyhow::Result<Self> {
-        let mut command = engine.command();
+        let screen = engine.screen().await?;
+        let given = match engine.prints_port() {
+            Some(_) => None,
+            // One that was free a moment ago.
+            None => Some(TcpListener::bind("127.0.0.1:0").await?.local_addr()?.port()),
+        };
+        let mut command = engine.command(given);
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
+        if let Some(screen) = &screen {
+            command.env("DISPLAY", &screen.name);
+        }
         // A group of its own, with the browsers in it, so that one signal ends them all.
         #[cfg(unix)]
         command.process_group(0);
-        let name = engine.name;
-        let mut process = command
+        let kind = engine.kind;
+        let process = command
             .spawn()
-            .with_context(|| format!("the driver of {name} does not start"))?;
-        let output = process.stdout.take().context("the driver has no output")?;
+            .with_context(|| format!("the driver of {kind} does not start"))?;
         let mut driver = Self {
             address: String::new(),
             engine,
             process,
+            _screen: screen,
         };
-        let mut lines = BufReader::new(output).lines();
-        let port = timeout(HANG, driver.engine.port(&mut lines)).await;
-        let port = port.with_context(|| format!("the driver of {name} names no port"))??;
-        // Its later lines are read too, or it would stop at a full pipe.
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        let port = timeout(HANG, driver.port(given)).await;
+        let port = port.with_context(|| format!("the driver of {kind} names no port"))??;
         driver.address = format!("http://127.0.0.1:{port}");
         driver.end_on_interrupt();
         Ok(driver)
+    }
+
+    /// Waits until the driver can be asked; its port.
+    async fn port(&mut self, given: Option<u16>) -> anyhow::Result<u16> {
+        let output = self
+            .process
+            .stdout
+            .take()
+            .context("the driver has no output")?;
+        let mut lines = BufReader::new(output).lines();
+        if let Some(words) = self.engine.prints_port() {
+            let port = loop {
+                let line = lines.next_line().await?.context("it has ended")?;
+                let port = line.split_once(words).map(|(_, port)| port);
+                let port = port.and_then(|port| port.trim_end_matches('.').parse().ok());
+                if let Some(port) = port {
+                    break port;
+                }
+            };
+            // Its later lines are read too, or it would stop at a full pipe.
+            tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+            return Ok(port);
+        }
+        let port = given.context("no port was given")?;
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+            if let Some(status) = self.process.try_wait()? {
+                anyhow::bail!("it has ended: {status}");
+            }
+            sleep(LOOK).await;
+        }
+        Ok(port)
     }
 
     /// Starts a browser with a profile of its own.
@@ -66,9 +112,10 @@ impl Driver {
             .capabilities(self.engine.capabilities(profile.path()))
             .connect(&self.address)
             .await
-            .with_context(|| format!("no {}", self.engine.name))?;
+            .with_context(|| format!("no {}", self.engine.kind))?;
         Ok(Browser {
             client,
+            kind: self.engine.kind,
             _profile: profile,
         })
     }
@@ -109,6 +156,8 @@ impl Drop for Driver {
 pub struct Browser {
     /// Its WebDriver session. The tests of the book use a [`Page`](crate::page::Page) of it.
     pub client: Client,
+    /// Which browser it is.
+    pub kind: Kind,
     /// Deleted after the browser has ended.
     _profile: TempDir,
 }
@@ -116,7 +165,7 @@ pub struct Browser {
 impl Browser {
     /// Ends the browser.
     pub async fn close(self) {
-        // If it is gone already, that is what was wanted.
-        let _ = self.client.close().await;
+        // If it is gone already, that is what was wanted. One that does not answer ends with its driver.
+        let _ = timeout(CLOSE, self.client.close()).await;
     }
 }

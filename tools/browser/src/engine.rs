@@ -3,104 +3,105 @@
 use crate::parts;
 use anyhow::Context as _;
 use serde_json::{json, Map, Value};
-use std::path::{Path, PathBuf};
-use tokio::{
-    io::{AsyncBufRead, Lines},
-    net::{TcpListener, TcpStream},
-    process::Command,
-    time::sleep,
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    process::Stdio,
 };
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    process::{Child, Command},
+};
+
+/// Which browser. Its name as people call it is its [`Display`](fmt::Display).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Chromium, by chromedriver.
+    Chromium,
+    /// Firefox, by geckodriver.
+    Firefox,
+    /// WebKitGTK's MiniBrowser. It has the engine of Safari, and not its network stack.
+    WebKit,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Chromium, Self::Firefox, Self::WebKit];
+
+    /// As in the name of a trial.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Chromium => "chromium",
+            Self::Firefox => "firefox",
+            Self::WebKit => "webkit",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Chromium => "Chromium",
+            Self::Firefox => "Firefox",
+            Self::WebKit => "WebKitGTK",
+        })
+    }
+}
 
 /// A browser and its WebDriver server.
 #[derive(Debug, Clone)]
 pub struct Engine {
-    /// As people call it.
-    pub name: &'static str,
+    /// Which one.
+    pub kind: Kind,
     /// The browser's program.
     pub browser: PathBuf,
-    /// The driver's program, with the arguments that it is started with.
-    driver: (PathBuf, Vec<String>),
-    port: Port,
-    capabilities: fn(browser: &Path, profile: &Path) -> Value,
-    /// The program that gives the browser a display, if it needs one.
+    /// The driver's program.
+    driver: PathBuf,
+    /// Xvfb, for a browser that needs a display.
     display: Option<PathBuf>,
     /// Whether it takes any certificate, as a server needs that has made its own.
     any_certificate: bool,
-}
-
-/// How to learn the driver's port.
-#[derive(Debug, Clone)]
-enum Port {
-    /// It chooses one, and prints a line with it after these words.
-    Printed(&'static str),
-    /// It was told one, and prints nothing.
-    Given(u16),
+    /// Whether it is as its makers ship it where a page is not seen. Tests of the panels want two windows that are both in use.
+    as_shipped: bool,
+    /// Whether the driver waits for a page to load before it says that it went there.
+    patient: bool,
 }
 
 impl Engine {
-    /// Chromium, by chromedriver.
-    ///
-    /// # Errors
-    /// Which part is missing, and what Debian calls it.
-    pub fn chromium() -> anyhow::Result<Self> {
-        Ok(Self {
-            name: "Chromium",
-            browser: parts::any(
-                &["chromium", "chromium-browser", "google-chrome"],
-                "chromium",
-            )?,
-            driver: (
-                parts::any(&["chromedriver"], "chromium-driver")?,
-                vec!["--port=0".to_owned()],
-            ),
-            port: Port::Printed("started successfully on port "),
-            capabilities: of_chromium,
-            display: None,
-            any_certificate: false,
-        })
-    }
-
-    /// Firefox, by geckodriver.
+    /// The browser of this kind.
     ///
     /// # Errors
     /// Which part is missing, and where it comes from.
-    pub fn firefox() -> anyhow::Result<Self> {
-        Ok(Self {
-            name: "Firefox",
-            browser: parts::any(&["firefox-esr", "firefox"], "firefox-esr")?,
-            driver: (
-                parts::geckodriver()?,
-                vec!["--port=0".to_owned(), "--allow-system-access".to_owned()],
+    pub fn find(kind: Kind) -> anyhow::Result<Self> {
+        let (browser, driver, display) = match kind {
+            Kind::Chromium => (
+                parts::any(
+                    &["chromium", "chromium-browser", "google-chrome"],
+                    "chromium",
+                )?,
+                parts::any(&["chromedriver"], "chromium-driver")?,
+                None,
             ),
-            port: Port::Printed("Listening on 127.0.0.1:"),
-            capabilities: of_firefox,
-            display: None,
-            any_certificate: false,
-        })
-    }
-
-    /// WebKitGTK's MiniBrowser, on a display of its own that nobody sees. It has the engine of Safari, and not its network stack.
-    ///
-    /// # Errors
-    /// Which part is missing, and what Debian calls it.
-    pub async fn webkit() -> anyhow::Result<Self> {
-        let driver = parts::any(&["WebKitWebDriver"], "webkit2gtk-driver")?;
-        let display = parts::any(&["xvfb-run"], "xvfb")?;
-        // It takes no port 0, so one that was free a moment ago.
-        let port = TcpListener::bind("127.0.0.1:0").await?.local_addr()?.port();
-        let arguments = vec![
-            "-a".to_owned(),
-            driver.display().to_string(),
-            format!("--port={port}"),
-        ];
+            Kind::Firefox => (
+                parts::any(&["firefox-esr", "firefox"], "firefox-esr")?,
+                parts::geckodriver()?,
+                None,
+            ),
+            // On a display of its own that nobody sees.
+            Kind::WebKit => (
+                parts::mini_browser()?,
+                parts::any(&["WebKitWebDriver"], "webkit2gtk-driver")?,
+                Some(parts::any(&["Xvfb"], "xvfb")?),
+            ),
+        };
         Ok(Self {
-            name: "WebKitGTK",
-            browser: parts::mini_browser()?,
-            driver: (display.clone(), arguments),
-            port: Port::Given(port),
-            capabilities: of_webkit,
-            display: Some(display),
+            kind,
+            browser,
+            driver,
+            display,
             any_certificate: false,
+            as_shipped: false,
+            patient: false,
         })
     }
 
@@ -113,19 +114,34 @@ impl Engine {
         }
     }
 
+    /// The same browser, as its makers ship it where a page is not seen.
+    #[must_use]
+    pub fn as_shipped(self) -> Self {
+        Self {
+            as_shipped: true,
+            ..self
+        }
+    }
+
+    /// The same browser, whose driver waits for a page to load.
+    #[must_use]
+    pub fn patient(self) -> Self {
+        Self {
+            patient: true,
+            ..self
+        }
+    }
+
     /// The browser's version, as it tells it.
     ///
     /// # Errors
     /// If it tells none.
     pub async fn version(&self) -> anyhow::Result<String> {
-        let mut command = match &self.display {
-            Some(display) => {
-                let mut command = Command::new(display);
-                command.arg("-a").arg(&self.browser);
-                command
-            }
-            None => Command::new(&self.browser),
-        };
+        let screen = self.screen().await?;
+        let mut command = Command::new(&self.browser);
+        if let Some(screen) = &screen {
+            command.env("DISPLAY", &screen.name);
+        }
         let output = command.arg("--version").kill_on_drop(true).output().await?;
         // `Chromium 156.0.8078.73 built on …`, `Mozilla Firefox 153.7.0esr`, `WebKitGTK 2.50.6 (…)`
         let printed = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -133,49 +149,53 @@ impl Engine {
         let version = words.find(|word| word.starts_with(|first: char| first.is_ascii_digit()));
         version
             .map(str::to_owned)
-            .with_context(|| format!("no version of {}: {output:?}", self.name))
+            .with_context(|| format!("no version of {}: {output:?}", self.kind))
     }
 
-    pub(crate) fn command(&self) -> Command {
-        let (program, arguments) = &self.driver;
-        let mut command = Command::new(program);
-        command.args(arguments);
-        for proxy in testbed::parts::PROXIES {
-            command.env_remove(proxy);
+    /// A display of its own, if it needs one.
+    pub(crate) async fn screen(&self) -> anyhow::Result<Option<Screen>> {
+        match &self.display {
+            Some(program) => Ok(Some(Screen::start(program).await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// The driver's command. Without a port, it chooses one and says so.
+    pub(crate) fn command(&self, port: Option<u16>) -> Command {
+        let mut command = Command::new(&self.driver);
+        command.arg(format!("--port={}", port.unwrap_or(0)));
+        if self.kind == Kind::Firefox {
+            // For what only the browser's own scripts can do.
+            command.arg("--allow-system-access");
+        }
+        for name in testbed::parts::PROXIES {
+            command.env_remove(name);
         }
         command
     }
 
-    /// Waits until the driver can be asked; its port.
-    pub(crate) async fn port(
-        &self,
-        lines: &mut Lines<impl AsyncBufRead + Unpin>,
-    ) -> anyhow::Result<u16> {
-        match self.port {
-            Port::Given(port) => {
-                while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
-                    sleep(crate::LOOK).await;
-                }
-                Ok(port)
-            }
-            Port::Printed(words) => {
-                while let Some(line) = lines.next_line().await? {
-                    let port = line.split_once(words).map(|(_, port)| port);
-                    let port = port.and_then(|port| port.trim_end_matches('.').parse().ok());
-                    if let Some(port) = port {
-                        return Ok(port);
-                    }
-                }
-                None.context("it has ended")
-            }
+    /// What the driver prints before its port; none if it says nothing, and takes no port 0 either.
+    pub(crate) fn prints_port(&self) -> Option<&'static str> {
+        match self.kind {
+            Kind::Chromium => Some("started successfully on port "),
+            Kind::Firefox => Some("Listening on 127.0.0.1:"),
+            Kind::WebKit => None,
         }
     }
 
     pub(crate) fn capabilities(&self, profile: &Path) -> Map<String, Value> {
-        let mut capabilities = match (self.capabilities)(&self.browser, profile) {
+        let capabilities = match self.kind {
+            Kind::Chromium => of_chromium(&self.browser, profile, self.as_shipped),
+            Kind::Firefox => of_firefox(&self.browser),
+            Kind::WebKit => of_webkit(&self.browser),
+        };
+        let mut capabilities = match capabilities {
             Value::Object(capabilities) => capabilities,
             _ => Map::new(),
         };
+        // Tests watch pages that are still loading. `Page::open` waits for those that shall be complete.
+        let strategy = if self.patient { "normal" } else { "none" };
+        capabilities.insert("pageLoadStrategy".to_owned(), strategy.into());
         if self.any_certificate {
             capabilities.insert("acceptInsecureCerts".to_owned(), true.into());
         }
@@ -183,9 +203,41 @@ impl Engine {
     }
 }
 
-fn of_chromium(browser: &Path, profile: &Path) -> Value {
+/// A display that nobody sees. It ends when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Screen {
+    /// As in `DISPLAY`.
+    pub(crate) name: String,
+    _process: Child,
+}
+
+impl Screen {
+    async fn start(program: &Path) -> anyhow::Result<Self> {
+        let mut process = Command::new(program)
+            // It looks for a free number itself, and prints it when it can be used.
+            .args(["-displayfd", "1", "-nolisten", "tcp"])
+            .args(["-screen", "0", "1400x1000x24"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .context("Xvfb does not start")?;
+        let output = process.stdout.take().context("Xvfb has no output")?;
+        let mut lines = BufReader::new(output).lines();
+        let number = tokio::time::timeout(crate::HANG, lines.next_line()).await;
+        let number = number.context("Xvfb names no display")??;
+        let number = number.context("Xvfb has ended")?;
+        Ok(Self {
+            name: format!(":{}", number.trim()),
+            _process: process,
+        })
+    }
+}
+
+fn of_chromium(browser: &Path, profile: &Path, as_shipped: bool) -> Value {
     let profile = format!("--user-data-dir={}", profile.display());
-    let arguments = [
+    let mut arguments = vec![
         "--headless=new",
         // A container has no user namespaces and little shared memory; root cannot have the sandbox at all.
         "--no-sandbox",
@@ -193,43 +245,49 @@ fn of_chromium(browser: &Path, profile: &Path) -> Value {
         "--disable-gpu",
         "--disable-quic",
         "--no-first-run",
+        "--no-proxy-server",
         "--disable-background-networking",
         "--disable-component-update",
         "--disable-sync",
         // The suggestions of the address bar, which are pages too: nobody types there, and they cost as much as a test.
         "--disable-features=WebUIOmniboxPopup,WebUIOmniboxAimPopup,WebUIOmniboxFullPopup,AimEnabled",
-        // Two windows of one test are both in use, though only one can be in front.
-        "--disable-backgrounding-occluded-windows",
-        "--disable-renderer-backgrounding",
-        "--disable-background-timer-throttling",
         // No name resolves: a page that asks another host fails, and nothing leaves this machine.
-        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
         "--window-size=1280,900",
         &profile,
     ];
+    if !as_shipped {
+        arguments.extend([
+            // Two windows of one test are both in use, though only one can be in front.
+            "--disable-backgrounding-occluded-windows",
+            "--disable-renderer-backgrounding",
+            "--disable-background-timer-throttling",
+        ]);
+    }
     json!({
         "browserName": "chrome",
-        // Tests watch pages that are still loading. `Page::open` waits for those that shall be complete.
-        "pageLoadStrategy": "none",
-        "goog:loggingPrefs": { "browser": "ALL", "performance": "ALL" },
+        "goog:loggingPrefs": { "browser": "ALL" },
         "goog:chromeOptions": { "binary": browser, "args": arguments },
     })
 }
 
 /// geckodriver makes a profile of its own.
-fn of_firefox(browser: &Path, _profile: &Path) -> Value {
+fn of_firefox(browser: &Path) -> Value {
     json!({
         "browserName": "firefox",
-        "pageLoadStrategy": "none",
-        "moz:firefoxOptions": { "binary": browser, "args": ["-headless"] },
+        "moz:firefoxOptions": {
+            "binary": browser,
+            "args": ["-headless", "--width=1280", "--height=900"],
+            // No proxy, whatever the system says.
+            "prefs": { "network.proxy.type": 0 },
+        },
     })
 }
 
 /// An automated MiniBrowser keeps nothing.
-fn of_webkit(browser: &Path, _profile: &Path) -> Value {
+fn of_webkit(browser: &Path) -> Value {
     json!({
         "browserName": "MiniBrowser",
-        "pageLoadStrategy": "none",
         "webkitgtk:browserOptions": { "binary": browser, "args": ["--automation"] },
     })
 }

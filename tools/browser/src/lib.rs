@@ -1,9 +1,9 @@
-//! What the browser tests stand on: a real Chromium, driven over WebDriver, against servers of this process.
+//! What the browser tests stand on: real browsers, driven over WebDriver, against servers of this process.
 //!
 //! - [`parts`]: the programs from outside that the tests need, and what happens where they are missing.
 //! - [`engine`]: what differs from browser to browser.
 //! - [`driver`]: a WebDriver server as a child process, and the browsers it starts.
-//! - [`page`]: one window of a browser: scripts, conditions, clicks, and what the browser logged.
+//! - [`page`]: one window of a browser: scripts, conditions, clicks, and what went wrong in it.
 //! - [`served`]: a server on a free port that remembers its requests and can hold some back.
 //! - [`suite`]: the tests as trials of libtest-mimic.
 

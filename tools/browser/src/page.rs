@@ -1,10 +1,13 @@
 //! One window of a browser.
 
-use crate::{driver::Browser, HANG, LOOK};
+use crate::{driver::Browser, engine::Kind, HANG, LOOK};
 use anyhow::{bail, Context as _};
 use fantoccini::{
-    elements::Element, error::CmdError, wd::WebDriverCompatibleCommand, wd::WindowHandle, Client,
-    Locator,
+    actions::{InputSource, MouseActions, PointerAction, TouchActions, MOUSE_BUTTON_LEFT},
+    elements::Element,
+    error::CmdError,
+    wd::{WebDriverCompatibleCommand, WindowHandle},
+    Client, Locator,
 };
 use http::Method;
 use serde::{de::DeserializeOwned, Deserialize};
@@ -17,15 +20,16 @@ use url::{ParseError, Url};
 pub struct Page {
     client: Client,
     window: WindowHandle,
+    kind: Kind,
 }
 
 /// A line of the browser's console, or a failure that the browser reports there, such as a response with status 404.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Line {
+struct Line {
     /// `SEVERE`, `WARNING`, `INFO` or `DEBUG`.
-    pub level: String,
+    level: String,
     /// Where and what.
-    pub message: String,
+    message: String,
 }
 
 impl Page {
@@ -33,20 +37,25 @@ impl Page {
     pub async fn only(browser: &Browser) -> anyhow::Result<Self> {
         let client = browser.client.clone();
         let old = client.windows().await?;
-        let page = Self::new(client).await?;
+        let page = Self::new(client, browser.kind).await?;
         for window in old {
             page.client.switch_to_window(window).await?;
             page.client.close_window().await?;
         }
         page.to_front().await?;
-        page.console().await?;
-        page.requests().await?;
+        if page.kind == Kind::Chromium {
+            page.console().await?;
+        }
         Ok(page)
     }
 
-    async fn new(client: Client) -> anyhow::Result<Self> {
+    async fn new(client: Client, kind: Kind) -> anyhow::Result<Self> {
         let window = client.new_window(false).await?.handle;
-        let page = Self { client, window };
+        let page = Self {
+            client,
+            window,
+            kind,
+        };
         page.to_front().await?;
         Ok(page)
     }
@@ -56,7 +65,17 @@ impl Page {
     /// # Errors
     /// As WebDriver has them; so for every function here.
     pub async fn another(&self) -> anyhow::Result<Self> {
-        Self::new(self.client.clone()).await
+        Self::new(self.client.clone(), self.kind).await
+    }
+
+    /// Which browser shows it.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Its WebDriver session, for what this type does not have.
+    pub fn client(&self) -> &Client {
+        &self.client
     }
 
     /// Makes this the window that scripts and clicks go to.
@@ -86,6 +105,34 @@ impl Page {
         let loaded = "return location.href === arguments[0] && document.readyState === 'complete'";
         self.until(&format!("{address} to load"), loaded, &[json!(address)])
             .await
+    }
+
+    /// Goes to another page of the same server, as by a link, and comes back. Whether the page is the same as before, and not loaded anew.
+    pub async fn away_and_back(
+        &self,
+        elsewhere: &str,
+        meanwhile: impl AsyncFnOnce() -> anyhow::Result<()>,
+    ) -> anyhow::Result<bool> {
+        let there = "return location.href === arguments[0] && document.readyState === 'complete'";
+        let mark = "window.mark = true; return location.href";
+        let here: String = self.run(mark, &[]).await?;
+        if self.kind == Kind::WebKit {
+            // By the driver, which has to be a patient one: a script that is asked for while the page goes away is never answered.
+            self.client.goto(elsewhere).await?;
+            meanwhile().await?;
+            self.client.back().await?;
+        } else {
+            let go =
+                "const [elsewhere] = arguments; setTimeout(() => { location.href = elsewhere })";
+            self.run::<Value>(go, &[json!(elsewhere)]).await?;
+            self.until("the other page", there, &[json!(elsewhere)])
+                .await?;
+            meanwhile().await?;
+            let back = "setTimeout(() => history.back())";
+            self.run::<Value>(back, &[]).await?;
+        }
+        self.until("the page again", there, &[json!(here)]).await?;
+        self.run("return window.mark === true", &[]).await
     }
 
     /// Runs the body of a function in the page, and gives what it returns. A promise is waited for.
@@ -158,16 +205,34 @@ impl Page {
         element.with_context(|| format!("no {css}"))
     }
 
-    /// Clicks as a person does: the element must be in view, and nothing may cover it.
-    pub async fn click(&self, css: &str) -> anyhow::Result<()> {
-        // Into the middle of the view: at its edge a bar of the page may lie above the element.
+    /// Scrolls an element into the middle of the view: at its edge a bar of the page may lie above the element.
+    pub async fn into_view(&self, css: &str) -> anyhow::Result<()> {
         self.run::<Value>(
             "document.querySelector(arguments[0]).scrollIntoView({ block: 'center', behavior: 'instant' })",
             &[json!(css)],
         )
         .await?;
-        let clicked = self.find(css).await?.click().await;
-        clicked.with_context(|| format!("no click on {css}"))
+        Ok(())
+    }
+
+    /// Clicks as a person does: the element must be in view, and nothing may cover it.
+    pub async fn click(&self, css: &str) -> anyhow::Result<()> {
+        // The page may move under the pointer while a picture comes: then the click hits something else, and is done again.
+        let watch = "window.clicked = false;
+            document.querySelector(arguments[0])
+                .addEventListener('click', () => { window.clicked = true }, { capture: true, once: true })";
+        for _ in 0..3 {
+            self.into_view(css).await?;
+            self.run::<Value>(watch, &[json!(css)]).await?;
+            let clicked = self.find(css).await?.click().await;
+            clicked.with_context(|| format!("no click on {css}"))?;
+            // A page that has gone was left by this click.
+            let arrived = self.run("return window.clicked !== false", &[]).await;
+            if arrived.unwrap_or(true) {
+                return Ok(());
+            }
+        }
+        bail!("no click on {css} arrives")
     }
 
     /// Types into a field, after what is there is gone.
@@ -182,53 +247,87 @@ impl Page {
         Ok(self.client.active_element().await?.send_keys(keys).await?)
     }
 
-    /// Sends a command of the Chrome DevTools Protocol, for what WebDriver does not know.
-    pub async fn devtools(&self, command: &str, parameters: Value) -> anyhow::Result<Value> {
-        let body = json!({ "cmd": command, "params": parameters });
-        self.issue("goog/cdp/execute", body).await
+    /// Drags the mouse along places of the window, in CSS pixels, with its button down.
+    pub async fn drag(&self, places: &[(f64, f64)]) -> anyhow::Result<()> {
+        let actions = MouseActions::new("mouse".to_owned());
+        let mut places = places.iter().map(|&(x, y)| PointerAction::MoveTo {
+            duration: None,
+            x,
+            y,
+        });
+        let first = places.next().context("no place")?;
+        let down = PointerAction::Down {
+            button: MOUSE_BUTTON_LEFT,
+        };
+        let up = PointerAction::Up {
+            button: MOUSE_BUTTON_LEFT,
+        };
+        let actions = places.fold(actions.then(first).then(down), MouseActions::then);
+        Ok(self.client.perform_actions(actions.then(up)).await?)
     }
 
-    /// Gives the page a screen of this many CSS pixels.
-    pub async fn resize(&self, width: u32, height: u32) -> anyhow::Result<()> {
-        let screen =
-            json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
-        self.devtools("Emulation.setDeviceMetricsOverride", screen)
-            .await?;
-        Ok(())
+    /// The same with a finger.
+    pub async fn swipe(&self, places: &[(f64, f64)]) -> anyhow::Result<()> {
+        let actions = TouchActions::new("finger".to_owned());
+        let mut places = places.iter().map(|&(x, y)| PointerAction::MoveTo {
+            duration: None,
+            x,
+            y,
+        });
+        let first = places.next().context("no place")?;
+        let down = PointerAction::Down {
+            button: MOUSE_BUTTON_LEFT,
+        };
+        let up = PointerAction::Up {
+            button: MOUSE_BUTTON_LEFT,
+        };
+        let actions = places.fold(actions.then(first).then(down), TouchActions::then);
+        Ok(self.client.perform_actions(actions.then(up)).await?)
     }
 
-    /// Makes the page believe that its reader prefers `light` or `dark`.
+    /// Gives the page this many CSS pixels, or as few as the browser's window can have. Its width then.
+    pub async fn resize(&self, width: u32, height: u32) -> anyhow::Result<u32> {
+        let (mut outer_width, mut outer_height) = (width, height);
+        let mut inner = (0, 0);
+        // The first time tells what the window's frame takes.
+        for _ in 0..2 {
+            self.client
+                .set_window_size(outer_width, outer_height)
+                .await?;
+            self.settle().await?;
+            inner = self.run("return [innerWidth, innerHeight]", &[]).await?;
+            outer_width = (outer_width + width).saturating_sub(inner.0);
+            outer_height = (outer_height + height).saturating_sub(inner.1);
+        }
+        Ok(inner.0)
+    }
+
+    /// Makes the page believe that its reader prefers `light` or `dark`. In Chromium alone.
     pub async fn prefer(&self, scheme: &str) -> anyhow::Result<()> {
         let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
-        self.devtools("Emulation.setEmulatedMedia", features)
-            .await?;
+        let body = json!({ "cmd": "Emulation.setEmulatedMedia", "params": features });
+        self.issue("goog/cdp/execute", body).await?;
         Ok(())
     }
 
-    /// What the console got since it was last asked, from every window of the browser.
-    pub async fn console(&self) -> anyhow::Result<Vec<Line>> {
-        let lines = self.issue("se/log", json!({ "type": "browser" })).await?;
-        Ok(serde_json::from_value(lines)?)
+    /// What went wrong in the page since it was opened, as its [observer](crate::served::Served) saw it: errors, warnings, files that did
+    /// not load, and whatever was asked of another host. Where the browser has a console to read, that too, since this was last called.
+    pub async fn complaints(&self) -> anyhow::Result<Vec<String>> {
+        let mut complaints: Vec<String> = self.run("return window.observed ?? []", &[]).await?;
+        if self.kind == Kind::Chromium {
+            complaints.extend(self.console().await?);
+        }
+        Ok(complaints)
     }
 
-    /// The URLs that the browser has requested since it was last asked, from every window and worker.
-    pub async fn requests(&self) -> anyhow::Result<Vec<String>> {
-        let lines = self
-            .issue("se/log", json!({ "type": "performance" }))
-            .await?;
+    /// What Chromium's console got since it was last asked, from every window, that is worse than information.
+    async fn console(&self) -> anyhow::Result<Vec<String>> {
+        let lines = self.issue("se/log", json!({ "type": "browser" })).await?;
         let lines: Vec<Line> = serde_json::from_value(lines)?;
-        let mut requests = Vec::new();
-        for line in lines {
-            let event: Value = serde_json::from_str(&line.message)?;
-            let event = &event["message"];
-            let url = match event["method"].as_str() {
-                Some("Network.requestWillBeSent") => &event["params"]["request"]["url"],
-                Some("Network.webSocketCreated") => &event["params"]["url"],
-                _ => continue,
-            };
-            requests.extend(url.as_str().map(str::to_owned));
-        }
-        Ok(requests)
+        let bad = lines
+            .into_iter()
+            .filter(|line| line.level == "SEVERE" || line.level == "WARNING");
+        Ok(bad.map(|line| line.message).collect())
     }
 
     async fn issue(&self, path: &'static str, body: Value) -> anyhow::Result<Value> {

@@ -3,8 +3,9 @@
 use axum::{
     body::{Body, Bytes, HttpBody as _},
     extract::{Request, State},
+    http::{header, StatusCode},
     middleware::{from_fn_with_state, Next},
-    response::Response,
+    response::{IntoResponse as _, Response},
     Router,
 };
 use feed::{Feed, Retention};
@@ -17,7 +18,36 @@ use std::{
 };
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
+/// Looks on in every page, before any script of its own, and writes down what went wrong.
+///
+/// A browser need not tell a program of its console, and only Chromium does. Nothing here asks the network for anything.
+const OBSERVER: &str = r#"<script>
+(() => {
+  const observed = (window.observed = []);
+  addEventListener("error", ({ target, message }) => {
+    observed.push(target instanceof Element ? `not loaded: ${target.src ?? target.href}` : `error: ${message}`);
+  }, true);
+  addEventListener("unhandledrejection", ({ reason }) => observed.push(`rejected: ${reason}`));
+  addEventListener("securitypolicyviolation", ({ blockedURI, effectiveDirective }) => {
+    observed.push(`asked elsewhere: ${blockedURI} (${effectiveDirective})`);
+  });
+  for (const level of ["error", "warn"]) {
+    const say = console[level];
+    console[level] = (...words) => {
+      observed.push(`${level}: ${words.join(" ")}`);
+      say.apply(console, words);
+    };
+  }
+})();
+</script>"#;
+
+/// How much of a page is read to put the observer into it. The print page is the largest, with some 2 MiB.
+const LARGEST_PAGE: usize = 16 << 20;
+
 /// A server, its log, and what it was asked. Dropping it cuts it off.
+///
+/// Into each page it puts an observer, and a policy by which the page can ask no other host for anything.
+/// [`Page::complaints`](crate::page::Page::complaints) tells what they saw.
 #[derive(Debug)]
 pub struct Served {
     /// The address of its root, such as `http://127.0.0.1:4000/`.
@@ -58,6 +88,10 @@ struct Witness {
     changed: watch::Sender<()>,
     /// The requests that wait until the test lets them go.
     held: watch::Sender<Option<Holds>>,
+    /// The server's address, as in a policy.
+    host: Arc<str>,
+    /// A script of the test's own, for every page.
+    script: Arc<Mutex<String>>,
 }
 
 impl Served {
@@ -85,6 +119,8 @@ impl Served {
             asked: Arc::default(),
             changed: watch::Sender::new(()),
             held: watch::Sender::new(None),
+            host: address.to_string().into(),
+            script: Arc::default(),
         };
         let router = serving::guard(router(&feed, &ending), Allowed::default())
             .layer(from_fn_with_state(witness.clone(), watched));
@@ -107,14 +143,6 @@ impl Served {
     /// The address of something below the root.
     pub fn at(&self, path: &str) -> String {
         format!("{}{path}", self.root)
-    }
-
-    /// Whether a URL that a page has asked for leads to this server, or nowhere outside the page.
-    pub fn has(&self, url: &str) -> bool {
-        // A data: or blob: URL is a part of the page that has it.
-        let here = ["data:", "blob:", "about:", &self.root];
-        let socket = self.root.replacen("http", "ws", 1);
-        here.iter().any(|own| url.starts_with(own)) || url.starts_with(&socket)
     }
 
     /// What was asked so far.
@@ -158,6 +186,11 @@ impl Served {
         self.witness.held.send_replace(Some(holds));
     }
 
+    /// Has every page run this script before its own.
+    pub fn inject(&self, script: &str) {
+        script.clone_into(&mut self.witness.script());
+    }
+
     /// Lets go what was held back.
     pub fn release(&self) {
         self.witness.held.send_replace(None);
@@ -185,13 +218,25 @@ impl Witness {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn script(&self) -> MutexGuard<'_, String> {
+        self.script.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn note(&self, change: impl FnOnce(&mut Vec<Asked>)) {
         change(&mut self.lock());
         self.changed.send_replace(());
     }
 }
 
-async fn watched(State(witness): State<Witness>, request: Request, next: Next) -> Response {
+async fn watched(State(witness): State<Witness>, mut request: Request, next: Next) -> Response {
+    let wants_page = request
+        .headers()
+        .get(header::ACCEPT)
+        .is_some_and(|accept| accept.as_bytes().starts_with(b"text/html"));
+    if wants_page {
+        // Something is put into it.
+        request.headers_mut().remove(header::ACCEPT_ENCODING);
+    }
     let path = request.uri().path().to_owned();
     let asked = Asked {
         what: format!("{} {path}", request.method()),
@@ -215,6 +260,13 @@ async fn watched(State(witness): State<Witness>, request: Request, next: Next) -
         .await;
     let response = next.run(request).await;
     witness.note(|all| all[number].status = Some(response.status().as_u16()));
+    let is_page = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+    if wants_page && is_page {
+        return observed(response, &witness).await;
+    }
     if response.body().size_hint().exact().is_some() {
         return response;
     }
@@ -228,6 +280,33 @@ async fn watched(State(witness): State<Witness>, request: Request, next: Next) -
             },
         )
     })
+}
+
+/// The same page, with the observer and its policy.
+async fn observed(response: Response, witness: &Witness) -> Response {
+    let (mut head, body) = response.into_parts();
+    let Ok(page) = axum::body::to_bytes(body, LARGEST_PAGE).await else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    let page = String::from_utf8_lossy(&page);
+    let script = format!("{OBSERVER}<script>{}</script>", witness.script());
+    let page = match page.split_once("<head>") {
+        Some((before, after)) => format!("{before}<head>{script}{after}"),
+        None => match page.split_once('>') {
+            // After the document type, or the page would be laid out in another mode.
+            Some((before, after)) => format!("{before}>{script}{after}"),
+            None => page.into_owned(),
+        },
+    };
+    let policy = format!(
+        "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; connect-src 'self' ws://{} data: blob:",
+        witness.host
+    );
+    head.headers.remove(header::CONTENT_LENGTH);
+    if let Ok(policy) = policy.parse() {
+        head.headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    Response::from_parts(head, page.into())
 }
 
 /// The same body, and a note of how it ended.

@@ -2,7 +2,7 @@
 
 use crate::{
     driver::{Browser, Driver},
-    engine::Engine,
+    engine::{Engine, Kind},
     page::Page,
     served::Served,
 };
@@ -45,11 +45,9 @@ pub const EDITS: &str = "https://code.example/ada/async-book/edit/main/";
 #[derive(Debug)]
 pub struct Suite {
     runtime: Runtime,
-    /// Started by the first test that runs: a list of tests, or a filter that leaves none, needs no browser.
-    driver: OnceCell<Driver>,
-    /// Browsers between two tests: starting one takes about a second. Never more than libtest-mimic has threads. The
+    /// Browsers between two tests: starting one takes a second or more. Never more than libtest-mimic has threads. The
     /// lock is held for a push or a pop.
-    idle: Mutex<Vec<Browser>>,
+    idle: Mutex<Vec<Session>>,
     /// Built once, by the first test that needs it.
     book: OnceCell<Shelf>,
     /// The same, but as it is published.
@@ -58,15 +56,28 @@ pub struct Suite {
     push: OnceCell<Running>,
 }
 
+/// A browser, with a driver of its own: those of Firefox and WebKitGTK have one at a time.
+#[derive(Debug)]
+struct Session {
+    driver: Driver,
+    browser: Browser,
+}
+
+impl Session {
+    async fn close(self) {
+        self.browser.close().await;
+        drop(self.driver);
+    }
+}
+
 impl Suite {
-    /// With no browser yet.
+    /// With no browser yet: a list of tests, or a filter that leaves none, needs no browser.
     ///
     /// # Panics
     /// If the system gives no threads.
     pub fn new() -> Arc<Self> {
         Arc::new(Self {
             runtime: Runtime::new().expect("a runtime"),
-            driver: OnceCell::new(),
             idle: Mutex::default(),
             book: OnceCell::new(),
             published: OnceCell::new(),
@@ -74,33 +85,33 @@ impl Suite {
         })
     }
 
-    /// A trial that gets a new window of a browser. Where a part is missing, which the test may also say itself with
+    /// A trial that gets a new window of a browser, and is named after it. Where a part is missing, which the test may also say itself with
     /// [`Missing`], it is ignored with the reason, or fails where parts are required: see [`parts::outcome`].
-    pub fn trial<F, T>(self: &Arc<Self>, name: &str, test: F) -> Trial
+    pub fn trial<F, T>(self: &Arc<Self>, kind: Kind, name: &str, test: F) -> Trial
     where
         F: FnOnce(Arc<Self>, Page) -> T + Send + 'static,
         T: Future<Output = anyhow::Result<()>> + Send,
     {
         let suite = self.clone();
-        Trial::ignorable_test(name, move || {
-            parts::outcome(suite.runtime.block_on(suite.run(test)))
+        Trial::ignorable_test(format!("{}/{name}", kind.key()), move || {
+            parts::outcome(suite.runtime.block_on(suite.run(kind, test)))
         })
     }
 
-    async fn run<F, T>(self: &Arc<Self>, test: F) -> anyhow::Result<()>
+    async fn run<F, T>(self: &Arc<Self>, kind: Kind, test: F) -> anyhow::Result<()>
     where
         F: FnOnce(Arc<Self>, Page) -> T,
         T: Future<Output = anyhow::Result<()>>,
     {
-        let browser = self.take().await?;
-        let page = Page::only(&browser).await?;
+        let session = self.take(kind).await?;
+        let page = Page::only(&session.browser).await?;
         let test = AssertUnwindSafe(timeout(TEST_LIMIT, test(self.clone(), page))).catch_unwind();
         let tested = test.await;
         if let Ok(Ok(Ok(()))) = tested {
-            self.lock().push(browser);
+            self.lock().push(session);
         } else {
             // Not for another test: nobody knows what it is still doing.
-            browser.close().await;
+            session.close().await;
         }
         match tested {
             Ok(in_time) => in_time.context("the test hangs")?,
@@ -109,22 +120,26 @@ impl Suite {
         }
     }
 
-    async fn take(&self) -> anyhow::Result<Browser> {
-        let engine = Engine::chromium().map_err(Missing)?;
-        let idle = self.lock().pop();
-        match idle {
-            Some(browser) => Ok(browser),
-            None => {
-                let driver = self
-                    .driver
-                    .get_or_try_init(|| Driver::start(engine))
-                    .await?;
-                driver.browser().await
+    async fn take(&self, kind: Kind) -> anyhow::Result<Session> {
+        let engine = Engine::find(kind).map_err(Missing)?;
+        let others = {
+            let mut idle = self.lock();
+            let same = |session: &Session| session.browser.kind == kind;
+            if let Some(index) = idle.iter().position(same) {
+                return Ok(idle.swap_remove(index));
             }
+            std::mem::take(&mut *idle)
+        };
+        // The trials go from one kind to the next, and this machine has little room for all three.
+        for session in others {
+            session.close().await;
         }
+        let driver = Driver::start(engine).await?;
+        let browser = driver.browser().await?;
+        Ok(Session { driver, browser })
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Browser>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Session>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -133,8 +148,8 @@ impl Suite {
         let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
         let idle = std::mem::take(&mut *self.lock());
         self.runtime.block_on(async {
-            for browser in idle {
-                browser.close().await;
+            for session in idle {
+                session.close().await;
             }
         });
         conclusion.exit_code()

@@ -1,6 +1,6 @@
 //! Every page of the book, as the site serves it.
 
-use crate::panel::{part, quiet, ready, state, CHAPTER};
+use crate::panel::{part, ready, state, CHAPTER};
 use anyhow::Context as _;
 use browser::{page::Page, served::Asked, suite::Suite};
 use serde_json::{json, Value};
@@ -47,7 +47,7 @@ pub(crate) async fn every_page_is_quiet_asks_no_other_host_and_fits_a_phone(
 ) -> anyhow::Result<()> {
     const PHONE: u32 = 390;
     let site = suite.site().await?;
-    page.resize(PHONE, 844).await?;
+    let width = page.resize(PHONE, 844).await?;
     let mut all_panels = 0;
     for name in pages()? {
         page.open(&site.at(&name)).await?;
@@ -63,12 +63,7 @@ pub(crate) async fn every_page_is_quiet_asks_no_other_host_and_fits_a_phone(
         }
         all_panels += panels;
         page.settle().await?;
-        let requests = page.requests().await?;
-        assert!(requests.contains(&site.at(&name)), "{name}: {requests:?}");
-        for request in requests {
-            assert!(site.has(&request), "{name} asks for {request}");
-        }
-        assert_eq!(quiet(&page).await?, Vec::<String>::new(), "{name}");
+        assert_eq!(page.complaints().await?, Vec::<String>::new(), "{name}");
         let wide: Vec<String> = page
             .run(
                 // mdBook's boxes around the content scroll, so the document alone would not tell.
@@ -86,7 +81,7 @@ pub(crate) async fn every_page_is_quiet_asks_no_other_host_and_fits_a_phone(
         assert_eq!(
             wide,
             Vec::<String>::new(),
-            "{name} is wider than {PHONE} px"
+            "{name} is wider than {width} px"
         );
     }
     assert!(all_panels > 0, "no page has a panel");
@@ -166,7 +161,7 @@ pub(crate) async fn diagrams_are_drawn_when_they_come_near(
                 "labels of diagram {number} of {name} do not fit"
             );
         }
-        assert_eq!(quiet(&page).await?, Vec::<String>::new(), "{name}");
+        assert_eq!(page.complaints().await?, Vec::<String>::new(), "{name}");
         diagrams += near.len();
     }
     assert!(diagrams > 0, "no page has a diagram");
@@ -204,6 +199,6 @@ pub(crate) async fn content_is_painted_before_any_script_has_come(
     // And nothing was broken by coming late.
     site.release();
     ready(&page).await?;
-    assert_eq!(quiet(&page).await?, Vec::<String>::new());
+    assert_eq!(page.complaints().await?, Vec::<String>::new());
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! The book and its live panels in a real browser.
 //!
-//! Needs Chromium and chromedriver; without them each test is ignored, with the reason, or fails under
-//! `REQUIRE_PARTS=1`.
+//! What is live runs in Chromium, in Firefox and in WebKitGTK, and each trial is named after its browser. Where that, or its driver, is
+//! missing, the trial is ignored, with the reason, or fails under `REQUIRE_PARTS=1`.
 
 mod access;
 mod book;
@@ -18,21 +18,23 @@ mod vectors;
 mod websocket_panel;
 mod whiteboard;
 
-use browser::{page::Page, suite::Suite};
+use browser::{engine::Kind, page::Page, suite::Suite};
 use libtest_mimic::Trial;
 use panel::{Method, METHODS};
 use std::{future::Future, process::ExitCode, sync::Arc};
 
 /// The trials, each under its function's path.
 macro_rules! trials {
-    ($suite:expr; $($module:ident::$test:ident),* $(,)?) => {
-        vec![$($suite.trial(concat!(stringify!($module), "::", stringify!($test)), $module::$test)),*]
+    ($suite:expr, $kind:expr; $($module:ident::$test:ident),* $(,)?) => {
+        vec![$($suite.trial($kind, concat!(stringify!($module), "::", stringify!($test)), $module::$test)),*]
     };
 }
 
-/// One trial for each method.
+/// One trial for each of some methods.
 fn for_each<T>(
+    methods: &[Method],
     suite: &Arc<Suite>,
+    kind: Kind,
     name: &str,
     test: fn(Arc<Suite>, Method, Page) -> T,
 ) -> Vec<Trial>
@@ -41,38 +43,23 @@ where
 {
     let trial = |method: Method| {
         let name = format!("{name}::{}", method.name);
-        suite.trial(&name, move |suite, page| test(suite, method, page))
+        suite.trial(kind, &name, move |suite, page| test(suite, method, page))
     };
-    METHODS.map(trial).into()
+    methods.iter().copied().map(trial).collect()
 }
 
-fn main() -> ExitCode {
-    let suite = Suite::new();
+/// What runs in every browser.
+fn everywhere(suite: &Arc<Suite>, kind: Kind) -> Vec<Trial> {
     // The longest first, so that no thread is left with one of them at the end.
-    let mut trials = for_each(
-        &suite,
-        "access::no_barriers_in_light_and_dark",
-        access::no_barriers_in_light_and_dark,
-    );
-    trials.extend(trials![
-        suite;
+    let mut trials = trials![
+        suite, kind;
         book::every_page_is_quiet_asks_no_other_host_and_fits_a_phone,
-        book::diagrams_are_drawn_when_they_come_near,
-        folds::a_link_to_a_failure_or_into_its_fold_opens_it,
-        folds::a_printer_opens_every_fold_and_leaves_the_page_as_it_was,
-        folds::an_address_that_a_page_had_once_leads_on,
-        published::every_page_of_a_static_site_is_whole_and_says_that_no_live_server_is_here,
-        published::the_print_page_has_every_chapter_and_prints_when_its_diagrams_are_drawn,
-        published::whatever_a_file_of_a_static_site_names_is_there,
-        published::a_page_that_is_not_there_leads_back_into_the_book,
-        published::a_search_in_a_static_site_leads_to_a_page,
         vectors::the_browser_reads_the_format_as_the_vectors_say,
         vectors::the_parser_of_this_book_reads_it_so_too,
         panel::it_resumes_after_a_cut_with_nothing_lost_and_nothing_doubled,
         panel::the_keyboard_starts_and_stops_it,
         panel::it_connects_only_on_start,
         panel::two_tabs_talk_to_each_other,
-        access::no_barriers_in_the_panel_of_http2_push,
         push_panel::each_way_shows_its_frames,
         push_panel::the_keyboard_is_enough,
         push_panel::it_says_in_words_that_no_push_server_runs,
@@ -83,25 +70,77 @@ fn main() -> ExitCode {
         polling_panel::the_state_is_sent_only_when_it_has_changed,
         long_polling_panel::one_question_is_parked_and_resumes_after_a_cut,
         websocket_panel::it_resumes_after_a_cut_and_publishes_over_its_socket,
+        websocket_panel::a_page_of_another_site_gets_no_socket,
         whiteboard::it_is_one_board_for_all_and_nothing_is_lost_in_a_cut,
         tokens::stop_ends_the_generator_too,
         tokens::a_text_comes_token_by_token,
         book::content_is_painted_before_any_script_has_come,
-        reading::the_copy_button_of_a_console_copies_commands,
-        reading::arrow_keys_scroll_a_box_that_has_the_focus,
-        reading::a_keyboard_skips_to_the_text_and_to_the_panel,
-        reading::a_word_of_the_contract_leads_to_its_section,
-        reading::a_page_comes_back_as_it_was_left,
-    ]);
+    ];
     trials.extend(for_each(
-        &suite,
+        &METHODS,
+        suite,
+        kind,
         "panel::it_survives_the_end_of_its_server_and_tells_of_the_new_log",
         panel::it_survives_the_end_of_its_server_and_tells_of_the_new_log,
     ));
     trials.extend(for_each(
-        &suite,
+        &METHODS,
+        suite,
+        kind,
         "panel::it_works_on_the_page_of_its_own_server",
         panel::it_works_on_the_page_of_its_own_server,
     ));
+    trials.extend(for_each(
+        &METHODS,
+        suite,
+        kind,
+        "panel::it_goes_on_where_it_was_when_its_reader_comes_back",
+        panel::it_goes_on_where_it_was_when_its_reader_comes_back,
+    ));
+    // Polling holds no connection that it could let go.
+    let holding: Vec<_> = METHODS.into_iter().filter(|method| method.cuts).collect();
+    trials.extend(for_each(
+        &holding,
+        suite,
+        kind,
+        "panel::a_page_long_hidden_lets_go_and_comes_back",
+        panel::a_page_long_hidden_lets_go_and_comes_back,
+    ));
+    trials
+}
+
+fn main() -> ExitCode {
+    let suite = Suite::new();
+    // axe-core reads the page, and not what a browser makes of it; and whether files are whole does not hang on the browser that
+    // asks for them. One is enough here.
+    let mut trials = for_each(
+        &METHODS,
+        &suite,
+        Kind::Chromium,
+        "access::no_barriers_in_light_and_dark",
+        access::no_barriers_in_light_and_dark,
+    );
+    trials.extend(trials![
+        suite, Kind::Chromium;
+        access::no_barriers_in_the_panel_of_http2_push,
+        book::diagrams_are_drawn_when_they_come_near,
+        folds::a_link_to_a_failure_or_into_its_fold_opens_it,
+        folds::a_printer_opens_every_fold_and_leaves_the_page_as_it_was,
+        folds::an_address_that_a_page_had_once_leads_on,
+        reading::the_copy_button_of_a_console_copies_commands,
+        reading::arrow_keys_scroll_a_box_that_has_the_focus,
+        reading::a_keyboard_skips_to_the_text_and_to_the_panel,
+        reading::a_word_of_the_contract_leads_to_its_section,
+        // Firefox loads such a page anew.
+        reading::a_page_comes_back_as_it_was_left,
+        published::every_page_of_a_static_site_is_whole_and_says_that_no_live_server_is_here,
+        published::the_print_page_has_every_chapter_and_prints_when_its_diagrams_are_drawn,
+        published::whatever_a_file_of_a_static_site_names_is_there,
+        published::a_page_that_is_not_there_leads_back_into_the_book,
+        published::a_search_in_a_static_site_leads_to_a_page,
+    ]);
+    for kind in Kind::ALL {
+        trials.extend(everywhere(&suite, kind));
+    }
     suite.finish(trials)
 }

@@ -2,6 +2,8 @@
 
 use axum::Router;
 use browser::{
+    driver::Driver,
+    engine::{Engine, Kind},
     page::Page,
     served::{Asked, Served},
     suite::Suite,
@@ -395,10 +397,7 @@ pub(crate) async fn it_works_on_the_page_of_its_own_server(
             .is_none_or(|status| [101, 200].contains(&status));
         assert!(well, "{asked:?}");
     }
-    assert_eq!(quiet(&page).await?, Vec::<String>::new());
-    for request in page.requests().await? {
-        assert!(server.has(&request), "{request}");
-    }
+    assert_eq!(page.complaints().await?, Vec::<String>::new());
     Ok(())
 }
 
@@ -461,9 +460,69 @@ pub(crate) async fn tab_to(page: &Page, role: &str, key: &str) -> anyhow::Result
     anyhow::bail!("the focus never came to {role}")
 }
 
-/// What the console got that is worse than information.
-pub(crate) async fn quiet(page: &Page) -> anyhow::Result<Vec<String>> {
-    let lines = page.console().await?.into_iter();
-    let bad = lines.filter(|line| line.level == "SEVERE" || line.level == "WARNING");
-    Ok(bad.map(|line| line.message).collect())
+pub(crate) async fn it_goes_on_where_it_was_when_its_reader_comes_back(
+    _: Arc<Suite>,
+    method: Method,
+    page: Page,
+) -> anyhow::Result<()> {
+    let driver = Driver::start(Engine::find(page.kind())?.patient()).await?;
+    let own = driver.browser().await?;
+    let page = Page::only(&own).await?;
+    let server = method.alone().await?;
+    start(&page, &server.root).await?;
+    let first = publish(&server, "before the reader left").await?;
+    shown(&page, first).await?;
+    let mut second = None;
+    let elsewhere = format!("{}?elsewhere", server.root);
+    let restored = page
+        .away_and_back(&elsewhere, async || {
+            second = Some(publish(&server, "while the reader was away").await?);
+            Ok(())
+        })
+        .await?;
+    // Firefox keeps no page that had a request under way when its reader left, though the panel ends it then.
+    assert_eq!(restored, page.kind() != Kind::Firefox);
+    if !restored {
+        ready(&page).await?;
+        state(&page, "idle").await?;
+        page.click(&part("start")).await?;
+        state(&page, "open").await?;
+        return Ok(());
+    }
+    let second = second.expect("published");
+    shown(&page, second).await?;
+    assert_eq!(cursors(&page).await?, [first, second]);
+    assert_eq!(counts(&page).await?[..4], [2, 0, 0, 0]);
+    Ok(())
+}
+
+pub(crate) async fn a_page_long_hidden_lets_go_and_comes_back(
+    _: Arc<Suite>,
+    method: Method,
+    page: Page,
+) -> anyhow::Result<()> {
+    let server = method.alone().await?;
+    // The half minute that a panel waits, in a moment.
+    server.inject(
+        "const wait = window.setTimeout;
+        window.setTimeout = (act, time, ...rest) => wait(act, time === 30_000 ? 100 : time, ...rest)",
+    );
+    start(&page, &server.root).await?;
+    let first = publish(&server, "seen").await?;
+    shown(&page, first).await?;
+    page.hide().await?;
+    let words = state(&page, "waiting").await?;
+    assert!(words.contains("Paused"), "{words}");
+    let gone = async {
+        while server.feed.subscribers() > 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(browser::HANG, gone).await?;
+    let second = publish(&server, "while nobody looked").await?;
+    page.show().await?;
+    shown(&page, second).await?;
+    assert_eq!(cursors(&page).await?, [first, second]);
+    assert_eq!(counts(&page).await?[..4], [2, 0, 0, 0]);
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! What the panels of polling do that no other does.
 
-use crate::panel::{ask_every, counts, part, publish, quiet, shown, start, POLLING};
+use crate::panel::{ask_every, counts, part, publish, shown, start, POLLING};
 use browser::{
     page::Page,
     served::{Asked, Served},
@@ -186,7 +186,7 @@ pub(crate) async fn the_state_is_sent_only_when_it_has_changed(
     // Both bodies held the same prices, but for one digit.
     assert!(bytes.abs_diff(2 * length(&page).await?) <= 2, "{bytes}");
     page.click(&state_part("stop")).await?;
-    assert_eq!(quiet(&page).await?, Vec::<String>::new());
+    assert_eq!(page.complaints().await?, Vec::<String>::new());
     Ok(())
 }
 

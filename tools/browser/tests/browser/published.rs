@@ -2,7 +2,7 @@
 
 use crate::{
     book::{draw_all, pages},
-    panel::{quiet, CHAPTER},
+    panel::CHAPTER,
 };
 use anyhow::Context as _;
 use axum::Router;
@@ -30,16 +30,12 @@ fn at(server: &Served, name: &str) -> String {
     format!("{}{name}", server.at(SITE.trim_start_matches('/')))
 }
 
-/// What the browser has asked for since this was last called, all of it below the site's path.
-async fn asked_inside(page: &Page, server: &Served) -> anyhow::Result<Vec<String>> {
-    let requests = page.requests().await?;
-    for request in &requests {
-        assert!(
-            request.starts_with(&at(server, "")) || request.starts_with("data:"),
-            "{request} is asked for"
-        );
+/// Whether all that was asked of the server is below the site's path. Another host cannot be asked unseen.
+fn asked_inside(server: &Served) {
+    for asked in server.asked() {
+        let inside = asked.what.starts_with(&format!("GET {SITE}"));
+        assert!(inside, "{} is asked for", asked.what);
     }
-    Ok(requests)
 }
 
 /// Looks for a word as a reader does, and follows the result that leads to `name`.
@@ -128,8 +124,8 @@ pub(crate) async fn every_page_of_a_static_site_is_whole_and_says_that_no_live_s
         let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
         assert!(Path::new(root).join(source).is_file(), "{name}: {edit}");
 
-        asked_inside(&page, &server).await?;
-        assert_eq!(quiet(&page).await?, Vec::<String>::new(), "{name}");
+        asked_inside(&server);
+        assert_eq!(page.complaints().await?, Vec::<String>::new(), "{name}");
     }
     for asked in server.asked() {
         assert!(
@@ -228,8 +224,8 @@ pub(crate) async fn a_search_in_a_static_site_leads_to_a_page(
     page.open(&at(&server, CHAPTER)).await?;
     search(&page, &server, "whiteboard", "websocket/whiteboard.html").await?;
     draw_all(&page).await?;
-    asked_inside(&page, &server).await?;
-    assert_eq!(quiet(&page).await?, Vec::<String>::new());
+    asked_inside(&server);
+    assert_eq!(page.complaints().await?, Vec::<String>::new());
     Ok(())
 }
 
@@ -243,12 +239,10 @@ pub(crate) async fn a_page_that_is_not_there_leads_back_into_the_book(
         page.open(&address).await?;
         let missing = server.asked_for(&format!("GET {SITE}{name}"));
         assert_eq!(missing[0].status, Some(404), "{name}");
-        let said = quiet(&page).await?;
-        // Chromium says so of the page itself, and has nothing else to say.
-        assert!(
-            matches!(said.as_slice(), [only] if only.contains(&address) && only.contains("404")),
-            "{said:?}"
-        );
+        let mut said = page.complaints().await?;
+        // Chromium's console says so of the page itself, and has nothing else to say.
+        said.retain(|said| !(said.contains(&address) && said.contains("404")));
+        assert_eq!(said, Vec::<String>::new());
         // With its style, whose variables the sidebar takes its width from, and with its table of contents.
         let (heading, contents, width): (String, usize, f64) = page
             .run(
@@ -263,7 +257,7 @@ pub(crate) async fn a_page_that_is_not_there_leads_back_into_the_book(
         assert_eq!(heading, "Page not found");
         assert!(contents >= pages()?.len(), "{contents} links");
         assert!((100.0..600.0).contains(&width), "{width} px");
-        asked_inside(&page, &server).await?;
+        asked_inside(&server);
     }
     search(&page, &server, "whiteboard", "websocket/whiteboard.html").await?;
     draw_all(&page).await?;
@@ -278,7 +272,7 @@ pub(crate) async fn a_page_that_is_not_there_leads_back_into_the_book(
     )
     .await?;
     draw_all(&page).await?;
-    asked_inside(&page, &server).await?;
+    asked_inside(&server);
     let failed = server.asked().into_iter();
     let failed = failed.filter(|asked| asked.status.is_some_and(|status| status >= 400));
     let failed: BTreeSet<_> = failed.map(|asked| asked.what).collect();
@@ -295,10 +289,8 @@ pub(crate) async fn the_print_page_has_every_chapter_and_prints_when_its_diagram
     page: Page,
 ) -> anyhow::Result<()> {
     let server = published(&suite).await?;
-    // In place of the printer, before any script of the page runs.
-    let printer = json!({ "source": "window.print = () => { window.printed = document.querySelectorAll('pre.mermaid svg').length }" });
-    page.devtools("Page.addScriptToEvaluateOnNewDocument", printer)
-        .await?;
+    // In place of the printer.
+    server.inject("window.print = () => { window.printed = document.querySelectorAll('pre.mermaid svg').length }");
     page.open(&at(&server, "print.html")).await?;
     let drawn: usize = page
         .until_some("the printer to be asked", "return window.printed", &[])
@@ -328,7 +320,7 @@ pub(crate) async fn the_print_page_has_every_chapter_and_prints_when_its_diagram
     }
     assert_eq!(headings, chapters);
     assert_eq!((diagrams, drawn), (all, all));
-    asked_inside(&page, &server).await?;
-    assert_eq!(quiet(&page).await?, Vec::<String>::new());
+    asked_inside(&server);
+    assert_eq!(page.complaints().await?, Vec::<String>::new());
     Ok(())
 }

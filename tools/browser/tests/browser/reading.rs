@@ -1,6 +1,6 @@
 //! What a reader does with a page: copies from it, scrolls in it by the keyboard, searches, leaves it and comes back.
 
-use crate::panel::{is_mermaid, quiet, ready, CHAPTER};
+use crate::panel::{is_mermaid, ready, CHAPTER};
 use browser::{page::Page, suite::Suite};
 use serde_json::{json, Value};
 use std::sync::Arc;
@@ -220,7 +220,7 @@ pub(crate) async fn a_word_of_the_contract_leads_to_its_section(
         &[json!(site.at("contract.html#an-event"))],
     )
     .await?;
-    assert_eq!(quiet(&page).await?, Vec::<String>::new());
+    assert_eq!(page.complaints().await?, Vec::<String>::new());
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! The event stream format: what the vectors say, held against Chromium's own `EventSource` and this book's parser.
+//! The event stream format: what the vectors say, held against each browser's own `EventSource` and this book's parser.
 
 use anyhow::Context as _;
 use axum::{
@@ -10,7 +10,7 @@ use axum::{
     Router,
 };
 use base64::{prelude::BASE64_STANDARD, Engine as _};
-use browser::{page::Page, served::Served, suite::Suite};
+use browser::{engine::Kind, page::Page, served::Served, suite::Suite};
 use futures_util::{stream, StreamExt as _};
 use serde::Deserialize;
 use serde_json::json;
@@ -22,8 +22,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What Chromium waits where the stream names no time. The format leaves it open.
-const DEFAULT_RETRY: u64 = 3_000;
+/// What a browser waits where the stream names no time, in milliseconds. The format leaves it open.
+fn default_retry(kind: Kind) -> u64 {
+    match kind {
+        Kind::Chromium | Kind::WebKit => 3_000,
+        Kind::Firefox => 5_000,
+    }
+}
 
 /// How much earlier than its time a timer may seem to fire: two clocks, each read in whole milliseconds.
 const EARLY: Duration = Duration::from_millis(2);
@@ -49,9 +54,13 @@ struct Vector {
     retry: Option<u64>,
     #[serde(default)]
     chromium: Differences,
+    #[serde(default)]
+    firefox: Differences,
+    #[serde(default)]
+    webkit: Differences,
 }
 
-/// Where Chromium is known to differ.
+/// Where a browser is known to differ.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Differences {
@@ -72,6 +81,14 @@ impl Vector {
         );
         let text = fs::read_to_string(path).context(path)?;
         Ok(serde_json::from_str::<File>(&text)?.vectors)
+    }
+
+    fn differences(&self, kind: Kind) -> &Differences {
+        match kind {
+            Kind::Chromium => &self.chromium,
+            Kind::Firefox => &self.firefox,
+            Kind::WebKit => &self.webkit,
+        }
     }
 
     /// The body in the pieces in which it shall arrive.
@@ -193,8 +210,10 @@ pub(crate) async fn the_browser_reads_the_format_as_the_vectors_say(
         .chain(["message"])
         .collect();
     let mut times: BTreeSet<_> = vectors.iter().filter_map(|vector| vector.retry).collect();
-    times.insert(DEFAULT_RETRY);
+    let default_retry = default_retry(page.kind());
+    times.insert(default_retry);
 
+    let mut told = Vec::new();
     let mut left: Vec<usize> = (0..vectors.len()).collect();
     // A timer that fires late says nothing, on a machine that also does other things: its vector is looked at again.
     // One that fires early, or any other difference, is one too many.
@@ -218,44 +237,46 @@ pub(crate) async fn the_browser_reads_the_format_as_the_vectors_say(
                 &[json!(left), json!(types)],
             )
             .await?;
-        let mut late = Vec::new();
+        told.clear();
+        let (mut late, mut wrong) = (Vec::new(), Vec::new());
         for (number, events) in left.into_iter().zip(seen) {
-            let Vector { name, chromium, .. } = &vectors[number];
             let vector = &vectors[number];
-            assert_eq!(
-                &events,
-                chromium.events.as_ref().unwrap_or(&vector.events),
-                "{name}"
-            );
+            let name = &vector.name;
+            let differs = vector.differences(page.kind());
+            // All that differs is told at once, and not the first alone.
+            let mut expect = |what: &str, is: String, wanted: String| {
+                if is != wanted {
+                    wrong.push(format!("{name}: {what} {is}, not {wanted}"));
+                }
+            };
+            let wanted = differs.events.as_ref().unwrap_or(&vector.events);
+            expect("events", format!("{events:?}"), format!("{wanted:?}"));
             let (after, id) = visits
                 .visit(number, |visit| visit.back.clone())
                 .with_context(|| format!("{name}: the browser never came back"))?;
-            assert_eq!(
-                &id,
-                chromium
-                    .last_event_id
-                    .as_ref()
-                    .unwrap_or(&vector.last_event_id),
-                "{name}"
-            );
-            let retry = chromium.retry.or(vector.retry).unwrap_or(DEFAULT_RETRY);
-            assert!(
-                after + EARLY >= Duration::from_millis(retry),
-                "{name}: back after {after:?}, not after {retry} ms"
-            );
+            let wanted = differs.last_event_id.as_ref();
+            let wanted = wanted.unwrap_or(&vector.last_event_id);
+            expect("Last-Event-ID", format!("{id:?}"), format!("{wanted:?}"));
+            let retry = differs.retry.or(vector.retry).unwrap_or(default_retry);
+            if after + EARLY < Duration::from_millis(retry) {
+                wrong.push(format!(
+                    "{name}: back after {after:?}, not after {retry} ms"
+                ));
+            }
             let next = times.range(retry + 1..).next();
             // Above all the times in use there is nothing to confuse it with.
             if next.is_some_and(|&next| after >= Duration::from_millis(next)) {
                 late.push(number);
+                told.push(format!("{name}: after {after:?}, not {retry} ms"));
             }
         }
+        assert_eq!(wrong, Vec::<String>::new());
         if late.is_empty() {
             return Ok(());
         }
         left = late;
     }
-    let names: Vec<_> = left.iter().map(|&number| &vectors[number].name).collect();
-    anyhow::bail!("the browser came back too late, each time: {names:?}")
+    anyhow::bail!("the browser came back too late, each time: {told:#?}")
 }
 
 pub(crate) async fn the_parser_of_this_book_reads_it_so_too(

@@ -1,8 +1,11 @@
 //! What the panel of WebSocket does that no other does.
 
 use crate::panel::{counts, cursors, part, publish, said, send, shown, start, state, WEBSOCKET};
+use axum::{response::Html, routing::get, Router};
 use browser::{page::Page, suite::Suite};
+use serde_json::json;
 use std::sync::Arc;
+use tokio::net::TcpListener;
 
 const EVENTS: &str = "GET /events";
 
@@ -43,5 +46,38 @@ pub(crate) async fn it_resumes_after_a_cut_and_publishes_over_its_socket(
     assert!(query.contains(&format!("after={}", all[2])), "{query}");
     // What was sent went the way that the events came.
     assert!(server.asked_for("POST /events").is_empty());
+    Ok(())
+}
+
+/// A page of another site, in the same browser, is refused: the guard looks at `Origin`, which no script can change.
+pub(crate) async fn a_page_of_another_site_gets_no_socket(
+    _: Arc<Suite>,
+    page: Page,
+) -> anyhow::Result<()> {
+    let server = WEBSOCKET.alone().await?;
+    // The server of that page takes no part in this, and so it is a plain one.
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let elsewhere = format!("http://localhost:{}/", listener.local_addr()?.port());
+    let text = Html("<!doctype html><link rel=icon href=data:,>");
+    let other = Router::new().route("/", get(move || async move { text }));
+    let serving = tokio::spawn(async move { axum::serve(listener, other).await });
+    page.open(&elsewhere).await?;
+    let address = server.at("events?after=latest").replacen("http", "ws", 1);
+    let (opened, code): (bool, u16) = page
+        .run(
+            "return new Promise((resolve) => {
+                let opened = false;
+                const socket = new WebSocket(arguments[0], 'waiting.v1');
+                socket.onopen = () => { opened = true };
+                socket.onclose = ({ code }) => resolve([opened, code]);
+            })",
+            &[json!(address)],
+        )
+        .await?;
+    serving.abort();
+    assert!(!opened);
+    // It is not told why.
+    assert_eq!(code, 1006);
+    assert_eq!(server.asked_for(EVENTS)[0].status, Some(403));
     Ok(())
 }

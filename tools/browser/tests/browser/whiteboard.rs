@@ -1,6 +1,6 @@
 //! The whiteboard.
 
-use browser::{page::Page, served::Served, suite::Suite};
+use browser::{engine::Kind, page::Page, served::Served, suite::Suite};
 use feed::{Data, Feed};
 use serde_json::{json, Value};
 use std::sync::Arc;
@@ -102,35 +102,27 @@ async fn place(page: &Page, x: f64, y: f64) -> anyhow::Result<(f64, f64)> {
     .await
 }
 
+/// Where such places are. To look at one does not move the others: the board is in view after the first.
+async fn places(page: &Page, wanted: &[(f64, f64)]) -> anyhow::Result<Vec<(f64, f64)>> {
+    let mut places = Vec::new();
+    for &(x, y) in wanted {
+        places.push(place(page, x, y).await?);
+    }
+    Ok(places)
+}
+
 /// Draws with the mouse along places between 0 and 1.
-async fn drag(page: &Page, places: &[(f64, f64)]) -> anyhow::Result<()> {
-    let mut at = (0.0, 0.0);
-    for (index, &(x, y)) in places.iter().enumerate() {
-        at = place(page, x, y).await?;
-        let kind = ["mousePressed", "mouseMoved"][index.min(1)];
-        mouse(page, kind, at).await?;
-    }
-    mouse(page, "mouseReleased", at).await
+async fn drag(page: &Page, wanted: &[(f64, f64)]) -> anyhow::Result<()> {
+    page.drag(&places(page, wanted).await?).await
 }
 
-async fn mouse(page: &Page, kind: &str, (x, y): (f64, f64)) -> anyhow::Result<()> {
-    let event =
-        json!({ "type": kind, "x": x, "y": y, "button": "left", "buttons": 1, "clickCount": 1 });
-    page.devtools("Input.dispatchMouseEvent", event).await?;
-    Ok(())
-}
-
-/// Draws with a finger.
-async fn swipe(page: &Page, places: &[(f64, f64)]) -> anyhow::Result<()> {
-    for (index, &(x, y)) in places.iter().enumerate() {
-        let (x, y) = place(page, x, y).await?;
-        let kind = ["touchStart", "touchMove"][index.min(1)];
-        let event = json!({ "type": kind, "touchPoints": [{ "x": x, "y": y }] });
-        page.devtools("Input.dispatchTouchEvent", event).await?;
+/// Draws with a finger, or with the mouse again where the driver has no finger: WebKitGTK's.
+async fn swipe(page: &Page, wanted: &[(f64, f64)]) -> anyhow::Result<()> {
+    let places = places(page, wanted).await?;
+    match page.kind() {
+        Kind::WebKit => page.drag(&places).await,
+        Kind::Chromium | Kind::Firefox => page.swipe(&places).await,
     }
-    let end = json!({ "type": "touchEnd", "touchPoints": [] });
-    page.devtools("Input.dispatchTouchEvent", end).await?;
-    Ok(())
 }
 
 /// Publishes a stroke, or what shall pass for one.
@@ -176,10 +168,9 @@ async fn in_several_tabs(here: &Page) -> anyhow::Result<()> {
     here.to_front().await?;
     assert_eq!(until_drawn(here, 1).await?, drawn);
     // The other way, on a telephone.
-    here.resize(390, 844).await?;
-    let fits =
-        "return document.documentElement.scrollWidth <= 390 && document.documentElement.scrollWidth";
-    here.until("a page that fits a telephone", fits, &[])
+    let width = here.resize(390, 844).await?;
+    let fits = "return document.documentElement.scrollWidth <= arguments[0]";
+    here.until("a page that fits a telephone", fits, &[json!(width)])
         .await?;
     swipe(here, &[(0.2, 0.5), (0.5, 0.6), (0.8, 0.9)]).await?;
     let drawn = until_drawn(here, 2).await?;

@@ -9,7 +9,10 @@
 mod results;
 
 use anyhow::{bail, ensure, Context as _};
-use browser::{driver::Driver, engine::Engine};
+use browser::{
+    driver::Driver,
+    engine::{Engine, Kind},
+};
 use futures_util::FutureExt as _;
 use http2_push::{
     client::{self, Session},
@@ -49,15 +52,9 @@ const LOADS: usize = 4;
 
 fn main() -> ExitCode {
     let trials = vec![
-        trial("WebKitGTK", || async {
-            browser(Engine::webkit().await.map_err(Missing)?, "WebKitGTK").await
-        }),
-        trial("Firefox", || async {
-            browser(Engine::firefox().map_err(Missing)?, "Firefox").await
-        }),
-        trial("Chromium", || async {
-            browser(Engine::chromium().map_err(Missing)?, "Chromium").await
-        }),
+        trial("WebKitGTK", || browser(Kind::WebKit, "WebKitGTK")),
+        trial("Firefox", || browser(Kind::Firefox, "Firefox")),
+        trial("Chromium", || browser(Kind::Chromium, "Chromium")),
         trial("Node.js", node),
         trial("curl", curl),
         trial("nghttp", nghttp),
@@ -300,7 +297,8 @@ async fn node() -> anyhow::Result<Measured> {
 
 /// A browser's behaviour: that of its first load in which it does what the newest result says, or heeds the hints. Chromium does so in
 /// most loads and not in each (in 19 of 20 here), and what it *can* do is the question here.
-async fn browser(engine: Engine, name: &str) -> anyhow::Result<Measured> {
+async fn browser(kind: Kind, name: &'static str) -> anyhow::Result<Measured> {
+    let engine = Engine::find(kind).map_err(Missing)?;
     let version = engine.version().await?;
     let driver = Driver::start(engine.with_any_certificate()).await?;
     let kept = results::newest(name)?;

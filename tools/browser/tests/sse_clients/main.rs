@@ -15,7 +15,7 @@ use anyhow::{ensure, Context as _};
 use broken::{Opening, Stand};
 use browser::{
     driver::{Browser, Driver},
-    engine::Engine,
+    engine::{Engine, Kind},
 };
 use libtest_mimic::{Arguments, Trial};
 use results::{Outcome, Seen, NODE};
@@ -38,13 +38,13 @@ const LIMIT: Duration = Duration::from_secs(90);
 fn main() -> ExitCode {
     let browsers = [
         parts::trial("Chromium", LIMIT, || async {
-            in_browser(Engine::chromium().map_err(Missing)?).await
+            in_browser(Engine::find(Kind::Chromium).map_err(Missing)?).await
         }),
         parts::trial("Firefox", LIMIT, || async {
-            in_browser(Engine::firefox().map_err(Missing)?).await
+            in_browser(Engine::find(Kind::Firefox).map_err(Missing)?).await
         }),
         parts::trial("WebKitGTK", LIMIT, || async {
-            in_browser(Engine::webkit().await.map_err(Missing)?).await
+            in_browser(Engine::find(Kind::WebKit).map_err(Missing)?).await
         }),
     ];
     let packages =
@@ -65,7 +65,7 @@ fn main() -> ExitCode {
 
 /// Both streams, in a window of a browser each.
 async fn in_browser(engine: Engine) -> anyhow::Result<()> {
-    let (name, version) = (engine.name, engine.version().await?);
+    let (name, version) = (engine.kind.to_string(), engine.version().await?);
     let driver = Driver::start(engine).await?;
     let mut seen = Vec::new();
     for opening in Opening::BOTH {
@@ -75,7 +75,7 @@ async fn in_browser(engine: Engine) -> anyhow::Result<()> {
         seen.push(stand.outcome(&mut InBrowser(&browser)).await?);
         browser.close().await;
     }
-    results::check(name, &version, both(&seen)?)
+    results::check(&name, &version, both(&seen)?)
 }
 
 /// Both streams, in a process of Node.js each.

@@ -1,0 +1,257 @@
+//! The results: kept, compared, and shown as a table.
+
+use anyhow::{ensure, Context as _};
+use browser::engine::Kind;
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+};
+
+/// What is looked at, by its key, in the order of the table: the words of its row.
+const HABITS: &[(&str, &str)] = &[
+    (
+        "streams-at-once",
+        "`EventSource`s open at once to one host and port over HTTP/1.1, over all tabs",
+    ),
+    ("one-more-stream", "one stream more"),
+    (
+        "one-more-page",
+        "a page of that host and port in a further tab",
+    ),
+    (
+        "socket-beside",
+        "the handshake of a WebSocket to that host and port",
+    ),
+    ("sockets-open", "eight WebSockets to one host and port"),
+    ("stream-204", "`EventSource`: the answer is 204"),
+    ("stream-503", "… 503, also with `Retry-After`"),
+    ("stream-type", "… 200 of another type"),
+    ("stream-empty", "… none: the connection is closed before it"),
+    (
+        "stream-refused",
+        "… none: nobody listens, at the first attempt",
+    ),
+    (
+        "stream-refused-again",
+        "… none: nobody listens, after a stream has broken",
+    ),
+    ("stream-301", "… 301, and the stream behind it ends"),
+    ("stream-307", "… 307, and the stream behind it ends"),
+    (
+        "stream-options",
+        "`EventSource` with `method` and `headers` in its options",
+    ),
+    (
+        "stream-other-port",
+        "`EventSource` to another port of its host: its cookies",
+    ),
+    ("stream-with-credentials", "… with `withCredentials`"),
+    (
+        "cut-chunked",
+        "`fetch()`: the body is cut, the connection closed without the last chunk",
+    ),
+    ("cut-length", "… closed before `Content-Length` is full"),
+    ("cut-reset", "… reset between two chunks"),
+    ("ended-early", "… ended in order, too early"),
+    ("ended-by-close", "… without a length, ended by closing"),
+    (
+        "post-reused",
+        "a `POST` whose connection, used before, closes without an answer",
+    ),
+    (
+        "post-fresh",
+        "a `POST` whose connection, not used before, closes without an answer",
+    ),
+    (
+        "get-reused",
+        "a `GET` whose connection, used before, closes without an answer",
+    ),
+    (
+        "not-modified",
+        "`fetch()` with the browser's own `If-None-Match`: what the script sees of a 304",
+    ),
+    (
+        "not-modified-own",
+        "… with an `If-None-Match` that the script sets",
+    ),
+    (
+        "cookie-plain",
+        "the handshake of a WebSocket to another site: a cookie without attributes",
+    ),
+    ("cookie-lax", "… with `SameSite=Lax`"),
+    ("cookie-strict", "… with `SameSite=Strict`"),
+    ("cookie-none", "… with `SameSite=None; Secure`"),
+    (
+        "cookie-same-site",
+        "the handshake to another port of the same host: a cookie with `SameSite=Strict`",
+    ),
+    (
+        "socket-refused",
+        "a handshake that is answered with 403: what the page is told",
+    ),
+    (
+        "socket-relative",
+        "`new WebSocket(\"events\")`, a relative address",
+    ),
+    (
+        "socket-deflate",
+        "the handshake offers `permessage-deflate`",
+    ),
+    (
+        "timer-long",
+        "`setTimeout()` with 2,147,483,648 ms, one more than 31 bits hold",
+    ),
+    ("hidden-timer", "`setInterval()` of 100 ms in a hidden page"),
+    (
+        "hidden-stream",
+        "an event of a stream, or of a WebSocket, in a hidden page",
+    ),
+    (
+        "shown-again",
+        "what a page is told that was hidden and is shown again",
+    ),
+    ("back-plain", "away from a page and back"),
+    ("back-stream", "… with an open `EventSource`"),
+    ("back-socket", "… with an open WebSocket"),
+    ("back-request", "… with a `fetch()` that has no answer yet"),
+    ("back-unload", "… with a handler of `unload`"),
+    (
+        "back-unload-policy",
+        "… with one, and the header `Permissions-Policy: unload=()`",
+    ),
+];
+
+/// What a browser did, and when somebody last looked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Dated {
+    version: String,
+    date: jiff::civil::Date,
+    does: String,
+}
+
+/// By habit, and by browser.
+type Results = BTreeMap<String, BTreeMap<String, Dated>>;
+
+/// The file is read, changed and written by one trial at a time.
+static FILE: Mutex<()> = Mutex::new(());
+
+fn path(name: &str) -> PathBuf {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser_habits");
+    PathBuf::from(folder).join(name)
+}
+
+fn read() -> anyhow::Result<Results> {
+    match fs::read_to_string(path("results.json")) {
+        Ok(text) => Ok(serde_json::from_str(&text)?),
+        Err(_) if updating() => Ok(Results::new()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether new results are to be kept.
+pub(crate) fn updating() -> bool {
+    std::env::var_os("UPDATE_GOLDEN").is_some()
+}
+
+/// Compares what a browser did now with what it did when somebody last looked, or keeps it.
+///
+/// # Errors
+/// If it did something else.
+pub(crate) fn check(
+    kind: Kind,
+    version: &str,
+    seen: &[(&'static str, String)],
+) -> anyhow::Result<()> {
+    let _held = FILE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut all = read()?;
+    let mut differ = Vec::new();
+    for (key, does) in seen {
+        let known = HABITS.iter().any(|(habit, _)| habit == key);
+        ensure!(known, "{key} is no row of the table");
+        let habit = all.entry((*key).to_owned()).or_default();
+        if updating() {
+            let dated = Dated {
+                version: version.to_owned(),
+                date: jiff::Zoned::now().date(),
+                does: does.clone(),
+            };
+            habit.insert(kind.to_string(), dated);
+        } else {
+            let kept = habit
+                .get(&kind.to_string())
+                .with_context(|| format!("no result of {kind} for {key} yet: {does}"))?;
+            if kept.does != *does {
+                differ.push(format!("{key}: {does}; in {}: {}", kept.version, kept.does));
+            }
+        }
+    }
+    if updating() {
+        fs::write(
+            path("results.json"),
+            serde_json::to_string_pretty(&all)? + "\n",
+        )?;
+    }
+    ensure!(
+        differ.is_empty(),
+        "{kind} {version} does something else than when somebody last looked: {differ:#?}; \
+         if that is so, keep it with UPDATE_GOLDEN=1 cargo test -p browser --test browser_habits"
+    );
+    Ok(())
+}
+
+fn table() -> anyhow::Result<String> {
+    let all = read()?;
+    let mut head = "| what happens".to_owned();
+    let mut newest = Vec::new();
+    for kind in Kind::ALL {
+        let results = all
+            .values()
+            .filter_map(|habit| habit.get(&kind.to_string()));
+        let newest_of_kind = results.max_by_key(|dated| dated.date);
+        let dated = newest_of_kind.with_context(|| format!("no result of {kind}"))?;
+        head += &format!(" | {kind} {}, {}", dated.version, dated.date);
+        newest.push((kind, dated));
+    }
+    let mut table = format!("{head} |\n| --- | --- | --- | --- |\n");
+    for (key, words) in HABITS {
+        let habit = all
+            .get(*key)
+            .with_context(|| format!("no result of {key}"))?;
+        table += &format!("| {words}");
+        for (kind, newest) in &newest {
+            let dated = habit.get(&kind.to_string());
+            let dated = dated.with_context(|| format!("no result of {kind} for {key}"))?;
+            table += &format!(" | {}", dated.does);
+            if (&dated.version, dated.date) != (&newest.version, newest.date) {
+                table += &format!(" ({}, {})", dated.version, dated.date);
+            }
+        }
+        table += " |\n";
+    }
+    Ok(table)
+}
+
+/// Writes the table anew.
+pub(crate) fn write_table() -> anyhow::Result<()> {
+    fs::write(path("table.md"), table()?)?;
+    Ok(())
+}
+
+/// Whether the table that the book shows has every result.
+///
+/// # Errors
+/// If it does not.
+pub(crate) fn table_is_current() -> anyhow::Result<()> {
+    if updating() {
+        // Written when all trials are over.
+        return Ok(());
+    }
+    ensure!(
+        fs::read_to_string(path("table.md"))? == table()?,
+        "table.md is older than results.json; write it anew with UPDATE_GOLDEN=1"
+    );
+    Ok(())
+}
