@@ -92,7 +92,7 @@ fn lengths() -> anyhow::Result<()> {
     let [first, second] = &lengths(&two, "send HEADERS frame <length=")[..] else {
         anyhow::bail!("other requests: {two}");
     };
-    ensure!(lengths(&frames, "send HEADERS frame <length=") == [first.clone()]);
+    ensure!(lengths(&frames, "send HEADERS frame <length=") == std::slice::from_ref(first));
     says(format!("It takes {first} bytes"))?;
     says(format!(
         "The first request takes {first} bytes and the second {second}"

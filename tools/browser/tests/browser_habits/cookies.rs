@@ -67,7 +67,8 @@ async fn handshakes(page: &Page) -> anyhow::Result<Seen> {
     let address = json!(format!("wss://{}/socket", server.address));
     // A page of another port, and then one of another site.
     page.open(&other.at("/")).await?;
-    page.run::<String>(socket, &[address.clone()]).await?;
+    page.run::<String>(socket, std::slice::from_ref(&address))
+        .await?;
     let near = server.asked_for("GET /socket").pop().context("none")?;
     page.open(&other.by_name("/")).await?;
     page.run::<String>(socket, &[address]).await?;

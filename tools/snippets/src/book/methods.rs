@@ -197,7 +197,7 @@ fn failures(blocks: &[Block], faults: &mut Faults) {
     for start in (0..all.len()).filter(|place| is_failure(&all[*place])) {
         headings += 1;
         let rest = &all[start + 1..];
-        let end = rest.iter().position(|block| is_failure(&block));
+        let end = rest.iter().position(&is_failure);
         let folded = match &rest[..end.unwrap_or(rest.len())] {
             [sentence, open, inside @ .., close] => {
                 sentence.what == What::Paragraph
