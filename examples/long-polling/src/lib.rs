@@ -103,7 +103,7 @@ async fn events(
     if page.is_empty() && !page.is_finished() {
         let mut parked = server.park(position, name)?;
         match parked.wait(granted, server.config.linger).await {
-            // Also where the server ends: hyper says `Connection: close` with it, or GOAWAY, and the client asks whoever
+            // Also where the server ends: `Connection: close` goes with it, or GOAWAY, and the client asks whoever
             // serves next, at once. An error would make it wait, and would count as one.
             Woken::Due | Woken::TimedOut | Woken::Ending => {
                 page = Page::read(&server.feed, position)?;

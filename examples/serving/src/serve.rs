@@ -6,8 +6,12 @@ use crate::{
     peers::{Answer, Overdue, Peers},
     Config, Ending, Listener,
 };
-use axum::Router;
-use http::Request;
+use axum::{
+    extract::Request as RouterRequest,
+    middleware::{from_fn, Next},
+    Router,
+};
+use http::{header, HeaderValue, Request, Version};
 use hyper::{
     body::Incoming,
     service::{service_fn, Service as _},
@@ -68,7 +72,7 @@ pub async fn serve<L: Listener>(
     ending: Ending,
 ) -> io::Result<()> {
     let builder = builder(&config);
-    let router = body::limit(router, &config);
+    let router = close_after(body::limit(router, &config), ending.clone());
     let peers = Peers::new(&config);
     let room = {
         let peers = peers.clone();
@@ -77,6 +81,25 @@ pub async fn serve<L: Listener>(
     let connection =
         move |io, ending| connection(io, builder.clone(), router.clone(), peers.clone(), ending);
     serve_all(listener, config, ending, room, connection).await
+}
+
+/// Has every HTTP/1 answer after the ending has begun say that its connection closes. hyper says so only where it has been
+/// told before the answer is ready, and a parked request is answered by the same ending.
+fn close_after(router: Router, ending: Ending) -> Router {
+    router.layer(from_fn(move |request: RouterRequest, next: Next| {
+        let ending = ending.clone();
+        async move {
+            let version = request.version();
+            let mut response = next.run(request).await;
+            // HTTP/2 has GOAWAY for it, and forbids the header (RFC 9113 §8.2.2). An upgrade has one of its own.
+            if version < Version::HTTP_2 && ending.has_begun() {
+                let close = HeaderValue::from_static("close");
+                let headers = response.headers_mut();
+                headers.entry(header::CONNECTION).or_insert(close);
+            }
+            response
+        }
+    }))
 }
 
 /// The same for what is no router: `connection` serves each connection to its end, and ends by itself soon after the ending

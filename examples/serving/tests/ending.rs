@@ -97,6 +97,26 @@ async fn a_stream_that_does_not_listen_is_cut() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_that_the_ending_itself_brings_says_that_the_connection_closes() {
+    let ending = Ending::new();
+    let answer = {
+        let ending = ending.clone();
+        move || async move {
+            // In the same moment: nobody has told hyper yet.
+            ending.begin();
+            "goodbye"
+        }
+    };
+    let router = Router::new().route("/", get(answer));
+    let server = Server::start_with(ending, router, config());
+    let mut peer = server.connect();
+    send(&mut peer, REQUEST).await;
+    let text = rest(&mut peer).await.to_ascii_lowercase();
+    assert!(text.contains("\r\nconnection: close\r\n"), "{text}");
+    assert!(text.ends_with("goodbye"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_request_under_way_may_finish() {
     let (started, finish) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let answer = {
