@@ -9,7 +9,7 @@
 //! | files of the book: one for each connection that does not wait | 80 |
 //! | connections of the push server's port | 64 ([`PUSH_CONNECTIONS`]) |
 //! | connections of the panel's own client to it | 8 ([`http2_push::panel::EXCHANGES`]) |
-//! | the rest: standard streams, listeners, the runtime, `--watch` | 48 ([`REST`]) |
+//! | the rest: standard streams, listeners, the runtime, `--watch` | 48 (`REST`) |
 //!
 //! So however many streams, sockets and parked requests there are, connections and descriptors are left for a page, for
 //! `status` and for a publish.
