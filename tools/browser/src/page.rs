@@ -249,40 +249,16 @@ impl Page {
 
     /// Drags the mouse along places of the window, in CSS pixels, with its button down.
     pub async fn drag(&self, places: &[(f64, f64)]) -> anyhow::Result<()> {
-        let actions = MouseActions::new("mouse".to_owned());
-        let mut places = places.iter().map(|&(x, y)| PointerAction::MoveTo {
-            duration: None,
-            x,
-            y,
-        });
-        let first = places.next().context("no place")?;
-        let down = PointerAction::Down {
-            button: MOUSE_BUTTON_LEFT,
-        };
-        let up = PointerAction::Up {
-            button: MOUSE_BUTTON_LEFT,
-        };
-        let actions = places.fold(actions.then(first).then(down), MouseActions::then);
-        Ok(self.client.perform_actions(actions.then(up)).await?)
+        let mouse = MouseActions::new("mouse".to_owned());
+        let actions = along(places)?.into_iter().fold(mouse, MouseActions::then);
+        Ok(self.client.perform_actions(actions).await?)
     }
 
     /// The same with a finger.
     pub async fn swipe(&self, places: &[(f64, f64)]) -> anyhow::Result<()> {
-        let actions = TouchActions::new("finger".to_owned());
-        let mut places = places.iter().map(|&(x, y)| PointerAction::MoveTo {
-            duration: None,
-            x,
-            y,
-        });
-        let first = places.next().context("no place")?;
-        let down = PointerAction::Down {
-            button: MOUSE_BUTTON_LEFT,
-        };
-        let up = PointerAction::Up {
-            button: MOUSE_BUTTON_LEFT,
-        };
-        let actions = places.fold(actions.then(first).then(down), TouchActions::then);
-        Ok(self.client.perform_actions(actions.then(up)).await?)
+        let finger = TouchActions::new("finger".to_owned());
+        let actions = along(places)?.into_iter().fold(finger, TouchActions::then);
+        Ok(self.client.perform_actions(actions).await?)
     }
 
     /// Gives the page this many CSS pixels, or as few as the browser's window can have. Its width then.
@@ -355,4 +331,21 @@ impl WebDriverCompatibleCommand for Extension {
     fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
         (Method::POST, Some(self.body.to_string()))
     }
+}
+
+/// What a pointer does that goes down at the first place and up at the last.
+fn along(places: &[(f64, f64)]) -> anyhow::Result<Vec<PointerAction>> {
+    let mut moves = places.iter().map(|&(x, y)| PointerAction::MoveTo {
+        duration: None,
+        x,
+        y,
+    });
+    let first = moves.next().context("no place")?;
+    let down = PointerAction::Down {
+        button: MOUSE_BUTTON_LEFT,
+    };
+    let up = PointerAction::Up {
+        button: MOUSE_BUTTON_LEFT,
+    };
+    Ok([first, down].into_iter().chain(moves).chain([up]).collect())
 }
