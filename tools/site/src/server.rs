@@ -19,7 +19,7 @@ use tower_http::compression::predicate::{Predicate, SizeAbove};
 use tower_http::compression::CompressionLayer;
 
 use crate::limits::Limits;
-use crate::shelf::Shelf;
+use crate::shelf::{with_slash, Shelf};
 
 /// A live server of one method.
 #[derive(Debug)]
@@ -227,14 +227,13 @@ impl Predicate for PageParts {
 /// Nests `inner` at `/live/NAME/`. The path without the slash is not part of a nested router (and its pages'
 /// relative URLs would miss), so it redirects.
 fn mount(router: Router, name: &str, inner: Router) -> Router {
-    // Relative, so that it also holds behind a proxy that serves the book under a path of its own.
-    let slash = format!("{name}/");
+    let directory = name.to_owned();
     router
         .route(
             &format!("/live/{name}"),
             get(move |RawQuery(query): RawQuery| async move {
-                let query = query.map_or(String::new(), |query| format!("?{query}"));
-                (StatusCode::TEMPORARY_REDIRECT, [(LOCATION, slash + &query)]).into_response()
+                let location = with_slash(&directory, query.as_deref());
+                (StatusCode::TEMPORARY_REDIRECT, [(LOCATION, location)]).into_response()
             }),
         )
         .nest(&format!("/live/{name}/"), inner)

@@ -185,12 +185,17 @@ fn collect(
     Ok(())
 }
 
-/// Sends the client to the directory of this name. The address is relative, so that it also holds behind a proxy that serves
-/// the book under a path of its own; and it is made of a name in the book, so that it leads to no other site.
-fn to_directory(name: &str, query: Option<&str>) -> Response {
+/// The address of a directory beside the path that was asked for: relative, so that it also holds behind a proxy that serves
+/// the book under a path of its own.
+pub(crate) fn with_slash(name: &str, query: Option<&str>) -> String {
     let query = query.map_or(String::new(), |query| format!("?{query}"));
+    format!("{name}/{query}")
+}
+
+/// Sends the client to the directory of this name, which is one in the book, so that it leads to no other site.
+fn to_directory(name: &str, query: Option<&str>) -> Response {
     let headers = [
-        (LOCATION, format!("{name}/{query}")),
+        (LOCATION, with_slash(name, query)),
         (CACHE_CONTROL, "no-cache".to_owned()),
     ];
     (StatusCode::TEMPORARY_REDIRECT, headers).into_response()
