@@ -4,6 +4,7 @@
 //! - [`engine`]: what differs from browser to browser.
 //! - [`driver`]: a WebDriver server as a child process, and the browsers it starts.
 //! - [`page`]: one window of a browser: scripts, conditions, clicks, and what went wrong in it.
+//! - [`results`]: what clients did when somebody last looked, kept beside a test and shown as a table.
 //! - [`served`]: a server on a free port that remembers its requests and can hold some back.
 //! - [`suite`]: the tests as trials of libtest-mimic.
 
@@ -11,6 +12,7 @@ pub mod driver;
 pub mod engine;
 pub mod page;
 pub mod parts;
+pub mod results;
 pub mod served;
 pub mod suite;
 

@@ -13,12 +13,14 @@ mod requests;
 mod results;
 mod streams;
 
+use browser::results::updating;
 use browser::{
     engine::{Engine, Kind},
     page::Page,
     suite::Suite,
 };
 use libtest_mimic::Trial;
+use results::KEPT;
 use std::{future::Future, process::ExitCode, sync::Arc};
 
 /// What a browser did, by the key of its row.
@@ -37,7 +39,8 @@ where
 fn main() -> ExitCode {
     let suite = Suite::new();
     let mut trials = vec![Trial::test("the_table_says_what_the_results_say", || {
-        results::table_is_current().map_err(|error| format!("{error:#}").into())
+        KEPT.table_is_current(results::table)
+            .map_err(|error| format!("{error:#}").into())
     })];
     for kind in Kind::ALL {
         trials.extend([
@@ -56,8 +59,8 @@ fn main() -> ExitCode {
         ]);
     }
     let code = suite.finish(trials);
-    if results::updating() {
-        if let Err(error) = results::write_table() {
+    if updating() {
+        if let Err(error) = results::table().and_then(|table| KEPT.write_table(&table)) {
             eprintln!("{error:#}");
             return ExitCode::FAILURE;
         }

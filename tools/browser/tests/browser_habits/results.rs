@@ -1,14 +1,9 @@
-//! The results: kept, compared, and shown as a table.
+//! What the browsers do, and the table of it.
 
 use anyhow::{ensure, Context as _};
-use browser::engine::Kind;
+use browser::{engine::Kind, results::updating};
 use serde::{Deserialize, Serialize};
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::PathBuf,
-    sync::{Mutex, PoisonError},
-};
+use std::collections::BTreeMap;
 
 /// What is looked at, by its key, in the order of the table: the words of its row.
 const HABITS: &[(&str, &str)] = &[
@@ -135,26 +130,9 @@ struct Dated {
 /// By habit, and by browser.
 type Results = BTreeMap<String, BTreeMap<String, Dated>>;
 
-/// The file is read, changed and written by one trial at a time.
-static FILE: Mutex<()> = Mutex::new(());
-
-fn path(name: &str) -> PathBuf {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser_habits");
-    PathBuf::from(folder).join(name)
-}
-
-fn read() -> anyhow::Result<Results> {
-    match fs::read_to_string(path("results.json")) {
-        Ok(text) => Ok(serde_json::from_str(&text)?),
-        Err(_) if updating() => Ok(Results::new()),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Whether new results are to be kept.
-pub(crate) fn updating() -> bool {
-    std::env::var_os("UPDATE_GOLDEN").is_some()
-}
+/// The results, beside this test.
+pub(crate) static KEPT: browser::results::Results =
+    browser::results::Results::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser_habits"));
 
 /// Compares what a browser did now with what it did when somebody last looked, or keeps it.
 ///
@@ -165,8 +143,8 @@ pub(crate) fn check(
     version: &str,
     seen: &[(&'static str, String)],
 ) -> anyhow::Result<()> {
-    let _held = FILE.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut all = read()?;
+    let _held = KEPT.hold();
+    let mut all: Results = KEPT.read()?;
     let mut differ = Vec::new();
     for (key, does) in seen {
         let known = HABITS.iter().any(|(habit, _)| habit == key);
@@ -189,10 +167,7 @@ pub(crate) fn check(
         }
     }
     if updating() {
-        fs::write(
-            path("results.json"),
-            serde_json::to_string_pretty(&all)? + "\n",
-        )?;
+        KEPT.write(&all)?;
     }
     ensure!(
         differ.is_empty(),
@@ -202,8 +177,9 @@ pub(crate) fn check(
     Ok(())
 }
 
-fn table() -> anyhow::Result<String> {
-    let all = read()?;
+/// The table that the book shows.
+pub(crate) fn table() -> anyhow::Result<String> {
+    let all: Results = KEPT.read()?;
     let mut head = "| what happens".to_owned();
     let mut newest = Vec::new();
     for kind in Kind::ALL {
@@ -232,26 +208,4 @@ fn table() -> anyhow::Result<String> {
         table += " |\n";
     }
     Ok(table)
-}
-
-/// Writes the table anew.
-pub(crate) fn write_table() -> anyhow::Result<()> {
-    fs::write(path("table.md"), table()?)?;
-    Ok(())
-}
-
-/// Whether the table that the book shows has every result.
-///
-/// # Errors
-/// If it does not.
-pub(crate) fn table_is_current() -> anyhow::Result<()> {
-    if updating() {
-        // Written when all trials are over.
-        return Ok(());
-    }
-    ensure!(
-        fs::read_to_string(path("table.md"))? == table()?,
-        "table.md is older than results.json; write it anew with UPDATE_GOLDEN=1"
-    );
-    Ok(())
 }

@@ -9,6 +9,7 @@
 mod results;
 
 use anyhow::{bail, ensure, Context as _};
+use browser::results::updating;
 use browser::{
     driver::Driver,
     engine::{Engine, Kind},
@@ -21,7 +22,7 @@ use http2_push::{
     Config, Way,
 };
 use libtest_mimic::{Arguments, Trial};
-use results::{Hints, Push, Seen};
+use results::{Hints, Push, Seen, KEPT};
 use serde_json::Value;
 use serving::Ending;
 use std::{
@@ -60,12 +61,14 @@ fn main() -> ExitCode {
         trial("nghttp", nghttp),
         trial(results::OURS, ours),
         Trial::test("the_table_says_what_the_results_say", || {
-            results::table_is_current().map_err(|error| format!("{error:#}").into())
+            KEPT.results
+                .table_is_current(results::table)
+                .map_err(|error| format!("{error:#}").into())
         }),
     ];
     let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
-    if results::updating() {
-        if let Err(error) = results::write_table() {
+    if updating() {
+        if let Err(error) = results::table().and_then(|table| KEPT.results.write_table(&table)) {
             eprintln!("{error:#}");
             return ExitCode::FAILURE;
         }
@@ -80,7 +83,7 @@ where
 {
     parts::trial(name, LIMIT, move || async move {
         let Measured { version, seen } = measure().await?;
-        results::check(name, &version, seen)
+        KEPT.check(name, &version, seen)
     })
 }
 
@@ -144,7 +147,9 @@ impl PushServer {
     }
 
     async fn for_client(name: &str) -> anyhow::Result<Self> {
-        let heeds = results::newest(name)?.is_some_and(|seen| seen.hints == Hints::Heeded);
+        let heeds = KEPT
+            .newest(name)?
+            .is_some_and(|seen: Seen| seen.hints == Hints::Heeded);
         Self::start(if heeds { HEEDS } else { HEEDS_NOT }).await
     }
 
@@ -301,10 +306,10 @@ async fn browser(kind: Kind, name: &'static str) -> anyhow::Result<Measured> {
     let engine = Engine::find(kind).map_err(Missing)?;
     let version = engine.version().await?;
     let driver = Driver::start(engine.with_any_certificate()).await?;
-    let kept = results::newest(name)?;
+    let kept = KEPT.newest(name)?;
     for _ in 1..LOADS {
         let seen = load(&driver, name).await?;
-        if seen.hints == Hints::Heeded || (kept == Some(seen) && !results::updating()) {
+        if seen.hints == Hints::Heeded || (kept == Some(seen) && !updating()) {
             return Ok(Measured { version, seen });
         }
     }
@@ -332,7 +337,7 @@ async fn load(driver: &Driver, name: &str) -> anyhow::Result<Seen> {
         }
     }
     let seen = server.seen(false)?;
-    if results::updating() && name == "Chromium" {
+    if updating() && name == "Chromium" {
         let hinted = server.connection(Way::EarlyHints).context("no page")?;
         results::keep_frames(name, &hinted)?;
     }

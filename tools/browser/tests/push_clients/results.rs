@@ -1,17 +1,14 @@
-//! The results: kept, compared, and shown as a table.
+//! What the clients do, and the table of it.
 
-use anyhow::{ensure, Context as _};
+use anyhow::Context as _;
+use browser::results::{Dated, Histories, History, Results};
 use http2_push::{
     frames::ENABLE_PUSH,
     recording::{Recording, Side},
     Way,
 };
 use serde::{Deserialize, Serialize};
-use std::{
-    fmt, fs,
-    path::PathBuf,
-    sync::{Mutex, PoisonError},
-};
+use std::{fmt, fs};
 
 /// The name of this book's own client in the results.
 pub(crate) const OURS: &str = "this book's client (h2)";
@@ -83,96 +80,11 @@ impl fmt::Display for Hints {
     }
 }
 
-/// What a version of a client did, and when somebody last looked.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Dated {
-    version: String,
-    date: jiff::civil::Date,
-    #[serde(flatten)]
-    seen: Seen,
-}
-
-/// The results of one client, the newest last.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct History {
-    client: String,
-    results: Vec<Dated>,
-}
-
-/// The file is read, changed and written by one trial at a time.
-static FILE: Mutex<()> = Mutex::new(());
-
-fn path(name: &str) -> PathBuf {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/push_clients");
-    PathBuf::from(folder).join(name)
-}
-
-fn read() -> anyhow::Result<Vec<History>> {
-    match fs::read_to_string(path("results.json")) {
-        Ok(text) => Ok(serde_json::from_str(&text)?),
-        Err(_) if updating() => Ok(Vec::new()),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Whether new results are to be kept.
-pub(crate) fn updating() -> bool {
-    std::env::var_os("UPDATE_GOLDEN").is_some()
-}
-
-/// What the client did when somebody last looked.
-pub(crate) fn newest(client: &str) -> anyhow::Result<Option<Seen>> {
-    let _held = FILE.lock().unwrap_or_else(PoisonError::into_inner);
-    let all = read()?;
-    let history = all.iter().find(|history| history.client == client);
-    Ok(history.and_then(|history| history.results.last().map(|dated| dated.seen)))
-}
-
-/// Compares what the client did now with its newest result, or keeps it.
-///
-/// # Errors
-/// If it did something else.
-pub(crate) fn check(client: &str, version: &str, seen: Seen) -> anyhow::Result<()> {
-    if updating() {
-        return keep(client, version, seen);
-    }
-    let kept = newest(client)?.with_context(|| format!("no result of {client} yet"))?;
-    ensure!(
-        seen == kept,
-        "{client} {version} does something else than when somebody last looked: {seen:?}, then {kept:?}; \
-         if that is so, keep it with UPDATE_GOLDEN=1"
-    );
-    Ok(())
-}
-
-fn keep(client: &str, version: &str, seen: Seen) -> anyhow::Result<()> {
-    let _held = FILE.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut all = read()?;
-    let index = match all.iter().position(|history| history.client == client) {
-        Some(index) => index,
-        None => {
-            all.push(History {
-                client: client.to_owned(),
-                results: Vec::new(),
-            });
-            all.len() - 1
-        }
-    };
-    let results = &mut all[index].results;
-    // The same version that does the same: only the day is new.
-    results.pop_if(|last| last.version == version && last.seen == seen);
-    results.push(Dated {
-        version: version.to_owned(),
-        date: jiff::Zoned::now().date(),
-        seen,
-    });
-    all.sort_by_key(|history| CLIENTS.iter().position(|client| *client == history.client));
-    fs::write(
-        path("results.json"),
-        serde_json::to_string_pretty(&all)? + "\n",
-    )?;
-    Ok(())
-}
+/// The results, beside this test.
+pub(crate) static KEPT: Histories = Histories {
+    results: Results::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/push_clients")),
+    clients: &CLIENTS,
+};
 
 /// Keeps what the book shows of a browser's connection: its settings, and the frames from its request for the page with early hints
 /// to the head of that page. Of the browser's requests only the four pseudo-headers are kept; its own headers are long and beside the
@@ -210,15 +122,19 @@ pub(crate) fn keep_frames(client: &str, recording: &Recording) -> anyhow::Result
             };
         }
     }
-    fs::write(path(&format!("{}.txt", client.to_lowercase())), text)?;
+    fs::write(
+        KEPT.results.path(&format!("{}.txt", client.to_lowercase())),
+        text,
+    )?;
     Ok(())
 }
 
-fn table() -> anyhow::Result<String> {
+/// The table that the book shows.
+pub(crate) fn table() -> anyhow::Result<String> {
     let mut table = String::from(
         "| client | looked at | says `ENABLE_PUSH` | a push | a 103 |\n| --- | --- | --- | --- | --- |\n",
     );
-    for History { client, results } in read()? {
+    for History { client, results } in KEPT.results.read::<Vec<History<Seen>>>()? {
         for Dated {
             version,
             date,
@@ -235,26 +151,4 @@ fn table() -> anyhow::Result<String> {
         }
     }
     Ok(table)
-}
-
-/// Writes the table anew.
-pub(crate) fn write_table() -> anyhow::Result<()> {
-    fs::write(path("table.md"), table()?)?;
-    Ok(())
-}
-
-/// Whether the table that the book shows has every result.
-///
-/// # Errors
-/// If it does not.
-pub(crate) fn table_is_current() -> anyhow::Result<()> {
-    if updating() {
-        // Written when all trials are over.
-        return Ok(());
-    }
-    ensure!(
-        fs::read_to_string(path("table.md"))? == table()?,
-        "table.md is older than results.json; write it anew with UPDATE_GOLDEN=1"
-    );
-    Ok(())
 }

@@ -13,12 +13,13 @@ mod results;
 
 use anyhow::{ensure, Context as _};
 use broken::{Opening, Stand};
+use browser::results::updating;
 use browser::{
     driver::{Browser, Driver},
     engine::{Engine, Kind},
 };
 use libtest_mimic::{Arguments, Trial};
-use results::{Outcome, Seen, NODE};
+use results::{Outcome, Seen, KEPT};
 use serde_json::Value;
 use std::{
     path::Path,
@@ -47,15 +48,18 @@ fn main() -> ExitCode {
             in_browser(Engine::find(Kind::WebKit).map_err(Missing)?).await
         }),
     ];
-    let packages =
-        NODE.map(|name| parts::trial(name, LIMIT, move || async move { in_node(name).await }));
+    let packages = results::node()
+        .iter()
+        .map(|name| parts::trial(name, LIMIT, move || async move { in_node(name).await }));
     let table = Trial::test("the_table_says_what_the_results_say", || {
-        results::table_is_current().map_err(|error| format!("{error:#}").into())
+        KEPT.results
+            .table_is_current(results::table)
+            .map_err(|error| format!("{error:#}").into())
     });
     let trials = browsers.into_iter().chain(packages).chain([table]);
     let conclusion = libtest_mimic::run(&Arguments::from_args(), trials.collect());
-    if results::updating() {
-        if let Err(error) = results::write_table() {
+    if updating() {
+        if let Err(error) = results::table().and_then(|table| KEPT.results.write_table(&table)) {
             eprintln!("{error:#}");
             return ExitCode::FAILURE;
         }
@@ -75,7 +79,7 @@ async fn in_browser(engine: Engine) -> anyhow::Result<()> {
         seen.push(stand.outcome(&mut InBrowser(&browser)).await?);
         browser.close().await;
     }
-    results::check(&name, &version, both(&seen)?)
+    KEPT.check(&name, &version, both(&seen)?)
 }
 
 /// Both streams, in a process of Node.js each.
@@ -110,7 +114,7 @@ async fn in_node(name: &'static str) -> anyhow::Result<()> {
         };
         seen.push(stand.outcome(&mut client).await?);
     }
-    results::check(name, version, both(&seen)?)
+    KEPT.check(name, version, both(&seen)?)
 }
 
 /// The promise of this book's server, and what happens without it.

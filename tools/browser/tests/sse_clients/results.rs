@@ -1,15 +1,15 @@
-//! The results: kept, compared, and shown as a table.
+//! What the clients do, and the table of it.
 
-use anyhow::{ensure, Context as _};
+use browser::results::{Dated, Histories, History, Results};
 use serde::{Deserialize, Serialize};
-use std::{
-    fmt, fs,
-    path::PathBuf,
-    sync::{Mutex, PoisonError},
-};
+use std::fmt;
 
-/// The clients for Node.js, by the names under which `.ci/run` installs them. Four versions of one package stand side by side.
-pub(crate) const NODE: [&str; 8] = [
+/// The clients in the order of the table: the browsers, and then those for Node.js by the names under which `.ci/run`
+/// installs them. Four versions of one package stand side by side.
+const CLIENTS: [&str; 11] = [
+    "Chromium",
+    "Firefox",
+    "WebKitGTK",
     "eventsource-2",
     "eventsource-3",
     "eventsource-4",
@@ -20,7 +20,10 @@ pub(crate) const NODE: [&str; 8] = [
     "event-source-polyfill",
 ];
 
-const BROWSERS: [&str; 3] = ["Chromium", "Firefox", "WebKitGTK"];
+/// Those for Node.js.
+pub(crate) fn node() -> &'static [&'static str] {
+    &CLIENTS[3..]
+}
 
 /// What became of an event that was published while a client was away, which had seen none yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,111 +53,24 @@ pub(crate) struct Seen {
     pub(crate) hello: Outcome,
 }
 
-/// What a version of a client did, and when somebody last looked.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Dated {
-    version: String,
-    date: jiff::civil::Date,
-    #[serde(flatten)]
-    seen: Seen,
-}
+/// The results, beside this test.
+pub(crate) static KEPT: Histories = Histories {
+    results: Results::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sse_clients")),
+    clients: &CLIENTS,
+};
 
-/// The results of one client, the newest last.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct History {
-    client: String,
-    results: Vec<Dated>,
-}
-
-/// The file is read, changed and written by one trial at a time.
-static FILE: Mutex<()> = Mutex::new(());
-
-fn path(name: &str) -> PathBuf {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sse_clients");
-    PathBuf::from(folder).join(name)
-}
-
-fn read() -> anyhow::Result<Vec<History>> {
-    match fs::read_to_string(path("results.json")) {
-        Ok(text) => Ok(serde_json::from_str(&text)?),
-        Err(_) if updating() => Ok(Vec::new()),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Whether new results are to be kept.
-pub(crate) fn updating() -> bool {
-    std::env::var_os("UPDATE_GOLDEN").is_some()
-}
-
-/// What the client did when somebody last looked.
-pub(crate) fn newest(client: &str) -> anyhow::Result<Option<Seen>> {
-    let _held = FILE.lock().unwrap_or_else(PoisonError::into_inner);
-    let all = read()?;
-    let history = all.iter().find(|history| history.client == client);
-    Ok(history.and_then(|history| history.results.last().map(|dated| dated.seen)))
-}
-
-/// Compares what the client did now with its newest result, or keeps it.
-///
-/// # Errors
-/// If it did something else.
-pub(crate) fn check(client: &str, version: &str, seen: Seen) -> anyhow::Result<()> {
-    if updating() {
-        return keep(client, version, seen);
-    }
-    let kept = newest(client)?.with_context(|| format!("no result of {client} yet"))?;
-    ensure!(
-        seen == kept,
-        "{client} {version} does something else than when somebody last looked: {seen:?}, then {kept:?}; \
-         if that is so, keep it with UPDATE_GOLDEN=1"
-    );
-    Ok(())
-}
-
-fn keep(client: &str, version: &str, seen: Seen) -> anyhow::Result<()> {
-    let _held = FILE.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut all = read()?;
-    let index = match all.iter().position(|history| history.client == client) {
-        Some(index) => index,
-        None => {
-            all.push(History {
-                client: client.to_owned(),
-                results: Vec::new(),
-            });
-            all.len() - 1
-        }
-    };
-    let results = &mut all[index].results;
-    // The same version that does the same: only the day is new.
-    results.pop_if(|last| last.version == version && last.seen == seen);
-    results.push(Dated {
-        version: version.to_owned(),
-        date: jiff::Zoned::now().date(),
-        seen,
-    });
-    all.sort_by_key(|history| {
-        let mut clients = BROWSERS.iter().chain(&NODE);
-        clients.position(|client| *client == history.client)
-    });
-    fs::write(
-        path("results.json"),
-        serde_json::to_string_pretty(&all)? + "\n",
-    )?;
-    Ok(())
-}
-
-fn table() -> anyhow::Result<String> {
+/// The table that the book shows.
+pub(crate) fn table() -> anyhow::Result<String> {
     let mut table = String::from(
         "| client | looked at | an id alone | an id with data |\n| --- | --- | --- | --- |\n",
     );
-    for History { client, results } in read()? {
+    for History { client, results } in KEPT.results.read::<Vec<History<Seen>>>()? {
         // `eventsource-5` is the package `eventsource`, in a version that stands beside it.
         let name = match client.strip_prefix("eventsource-") {
             Some(version) if version.len() == 1 => "eventsource",
             _ => &client,
         };
-        let name = match NODE.contains(&&*client) {
+        let name = match node().contains(&&*client) {
             true => format!("npm `{name}`"),
             false => name.to_owned(),
         };
@@ -169,26 +85,4 @@ fn table() -> anyhow::Result<String> {
         }
     }
     Ok(table)
-}
-
-/// Writes the table anew.
-pub(crate) fn write_table() -> anyhow::Result<()> {
-    fs::write(path("table.md"), table()?)?;
-    Ok(())
-}
-
-/// Whether the table that the book shows has every result.
-///
-/// # Errors
-/// If it does not.
-pub(crate) fn table_is_current() -> anyhow::Result<()> {
-    if updating() {
-        // Written when all trials are over.
-        return Ok(());
-    }
-    ensure!(
-        fs::read_to_string(path("table.md"))? == table()?,
-        "table.md is older than results.json; write it anew with UPDATE_GOLDEN=1"
-    );
-    Ok(())
 }
