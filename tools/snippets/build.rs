@@ -13,7 +13,8 @@ fn main() -> ExitCode {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=src/book");
-    // The tests hand it to skeptic, which gives the compiler a target triple. Tests do not get `TARGET`.
+    // The tests hand it to skeptic, which gives the compiler a target triple. Tests do not get
+    // `TARGET`.
     if let Ok(target) = std::env::var("TARGET") {
         println!("cargo:rustc-env=SNIPPETS_TARGET={target}");
     }

@@ -27,15 +27,19 @@ const HTTPS: u16 = 443;
 pub struct Config {
     /// What it announces as `SETTINGS_ENABLE_PUSH`; default `true`.
     pub accept_push: bool,
-    /// How long it waits for a connection, and for one page with all that is pushed along; default 10 s.
+    /// How long it waits for a connection, and for one page with all that is pushed
+    /// along; default 10 s.
     pub patience: Duration,
-    /// The size in bytes of the largest body, of an answer or of a push; default 1 MiB. A longer one is given up.
+    /// The size in bytes of the largest body, of an answer or of a push; default 1 MiB.
+    /// A longer one is given up.
     pub max_body: usize,
-    /// The most pushed responses that it keeps until somebody asks for them; default 16. More are refused: the client has not asked
-    /// for any of them, so the server must not decide how much it keeps.
+    /// The most pushed responses that it keeps until somebody asks for them; default
+    /// 16. More are refused: the client has not asked for any of them, so the server
+    /// must not decide how much it keeps.
     pub max_pushed: usize,
-    /// How many bytes of the headers of interim answers it keeps; default 16 KiB. A server may send any number of 103s before its
-    /// answer. What does not fit is passed over: hints are a help, and no answer fails for want of them.
+    /// How many bytes of the headers of interim answers it keeps; default 16 KiB. A
+    /// server may send any number of 103s before its answer. What does not fit is
+    /// passed over: hints are a help, and no answer fails for want of them.
     pub max_hints: usize,
 }
 
@@ -106,15 +110,20 @@ pub struct Fetched {
     pub hints: Vec<HeaderMap>,
     /// The answer.
     pub answer: Answer,
-    /// The paths, with their queries, that were pushed along with it, and are kept for the next who asks.
+    /// The paths, with their queries, that were pushed along with it, and are kept for
+    /// the next who asks.
     pub pushed: Vec<String>,
 }
 
-/// A TLS connection to the host of an `https` address, on which HTTP/2 is agreed and not begun. It trusts one certificate.
+/// A TLS connection to the host of an `https` address, on which HTTP/2 is agreed and
+/// not begun. It trusts one certificate.
 ///
 /// # Errors
 /// See [`ClientError`]. It has no time limit.
-pub async fn connect(address: &Uri, trust: &Trust) -> Result<TlsStream<TcpStream>, ClientError> {
+pub async fn connect(
+    address: &Uri,
+    trust: &Trust,
+) -> Result<TlsStream<TcpStream>, ClientError> {
     let wrong = || ClientError::Address(address.to_string());
     let authority = address.authority().ok_or_else(wrong)?;
     if address.scheme_str() != Some("https") {
@@ -128,7 +137,8 @@ pub async fn connect(address: &Uri, trust: &Trust) -> Result<TlsStream<TcpStream
         .unwrap_or(host);
     let name = server_name(host)?;
     let connector = trust.connector()?;
-    let stream = TcpStream::connect((host, authority.port_u16().unwrap_or(HTTPS))).await?;
+    let stream =
+        TcpStream::connect((host, authority.port_u16().unwrap_or(HTTPS))).await?;
     stream.set_nodelay(true)?;
     let tls = connector.connect(name, stream).await?;
     match tls.get_ref().1.alpn_protocol() {
@@ -147,8 +157,9 @@ pub struct Session {
     driver: JoinHandle<()>,
     recording: Recording,
     // ANCHOR: cache
-    /// What was pushed and not asked for yet, by its path. This is all that a push can do: it
-    /// lies here. Nobody is told, and nothing happens, until something asks for this path.
+    /// What was pushed and not asked for yet, by its path. This is all that a push can
+    /// do: it lies here. Nobody is told, and nothing happens, until something asks for
+    /// this path.
     pushed: BTreeMap<String, Answer>,
     // ANCHOR_END: cache
 }
@@ -171,7 +182,11 @@ impl Session {
     ///
     /// # Errors
     /// See [`ClientError`].
-    pub async fn over<I>(io: I, address: &Uri, config: Config) -> Result<Self, ClientError>
+    pub async fn over<I>(
+        io: I,
+        address: &Uri,
+        config: Config,
+    ) -> Result<Self, ClientError>
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -179,7 +194,8 @@ impl Session {
         let mut builder = Builder::new();
         builder.enable_push(config.accept_push);
         let tap = Tap::of_client(io, recording.clone());
-        let (send, connection) = timeout(config.patience, builder.handshake(tap)).await??;
+        let (send, connection) =
+            timeout(config.patience, builder.handshake(tap)).await??;
         let driver = tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection ended");
@@ -242,7 +258,8 @@ impl Session {
         Ok(request)
     }
 
-    /// Asks, and takes the answer and the pushes at once: both come on one connection, and in any order.
+    /// Asks, and takes the answer and the pushes at once: both come on one connection,
+    /// and in any order.
     async fn ask(
         &self,
         request: Request<()>,
@@ -258,17 +275,24 @@ impl Session {
         Ok((hints, answer, pushed))
     }
 
-    /// Takes what is promised, as long as it is the server's to promise, something to ask for with GET, and there is room. A push
-    /// that breaks off costs that push alone: the page does not need it.
-    async fn take(&self, mut promises: PushPromises) -> Result<Vec<(String, Answer)>, ClientError> {
+    /// Takes what is promised, as long as it is the server's to promise, something to
+    /// ask for with GET, and there is room. A push that breaks off costs that push
+    /// alone: the page does not need it.
+    async fn take(
+        &self,
+        mut promises: PushPromises,
+    ) -> Result<Vec<(String, Answer)>, ClientError> {
         let mut taken = Vec::new();
         while let Some(promise) = promises.push_promise().await {
             let (request, response) = promise?.into_parts();
-            // A server may push only for itself (RFC 9113 §8.4.1), or it could fill the cache for others.
+            // A server may push only for itself (RFC 9113 §8.4.1), or it could fill the
+            // cache for others.
             let (uri, origin) = (request.uri(), &self.origin);
-            let own = (uri.scheme(), uri.authority()) == (origin.scheme(), origin.authority());
+            let own = (uri.scheme(), uri.authority())
+                == (origin.scheme(), origin.authority());
             let room = self.pushed.len() + taken.len() < self.config.max_pushed;
-            // A HEAD may be promised too (RFC 9113 §8.4), and its answer has no body to keep.
+            // A HEAD may be promised too (RFC 9113 §8.4), and its answer has no body to
+            // keep.
             let (true, true, &Method::GET, Some(path)) =
                 (own, room, request.method(), uri.path_and_query())
             else {
@@ -285,7 +309,10 @@ impl Session {
     }
 
     /// A response with its whole body.
-    async fn whole(&self, response: Response<RecvStream>) -> Result<Answer, ClientError> {
+    async fn whole(
+        &self,
+        response: Response<RecvStream>,
+    ) -> Result<Answer, ClientError> {
         let (head, mut stream) = response.into_parts();
         let mut body = BytesMut::new();
         while let Some(piece) = stream.data().await {
@@ -306,7 +333,10 @@ impl Session {
 }
 
 /// The headers of each interim answer before the final one, up to so many bytes in all.
-async fn early(response: &mut ResponseFuture, room: usize) -> Result<Vec<HeaderMap>, h2::Error> {
+async fn early(
+    response: &mut ResponseFuture,
+    room: usize,
+) -> Result<Vec<HeaderMap>, h2::Error> {
     let (mut hints, mut room) = (Vec::new(), Some(room));
     while let Some(interim) = poll_fn(|cx| response.poll_informational(cx)).await {
         let headers = interim?.into_parts().0.headers;

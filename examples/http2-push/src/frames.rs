@@ -1,7 +1,9 @@
 //! HTTP/2 frames, read from the bytes of a connection as they pass.
 //!
-//! A frame is nine bytes of header and a payload ([RFC 9113 §4.1](https://www.rfc-editor.org/rfc/rfc9113#section-4.1)). The
-//! reader here is for looking on: it answers nothing and refuses nothing, which is the part of the `h2` crate.
+//! A frame is nine bytes of header and a payload ([RFC 9113
+//! §4.1](https://www.rfc-editor.org/rfc/rfc9113#section-4.1)). The reader here is for
+//! looking on: it answers nothing and refuses nothing, which is the part of the `h2`
+//! crate.
 
 use loona_hpack::Decoder;
 use std::fmt;
@@ -13,16 +15,20 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// The length in bytes of a frame's header.
 const HEADER: usize = 9;
 
-/// The largest payload in bytes that is kept to be read, the size that a peer may send without having been allowed more
-/// ([RFC 9113 §4.2](https://www.rfc-editor.org/rfc/rfc9113#section-4.2)). The servers and clients here allow no more.
+/// The largest payload in bytes that is kept to be read, the size that a peer may send
+/// without having been allowed more ([RFC 9113
+/// §4.2](https://www.rfc-editor.org/rfc/rfc9113#section-4.2)). The servers and clients
+/// here allow no more.
 const MAX_PAYLOAD: usize = 16 * 1024;
 
-/// The most that is kept of one header block, by [`Field::size`]. A few bytes on the wire can name large entries of the table that
-/// both sides keep, as often as they like; without a bound the recording would grow by a thousand times.
+/// The most that is kept of one header block, by [`Field::size`]. A few bytes on the
+/// wire can name large entries of the table that both sides keep, as often as they
+/// like; without a bound the recording would grow by a thousand times.
 const MAX_FIELDS: usize = 16 * 1024;
 
-/// The largest table of names and values that a sender may ask for. It is the size that each has from the start, and nobody here
-/// allows another ([RFC 7541 §4.2](https://www.rfc-editor.org/rfc/rfc7541#section-4.2)).
+/// The largest table of names and values that a sender may ask for. It is the size that
+/// each has from the start, and nobody here allows another ([RFC 7541
+/// §4.2](https://www.rfc-editor.org/rfc/rfc7541#section-4.2)).
 const MAX_TABLE: usize = 4096;
 
 /// END_HEADERS, on HEADERS, PUSH_PROMISE and CONTINUATION.
@@ -56,7 +62,8 @@ pub struct Frame {
 pub enum Kind {
     /// A piece of a body.
     Data,
-    /// The head of a request or response. The fields are those of the whole block, on the frame that ends it.
+    /// The head of a request or response. The fields are those of the whole block, on
+    /// the frame that ends it.
     Headers(Vec<Field>),
     /// A stream's place among the others; deprecated.
     Priority,
@@ -64,7 +71,8 @@ pub enum Kind {
     Reset(u32),
     /// How the sender wants to be talked to: pairs of a setting's number and its value.
     Settings(Vec<(u16, u32)>),
-    /// A promise: the server will answer this request, which the client has not made, on the stream of this number.
+    /// A promise: the server will answer this request, which the client has not made,
+    /// on the stream of this number.
     Promise {
         /// The promised stream.
         promised: u32,
@@ -82,7 +90,8 @@ pub enum Kind {
     },
     /// The receiver has room for so many more bytes.
     WindowUpdate(u32),
-    /// More of a header block. The fields are those of the whole block, on the frame that ends it.
+    /// More of a header block. The fields are those of the whole block, on the frame
+    /// that ends it.
     Continuation(Vec<Field>),
     /// A frame of an extension, by the number of its type.
     Other(u8),
@@ -98,8 +107,9 @@ pub struct Field {
 }
 
 impl Field {
-    /// What it counts for: its bytes, and 32 for whatever holds it, as in
-    /// [RFC 7541 §4.1](https://www.rfc-editor.org/rfc/rfc7541#section-4.1). Without them a field of no bytes would cost nothing.
+    /// What it counts for: its bytes, and 32 for whatever holds it, as in [RFC 7541
+    /// §4.1](https://www.rfc-editor.org/rfc/rfc7541#section-4.1). Without them a field
+    /// of no bytes would cost nothing.
     fn size(&self) -> usize {
         self.name.len() + self.value.len() + 32
     }
@@ -115,7 +125,8 @@ impl Frame {
         size_of::<Self>() + own
     }
 
-    /// The value that this frame gives to a setting, if it is a SETTINGS frame that has it.
+    /// The value that this frame gives to a setting, if it is a SETTINGS frame that has
+    /// it.
     pub fn setting(&self, number: u16) -> Option<u32> {
         let Kind::Settings(settings) = &self.kind else {
             return None;
@@ -135,9 +146,9 @@ impl Frame {
     /// The fields of the header block that ends with this frame.
     pub fn fields(&self) -> &[Field] {
         match &self.kind {
-            Kind::Headers(fields) | Kind::Promise { fields, .. } | Kind::Continuation(fields) => {
-                fields
-            }
+            Kind::Headers(fields)
+            | Kind::Promise { fields, .. }
+            | Kind::Continuation(fields) => fields,
             _ => &[],
         }
     }
@@ -197,7 +208,9 @@ impl fmt::Display for Frame {
         match &self.kind {
             Kind::Promise { promised, .. } => write!(f, " promises stream {promised}")?,
             Kind::Reset(code) => write!(f, " {}", error_name(*code))?,
-            Kind::GoAway { last, code } => write!(f, " last={last} {}", error_name(*code))?,
+            Kind::GoAway { last, code } => {
+                write!(f, " last={last} {}", error_name(*code))?
+            }
             Kind::WindowUpdate(more) => write!(f, " +{more}")?,
             Kind::Other(number) => write!(f, " type={number:#x}")?,
             Kind::Settings(settings) => {
@@ -214,8 +227,9 @@ impl fmt::Display for Frame {
     }
 }
 
-/// A setting's name, [RFC 9113 §6.5.2](https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2), with those that RFC 8441 §3 and
-/// RFC 9218 §2.1 have added.
+/// A setting's name, [RFC 9113
+/// §6.5.2](https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2), with those that RFC
+/// 8441 §3 and RFC 9218 §2.1 have added.
 fn setting_name(number: u16) -> String {
     let name = match number {
         0x1 => "HEADER_TABLE_SIZE",
@@ -257,7 +271,8 @@ fn error_name(code: u32) -> String {
 pub struct FrameReader {
     /// How much of the client's preface is still to come; none on the server's half.
     preface: &'static [u8],
-    /// Set where the bytes are no HTTP/2 or more than is kept. Nothing is read after that.
+    /// Set where the bytes are no HTTP/2 or more than is kept. Nothing is read after
+    /// that.
     lost: bool,
     /// The beginning of a frame: its header, and its payload if that is worth keeping.
     partial: Vec<u8>,
@@ -303,7 +318,8 @@ impl FrameReader {
     /// Takes some of the bytes; returns the rest.
     fn step<'a>(&mut self, bytes: &'a [u8], each: &mut impl FnMut(Frame)) -> &'a [u8] {
         if !self.preface.is_empty() {
-            let (expected, rest) = self.preface.split_at(self.preface.len().min(bytes.len()));
+            let (expected, rest) =
+                self.preface.split_at(self.preface.len().min(bytes.len()));
             let (found, after) = bytes.split_at(expected.len());
             self.lost = found != expected;
             self.preface = rest;
@@ -319,10 +335,12 @@ impl FrameReader {
             self.lost = true;
             return &[];
         }
-        let (taken, rest) = bytes.split_at((wanted - self.partial.len()).min(bytes.len()));
+        let (taken, rest) =
+            bytes.split_at((wanted - self.partial.len()).min(bytes.len()));
         self.partial.extend_from_slice(taken);
         if let Some((length, kind)) = self.header() {
-            // A piece of a body is not kept: its header says all that is recorded of it.
+            // A piece of a body is not kept: its header says all that is recorded of
+            // it.
             if kind == 0 || self.partial.len() == HEADER + length {
                 let whole = std::mem::take(&mut self.partial);
                 self.skip = HEADER + length - whole.len();
@@ -384,8 +402,9 @@ impl FrameReader {
         })
     }
 
-    /// Adds to the header block; its fields if this is its end. Every block has to be read, also one that nobody looks at: it
-    /// changes the table by which later ones are read.
+    /// Adds to the header block; its fields if this is its end. Every block has to be
+    /// read, also one that nobody looks at: it changes the table by which later ones
+    /// are read.
     fn fields(&mut self, fragment: &[u8], flags: u8) -> Option<Vec<Field>> {
         if self.block.len() + fragment.len() > MAX_PAYLOAD {
             return None;
@@ -411,8 +430,9 @@ impl FrameReader {
             });
             read.ok()?;
             if left.is_none() {
-                // More than is kept. To read on would cost more than it is worth: the decoder builds a table for each string
-                // that is coded, and a frame has room for thousands.
+                // More than is kept. To read on would cost more than it is worth: the
+                // decoder builds a table for each string that is coded, and a frame has
+                // room for thousands.
                 self.lost = true;
                 break;
             }
@@ -422,8 +442,10 @@ impl FrameReader {
     }
 }
 
-/// The length of what stands for the first field of a header block, with any change of the table's size before it
-/// ([RFC 7541 §6](https://www.rfc-editor.org/rfc/rfc7541#section-6)); `None` where that does not end.
+/// The length of what stands for the first field of a header block, with any change of
+/// the table's size before it ([RFC 7541
+/// §6](https://www.rfc-editor.org/rfc/rfc7541#section-6)); `None` where that does not
+/// end.
 fn first_field(block: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {
@@ -453,8 +475,8 @@ fn first_field(block: &[u8]) -> Option<usize> {
     }
 }
 
-/// A number in the low bits of a byte and in those that follow, and how many bytes it takes
-/// ([RFC 7541 §5.1](https://www.rfc-editor.org/rfc/rfc7541#section-5.1)).
+/// A number in the low bits of a byte and in those that follow, and how many bytes it
+/// takes ([RFC 7541 §5.1](https://www.rfc-editor.org/rfc/rfc7541#section-5.1)).
 fn integer(bytes: &[u8], prefix: u32) -> Option<(usize, usize)> {
     let most = (1 << prefix) - 1;
     let mut number = usize::from(*bytes.first()?) & most;
@@ -521,7 +543,8 @@ mod tests {
     fn frames_come_out_whole_however_their_bytes_are_cut() {
         let promise = [
             &[0, 0, 0, 2][..],
-            // From the static table: `:method: GET` and `:scheme: https`; then a literal, `:path: /style.css`.
+            // From the static table: `:method: GET` and `:scheme: https`; then a
+            // literal, `:path: /style.css`.
             &[0x82, 0x87, 0x04, 10],
             b"/style.css",
         ]
@@ -613,7 +636,8 @@ mod tests {
             b"GET / HTTP/1.1\r\n\r\n".to_vec(),
             // A frame larger than anybody was allowed to send.
             [PREFACE, &bytes(0x4, 0, 0, &[0; 16_386])].concat(),
-            // A setting that ends in its middle, more padding than there is, a block that is no HPACK.
+            // A setting that ends in its middle, more padding than there is, a block
+            // that is no HPACK.
             [PREFACE, &bytes(0x4, 0, 0, &[0, 2, 0])].concat(),
             [PREFACE, &bytes(0x1, PADDED, 1, &[9, 1])].concat(),
             [PREFACE, &bytes(0x1, END_HEADERS, 1, &[0x80])].concat(),
@@ -637,7 +661,8 @@ mod tests {
         let kept: usize = frames[0].fields().iter().map(|f| f.value.len()).sum();
         assert!((4_000..=MAX_FIELDS).contains(&kept), "{kept}");
 
-        // An entry of one byte, named so often that its place in memory outweighs it by far.
+        // An entry of one byte, named so often that its place in memory outweighs it by
+        // far.
         let mut block = vec![0x40, 1, b'a', 0];
         block.extend([0xbe; 16_000]);
         let all = bytes(0x1, END_HEADERS, 1, &block);
@@ -647,7 +672,8 @@ mod tests {
 
     #[test]
     fn nothing_is_read_after_more_than_is_kept() {
-        // A name and a value of one letter each, coded: for every one of them the decoder builds a table.
+        // A name and a value of one letter each, coded: for every one of them the
+        // decoder builds a table.
         let field = [0x00, 0x81, 0x1f, 0x81, 0x1f];
         for (fields, frames) in [(MAX_FIELDS / 34, 2), (MAX_FIELDS / 34 + 1, 1)] {
             let block = field.repeat(fields);
@@ -666,7 +692,8 @@ mod tests {
     #[test]
     fn a_field_is_as_long_as_the_rfc_has_it() {
         for (block, length) in [
-            // RFC 7541, C.2: literals with a new name, one that the table knows, one never indexed, and a field of the table.
+            // RFC 7541, C.2: literals with a new name, one that the table knows, one
+            // never indexed, and a field of the table.
             (&b"\x40\x0acustom-key\x0dcustom-header\x82"[..], Some(26)),
             (b"\x04\x0c/sample/path\x82", Some(14)),
             (b"\x10\x08password\x06secret\x82", Some(17)),

@@ -7,7 +7,8 @@ use tokio_rustls::{
     rustls::{
         self,
         pki_types::{
-            pem::PemObject as _, CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName,
+            pem::PemObject as _, CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer,
+            ServerName,
         },
         version::TLS13,
         ClientConfig, RootCertStore, ServerConfig,
@@ -15,14 +16,15 @@ use tokio_rustls::{
     TlsAcceptor, TlsConnector,
 };
 
-/// How long a certificate is good for. It ends with the process in any case; two weeks outlast every lesson.
+/// How long a certificate is good for. It ends with the process in any case; two weeks
+/// outlast every lesson.
 const VALID: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
 /// How far back its validity begins, for a client whose clock is slow.
 const BEFORE: Duration = Duration::from_secs(60 * 60);
 
-/// The name of HTTP/2 in ALPN, by which client and server choose a protocol during the TLS handshake
-/// ([RFC 9113 §3.2](https://www.rfc-editor.org/rfc/rfc9113#section-3.2)).
+/// The name of HTTP/2 in ALPN, by which client and server choose a protocol during the
+/// TLS handshake ([RFC 9113 §3.2](https://www.rfc-editor.org/rfc/rfc9113#section-3.2)).
 const H2: &[u8] = b"h2";
 
 /// No certificate could be made or read.
@@ -46,10 +48,12 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// A new one for this machine (`localhost`, 127.0.0.1 and `::1`) and for these names.
+    /// A new one for this machine (`localhost`, 127.0.0.1 and `::1`) and for these
+    /// names.
     ///
     /// # Errors
-    /// [`IdentityError`] for a name that cannot stand in a certificate, or a system without random numbers.
+    /// [`IdentityError`] for a name that cannot stand in a certificate, or a system
+    /// without random numbers.
     pub fn new(names: impl IntoIterator<Item = String>) -> Result<Self, IdentityError> {
         let own = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
         let names: Vec<String> = own.into_iter().chain(names).collect();
@@ -71,7 +75,8 @@ impl Identity {
             .with_no_client_auth()
             .with_single_cert(vec![certificate.clone()], key)
             .map_err(IdentityError::of)?;
-        // Nothing but HTTP/2: a client that does not offer it is told so by TLS (RFC 7301 §3.2).
+        // Nothing but HTTP/2: a client that does not offer it is told so by TLS (RFC
+        // 7301 §3.2).
         config.alpn_protocols = vec![H2.to_vec()];
         Ok(Self {
             certificate,
@@ -129,7 +134,8 @@ impl Trust {
     }
 }
 
-/// The name that a certificate must have for this host, an IPv6 address without brackets.
+/// The name that a certificate must have for this host, an IPv6 address without
+/// brackets.
 pub(crate) fn server_name(host: &str) -> Result<ServerName<'static>, IdentityError> {
     match host.parse::<IpAddr>() {
         Ok(address) => Ok(ServerName::IpAddress(address.into())),
@@ -137,7 +143,8 @@ pub(crate) fn server_name(host: &str) -> Result<ServerName<'static>, IdentityErr
     }
 }
 
-/// The cryptography, named here so that no part of the process has to choose one for all.
+/// The cryptography, named here so that no part of the process has to choose one for
+/// all.
 fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }

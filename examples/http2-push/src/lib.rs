@@ -6,13 +6,16 @@
 //! nghttp -ns https://127.0.0.1:4443/
 //! ```
 //!
-//! This crate has no log and no events. Push never delivered any: it sent responses to requests that the client had not made yet,
-//! and they went into a cache. That is what the crate shows.
+//! This crate has no log and no events. Push never delivered any: it sent responses to
+//! requests that the client had not made yet, and they went into a cache. That is what
+//! the crate shows.
 //!
-//! - [`serve`]: a server for one page, which comes with pushes, with a 103, or with neither, by the [`Way`].
+//! - [`serve`]: a server for one page, which comes with pushes, with a 103, or with
+//!   neither, by the [`Way`].
 //! - [`client`]: a client that takes pushes.
 //! - [`frames`] and [`recording`]: what went over a connection, frame by frame.
-//! - [`panel`]: a router for the book, whose panel lets this crate's client ask this crate's server.
+//! - [`panel`]: a router for the book, whose panel lets this crate's client ask this
+//!   crate's server.
 //! - [`identity`]: the certificate, made at the start.
 
 pub mod client;

@@ -20,7 +20,8 @@ use std::{
     process::ExitCode,
 };
 
-/// Serves a page by HTTP/2 push, by 103 Early Hints and by neither, on a TLS port of its own
+/// Serves a page by HTTP/2 push, by 103 Early Hints and by neither, on a TLS port of
+/// its own
 #[derive(Parser)]
 #[command(name = "http2-push", version, args_conflicts_with_subcommands = true)]
 struct Command {
@@ -93,17 +94,21 @@ async fn run(
         "http2-push",
         listen.address(),
         "https",
-        |listener, ending| http2_push::serve(listener, identity, config, listen.edge(), ending),
+        |listener, ending| {
+            http2_push::serve(listener, identity, config, listen.edge(), ending)
+        },
     )
     .await
 }
 
-/// A new identity for this address and these names; its certificate is in `file`, if there is to be one.
+/// A new identity for this address and these names; its certificate is in `file`, if
+/// there is to be one.
 fn identity(listen: &Listen<4443>, file: Option<PathBuf>) -> anyhow::Result<Identity> {
     let names = listen.allow_host.iter().map(ToString::to_string);
     let identity = Identity::new(names.chain([listen.host.to_string()]))?;
     if let Some(file) = file {
-        std::fs::write(&file, identity.pem()).with_context(|| format!("{}", file.display()))?;
+        std::fs::write(&file, identity.pem())
+            .with_context(|| format!("{}", file.display()))?;
     }
     Ok(identity)
 }
@@ -115,8 +120,10 @@ async fn print(
         no_push,
     }: Get,
 ) -> anyhow::Result<()> {
-    let text = std::fs::read_to_string(&trust).with_context(|| format!("{}", trust.display()))?;
-    let trust = Trust::from_pem(&text).with_context(|| format!("{}", trust.display()))?;
+    let text = std::fs::read_to_string(&trust)
+        .with_context(|| format!("{}", trust.display()))?;
+    let trust =
+        Trust::from_pem(&text).with_context(|| format!("{}", trust.display()))?;
     let config = client::Config {
         accept_push: !no_push,
         ..client::Config::default()

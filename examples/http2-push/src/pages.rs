@@ -5,9 +5,10 @@ use http::{header, HeaderMap, HeaderValue};
 use std::sync::LazyLock;
 use web::Asset;
 
-/// What the parts may be kept for. A pushed response has to be one that a cache may keep, because a cache is the only place that
-/// a push can go to ([RFC 9113 §8.4](https://www.rfc-editor.org/rfc/rfc9113#section-8.4)). Ten seconds, so that the page can be
-/// loaded again to watch it once more.
+/// What the parts may be kept for. A pushed response has to be one that a cache may
+/// keep, because a cache is the only place that a push can go to ([RFC 9113
+/// §8.4](https://www.rfc-editor.org/rfc/rfc9113#section-8.4)). Ten seconds, so that the
+/// page can be loaded again to watch it once more.
 const PART_CACHING: HeaderValue = HeaderValue::from_static("max-age=10");
 
 /// The page itself is asked for each time.
@@ -29,8 +30,8 @@ impl Way {
     /// Every way.
     pub const ALL: [Self; 3] = [Self::Push, Self::EarlyHints, Self::Plain];
 
-    /// The folder that holds the page and its parts, each way with parts of its own: a part that came in one way would otherwise
-    /// be in the cache for the next.
+    /// The folder that holds the page and its parts, each way with parts of its own: a
+    /// part that came in one way would otherwise be in the cache for the next.
     pub fn folder(self) -> &'static str {
         match self {
             Self::Push => "/",
@@ -73,7 +74,8 @@ impl Way {
 /// A part that the page needs, and how a `Link` header names it.
 pub(crate) struct Part {
     asset: Asset,
-    /// What it is used as ([RFC 8288](https://www.rfc-editor.org/rfc/rfc8288) for the form, the HTML standard for `preload`).
+    /// What it is used as ([RFC 8288](https://www.rfc-editor.org/rfc/rfc8288) for the
+    /// form, the HTML standard for `preload`).
     link: &'static str,
 }
 
@@ -136,7 +138,8 @@ impl Content {
     }
 }
 
-/// The page of each way, in the order of [`Way::ALL`]: written once, and shared by all who ask for it.
+/// The page of each way, in the order of [`Way::ALL`]: written once, and shared by all
+/// who ask for it.
 static PAGES: LazyLock<[Bytes; 3]> = LazyLock::new(|| {
     Way::ALL.map(|way| {
         let template = include_str!("../web/page.html").to_owned();
@@ -192,7 +195,9 @@ mod tests {
     #[test]
     fn each_way_has_a_page_and_parts_of_its_own() {
         for way in Way::ALL {
-            assert!(matches!(find(way.folder()), Some(Found::Page(found)) if found == way));
+            assert!(
+                matches!(find(way.folder()), Some(Found::Page(found)) if found == way)
+            );
             for part in &PARTS {
                 assert!(matches!(find(&part.path(way)), Some(Found::Part(_))));
             }

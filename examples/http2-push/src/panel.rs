@@ -1,7 +1,9 @@
-//! The panel of the book's chapter: this crate's client asks this crate's server, and a page shows the frames.
+//! The panel of the book's chapter: this crate's client asks this crate's server, and a
+//! page shows the frames.
 //!
-//! A browser cannot show a push: it takes none, and would tell no script if it did. So the client runs here, beside the server, and
-//! the panel is an ordinary page that asks for its record.
+//! A browser cannot show a push: it takes none, and would tell no script if it did. So
+//! the client runs here, beside the server, and the panel is an ordinary page that asks
+//! for its record.
 
 use crate::{
     client::{self, Session},
@@ -54,7 +56,8 @@ struct Wish {
     accept: bool,
 }
 
-/// `GET server`: where the push server is. `GET exchange?way=push&accept=true`: the frames of one exchange with it. `GET /`: the panel on a page.
+/// `GET server`: where the push server is. `GET exchange?way=push&accept=true`: the
+/// frames of one exchange with it. `GET /`: the panel on a page.
 pub fn router(server: Option<Running>) -> Router {
     let panel = Panel {
         server,
@@ -79,7 +82,8 @@ async fn exchange(
 ) -> Result<Response, Problem> {
     let Query(wish) = wish.map_err(|error| {
         let title = "This is no exchange";
-        Problem::new(StatusCode::BAD_REQUEST, "bad-exchange", title).with_detail(error.body_text())
+        Problem::new(StatusCode::BAD_REQUEST, "bad-exchange", title)
+            .with_detail(error.body_text())
     })?;
     let server = panel.server.ok_or_else(Problem::not_found)?;
     let _slot = panel.slots.try_take()?;
@@ -88,7 +92,8 @@ async fn exchange(
         Err(error) => {
             tracing::warn!(%error, "the push server does not answer its own client");
             let title = "The push server does not answer";
-            Err(Problem::new(StatusCode::BAD_GATEWAY, "no-answer", title).with_detail(error))
+            Err(Problem::new(StatusCode::BAD_GATEWAY, "no-answer", title)
+                .with_detail(error))
         }
     }
 }

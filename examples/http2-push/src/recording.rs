@@ -12,12 +12,14 @@ use tokio::{
     sync::watch,
 };
 
-/// The most frames that are kept of one connection. A page with its style sheet and script takes about 20.
+/// The most frames that are kept of one connection. A page with its style sheet and
+/// script takes about 20.
 const MAX_FRAMES: usize = 500;
 
-/// About how many bytes they may take together, in memory and also as they are told. Such a page takes about 5 KiB. The peer decides
-/// what its frames hold, and may ask on each of its streams to be told of them; 64 KiB is what the other servers of the book keep for
-/// a stream.
+/// About how many bytes they may take together, in memory and also as they are told.
+/// Such a page takes about 5 KiB. The peer decides what its frames hold, and may ask on
+/// each of its streams to be told of them; 64 KiB is what the other servers of the book
+/// keep for a stream.
 const MAX_BYTES: usize = 64 * 1024;
 
 /// The frames that are kept.
@@ -26,7 +28,8 @@ struct Kept {
     frames: Vec<(Side, Frame)>,
     /// What they take, each by the larger of [`Frame::size`] and [`told`].
     bytes: usize,
-    /// Set by the first frame that had no room. Nothing is kept after it, and so nothing need be read.
+    /// Set by the first frame that had no room. Nothing is kept after it, and so
+    /// nothing need be read.
     full: bool,
 }
 
@@ -48,11 +51,13 @@ impl fmt::Display for Side {
     }
 }
 
-/// What went over one connection, in the order in which this end of it saw it. Clones share one recording.
+/// What went over one connection, in the order in which this end of it saw it. Clones
+/// share one recording.
 #[derive(Clone)]
 pub struct Recording(
-    // Written by the connection's task, read by whoever wants to know. A watch channel and not a lock: one may also wait until
-    // something has gone over the wire. It is locked for one frame at a time.
+    // Written by the connection's task, read by whoever wants to know. A watch channel
+    // and not a lock: one may also wait until something has gone over the wire. It is
+    // locked for one frame at a time.
     Arc<watch::Sender<Kept>>,
 );
 
@@ -84,12 +89,14 @@ impl Recording {
         self.0.borrow().full
     }
 
-    /// The frames so far, at most 500, and at most about 64 KiB of them. After one that does not fit, none is kept.
+    /// The frames so far, at most 500, and at most about 64 KiB of them. After one that
+    /// does not fit, none is kept.
     pub fn frames(&self) -> Vec<(Side, Frame)> {
         self.0.borrow().frames.clone()
     }
 
-    /// Waits until `holds` is true of this recording. It looks once now, and then after each frame.
+    /// Waits until `holds` is true of this recording. It looks once now, and then after
+    /// each frame.
     pub async fn until(&self, holds: impl Fn(&Self) -> bool) {
         let mut kept = self.0.subscribe();
         loop {
@@ -101,8 +108,9 @@ impl Recording {
         }
     }
 
-    /// What the client said of pushes in its SETTINGS; `None` where it left the setting out, which means 1
-    /// ([RFC 9113 §6.5.2](https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2)).
+    /// What the client said of pushes in its SETTINGS; `None` where it left the setting
+    /// out, which means 1 ([RFC 9113
+    /// §6.5.2](https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2)).
     pub fn enable_push(&self) -> Option<u32> {
         let kept = self.0.borrow();
         let of_client = kept.frames.iter().filter(|(side, _)| *side == Side::Client);
@@ -153,7 +161,8 @@ impl Recording {
     }
 }
 
-/// How many bytes a frame takes where the recording is told as a string of JSON: six for a control character.
+/// How many bytes a frame takes where the recording is told as a string of JSON: six
+/// for a control character.
 fn told(side: Side, frame: &Frame) -> usize {
     let line = format!("{side} {frame}\n");
     serde_json::to_string(&line).map_or(usize::MAX, |json| json.len())
@@ -256,7 +265,10 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Tap<I> {
         Pin::new(&mut self.get_mut().io).poll_flush(cx)
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_shutdown(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
     }
 }
@@ -290,7 +302,8 @@ mod tests {
             stream,
             ..frame(Kind::Reset(8))
         };
-        // One request taken back, and one push that the server gave up: neither was refused.
+        // One request taken back, and one push that the server gave up: neither was
+        // refused.
         recording.add(Side::Client, on(1));
         recording.add(Side::Server, on(2));
         assert_eq!(recording.refused(), 0);
@@ -333,7 +346,8 @@ mod tests {
         };
         for kind in [
             Kind::Headers(vec![large]),
-            // A setting takes 8 bytes of memory, and here 33 as it is told; a control character one, and six.
+            // A setting takes 8 bytes of memory, and here 33 as it is told; a control
+            // character one, and six.
             Kind::Settings(vec![(0xffff, u32::MAX); 450]),
             Kind::Headers(vec![control]),
         ] {

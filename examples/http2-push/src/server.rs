@@ -1,4 +1,5 @@
-//! The server: HTTP/2 over TLS by the `h2` crate, because no axum router and no hyper can push.
+//! The server: HTTP/2 over TLS by the `h2` crate, because no axum router and no hyper
+//! can push.
 
 use crate::{
     identity::Identity,
@@ -11,7 +12,9 @@ use futures_util::{
     stream::{FuturesUnordered, StreamExt as _},
 };
 use h2::server::{Builder, Connection, SendResponse};
-use http::{header, uri::Uri, HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http::{
+    header, uri::Uri, HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
+};
 use serde_json::json;
 use serving::{Allowed, Ending, Listener, Problem};
 use std::{
@@ -27,35 +30,44 @@ use tokio::{
 };
 use tracing::debug;
 
-/// How long a connection has, once it was told that it ends, for the answers that are under way.
+/// How long a connection has, once it was told that it ends, for the answers that are
+/// under way.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// What the page has to wait for, with what was recorded of its connection so far.
 pub type Work = Arc<dyn Fn(Recording) -> BoxFuture<'static, ()> + Send + Sync>;
 
-/// Every limit of the server, and what the page waits for. The limits of its connections are those of [`serving::Config`].
+/// Every limit of the server, and what the page waits for. The limits of its
+/// connections are those of [`serving::Config`].
 #[derive(Clone)]
 pub struct Config {
-    /// The hosts that the server answers for, besides IP addresses and `localhost`; default none.
+    /// The hosts that the server answers for, besides IP addresses and `localhost`;
+    /// default none.
     pub allowed: Allowed,
-    /// How long TLS and the first bytes of HTTP/2 may take; default 10 s, as long as the edge waits for the head of a request.
+    /// How long TLS and the first bytes of HTTP/2 may take; default 10 s, as long as
+    /// the edge waits for the head of a request.
     pub handshake: Duration,
     /// How long a connection stays open after its newest request; default 60 s.
     ///
-    /// A browser keeps its connection for the next click, which comes within a minute or not at all. It also ends a client that
-    /// takes no bytes of an answer, by leaving its window shut.
+    /// A browser keeps its connection for the next click, which comes within a minute
+    /// or not at all. It also ends a client that takes no bytes of an answer, by
+    /// leaving its window shut.
     pub idle: Duration,
-    /// The most streams (requests) at once on one connection; default 100, the least that
-    /// [RFC 9113 §6.5.2](https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2) recommends.
+    /// The most streams (requests) at once on one connection; default 100, the least
+    /// that [RFC 9113 §6.5.2](https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2)
+    /// recommends.
     pub max_streams: u32,
-    /// The most bytes of a request's headers, uncompressed; default 16 KiB, as much as at the edge of the other servers.
+    /// The most bytes of a request's headers, uncompressed; default 16 KiB, as much as
+    /// at the edge of the other servers.
     pub max_header_list: u32,
-    /// What stands between the request for a page and the page; default: a pause of 300 ms.
+    /// What stands between the request for a page and the page; default: a pause of 300
+    /// ms.
     ///
-    /// In a real server that is a database. It is the time in which a push, or a hint, can be of use: without it, the page itself
-    /// would be there first.
+    /// In a real server that is a database. It is the time in which a push, or a hint,
+    /// can be of use: without it, the page itself would be there first.
     pub work: Work,
-    /// What the header `Date` is taken from; default [`SystemTime::now`]. A test that compares bytes lets it stand still.
+    /// What the header `Date` is taken from; default [`SystemTime::now`]. A test that
+    /// compares bytes lets it stand still.
     pub clock: fn() -> SystemTime,
 }
 
@@ -87,7 +99,8 @@ impl std::fmt::Debug for Config {
 
 /// Serves the pages to every connection of `listener` until `ending` begins.
 ///
-/// `edge` bounds connections, their first bytes and their writes, as for every server of the book.
+/// `edge` bounds connections, their first bytes and their writes, as for every server
+/// of the book.
 ///
 /// # Errors
 /// As [`serving::serve`].
@@ -104,7 +117,8 @@ pub async fn serve<L: Listener>(
         let site = site.clone();
         async move {
             if let Err(error) = site.connection(io, &ending).await {
-                // Not a warning: browsers try whether they like a certificate, and peers leave in every possible way.
+                // Not a warning: browsers try whether they like a certificate, and
+                // peers leave in every possible way.
                 debug!(%error, "a connection ended");
             }
         }
@@ -155,8 +169,9 @@ impl Site {
         self.requests(connection, &recording, ending).await
     }
 
-    /// Answers the requests of one connection until it ends. There is no task for each: every answer lies in memory, except for
-    /// the page, whose wait is polled here beside the connection.
+    /// Answers the requests of one connection until it ends. There is no task for each:
+    /// every answer lies in memory, except for the page, whose wait is polled here
+    /// beside the connection.
     async fn requests<I>(
         &self,
         mut connection: Connection<I, Bytes>,
@@ -188,13 +203,15 @@ impl Site {
                     connection.graceful_shutdown();
                     idle.as_mut().reset(Instant::now() + LAST_WORDS);
                 }
-                // Cancel-safe: what was not taken stays in the set. Off while the set is empty.
+                // Cancel-safe: what was not taken stays in the set. Off while the set
+                // is empty.
                 Some(ready) = waiting.next() => {
                     if let Some((way, asked, respond)) = ready {
                         give(self.page(way), &asked, respond);
                     }
                 }
-                // Cancel-safe: it is one poll of the connection, which keeps whatever it has read.
+                // Cancel-safe: it is one poll of the connection, which keeps whatever
+                // it has read.
                 accepted = connection.accept() => match accepted {
                     None => return Ok(()),
                     Some(accepted) => {
@@ -221,42 +238,47 @@ impl Site {
             uri: request.uri().clone(),
             head: method == Method::HEAD,
         };
-        let refused = match self
-            .config
-            .allowed
-            .check(method, request.uri(), request.headers())
-        {
-            Err(problem) => problem,
-            Ok(()) => match find(asked.uri.path()) {
-                None => Problem::not_found(),
-                Some(_) if !matches!(*method, Method::GET | Method::HEAD) => {
-                    Problem::method_not_allowed()
-                }
-                Some(Found::Page(way)) => return Some(self.begin(way, asked, respond, recording)),
-                Some(Found::Part(part)) => {
-                    give(self.ok(part.content()), &asked, respond);
-                    return None;
-                }
-                Some(Found::Connection) => {
-                    let told = json!({
-                        "enable_push": recording.enable_push(),
-                        "promises": recording.promises(),
-                        "refused": recording.refused(),
-                        "hints": recording.hints(),
-                        "frames": recording.to_string(),
-                    });
-                    let content = Content::new("application/json", told.to_string());
-                    give(self.ok(content), &asked, respond);
-                    return None;
-                }
-            },
-        };
+        let refused =
+            match self
+                .config
+                .allowed
+                .check(method, request.uri(), request.headers())
+            {
+                Err(problem) => problem,
+                Ok(()) => match find(asked.uri.path()) {
+                    None => Problem::not_found(),
+                    Some(_) if !matches!(*method, Method::GET | Method::HEAD) => {
+                        Problem::method_not_allowed()
+                    }
+                    Some(Found::Page(way)) => {
+                        return Some(self.begin(way, asked, respond, recording))
+                    }
+                    Some(Found::Part(part)) => {
+                        give(self.ok(part.content()), &asked, respond);
+                        return None;
+                    }
+                    Some(Found::Connection) => {
+                        let told = json!({
+                            "enable_push": recording.enable_push(),
+                            "promises": recording.promises(),
+                            "refused": recording.refused(),
+                            "hints": recording.hints(),
+                            "frames": recording.to_string(),
+                        });
+                        let content =
+                            Content::new("application/json", told.to_string());
+                        give(self.ok(content), &asked, respond);
+                        return None;
+                    }
+                },
+            };
         give(self.refusal(&refused), &asked, respond);
         None
     }
 
     // ANCHOR: begin
-    /// Sends what can be sent before there is a page, and returns the wait for the page.
+    /// Sends what can be sent before there is a page, and returns the wait for the
+    /// page.
     fn begin(
         &self,
         way: Way,
@@ -272,7 +294,8 @@ impl Site {
             Way::Plain => Ok(()),
         };
         if let Err(error) = early {
-            // Above all: the client takes no pushes. The page does not depend on any of it.
+            // Above all: the client takes no pushes. The page does not depend on any of
+            // it.
             debug!(%error, "nothing was sent ahead of the page");
         }
         let work = (self.config.work)(recording.clone());
@@ -280,9 +303,9 @@ impl Site {
             tokio::select! {
                 // Cancel-safe as far as it matters: its page is dropped with it.
                 () = work => Some((way, asked, respond)),
-                // The client does not want the page any more. Without this arm, one that
-                // asks and takes back would leave a wait behind each time. Cancel-safe: it
-                // only looks.
+                // The client does not want the page any more. Without this arm, one
+                // that asks and takes back would leave a wait behind each time.
+                // Cancel-safe: it only looks.
                 _ = poll_fn(|cx| respond.poll_reset(cx)) => None,
             }
         }
@@ -302,12 +325,12 @@ impl Site {
         page: &Uri,
         respond: &mut SendResponse<Bytes>,
     ) -> Result<(), h2::Error> {
-        // The request that the client has not made. Its host is the page's: a server may
-        // push only what it could answer.
+        // The request that the client has not made. Its host is the page's: a server
+        // may push only what it could answer.
         let mut promised = Request::new(());
         *promised.uri_mut() = beside(page, &part.path(Way::Push));
-        // Promised now, before the page that names it. A promise that came later could meet
-        // a request on its way.
+        // Promised now, before the page that names it. A promise that came later could
+        // meet a request on its way.
         let mut pushed = respond.push_request(promised)?;
         let Answer { head, body } = self.ok(part.content());
         pushed.send_response(head, false)?.send_data(body, true)
@@ -318,7 +341,9 @@ impl Site {
         let mut head = Response::new(());
         *head.headers_mut() = content.headers();
         // An origin with a clock sends it (RFC 9110 §6.6.1).
-        if let Ok(now) = HeaderValue::try_from(httpdate::fmt_http_date((self.config.clock)())) {
+        if let Ok(now) =
+            HeaderValue::try_from(httpdate::fmt_http_date((self.config.clock)()))
+        {
             head.headers_mut().insert(header::DATE, now);
         }
         Answer {
@@ -330,7 +355,8 @@ impl Site {
     fn page(&self, way: Way) -> Answer {
         let mut answer = self.ok(page(way));
         if way == Way::EarlyHints {
-            // Once more in the final answer: who did not see the 103 may still use them (RFC 8297 §2).
+            // Once more in the final answer: who did not see the 103 may still use them
+            // (RFC 8297 §2).
             add_links(answer.head.headers_mut());
         }
         answer
@@ -340,8 +366,8 @@ impl Site {
         // Never fails: a problem is strings and numbers.
         let body = serde_json::to_vec(problem).unwrap_or_default();
         let mut answer = self.ok(Content::new(serving::CONTENT_TYPE, body));
-        *answer.head.status_mut() =
-            StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        *answer.head.status_mut() = StatusCode::from_u16(problem.status)
+            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         if problem.status == StatusCode::METHOD_NOT_ALLOWED {
             let allow = HeaderValue::from_static("GET, HEAD");
             answer.head.headers_mut().insert(header::ALLOW, allow);
@@ -384,8 +410,9 @@ struct Answer {
     body: Bytes,
 }
 
-/// Sends an answer. It is handed over whole and without waiting for the peer's window: every body is a few KiB, that
-/// of a record at most as long as a [`Recording`] is, and a connection has at most [`Config::max_streams`] of them.
+/// Sends an answer. It is handed over whole and without waiting for the peer's window:
+/// every body is a few KiB, that of a record at most as long as a [`Recording`] is, and
+/// a connection has at most [`Config::max_streams`] of them.
 fn give(answer: Answer, asked: &Asked, mut respond: SendResponse<Bytes>) {
     let sent = respond
         .send_response(answer.head, asked.head)

@@ -34,7 +34,8 @@ async fn exchange(way: Way, accept_push: bool) -> String {
     })
     .await;
     let connected = client::connect(&server.address, &server.identity.trust()).await;
-    // Asked for under the port that the book uses, and not under the free one that it has here.
+    // Asked for under the port that the book uses, and not under the free one that it
+    // has here.
     let address = "https://127.0.0.1:4443/".parse().expect("an address");
     let config = client::Config {
         accept_push,
@@ -49,13 +50,13 @@ async fn exchange(way: Way, accept_push: bool) -> String {
     told(session.recording())
 }
 
-/// The frames that say something about the page. Left out are the acknowledgements and the server's own settings, whose place among
-/// the others is a matter of chance.
+/// The frames that say something about the page. Left out are the acknowledgements and
+/// the server's own settings, whose place among the others is a matter of chance.
 fn told(recording: &Recording) -> String {
     let frames = recording.frames();
-    let kept = frames
-        .iter()
-        .filter(|(side, frame)| frame.stream != 0 || (*side == Side::Client && !frame.is_ack()));
+    let kept = frames.iter().filter(|(side, frame)| {
+        frame.stream != 0 || (*side == Side::Client && !frame.is_ack())
+    });
     kept.map(|(side, frame)| format!("{side} {frame}\n"))
         .collect()
 }

@@ -1,4 +1,5 @@
-//! Time limits of the server, over pipes and with a clock that stands still until everybody waits.
+//! Time limits of the server, over pipes and with a clock that stands still until
+//! everybody waits.
 
 use futures_util::future::FutureExt as _;
 use http::{Request, Uri};
@@ -39,7 +40,8 @@ fn start(config: Config) -> (Dialer, Identity, Ending) {
         drain: Duration::from_secs(1000),
         ..serving::Config::default()
     };
-    let serving = http2_push::serve(listener, identity.clone(), config, edge, ending.clone());
+    let serving =
+        http2_push::serve(listener, identity.clone(), config, edge, ending.clone());
     tokio::spawn(serving);
     (dialer, identity, ending)
 }
@@ -51,14 +53,16 @@ async fn a_handshake_that_does_not_go_on_ends() {
     let (dialer, _identity, _ending) = start(config);
     let mut io = dialer.connect(4096);
     let begun = Instant::now();
-    // The beginning of a TLS record, and no more: the edge has seen its first bytes and is content.
+    // The beginning of a TLS record, and no more: the edge has seen its first bytes and
+    // is content.
     io.write_all(b"\x16\x03\x01").await.unwrap();
     let mut rest = Vec::new();
     let _ = by_the_clock(io.read_to_end(&mut rest)).await;
     assert_eq!(begun.elapsed().as_secs(), patience.as_secs());
 }
 
-/// Waits for something that has a time limit of its own, by a clock that stands still: ten minutes of it pass at once.
+/// Waits for something that has a time limit of its own, by a clock that stands still:
+/// ten minutes of it pass at once.
 async fn by_the_clock<F: Future>(wait: F) -> F::Output {
     let waited = tokio::time::timeout(Duration::from_secs(600), wait).await;
     waited.expect("an end within ten minutes")
@@ -95,8 +99,12 @@ async fn a_handshake_of_http2_that_does_not_go_on_ends() {
     assert_eq!(begun.elapsed().as_secs(), patience.as_secs());
 }
 
-/// The server of a page that is never ready, asked for it after a while: when the connection ends, in seconds.
-async fn end_of_a_page_that_does_not_come(after: u64, ends: impl FnOnce(Ending)) -> u64 {
+/// The server of a page that is never ready, asked for it after a while: when the
+/// connection ends, in seconds.
+async fn end_of_a_page_that_does_not_come(
+    after: u64,
+    ends: impl FnOnce(Ending),
+) -> u64 {
     let config = Config {
         work: Arc::new(|_| pending().boxed()),
         ..Config::default()
@@ -120,7 +128,8 @@ async fn end_of_a_page_that_does_not_come(after: u64, ends: impl FnOnce(Ending))
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_has_its_idle_time_after_its_newest_request_and_then_its_last_words() {
+async fn a_connection_has_its_idle_time_after_its_newest_request_and_then_its_last_words(
+) {
     let ended = end_of_a_page_that_does_not_come(40, |_| ()).await;
     assert_eq!(ended, 40 + 60 + 5);
 }
@@ -190,7 +199,8 @@ async fn a_client_waits_for_no_connection_for_ever() {
 
 #[tokio::test]
 async fn an_ipv6_address_is_one_without_its_brackets() {
-    // Nobody listens there, on a machine with IPv6 or without: what counts is that it gets as far as to ask.
+    // Nobody listens there, on a machine with IPv6 or without: what counts is that it
+    // gets as far as to ask.
     let trust = Identity::new([]).unwrap().trust();
     let address = "https://[::1]:9/".parse().unwrap();
     let refused = client::connect(&address, &trust).await;
@@ -201,12 +211,13 @@ async fn an_ipv6_address_is_one_without_its_brackets() {
 async fn a_server_that_speaks_no_http2_is_left() {
     let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let key = PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_protocol_versions(&[&TLS13])
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![own.cert.der().clone()], key)
-        .unwrap();
+    let config =
+        ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_protocol_versions(&[&TLS13])
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![own.cert.der().clone()], key)
+            .unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("https://{}/", listener.local_addr().unwrap());
     tokio::spawn(async move {

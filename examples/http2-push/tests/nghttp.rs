@@ -1,7 +1,8 @@
-//! Others' software on the other side: `nghttp`, which still takes pushes, and `nghttpd`, which still sends them.
+//! Others' software on the other side: `nghttp`, which still takes pushes, and
+//! `nghttpd`, which still sends them.
 //!
-//! Needs nghttp2's programs (Debian: `nghttp2-client`, `nghttp2-server`); without them each test is ignored, with the reason, or fails
-//! under `REQUIRE_PARTS=1`.
+//! Needs nghttp2's programs (Debian: `nghttp2-client`, `nghttp2-server`); without them
+//! each test is ignored, with the reason, or fails under `REQUIRE_PARTS=1`.
 
 mod support;
 
@@ -53,7 +54,9 @@ fn program(name: &str) -> Command {
 
 fn missing(name: &'static str) -> impl Fn(std::io::Error) -> anyhow::Error {
     move |error| match error.kind() {
-        std::io::ErrorKind::NotFound => Missing(anyhow::anyhow!("{name} is not installed")).into(),
+        std::io::ErrorKind::NotFound => {
+            Missing(anyhow::anyhow!("{name} is not installed")).into()
+        }
         _ => error.into(),
     }
 }
@@ -66,7 +69,8 @@ async fn nghttp(server: &PushServer, flags: &[&str]) -> anyhow::Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// The lines of `nghttp -s` that are about a path, with whether each carries the star of a push.
+/// The lines of `nghttp -s` that are about a path, with whether each carries the star
+/// of a push.
 fn listed(statistics: &str) -> Vec<(String, bool)> {
     let lines = statistics.lines().filter_map(|line| {
         let path = line.split_whitespace().last()?;
@@ -120,7 +124,8 @@ async fn nghttpd_pushes_to_our_client() -> anyhow::Result<()> {
 
     let stream = TcpStream::connect(("127.0.0.1", port)).await?;
     let address = format!("http://127.0.0.1:{port}/").parse()?;
-    let mut session = Session::over(stream, &address, client::Config::default()).await?;
+    let mut session =
+        Session::over(stream, &address, client::Config::default()).await?;
     let page = session.get("/").await?;
     ensure!(page.answer.status == 200, "{page:?}");
     ensure!(page.pushed == ["/style.css"], "{page:?}");

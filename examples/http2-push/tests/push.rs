@@ -66,7 +66,8 @@ async fn a_client_that_takes_none_is_sent_none() {
 #[tokio::test]
 async fn early_hints_name_the_parts_before_there_is_a_page() {
     let config = Config {
-        // The page waits until its style sheet was asked for, as by a browser that heeds the hint.
+        // The page waits until its style sheet was asked for, as by a browser that
+        // heeds the hint.
         work: Arc::new(|recording| {
             async move {
                 let style = "/early-hints/style.css".to_owned();
@@ -228,7 +229,8 @@ async fn a_server_that_ends_finishes_its_page_and_takes_no_more() {
     )
     .await;
     server.ending.begin();
-    let goodbye = |seen: &http2_push::recording::Recording| seen.to_string().contains("GOAWAY");
+    let goodbye =
+        |seen: &http2_push::recording::Recording| seen.to_string().contains("GOAWAY");
     in_time("the goodbye", recording.until(goodbye)).await;
     go.send(true).unwrap();
     let page = in_time("the page", page).await.unwrap().unwrap();
@@ -304,7 +306,8 @@ async fn a_push_that_breaks_off_or_is_too_long_costs_no_page() {
 /// What a pushed response is followed by.
 #[derive(Clone, Copy)]
 enum After {
-    /// Its end, if it is the client's to take: one that has all of a response has nothing left to refuse.
+    /// Its end, if it is the client's to take: one that has all of a response has
+    /// nothing left to refuse.
     Nothing,
     Reset,
     /// More than the client takes.
@@ -312,7 +315,10 @@ enum After {
 }
 
 /// A session with a server that promises this request along with each page.
-async fn pushing(promised: Request<()>, after: After) -> (Session, tokio::task::JoinHandle<()>) {
+async fn pushing(
+    promised: Request<()>,
+    after: After,
+) -> (Session, tokio::task::JoinHandle<()>) {
     let (ours, theirs) = duplex(64 * 1024);
     let own: Uri = "https://own.example/".parse().unwrap();
     let server = tokio::spawn(push_along(theirs, promised, after));

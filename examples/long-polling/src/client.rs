@@ -29,7 +29,8 @@ use futures_util::stream::Stream;
 use reqwest::Url;
 use std::time::Duration;
 
-/// The wait to ask for: as long as the book's servers grant, and shorter than the time-outs of the proxies on the way.
+/// The wait to ask for: as long as the book's servers grant, and shorter than the
+/// time-outs of the proxies on the way.
 const WAIT: Duration = Duration::from_secs(25);
 
 /// A client of one server.
@@ -39,7 +40,8 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client of the server whose routes lie at `base`, which ends in `/`. It asks the server to wait 25 s.
+    /// A client of the server whose routes lie at `base`, which ends in `/`. It asks
+    /// the server to wait 25 s.
     pub fn new(base: Url) -> Self {
         Self::with_pace(base, Pace::default())
     }
@@ -50,7 +52,8 @@ impl Client {
         Self { pages }
     }
 
-    /// The same client with another wait, in whole seconds, rounded up. Its requests time out 10 s after it.
+    /// The same client with another wait, in whole seconds, rounded up. Its requests
+    /// time out 10 s after it.
     #[must_use]
     pub fn with_wait(self, wait: Duration) -> Self {
         let pages = self.pages.with_rhythm(Rhythm::Wait(wait));
@@ -59,7 +62,8 @@ impl Client {
 }
 
 impl Follow for Client {
-    /// Dropping the stream ends the request under way, and frees its place in the server. A page without events is an
+    /// Dropping the stream ends the request under way, and frees its place in the
+    /// server. A page without events is an
     /// [`Update::Heartbeat`]: the server is there.
     fn subscribe(
         &self,

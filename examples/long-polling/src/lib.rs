@@ -8,8 +8,10 @@
 //!
 //! where `NEXT` is what the first answer calls `next`.
 //!
-//! - [`router`]: the server, to be served by [`serving::serve`], alone or nested in another.
-//! - `client` (feature `client`): a Rust client that asks again as soon as it is answered.
+//! - [`router`]: the server, to be served by [`serving::serve`], alone or nested in
+//!   another.
+//! - `client` (feature `client`): a Rust client that asks again as soon as it is
+//!   answered.
 
 mod config;
 mod parked;
@@ -29,8 +31,8 @@ use feed::{Feed, Position};
 use parked::{Parked, Woken};
 use prefer::Wait;
 use serving::{
-    assets, cut_route, fallbacks, publish_route, status_route, After, ConnectionName, Cuts, Ending,
-    Page, Problem, Slots,
+    assets, cut_route, fallbacks, publish_route, status_route, After, ConnectionName,
+    Cuts, Ending, Page, Problem, Slots,
 };
 use std::{sync::Arc, time::Duration};
 use web::Asset;
@@ -60,8 +62,8 @@ struct Server {
 // ANCHOR: router
 /// The server: routes relative to wherever it is mounted.
 ///
-/// `GET events`, `POST events`, `GET status`, the page at `GET /` with its modules, and `POST cut`, which finds no request
-/// to cut unless [`Config::demo_cut`] allows it.
+/// `GET events`, `POST events`, `GET status`, the page at `GET /` with its modules, and
+/// `POST cut`, which finds no request to cut unless [`Config::demo_cut`] allows it.
 pub fn router(feed: Feed, config: Config, ending: Ending) -> Router {
     let places = Slots::new(config.max_parked).within(config.shared.as_ref());
     let cuts = Cuts::new(config.demo_cut);
@@ -96,15 +98,17 @@ async fn events(
     let position = after.unwrap_or_default();
     let granted = drawn(wished.min(server.config.max_wait));
     let mut page = Page::read(&server.feed, position)?;
-    // A request without a cursor is answered at once, whatever it wishes: its answer gives it the cursor to wait with.
+    // A request without a cursor is answered at once, whatever it wishes: its answer
+    // gives it the cursor to wait with.
     if granted.is_zero() || !matches!(position, Position::After(_)) {
         return Ok((VARY, page).into_response());
     }
     if page.is_empty() && !page.is_finished() {
         let mut parked = server.park(position, name)?;
         match parked.wait(granted, server.config.linger).await {
-            // Also where the server ends: `Connection: close` goes with it, or GOAWAY, and the client asks whoever
-            // serves next, at once. An error would make it wait, and would count as one.
+            // Also where the server ends: `Connection: close` goes with it, or GOAWAY,
+            // and the client asks whoever serves next, at once. An error would make it
+            // wait, and would count as one.
             Woken::Due | Woken::TimedOut | Woken::Ending => {
                 page = Page::read(&server.feed, position)?;
             }
@@ -115,9 +119,10 @@ async fn events(
 }
 // ANCHOR_END: events
 
-/// How long a request is parked that may be parked this long: at least four fifths of it, in whole seconds, drawn for each.
-/// Those whom one event has answered together would otherwise time out together, and again, for as long as nothing happens.
-/// A wait that is too short for a draw stays as it is.
+/// How long a request is parked that may be parked this long: at least four fifths of
+/// it, in whole seconds, drawn for each. Those whom one event has answered together
+/// would otherwise time out together, and again, for as long as nothing happens. A wait
+/// that is too short for a draw stays as it is.
 fn drawn(longest: Duration) -> Duration {
     let most = longest.as_secs();
     let least = longest.as_secs_f64() * 0.8;
@@ -128,12 +133,14 @@ fn drawn(longest: Duration) -> Duration {
 }
 
 // ANCHOR: headers
-/// Another answer to another preference (RFC 7240 §2). No cache may keep a page; this is for whoever keeps it all the same.
+/// Another answer to another preference (RFC 7240 §2). No cache may keep a page; this
+/// is for whoever keeps it all the same.
 const VARY: [(&str, &str); 1] = [("vary", "prefer")];
 
 /// What was granted, which may be less than was wished (RFC 7240 §3).
 fn applied(granted: Duration) -> [(&'static str, String); 1] {
-    // Rounded up, because a wait is an upper bound (§4.3): whoever grants 40 ms has answered within a second.
+    // Rounded up, because a wait is an upper bound (§4.3): whoever grants 40 ms has
+    // answered within a second.
     let seconds = granted.as_secs() + u64::from(granted.subsec_nanos() > 0);
     [("preference-applied", format!("wait={seconds}"))]
 }
@@ -142,9 +149,14 @@ fn applied(granted: Duration) -> [(&'static str, String); 1] {
 impl Server {
     // ANCHOR: park
     /// Takes a place for a request with nothing due.
-    fn park(&self, position: Position, name: ConnectionName) -> Result<Parked, Problem> {
+    fn park(
+        &self,
+        position: Position,
+        name: ConnectionName,
+    ) -> Result<Parked, Problem> {
         Ok(Parked {
-            // Before the subscription: a request that finds no place shall cost nothing.
+            // Before the subscription: a request that finds no place shall cost
+            // nothing.
             _slot: self.places.try_take()?,
             subscription: self.feed.subscribe(position)?,
             ending: Box::pin(self.ending.begun()),

@@ -1,20 +1,27 @@
-//! The request header `Prefer` ([RFC 7240](https://www.rfc-editor.org/rfc/rfc7240)), as far as it speaks of a wait.
+//! The request header `Prefer` ([RFC 7240](https://www.rfc-editor.org/rfc/rfc7240)), as
+//! far as it speaks of a wait.
 
 use axum::{extract::FromRequestParts, http::request::Parts};
 use std::{convert::Infallible, time::Duration};
 
 // ANCHOR: extractor
-/// How long the client is willing to wait: its `Prefer: wait=N` (§4.3), or nothing without one.
+/// How long the client is willing to wait: its `Prefer: wait=N` (§4.3), or nothing
+/// without one.
 ///
-/// A preference that cannot be read is none, and never an error (§2): the client gets an answer, only sooner.
+/// A preference that cannot be read is none, and never an error (§2): the client gets
+/// an answer, only sooner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Wait(pub(crate) Duration);
 
 impl<S: Sync> FromRequestParts<S> for Wait {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
-        // Several headers are one list (RFC 9110 §5.3). Bytes that are no text can only stand in somebody else's quotes.
+    async fn from_request_parts(
+        parts: &mut Parts,
+        _state: &S,
+    ) -> Result<Self, Infallible> {
+        // Several headers are one list (RFC 9110 §5.3). Bytes that are no text can only
+        // stand in somebody else's quotes.
         let lines = parts.headers.get_all("prefer").iter();
         let lines: Vec<_> = lines
             .map(|line| String::from_utf8_lossy(line.as_bytes()))
@@ -26,7 +33,8 @@ impl<S: Sync> FromRequestParts<S> for Wait {
 // ANCHOR_END: extractor
 
 // ANCHOR: parse
-/// The seconds of the first `wait` in the lines of a `Prefer`. If it is said twice, only the first counts (§2).
+/// The seconds of the first `wait` in the lines of a `Prefer`. If it is said twice,
+/// only the first counts (§2).
 fn wait<'a>(lines: impl Iterator<Item = &'a str>) -> Option<u64> {
     for preference in lines.flat_map(|line| split(line, ',')) {
         // What follows a semicolon are parameters. A wait has none.
@@ -42,14 +50,16 @@ fn wait<'a>(lines: impl Iterator<Item = &'a str>) -> Option<u64> {
 fn seconds(word: &str) -> Option<u64> {
     let quoted = word.strip_prefix('"').and_then(|it| it.strip_suffix('"'));
     let digits = quoted.unwrap_or(word);
-    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let is_number =
+        !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     // A number too large for 64 bits is a number all the same, and will be bounded.
     is_number.then(|| digits.parse().unwrap_or(u64::MAX))
 }
 // ANCHOR_END: parse
 
 // ANCHOR: split
-/// Splits at a separator, but not within a quoted string (RFC 9110 §5.6.4): `a="b, wait=9"` asks for no wait.
+/// Splits at a separator, but not within a quoted string (RFC 9110 §5.6.4): `a="b,
+/// wait=9"` asks for no wait.
 fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
     let (mut quoted, mut escaped) = (false, false);
     text.split(move |character| {

@@ -1,6 +1,7 @@
 //! What goes wrong in the field, and what this server and this client do about it.
 //!
-//! Where a test pauses the clock, time passes only while nothing else can happen, and then at once.
+//! Where a test pauses the clock, time passes only while nothing else can happen, and
+//! then at once.
 
 mod support;
 
@@ -27,7 +28,9 @@ use std::{
     time::Duration,
 };
 use support::{ask, get, park, start, FOR_EVER, PATIENT};
-use testbed::{eventually, in_time, post, say, still_feed, update, Answer, Pipes, Script, Server};
+use testbed::{
+    eventually, in_time, post, say, still_feed, update, Answer, Pipes, Script, Server,
+};
 use tokio::{
     task::yield_now,
     time::{sleep, Instant},
@@ -84,7 +87,8 @@ async fn a_wait_is_what_was_asked_for_but_no_longer_than_the_server_allows() {
         let mut drawn = BTreeSet::new();
         for _ in 0..60 {
             let start = Instant::now();
-            let answer = ask(&server, BEGINNING, &format!("\nPrefer: wait={wish}")).await;
+            let answer =
+                ask(&server, BEGINNING, &format!("\nPrefer: wait={wish}")).await;
             let took = start.elapsed();
             let applied = answer.header("preference-applied").expect("a grant");
             let granted = applied.strip_prefix("wait=").expect("a wait");
@@ -213,8 +217,9 @@ async fn a_log_that_ends_or_outruns_a_parked_request_answers_it() {
 
 // The wake-up.
 
-/// A look that finds nothing, an event, and only then the wait: in that order a reader sleeps over the event. The publisher
-/// here runs on a thread of its own, and hits every moment between the two, one round or another.
+/// A look that finds nothing, an event, and only then the wait: in that order a reader
+/// sleeps over the event. The publisher here runs on a thread of its own, and hits
+/// every moment between the two, one round or another.
 #[tokio::test]
 async fn no_event_falls_between_the_look_and_the_wait() {
     const ROUNDS: u64 = 3_000;
@@ -228,7 +233,8 @@ async fn no_event_falls_between_the_look_and_the_wait() {
             let runtime = runtime.expect("a runtime");
             for round in 0..ROUNDS {
                 start.wait();
-                // A look takes some microseconds. Each round comes a little later than the one before.
+                // A look takes some microseconds. Each round comes a little later than
+                // the one before.
                 for _ in 0..(round % 100) * 20 {
                     std::hint::spin_loop();
                 }
@@ -406,7 +412,8 @@ async fn dropping_the_rust_clients_stream_frees_its_place() {
     eventually("the place is free", || server.feed.subscribers() == 0).await;
 }
 
-/// A page that is left, or a script that gives up, resets its stream. The connection stays, and carries others.
+/// A page that is left, or a script that gives up, resets its stream. The connection
+/// stays, and carries others.
 #[tokio::test]
 async fn over_http2_the_place_of_a_stream_that_is_reset_is_free_at_once() {
     let feed = still_feed(10);

@@ -1,4 +1,5 @@
-//! What long polling owes its subscribers, over real sockets and through its own client.
+//! What long polling owes its subscribers, over real sockets and through its own
+//! client.
 
 use long_polling::{client::Client, Config};
 use std::process::ExitCode;

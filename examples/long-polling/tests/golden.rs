@@ -1,7 +1,9 @@
-//! The bytes on the wire, read by a raw socket and kept in `golden/`, where the book takes them from.
+//! The bytes on the wire, read by a raw socket and kept in `golden/`, where the book
+//! takes them from.
 //!
-//! After a change on purpose, `UPDATE_GOLDEN=1 cargo test -p long-polling --test golden` writes them anew, and the
-//! difference is reviewed. What publishing and `status` answer is the same for all methods and stands with SSE.
+//! After a change on purpose, `UPDATE_GOLDEN=1 cargo test -p long-polling --test
+//! golden` writes them anew, and the difference is reviewed. What publishing and
+//! `status` answer is the same for all methods and stands with SSE.
 
 mod support;
 
@@ -58,7 +60,8 @@ async fn a_wait_in_which_nothing_happens_ends_in_an_empty_page() {
 #[tokio::test(start_paused = true)]
 async fn a_burst_is_answered_once() {
     let server = chat(Config::default()).await;
-    // More than the two that are retained could not be read any more when the moment is over.
+    // More than the two that are retained could not be read any more when the moment is
+    // over.
     fix_draws();
     let mut raw = park(&server, &waiting()).await;
     for text in ["hello", "is anybody there?"] {

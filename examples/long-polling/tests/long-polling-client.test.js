@@ -1,10 +1,10 @@
 // @ts-check
 // Run with `node --test examples/long-polling/tests/`.
-import "../../web/tests/served.js";
+import "../../../crates/web/tests/served.js";
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Backoff, Follower } from "../../web/modules/reconnect.js";
-import { asked, BASE, brokenAnswer, json, last, pageOf, pass, policy, problem, settle } from "../../web/tests/support.js";
+import { Backoff, Follower } from "../../../crates/web/modules/reconnect.js";
+import { asked, BASE, brokenAnswer, json, last, pageOf, pass, policy, problem, settle } from "../../../crates/web/tests/support.js";
 
 const { createLongPolling, wasWaited } = await import("../web/long-polling-client.js");
 

@@ -1,4 +1,5 @@
-//! Thousands of requests parked at once, over pipes: each a connection of its own, with hyper and the whole edge behind it.
+//! Thousands of requests parked at once, over pipes: each a connection of its own, with
+//! hyper and the whole edge behind it.
 
 mod support;
 
@@ -13,10 +14,12 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// More than one machine's sockets would allow a test, and few enough for a second or two without optimisation.
+/// More than one machine's sockets would allow a test, and few enough for a second or
+/// two without optimisation.
 const MANY: usize = 4_000;
 
-/// Holds a whole request and a whole answer, so that neither side waits for the other to read.
+/// Holds a whole request and a whole answer, so that neither side waits for the other
+/// to read.
 const PIPE_BYTES: usize = 1024;
 
 struct Crowded {

@@ -34,10 +34,12 @@ use std::time::Duration;
 /// How long a client pauses between its questions.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rhythm {
-    /// The pause, on average; default 2 s. News is then a second old on average, and a chat still feels like one.
+    /// The pause, on average; default 2 s. News is then a second old on average, and a
+    /// chat still feels like one.
     pub interval: Duration,
-    /// By how much of the interval a pause may be shorter or longer, from 0 to 1; default 0.1. Clients that one slow answer
-    /// has brought into step come apart again by it.
+    /// By how much of the interval a pause may be shorter or longer, from 0 to 1;
+    /// default 0.1. Clients that one slow answer has brought into step come apart again
+    /// by it.
     pub jitter: f64,
 }
 
@@ -84,7 +86,8 @@ impl Client {
 }
 
 impl Follow for Client {
-    /// Dropping the stream ends the asking. A page without events is an [`Update::Heartbeat`]: the server is there.
+    /// Dropping the stream ends the asking. A page without events is an
+    /// [`Update::Heartbeat`]: the server is there.
     fn subscribe(
         &self,
         position: Position,
@@ -107,7 +110,8 @@ impl Follow for Client {
 #[derive(Clone, Debug)]
 pub struct StateClient {
     server: Server,
-    /// The tag of the state that was handed out last, as the server wrote it: to a client, a tag has no meaning.
+    /// The tag of the state that was handed out last, as the server wrote it: to a
+    /// client, a tag has no meaning.
     etag: Option<HeaderValue>,
 }
 
@@ -121,7 +125,8 @@ impl StateClient {
     /// The state; `None` where it is the one that the last call gave.
     ///
     /// # Errors
-    /// [`Failure`], sorted by what to do next. The client keeps what it has, so a later call goes on from there.
+    /// [`Failure`], sorted by what to do next. The client keeps what it has, so a later
+    /// call goes on from there.
     pub async fn get(&mut self) -> Result<Option<Prices>, Failure> {
         let mut request = self.server.get("state", None)?.timeout(client::PATIENCE);
         if let Some(etag) = &self.etag {

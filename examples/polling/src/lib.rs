@@ -20,7 +20,9 @@ use state::Written;
 use axum::{extract::State, routing::get, Router};
 use feed::{Feed, View};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use serving::{assets, fallbacks, publish_route, status_route, After, Ending, Page, Problem};
+use serving::{
+    assets, fallbacks, publish_route, status_route, After, Ending, Page, Problem,
+};
 use std::{ops::RangeInclusive, sync::Arc};
 use web::Asset;
 
@@ -44,7 +46,8 @@ struct Server {
     prices: View<Board>,
     /// Its newest version as it is sent.
     written: Written,
-    /// How many more may be answered in this moment. Shared by the handlers: to a server, a request is a request.
+    /// How many more may be answered in this moment. Shared by the handlers: to a
+    /// server, a request is a request.
     rate: Arc<DefaultDirectRateLimiter>,
     /// When the refused may ask again, in seconds.
     retry_after: RangeInclusive<u16>,
@@ -54,7 +57,8 @@ struct Server {
 // ANCHOR: router
 /// The server: routes relative to wherever it is mounted.
 ///
-/// `GET events`, `POST events`, `GET state`, `GET status`, and the page at `GET /` with its modules.
+/// `GET events`, `POST events`, `GET state`, `GET status`, and the page at `GET /` with
+/// its modules.
 pub fn router(feed: Feed, config: Config, ending: Ending) -> Router {
     let status = status_route(feed.clone(), ending.clone(), None);
     let server = Server {
@@ -77,7 +81,10 @@ pub fn router(feed: Feed, config: Config, ending: Ending) -> Router {
 
 // ANCHOR: events
 /// `GET events`: what is due, at once.
-async fn events(State(server): State<Server>, After(after): After) -> Result<Page, Problem> {
+async fn events(
+    State(server): State<Server>,
+    After(after): After,
+) -> Result<Page, Problem> {
     server.admit()?;
     Page::read(&server.feed, after.unwrap_or_default())
 }
@@ -85,8 +92,8 @@ async fn events(State(server): State<Server>, After(after): After) -> Result<Pag
 
 impl Server {
     // ANCHOR: admit
-    /// Whether a request for events or for the state is answered: not while the server ends, and not where more ask than
-    /// it will answer.
+    /// Whether a request for events or for the state is answered: not while the server
+    /// ends, and not where more ask than it will answer.
     fn admit(&self) -> Result<(), Problem> {
         self.ending.refuse_if_begun()?;
         if self.rate.check().is_ok() {

@@ -16,13 +16,16 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// The longest symbol taken, in bytes. Real ones have five letters at most on many exchanges, and funds a few more.
+/// The longest symbol taken, in bytes. Real ones have five letters at most on many
+/// exchanges, and funds a few more.
 const MAX_SYMBOL: usize = 16;
 
-/// The answer to `GET state`: `{"cursor":"k3f9x2.17","prices":{"ACME":{"price":101.25,"change":-0.25}}}`.
+/// The answer to `GET state`:
+/// `{"cursor":"k3f9x2.17","prices":{"ACME":{"price":101.25,"change":-0.25}}}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Prices {
-    /// The version of this state, and its `ETag`. Events after it are not in it yet: ask for them with it.
+    /// The version of this state, and its `ETag`. Events after it are not in it yet:
+    /// ask for them with it.
     pub cursor: Cursor,
     /// By symbol, in alphabetical order, so that one state is always the same bytes.
     pub prices: Board,
@@ -72,13 +75,15 @@ struct Now<'a> {
     prices: &'a Board,
 }
 
-/// The newest version as JSON: the answer is the same for everybody who asks, so it is written once.
+/// The newest version as JSON: the answer is the same for everybody who asks, so it is
+/// written once.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Written(Arc<Mutex<Option<(Cursor, Bytes)>>>);
 
 impl Written {
     fn of(&self, version: Cursor, board: &Board) -> Bytes {
-        // Held for one write at most. Whoever asks holds the view's lock, so nobody meets an older version here.
+        // Held for one write at most. Whoever asks holds the view's lock, so nobody
+        // meets an older version here.
         let mut written = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match &*written {
             Some((of, json)) if *of == version => json.clone(),
@@ -123,7 +128,8 @@ pub(crate) async fn state(
 }
 // ANCHOR_END: state
 
-const JSON: [(header::HeaderName, &str); 1] = [(header::CONTENT_TYPE, "application/json")];
+const JSON: [(header::HeaderName, &str); 1] =
+    [(header::CONTENT_TYPE, "application/json")];
 
 // ANCHOR: etag
 /// It may be kept, but must be asked about before each use (RFC 9111 §5.2.2.4).

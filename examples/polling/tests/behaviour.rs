@@ -1,6 +1,7 @@
 //! What goes wrong in the field, and what this server and this client do about it.
 //!
-//! What the client makes of answers that this server would not give is tested with the crate `client`.
+//! What the client makes of answers that this server would not give is tested with the
+//! crate `client`.
 
 mod support;
 
@@ -12,7 +13,9 @@ use polling::{
 };
 use std::{collections::BTreeSet, num::NonZeroU32, time::Duration};
 use support::{get, start, tick};
-use testbed::{in_time, post, say, still_feed, update, Answer, Raw, Script, Server, BRISK};
+use testbed::{
+    in_time, post, say, still_feed, update, Answer, Raw, Script, Server, BRISK,
+};
 
 async fn ask(server: &Server, target: &str, headers: &str) -> Answer {
     let mut raw = Raw::connect(server.address).await;
@@ -104,7 +107,8 @@ async fn whoever_publishes_sees_it_in_the_next_answer() {
         let state = ask(&server, "/state", "").await;
         assert_eq!(etag(&state), id);
         assert!(state.body.contains(&format!("{price}.5")), "{}", state.body);
-        let page = ask(&server, &format!("/events?after=k3f9x2.{}", number - 1), "").await;
+        let page =
+            ask(&server, &format!("/events?after=k3f9x2.{}", number - 1), "").await;
         assert!(page.body.contains(&format!("{price}.5")), "{}", page.body);
     }
 }
@@ -138,7 +142,8 @@ async fn anybody_may_publish_ticks_and_the_state_stays_small_and_whole() {
     // No place for a third, and the two that are there still move.
     tick(&server.feed, "TWO", 2.0, 1.0).await;
     let state = ask(&server, "/state", "").await;
-    let prices = r#"{"ONE":{"price":1.0,"change":0.0},"TWO":{"price":2.0,"change":1.0}}"#;
+    let prices =
+        r#"{"ONE":{"price":1.0,"change":0.0},"TWO":{"price":2.0,"change":1.0}}"#;
     assert_eq!(
         state.body,
         format!(r#"{{"cursor":"k3f9x2.9","prices":{prices}}}"#)

@@ -17,7 +17,8 @@ fn main() -> ExitCode {
             polling::router(feed, config, ending)
         },
         |base, settings, pace| {
-            // Each empty page is a heartbeat. At the interval that the suite asks for, where it is that short.
+            // Each empty page is a heartbeat. At the interval that the suite asks for,
+            // where it is that short.
             let interval = settings.heartbeat.min(Duration::from_millis(20));
             let rhythm = Rhythm {
                 interval,

@@ -1,14 +1,18 @@
-//! The bytes on the wire, read by a raw socket and kept in `golden/`, where the book takes them from.
+//! The bytes on the wire, read by a raw socket and kept in `golden/`, where the book
+//! takes them from.
 //!
-//! After a change on purpose, `UPDATE_GOLDEN=1 cargo test -p polling --test golden` writes them anew, and the difference
-//! is reviewed. What publishing and `status` answer is the same for all methods and stands with SSE.
+//! After a change on purpose, `UPDATE_GOLDEN=1 cargo test -p polling --test golden`
+//! writes them anew, and the difference is reviewed. What publishing and `status`
+//! answer is the same for all methods and stands with SSE.
 
 mod support;
 
 use polling::Config;
 use std::num::NonZeroU32;
 use support::{get, start, tick};
-use testbed::{fix_draws, golden, in_time, say, still_feed, transcript, wire, Answer, Raw, Server};
+use testbed::{
+    fix_draws, golden, in_time, say, still_feed, transcript, wire, Answer, Raw, Server,
+};
 
 /// Asks and keeps question and answer as one text.
 async fn exchange(server: &Server, head: &str) -> String {
@@ -68,7 +72,8 @@ async fn a_page_that_cannot_hold_everything_says_so() {
     let server = chat(300, 1_000).await;
     let head = get("/events?after=k3f9x2.0", "");
     let whole = exchange(&server, &head).await;
-    // The book shows the first event and the last; what lies between is more of the same.
+    // The book shows the first event and the last; what lies between is more of the
+    // same.
     let (first, rest) = whole.split_once(",{\"id\":\"k3f9x2.2\"").unwrap();
     let last = &rest[rest.find("{\"id\":\"k3f9x2.256\"").unwrap()..];
     golden!("more.http", &format!("{first},…,{last}"));
@@ -114,7 +119,8 @@ async fn who_asks_too_often_is_told_when_to_come_back() {
     golden!("busy.http", &refused);
 }
 
-/// The answer to a request that was under way when the server's end began; none where the server had not begun to read it.
+/// The answer to a request that was under way when the server's end began; none where
+/// the server had not begun to read it.
 async fn asked_while_ending(head: &str) -> Option<Answer> {
     let server = chat(0, 100).await;
     let mut raw = Raw::connect(server.address).await;
@@ -160,7 +166,8 @@ async fn the_state_has_a_tag_and_is_not_sent_twice() {
     golden!("not-modified.http", &exchange(&server, &again).await);
 }
 
-/// What Chromium 156 sends with a `fetch` of its own origin, to which no cookie belongs; the user agent of a desktop.
+/// What Chromium 156 sends with a `fetch` of its own origin, to which no cookie
+/// belongs; the user agent of a desktop.
 fn browser(target: &str, more: &str) -> String {
     format!(
         "GET {target} HTTP/1.1
@@ -203,7 +210,8 @@ async fn what_a_304_saves_and_what_it_does_not() {
     }
     tick(&large.feed, "SYM100", 101.25, -0.25).await;
     let mut table =
-        "| Answer | Request | Head | Body | All |\n| --- | --: | --: | --: | --: |\n".to_owned();
+        "| Answer | Request | Head | Body | All |\n| --- | --: | --: | --: | --: |\n"
+            .to_owned();
     for (name, server, head) in [
         ("State of 5 symbols, STATUS", &small, state("k3f9x2.5")),
         ("The same, STATUS", &small, state("k3f9x2.6")),

@@ -1,10 +1,10 @@
 // @ts-check
 // Run with `node --test examples/polling/tests/`.
-import "../../web/tests/served.js";
+import "../../../crates/web/tests/served.js";
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Backoff, Follower } from "../../web/modules/reconnect.js";
-import { asked, BASE, json, last, page, pageOf, pass, problem, settle } from "../../web/tests/support.js";
+import { Backoff, Follower } from "../../../crates/web/modules/reconnect.js";
+import { asked, BASE, json, last, page, pageOf, pass, problem, settle } from "../../../crates/web/tests/support.js";
 
 const { createPolling } = await import("../web/polling-client.js");
 const { Rhythm } = await import("../web/rhythm.js");

@@ -20,7 +20,9 @@
 //! ```
 
 use crate::parser::{Block, Message, Parser};
-use client::{failure, is_of_type, updates, Failure, Method, Pace, Server, Session, Watchdog};
+use client::{
+    failure, is_of_type, updates, Failure, Method, Pace, Server, Session, Watchdog,
+};
 pub use client::{ClientError, Follow};
 use feed::{
     contract::{control, End, EndReason, Heartbeat, Hello, Update, AFTER},
@@ -45,8 +47,8 @@ impl Client {
         Self::with_pace(base, Pace::default())
     }
 
-    /// A client that paces its reconnecting otherwise. What the server asks for in `retry:` takes the place of
-    /// [`Pace::first`].
+    /// A client that paces its reconnecting otherwise. What the server asks for in
+    /// `retry:` takes the place of [`Pace::first`].
     pub fn with_pace(base: Url, pace: Pace) -> Self {
         Self {
             server: Server::new(base),
@@ -103,23 +105,27 @@ impl Method for Follower {
     }
 
     async fn step(&mut self) {
-        let next = match std::mem::replace(&mut self.state, State::Apart(Duration::ZERO)) {
-            State::Apart(wait) => {
-                sleep(wait).await;
-                self.connect().await
-            }
-            State::Connected(response, parser) => self.read(response, parser).await,
-        };
-        // Whatever ends a connection is told to the user, with the wait before the next attempt; the cursor is kept.
-        self.state = next.unwrap_or_else(|failure| State::Apart(self.session.failed(failure)));
+        let next =
+            match std::mem::replace(&mut self.state, State::Apart(Duration::ZERO)) {
+                State::Apart(wait) => {
+                    sleep(wait).await;
+                    self.connect().await
+                }
+                State::Connected(response, parser) => self.read(response, parser).await,
+            };
+        // Whatever ends a connection is told to the user, with the wait before the next
+        // attempt; the cursor is kept.
+        self.state =
+            next.unwrap_or_else(|failure| State::Apart(self.session.failed(failure)));
     }
 }
 
 impl Follower {
     async fn connect(&mut self) -> Result<State, Failure> {
         let request = match self.session.position() {
-            // What a browser sends when it comes back. A server that cannot place it says so in the stream, while a
-            // position of the user's own that is wrong is refused.
+            // What a browser sends when it comes back. A server that cannot place it
+            // says so in the stream, while a position of the user's own that is wrong
+            // is refused.
             Position::After(cursor) if self.resumes => {
                 let request = self.server.get("events", None)?;
                 request.header("last-event-id", cursor.to_string())
@@ -154,7 +160,8 @@ impl Follower {
     ) -> Result<State, Failure> {
         let piece = match timeout(self.watchdog.patience(), response.chunk()).await {
             Ok(Ok(Some(piece))) => piece,
-            // The stream broke off, ended without a word, or fell silent: all the same to a client that has its cursor.
+            // The stream broke off, ended without a word, or fell silent: all the same
+            // to a client that has its cursor.
             Ok(Ok(None) | Err(_)) | Err(_) => return Err(Failure::Passing(None)),
         };
         let mut blocks = Vec::new();
@@ -183,7 +190,8 @@ impl Follower {
             Block::Event(message) => message,
         };
         if message.kind == control::HELLO {
-            // It opens the connection and is no proof of health: a server may greet everybody, and then fail.
+            // It opens the connection and is no proof of health: a server may greet
+            // everybody, and then fail.
             let Hello { cursor, every } = json(&message)?;
             self.watchdog.heard_interval(Duration::from_millis(every));
             self.resumes = true;
@@ -196,7 +204,8 @@ impl Follower {
             control::HEARTBEAT => {
                 let Heartbeat { every } = json(&message)?;
                 self.watchdog.heard_interval(Duration::from_millis(every));
-                // The server may be past events that it has not sent, and then its id says how far.
+                // The server may be past events that it has not sent, and then its id
+                // says how far.
                 self.at(&message.last_event_id)?;
                 self.session.heartbeat();
             }
@@ -214,7 +223,8 @@ impl Follower {
     /// The stream has named a place without an event.
     fn at(&mut self, id: &str) -> Result<(), ClientError> {
         let cursor = id.parse();
-        let cursor = cursor.map_err(|_| ClientError::Protocol(format!("the id {id:?}")))?;
+        let cursor =
+            cursor.map_err(|_| ClientError::Protocol(format!("the id {id:?}")))?;
         self.resumes = true;
         self.session.at(cursor);
         Ok(())

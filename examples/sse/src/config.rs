@@ -8,33 +8,38 @@ use std::{ops::Range, time::Duration};
 pub struct Config {
     /// How many streams may be open at once; default 900.
     ///
-    /// What [`serving::Config::places`] leaves of the edge's 1,000 connections, so that where every place is taken a
-    /// client can still load the page, publish, and ask `status` why it was refused.
+    /// What [`serving::Config::places`] leaves of the edge's 1,000 connections, so that
+    /// where every place is taken a client can still load the page, publish, and ask
+    /// `status` why it was refused.
     pub max_streams: usize,
 
-    /// The places that this server shares with others behind the same edge, if there are such; default none. A stream
-    /// then takes one of these too.
+    /// The places that this server shares with others behind the same edge, if there
+    /// are such; default none. A stream then takes one of these too.
     pub shared: Option<Slots>,
 
     /// The longest silence on a stream before a heartbeat fills it; default 15 s.
     ///
-    /// WHATWG HTML §9.2.7 advises about 15 s. It stays under the 30 s after which some mobile networks and the 60 s
-    /// after which many proxies drop a connection on which nothing moves.
+    /// WHATWG HTML §9.2.7 advises about 15 s. It stays under the 30 s after which some
+    /// mobile networks and the 60 s after which many proxies drop a connection on which
+    /// nothing moves.
     pub heartbeat: Duration,
 
-    /// How long a browser waits before it reconnects, in milliseconds: for each connection one number from this range
-    /// is drawn and sent as `retry:`; default 1,000 to 2,000.
+    /// How long a browser waits before it reconnects, in milliseconds: for each
+    /// connection one number from this range is drawn and sent as `retry:`; default
+    /// 1,000 to 2,000.
     ///
-    /// A range, because a server that restarts loses all its clients in one moment; with one number they would all come
-    /// back in one moment too.
+    /// A range, because a server that restarts loses all its clients in one moment;
+    /// with one number they would all come back in one moment too.
     pub retry_ms: Range<u64>,
 
-    /// Whether `POST cut?connection=NAME` breaks a connection so that a reader can watch it recover; default off.
+    /// Whether `POST cut?connection=NAME` breaks a connection so that a reader can
+    /// watch it recover; default off.
     ///
     /// For the book's page. It lets anybody who knows a stream's random name end it.
     pub demo_cut: bool,
 
-    /// The pause before each token of `POST tokens`; default 60 ms, about as fast as a person reads aloud twice over.
+    /// The pause before each token of `POST tokens`; default 60 ms, about as fast as a
+    /// person reads aloud twice over.
     pub token_pause: Duration,
 }
 

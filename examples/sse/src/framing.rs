@@ -1,8 +1,9 @@
 //! The bytes of the event stream format (WHATWG HTML §9.2.5).
 //!
-//! A block is a few lines `field: value`, ended by an empty line. A value cannot hold a line end: LF, CR and CRLF all
-//! end a line, and what a client gets back for any of them is LF. What this server sends in `data` is therefore always
-//! JSON on one line, in which a line end is written `\n` or `\r` and comes out as it went in.
+//! A block is a few lines `field: value`, ended by an empty line. A value cannot hold a
+//! line end: LF, CR and CRLF all end a line, and what a client gets back for any of
+//! them is LF. What this server sends in `data` is therefore always JSON on one line,
+//! in which a line end is written `\n` or `\r` and comes out as it went in.
 
 use bytes::Bytes;
 use feed::{
@@ -16,13 +17,16 @@ use serde::Serialize;
 use std::time::Duration;
 
 // ANCHOR: event
-/// One event of the log: its id, which the browser keeps for `Last-Event-ID`, and its JSON.
+/// One event of the log: its id, which the browser keeps for `Last-Event-ID`, and its
+/// JSON.
 ///
-/// No `event:` line, so a browser dispatches it to `onmessage`; that field is kept for control.
+/// No `event:` line, so a browser dispatches it to `onmessage`; that field is kept for
+/// control.
 pub fn event(event: &Event) -> Bytes {
     let json = event.json();
     let id = event.cursor().to_string();
-    let mut block = Vec::with_capacity(json.len() + id.len() + "id: \ndata: \n\n".len());
+    let mut block =
+        Vec::with_capacity(json.len() + id.len() + "id: \ndata: \n\n".len());
     block.extend_from_slice(b"id: ");
     block.extend_from_slice(id.as_bytes());
     block.extend_from_slice(b"\ndata: ");
@@ -33,11 +37,11 @@ pub fn event(event: &Event) -> Bytes {
 // ANCHOR_END: event
 
 // ANCHOR: opening
-/// The first block: where the client stands, before there is any event. A client that loses its connection now comes
-/// back to the right place.
+/// The first block: where the client stands, before there is any event. A client that
+/// loses its connection now comes back to the right place.
 ///
-/// It has data, because many clients keep the id of a block only if they dispatch it. `retry_ms` is how long a browser
-/// shall wait before it reconnects.
+/// It has data, because many clients keep the id of a block only if they dispatch it.
+/// `retry_ms` is how long a browser shall wait before it reconnects.
 pub fn hello(cursor: Cursor, every: Duration, retry_ms: u64) -> Bytes {
     let every = milliseconds(every);
     let data = json(&Hello { cursor, every });
@@ -46,16 +50,17 @@ pub fn hello(cursor: Cursor, every: Duration, retry_ms: u64) -> Bytes {
 // ANCHOR_END: opening
 
 // ANCHOR: control
-/// Nothing happened, and the connection lives. An event and not a comment, since script cannot see comments. Its id is
-/// where the stream stands, which may be past events that this client was not sent.
+/// Nothing happened, and the connection lives. An event and not a comment, since script
+/// cannot see comments. Its id is where the stream stands, which may be past events
+/// that this client was not sent.
 pub fn heartbeat(cursor: Cursor, every: Duration) -> Bytes {
     let every = milliseconds(every);
     let data = json(&Heartbeat { every });
     format!("id: {cursor}\nevent: {HEARTBEAT}\ndata: {data}\n\n").into()
 }
 
-/// Events were missed. The id is the place from which the stream goes on, so that a client that reconnects right
-/// after this block is not told of the same gap twice.
+/// Events were missed. The id is the place from which the stream goes on, so that a
+/// client that reconnects right after this block is not told of the same gap twice.
 pub fn gap(gap: &Gap) -> Bytes {
     let data = json(gap);
     format!("id: {}\nevent: {GAP}\ndata: {data}\n\n", gap.resume).into()
@@ -73,7 +78,8 @@ fn milliseconds(time: Duration) -> u64 {
 }
 
 fn json(data: &impl Serialize) -> String {
-    // Four structures of numbers and fixed names, which serialise; the tests state every byte of them.
+    // Four structures of numbers and fixed names, which serialise; the tests state
+    // every byte of them.
     serde_json::to_string(data).unwrap_or_default()
 }
 
@@ -94,8 +100,7 @@ mod tests {
             .await
             .unwrap();
         let batch = feed.read(Position::Earliest, 1, 1).unwrap();
-        let json =
-            r#"{"id":"k3f9x2.1","at":"2026-01-01T00:00:00.000Z","kind":"message","data":"a\r\nb"}"#;
+        let json = r#"{"id":"k3f9x2.1","at":"2026-01-01T00:00:00.000Z","kind":"message","data":"a\r\nb"}"#;
         assert_eq!(
             event(&batch.events[0]),
             format!("id: k3f9x2.1\ndata: {json}\n\n")

@@ -5,7 +5,8 @@
 //! curl -N http://127.0.0.1:4100/events
 //! ```
 //!
-//! - [`router`]: the server, to be served by [`serving::serve`], alone or nested in another.
+//! - [`router`]: the server, to be served by [`serving::serve`], alone or nested in
+//!   another.
 //! - [`parser`]: the event stream format, read (WHATWG HTML §9.2.6).
 //! - `client` (feature `client`): a Rust client that keeps itself connected.
 //! - [`framing`]: the format, written.
@@ -31,8 +32,8 @@ use axum::{
 use feed::{Cursor, Encoding, Feed, Gap, GapReason, Position, Subscription};
 use serde::Deserialize;
 use serving::{
-    assets, cut_route, fallbacks, publish_route, status_route, After, ConnectionName, Cuts, Ending,
-    Problem, Slots,
+    assets, cut_route, fallbacks, publish_route, status_route, After, ConnectionName,
+    Cuts, Ending, Problem, Slots,
 };
 use std::{convert::Infallible, iter, sync::Arc};
 use stream::Connection;
@@ -51,8 +52,9 @@ const PAGE: &[Asset] = &[
 /// The headers of an event stream.
 pub(crate) const STREAM_HEADERS: [(HeaderName, &str); 4] = [
     (HeaderName::from_static("content-type"), "text/event-stream"),
-    // A cache that kept a stream would play yesterday's events to today's clients (RFC 9111 §5.2.2.5).
-    // And a compressor would hold blocks back until it has enough of them (§5.2.2.6 forbids it to touch the body).
+    // A cache that kept a stream would play yesterday's events to today's clients (RFC
+    // 9111 §5.2.2.5). And a compressor would hold blocks back until it has enough of
+    // them (§5.2.2.6 forbids it to touch the body).
     (
         HeaderName::from_static("cache-control"),
         "no-store, no-transform",
@@ -81,8 +83,9 @@ struct Server {
 // ANCHOR: router
 /// The server: routes relative to wherever it is mounted.
 ///
-/// `GET events`, `POST events`, `GET status`, `POST tokens`, the page at `GET /` with its modules, and `POST cut`, which
-/// finds no stream to cut unless [`Config::demo_cut`] allows it.
+/// `GET events`, `POST events`, `GET status`, `POST tokens`, the page at `GET /` with
+/// its modules, and `POST cut`, which finds no stream to cut unless
+/// [`Config::demo_cut`] allows it.
 pub fn router(feed: Feed, config: Config, ending: Ending) -> Router {
     let slots = Slots::new(config.max_streams).within(config.shared.as_ref());
     let cuts = Cuts::new(config.demo_cut);
@@ -108,8 +111,8 @@ pub fn router(feed: Feed, config: Config, ending: Ending) -> Router {
 // ANCHOR_END: router
 
 // ANCHOR: last_event_id
-/// Where a client that reconnects by itself stood: the header `Last-Event-ID`, or for clients that can set no header
-/// `?lastEventId=`.
+/// Where a client that reconnects by itself stood: the header `Last-Event-ID`, or for
+/// clients that can set no header `?lastEventId=`.
 enum LastEventId {
     /// The client says nothing.
     Absent,
@@ -121,7 +124,10 @@ enum LastEventId {
 impl<S: Sync> FromRequestParts<S> for LastEventId {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
+    async fn from_request_parts(
+        parts: &mut Parts,
+        _state: &S,
+    ) -> Result<Self, Infallible> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Parameters {
@@ -133,7 +139,9 @@ impl<S: Sync> FromRequestParts<S> for LastEventId {
             Some(Ok(id)) if !id.is_empty() => id.to_owned(),
             Some(Err(_)) => return Ok(Self::Unknown),
             _ => match Query::try_from_uri(&parts.uri) {
-                Ok(Query(Parameters { last_event_id })) => last_event_id.unwrap_or_default(),
+                Ok(Query(Parameters { last_event_id })) => {
+                    last_event_id.unwrap_or_default()
+                }
                 Err(_) => return Ok(Self::Unknown),
             },
         };
@@ -154,19 +162,26 @@ async fn events(
     name: ConnectionName,
 ) -> Result<Response, Problem> {
     server.ending.refuse_if_begun()?;
-    // The last id wins. A browser repeats the URL with its first `?after=` for ever, and only the id moves on.
+    // The last id wins. A browser repeats the URL with its first `?after=` for ever,
+    // and only the id moves on.
     let (subscription, gap) = match last {
-        LastEventId::Absent => (server.feed.subscribe(after.unwrap_or_default())?, None),
-        LastEventId::Cursor(cursor) => match server.feed.subscribe(Position::After(cursor)) {
-            Ok(subscription) => (subscription, None),
-            Err(_future) => from_nowhere(&server.feed)?,
-        },
+        LastEventId::Absent => {
+            (server.feed.subscribe(after.unwrap_or_default())?, None)
+        }
+        LastEventId::Cursor(cursor) => {
+            match server.feed.subscribe(Position::After(cursor)) {
+                Ok(subscription) => (subscription, None),
+                Err(_future) => from_nowhere(&server.feed)?,
+            }
+        }
         LastEventId::Unknown => from_nowhere(&server.feed)?,
     };
     let log = server.feed.state();
     if log.finished && subscription.cursor() == log.latest {
         // Nothing will ever come, and 204 says so: an EventSource stops asking.
-        return Ok((StatusCode::NO_CONTENT, [("cache-control", "no-store")]).into_response());
+        return Ok(
+            (StatusCode::NO_CONTENT, [("cache-control", "no-store")]).into_response()
+        );
     }
     let slot = server.slots.try_take()?;
     let every = server.config.heartbeat;
@@ -191,8 +206,9 @@ async fn events(
 // ANCHOR_END: events
 
 // ANCHOR: from_nowhere
-/// For a client whose last id names no place in this log. It was given that id by whatever answered here before. A refusal
-/// would stop its `EventSource` for good, so it gets all that is kept, and a gap that says what nobody can tell.
+/// For a client whose last id names no place in this log. It was given that id by
+/// whatever answered here before. A refusal would stop its `EventSource` for good, so
+/// it gets all that is kept, and a gap that says what nobody can tell.
 fn from_nowhere(feed: &Feed) -> Result<(Subscription, Option<Gap>), Problem> {
     let subscription = feed.subscribe(Position::Earliest)?;
     let gap = Gap {

@@ -2,8 +2,8 @@
 
 use thiserror::Error;
 
-/// The largest block taken, in bytes: 1 MiB, sixteen times the largest event of the log. A server that never ends a
-/// line must not fill its client's memory.
+/// The largest block taken, in bytes: 1 MiB, sixteen times the largest event of the
+/// log. A server that never ends a line must not fill its client's memory.
 const MAX_BLOCK: usize = 1024 * 1024;
 
 /// What one block says.
@@ -11,8 +11,9 @@ const MAX_BLOCK: usize = 1024 * 1024;
 pub enum Block {
     /// A block with data: a browser would dispatch this event.
     Event(Message),
-    /// A block that set an id and has no data. A browser keeps the id and dispatches nothing; here the caller is told,
-    /// since this id is the cursor that comes before the wait.
+    /// A block that set an id and has no data. A browser keeps the id and dispatches
+    /// nothing; here the caller is told, since this id is the cursor that comes before
+    /// the wait.
     Id(String),
 }
 
@@ -37,7 +38,8 @@ pub struct TooLarge;
 pub struct Parser {
     /// The line under way, in bytes: a piece may end inside a character.
     line: Vec<u8>,
-    /// The last piece ended with CR. An LF that comes next belongs to the same line end.
+    /// The last piece ended with CR. An LF that comes next belongs to the same line
+    /// end.
     after_cr: bool,
     /// Whether the first line has been read; a byte-order mark may stand before it.
     begun: bool,
@@ -60,7 +62,8 @@ impl Parser {
         Self::default()
     }
 
-    /// The id of the last complete block that had one in force: what a reconnect sends as `Last-Event-ID`.
+    /// The id of the last complete block that had one in force: what a reconnect sends
+    /// as `Last-Event-ID`.
     pub fn last_event_id(&self) -> &str {
         &self.last_event_id
     }
@@ -74,13 +77,18 @@ impl Parser {
     ///
     /// # Errors
     /// [`TooLarge`].
-    pub fn push(&mut self, piece: &[u8], blocks: &mut Vec<Block>) -> Result<(), TooLarge> {
+    pub fn push(
+        &mut self,
+        piece: &[u8],
+        blocks: &mut Vec<Block>,
+    ) -> Result<(), TooLarge> {
         let mut rest = piece;
         if self.after_cr && !rest.is_empty() {
             self.after_cr = false;
             rest = rest.strip_prefix(b"\n").unwrap_or(rest);
         }
-        while let Some(end) = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n')) {
+        while let Some(end) = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n'))
+        {
             self.line.extend_from_slice(&rest[..end]);
             self.end_line(blocks);
             rest = match &rest[end..] {
@@ -109,8 +117,8 @@ impl Parser {
 
     fn end_line(&mut self, blocks: &mut Vec<Block>) {
         let bytes = std::mem::take(&mut self.line);
-        // A line end is one byte in UTF-8 and no part of any other character, so decoding line by line gives what
-        // decoding the whole stream would.
+        // A line end is one byte in UTF-8 and no part of any other character, so
+        // decoding line by line gives what decoding the whole stream would.
         let text = String::from_utf8_lossy(&bytes);
         let mut line = &*text;
         if !self.begun {
@@ -120,7 +128,9 @@ impl Parser {
         match line.split_once(':') {
             _ if line.is_empty() => blocks.extend(self.end_block()),
             Some(("", _comment)) => {}
-            Some((field, value)) => self.field(field, value.strip_prefix(' ').unwrap_or(value)),
+            Some((field, value)) => {
+                self.field(field, value.strip_prefix(' ').unwrap_or(value))
+            }
             None => self.field(line, ""),
         }
         // Gives the line's memory back to the next one.
@@ -141,8 +151,12 @@ impl Parser {
                 value.clone_into(&mut self.id);
                 self.id_set = true;
             }
-            "retry" if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) => {
-                // So many digits that they fit no integer mean: later than anybody waits.
+            "retry"
+                if !value.is_empty()
+                    && value.bytes().all(|byte| byte.is_ascii_digit()) =>
+            {
+                // So many digits that they fit no integer mean: later than anybody
+                // waits.
                 self.retry_ms = Some(value.parse().unwrap_or(u64::MAX));
             }
             _ => {}

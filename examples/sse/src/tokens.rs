@@ -1,8 +1,10 @@
-//! The stream that most people meet today: a text that is generated token by token, in the answer to a POST.
+//! The stream that most people meet today: a text that is generated token by token, in
+//! the answer to a POST.
 //!
-//! The format is the same; the rules are not. The answer belongs to one request, so there is no log, no cursor and no
-//! reconnecting: who loses the connection loses the answer, and asks again. `EventSource` cannot read it, because it only
-//! sends GET and would ask again by itself at the end.
+//! The format is the same; the rules are not. The answer belongs to one request, so
+//! there is no log, no cursor and no reconnecting: who loses the connection loses the
+//! answer, and asks again. `EventSource` cannot read it, because it only sends GET and
+//! would ask again by itself at the end.
 
 use crate::Server;
 use axum::{
@@ -31,13 +33,15 @@ struct Token<'a> {
     text: &'a str,
 }
 
-/// The data of `done`, the last event: without it, a client must take the answer for broken off.
+/// The data of `done`, the last event: without it, a client must take the answer for
+/// broken off.
 #[derive(Serialize)]
 struct Done {
     tokens: usize,
 }
 
-/// An answer in pieces. It stands for a language model: what matters here is that the next token takes a while.
+/// An answer in pieces. It stands for a language model: what matters here is that the
+/// next token takes a while.
 fn generate(prompt: &str) -> Vec<String> {
     let answer = format!(
         "You asked: “{}” No model is at work here, only a loop that pauses between words. What you see is how such an \
@@ -66,14 +70,15 @@ pub(crate) async fn answer(
     let slot = server.slots.try_take()?;
     let tokens = generate(&prompt);
     let stopped = server.ending.begun();
-    // `take_until` ends the body when the server ends. No `done` was sent then, so the client knows that this is not the
-    // whole answer.
-    let events = events(tokens, server.config.token_pause, slot).take_until(Box::pin(stopped));
+    // `take_until` ends the body when the server ends. No `done` was sent then, so the
+    // client knows that this is not the whole answer.
+    let events =
+        events(tokens, server.config.token_pause, slot).take_until(Box::pin(stopped));
     Ok((crate::STREAM_HEADERS, Body::from_stream(events)).into_response())
 }
 
-/// One event for each token, then `done`. When the client goes, hyper drops this stream, and with it the generator: no
-/// flag has to tell it.
+/// One event for each token, then `done`. When the client goes, hyper drops this
+/// stream, and with it the generator: no flag has to tell it.
 fn events(
     tokens: Vec<String>,
     pause: Duration,
@@ -88,7 +93,8 @@ fn events(
             Some((block("", &Token { text: &text }), (tokens, slot)))
         },
     );
-    let done = stream::once(async move { block("event: done\n", &Done { tokens: total }) });
+    let done =
+        stream::once(async move { block("event: done\n", &Done { tokens: total }) });
     pieces.chain(done).map(Ok)
 }
 

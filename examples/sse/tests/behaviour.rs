@@ -9,7 +9,8 @@ use sse::client::{Client, Follow};
 use std::{collections::BTreeSet, time::Duration};
 use support::{start, still_config};
 use testbed::{
-    answer_to, eventually, in_time, post, say, still_feed, update, Raw, Script, Server, BRISK,
+    answer_to, eventually, in_time, post, say, still_feed, update, Raw, Script, Server,
+    BRISK,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -84,7 +85,8 @@ async fn the_place_is_free_when_its_client_leaves_whatever_it_sent_after_its_req
 
 #[tokio::test]
 async fn hundreds_of_clients_that_vanish_leave_nothing_behind() {
-    // Each is a descriptor here and one in the server: within the 1,024 that many systems allow a process.
+    // Each is a descriptor here and one in the server: within the 1,024 that many
+    // systems allow a process.
     const CLIENTS: usize = 400;
     let server = start(still_feed(10), still_config()).await;
     let mut clients = Vec::new();
@@ -201,7 +203,8 @@ async fn the_header_wins_over_the_query_and_the_last_id_over_after() {
         (Some(""), TWO, "earliest", 2),
         (None, NONE, "latest", 3),
     ] {
-        let header = header.map_or(String::new(), |id| format!("\nLast-Event-ID: {id}"));
+        let header =
+            header.map_or(String::new(), |id| format!("\nLast-Event-ID: {id}"));
         let target = format!("/events?after={after}&lastEventId={query}");
         let head = format!("GET {target} HTTP/1.1\nHost: 127.0.0.1{header}");
         let mut raw = Raw::send(&server, &head, "").await;
@@ -217,7 +220,8 @@ async fn a_server_that_ends_takes_no_new_streams() {
     let mut open = Raw::get(&server, "/events").await;
     open.until("retry: ").await;
     // On a connection that stands already: a new one would not be accepted.
-    let mut second = Raw::send(&server, "GET /status HTTP/1.1\nHost: 127.0.0.1", "").await;
+    let mut second =
+        Raw::send(&server, "GET /status HTTP/1.1\nHost: 127.0.0.1", "").await;
     second.until("}").await;
     server.ending.begin();
     open.read_to_end().await;
@@ -314,7 +318,8 @@ async fn the_client_takes_a_long_silence_for_a_dead_connection() {
 
 #[tokio::test]
 async fn the_client_learns_its_patience_and_its_place_before_the_first_event() {
-    // The greeting names a short interval, and the heartbeat a place past events that were not sent.
+    // The greeting names a short interval, and the heartbeat a place past events that
+    // were not sent.
     const SILENT: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nid: k3f9x2.1\nevent: hello\ndata: {\"cursor\":\"k3f9x2.1\",\"every\":1}\n\n";
     const BEAT: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nid: k3f9x2.1\nevent: hello\ndata: {\"cursor\":\"k3f9x2.1\",\"every\":1}\n\nid: k3f9x2.7\nevent: heartbeat\ndata: {\"every\":1}\n\n";
     let (client, mut script) = client_of(&[SILENT, BEAT, OK]).await;
@@ -363,10 +368,14 @@ async fn the_client_goes_on_from_where_a_gap_left_it() {
     ));
     assert!(matches!(update(&mut updates).await, Update::Opened(_)));
     let first = script.head().await;
-    assert!(first.starts_with("GET /events?after=earliest ") && !first.contains("last-event-id"));
+    assert!(
+        first.starts_with("GET /events?after=earliest ")
+            && !first.contains("last-event-id")
+    );
     let second = script.head().await;
     assert!(
-        second.starts_with("GET /events ") && second.contains("last-event-id: k3f9x2.9\r\n"),
+        second.starts_with("GET /events ")
+            && second.contains("last-event-id: k3f9x2.9\r\n"),
         "{second}"
     );
 }
@@ -386,9 +395,11 @@ async fn the_client_waits_as_long_as_a_busy_server_asks() {
 
 #[tokio::test]
 async fn the_client_ends_where_the_server_refuses_and_asks_a_stranger_again() {
-    const PAGE: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 2\r\n\r\nhi";
+    const PAGE: &str =
+        "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 2\r\n\r\nhi";
     const GONE: &str = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
-    const JUNK: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nid: 17\n\n";
+    const JUNK: &str =
+        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nid: 17\n\n";
     const NO: &str = "HTTP/1.1 400 Bad Request\r\nContent-Type: application/problem+json\r\nContent-Length: 46\r\n\r\n{\"type\":\"tag:waiting.example,2026:bad-cursor\"}";
     let (client, _script) = client_of(&[PAGE, GONE, JUNK, NO]).await;
     let mut updates = client.subscribe(Position::Latest).boxed();

@@ -1,7 +1,9 @@
-//! The bytes on the wire, read by a raw socket and kept in `golden/`, where the book takes them from.
+//! The bytes on the wire, read by a raw socket and kept in `golden/`, where the book
+//! takes them from.
 //!
-//! A server and a client by the same hand can agree on a mistake; these files can be read by anybody. After a change on
-//! purpose, `UPDATE_GOLDEN=1 cargo test -p sse --test golden` writes them anew, and the difference is reviewed.
+//! A server and a client by the same hand can agree on a mistake; these files can be
+//! read by anybody. After a change on purpose, `UPDATE_GOLDEN=1 cargo test -p sse
+//! --test golden` writes them anew, and the difference is reviewed.
 
 mod support;
 
@@ -43,7 +45,8 @@ async fn a_gap_is_said_in_the_stream() {
     for text in ["one", "two", "three", "four"] {
         say(&server.feed, text).await;
     }
-    let head = format!("GET /events HTTP/1.1\n{HOST}\n{STREAM}\nLast-Event-ID: k3f9x2.1");
+    let head =
+        format!("GET /events HTTP/1.1\n{HOST}\n{STREAM}\nLast-Event-ID: k3f9x2.1");
     golden!(
         "gap.http",
         &exchange(&server, &head, "", "four\"}\n\n\r\n").await,
@@ -90,7 +93,8 @@ async fn a_finished_log_answers_204_as_its_last_word() {
     let server = start(still_feed(100), still_config()).await;
     say(&server.feed, "the last").await;
     server.feed.finish();
-    let head = format!("GET /events HTTP/1.1\n{HOST}\n{STREAM}\nLast-Event-ID: k3f9x2.1");
+    let head =
+        format!("GET /events HTTP/1.1\n{HOST}\n{STREAM}\nLast-Event-ID: k3f9x2.1");
     golden!(
         "no-content.http",
         &exchange(&server, &head, "", "\r\n\r\n").await,
@@ -161,8 +165,10 @@ async fn a_text_comes_token_by_token() {
         body.len()
     );
     let whole = exchange(&server, &head, body, "\r\n0\r\n\r\n").await;
-    // The book shows the first tokens and the last words; what lies between is more of the same.
-    let (first, rest) = whole.split_at(whole.match_indices("\n\n\n").nth(3).unwrap().0 + 3);
+    // The book shows the first tokens and the last words; what lies between is more of
+    // the same.
+    let (first, rest) =
+        whole.split_at(whole.match_indices("\n\n\n").nth(3).unwrap().0 + 3);
     let last = &rest[rest.find("event: done").unwrap()..];
     let last_chunk = rest[..rest.find("event: done").unwrap()]
         .trim_end()

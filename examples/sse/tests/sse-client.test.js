@@ -1,10 +1,10 @@
 // @ts-check
 // Run with `node --test examples/sse/tests/`.
-import "../../web/tests/served.js";
+import "../../../crates/web/tests/served.js";
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
-import { Backoff, Follower } from "../../web/modules/reconnect.js";
-import { BASE, Heard, json, last, pass, settle } from "../../web/tests/support.js";
+import { Backoff, Follower } from "../../../crates/web/modules/reconnect.js";
+import { BASE, Heard, json, last, pass, settle } from "../../../crates/web/tests/support.js";
 
 const { createSse } = await import("../web/sse-client.js");
 

@@ -1,5 +1,5 @@
-//! The parser against vectors written from the WHATWG text; `event-stream.js` and a browser's own `EventSource` are held
-//! to the same file.
+//! The parser against vectors written from the WHATWG text; `event-stream.js` and a
+//! browser's own `EventSource` are held to the same file.
 
 use base64::{engine::general_purpose::STANDARD, Engine};
 use proptest::prelude::*;
@@ -78,7 +78,8 @@ fn read<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<Expected>, Parser) {
 
 #[test]
 fn every_vector_whole_and_in_any_pieces() {
-    let Vectors { vectors } = serde_json::from_str(include_str!("vectors.json")).unwrap();
+    let Vectors { vectors } =
+        serde_json::from_str(include_str!("vectors.json")).unwrap();
     assert!(vectors.len() >= 35, "{} vectors", vectors.len());
     for vector in &vectors {
         let bytes = vector.bytes();
@@ -130,7 +131,8 @@ fn a_line_that_never_ends_is_refused() {
 }
 
 proptest! {
-    /// However the network cuts a stream into pieces, it says the same; and no bytes make the parser panic.
+    /// However the network cuts a stream into pieces, it says the same; and no bytes
+    /// make the parser panic.
     #[test]
     fn pieces_do_not_matter(
         lines in prop::collection::vec(

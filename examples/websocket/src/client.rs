@@ -28,9 +28,13 @@ pub use client::{ClientError, Follow};
 pub use handshake::{open, Opened, Socket};
 
 use crate::close::Close;
-use client::{failure, updates, Failure, Method, Pace, Server, Session, Watchdog, PATIENCE};
+use client::{
+    failure, updates, Failure, Method, Pace, Server, Session, Watchdog, PATIENCE,
+};
 use feed::{
-    contract::{ClientMessage, Publish, Refusal, ServerMessage, Update, AFTER, SUBPROTOCOL},
+    contract::{
+        ClientMessage, Publish, Refusal, ServerMessage, Update, AFTER, SUBPROTOCOL,
+    },
     Cursor, Data, IdempotencyKey, Kind, Position, BATCH_BYTES, BATCH_EVENTS,
 };
 use futures_util::{
@@ -48,10 +52,12 @@ use tokio::{
 };
 use tokio_tungstenite::tungstenite::{protocol::CloseFrame, Error, Message};
 
-/// How many publishes may wait until the socket takes them; more wait with their callers.
+/// How many publishes may wait until the socket takes them; more wait with their
+/// callers.
 const OUTBOX: usize = 16;
 
-/// How long the closing of a connection may take on the way out. Nobody waits for its outcome, so it is short.
+/// How long the closing of a connection may take on the way out. Nobody waits for its
+/// outcome, so it is short.
 const CLOSING: Duration = Duration::from_secs(1);
 
 /// A client of one server.
@@ -62,8 +68,8 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client of the server whose routes lie at `base`, which ends in `/`. `http:` and `ws:` mean the same here: the
-    /// handshake is a request of HTTP.
+    /// A client of the server whose routes lie at `base`, which ends in `/`. `http:`
+    /// and `ws:` mean the same here: the handshake is a request of HTTP.
     pub fn new(base: Url) -> Self {
         Self::with_pace(base, Pace::default())
     }
@@ -77,15 +83,17 @@ impl Client {
     }
 
     // ANCHOR: connect
-    /// Events after `position`, and a way to publish, both over one socket, and across as many as it takes. Dropping the
-    /// stream closes the socket.
+    /// Events after `position`, and a way to publish, both over one socket, and across
+    /// as many as it takes. Dropping the stream closes the socket.
     ///
-    /// The stream does all the work: what is published is sent, and its answer read, only while somebody polls the stream.
-    /// Publish from another task. Where nobody polls for two heartbeats, no ping is answered, and the server drops the
+    /// The stream does all the work: what is published is sent, and its answer read,
+    /// only while somebody polls the stream. Publish from another task. Where nobody
+    /// polls for two heartbeats, no ping is answered, and the server drops the
     /// connection; the next poll reconnects, and goes on after its cursor.
     ///
     /// # Errors
-    /// [`ClientError`] as the last item, where trying again would not help: the server refused, or is none of this kind.
+    /// [`ClientError`] as the last item, where trying again would not help: the server
+    /// refused, or is none of this kind.
     pub fn connect(
         &self,
         position: Position,
@@ -118,11 +126,12 @@ impl Follow for Client {
     }
 
     // ANCHOR: publish_alone
-    /// Publishes one event, over a socket of its own. With a `key` it may be repeated after an error without making a
-    /// second one.
+    /// Publishes one event, over a socket of its own. With a `key` it may be repeated
+    /// after an error without making a second one.
     ///
-    /// For those who publish now and then and listen to nothing: the handshake takes a round trip more than the publish.
-    /// Whoever has a subscription uses its [`Publisher`].
+    /// For those who publish now and then and listen to nothing: the handshake takes a
+    /// round trip more than the publish. Whoever has a subscription uses its
+    /// [`Publisher`].
     ///
     /// # Errors
     /// [`ClientError`]. It makes one attempt; an answer must come within 10 s.
@@ -160,7 +169,9 @@ fn http(mut base: Url) -> Url {
 }
 
 /// Polls a subscription until it fails in any way, and tells how.
-async fn failure_of(updates: impl Stream<Item = Result<Update, ClientError>>) -> ClientError {
+async fn failure_of(
+    updates: impl Stream<Item = Result<Update, ClientError>>,
+) -> ClientError {
     let mut updates = pin!(updates);
     loop {
         match updates.next().await {
@@ -190,11 +201,12 @@ struct Attempt {
 impl Publisher {
     /// Publishes one event.
     ///
-    /// Without a `key` it draws one. Where the connection breaks before the answer, the next one sends the same again, and
-    /// by the key it stays one event.
+    /// Without a `key` it draws one. Where the connection breaks before the answer, the
+    /// next one sends the same again, and by the key it stays one event.
     ///
     /// # Errors
-    /// [`ClientError::Refused`] with the problem; [`ClientError::NoAnswer`] after 10 s, or where the subscription has ended.
+    /// [`ClientError::Refused`] with the problem; [`ClientError::NoAnswer`] after 10 s,
+    /// or where the subscription has ended.
     pub async fn publish(
         &self,
         key: Option<&IdempotencyKey>,
@@ -226,8 +238,9 @@ struct Follower {
     watchdog: Watchdog,
     /// From the [`Publisher`]s.
     inbox: mpsc::Receiver<Attempt>,
-    /// What was sent, oldest first. It outlives a connection, and is sent again on the next: a publish with the same `ref`
-    /// is the same event. As many as there are callers that wait, and those who gave up are cleared out.
+    /// What was sent, oldest first. It outlives a connection, and is sent again on the
+    /// next: a publish with the same `ref` is the same event. As many as there are
+    /// callers that wait, and those who gave up are cleared out.
     unanswered: Vec<Attempt>,
     /// What of it the connection before this one has sent, and this one has not yet.
     unsent: VecDeque<Attempt>,
@@ -260,15 +273,18 @@ impl Method for Follower {
     }
 
     async fn step(&mut self) {
-        let next = match std::mem::replace(&mut self.state, State::Apart(Duration::ZERO)) {
-            State::Apart(wait) => {
-                sleep(wait).await;
-                self.connect().await
-            }
-            State::Connected(connection) => self.read(connection).await,
-        };
-        // Whatever ends a connection is told to the user, with the wait before the next attempt; the cursor is kept.
-        self.state = next.unwrap_or_else(|failure| State::Apart(self.session.failed(failure)));
+        let next =
+            match std::mem::replace(&mut self.state, State::Apart(Duration::ZERO)) {
+                State::Apart(wait) => {
+                    sleep(wait).await;
+                    self.connect().await
+                }
+                State::Connected(connection) => self.read(connection).await,
+            };
+        // Whatever ends a connection is told to the user, with the wait before the next
+        // attempt; the cursor is kept.
+        self.state =
+            next.unwrap_or_else(|failure| State::Apart(self.session.failed(failure)));
     }
 }
 
@@ -276,7 +292,8 @@ impl Follower {
     async fn connect(&mut self) -> Result<State, Failure> {
         let after = self.session.position().to_string();
         let request = self.server.get("events", Some((AFTER, &after)))?;
-        let opened = timeout(self.watchdog.patience(), open(request, Some(SUBPROTOCOL)));
+        let opened =
+            timeout(self.watchdog.patience(), open(request, Some(SUBPROTOCOL)));
         let socket = match opened.await.map_err(|_silence| ClientError::NoAnswer)?? {
             Opened::Socket(socket) => socket,
             Opened::Refused(response) => return Err(failure(response).await),
@@ -294,11 +311,15 @@ impl Follower {
     }
 
     // ANCHOR: read
-    /// Takes in what has come, and what came with it. All of a batch is told together, up to what a page would hold.
+    /// Takes in what has come, and what came with it. All of a batch is told together,
+    /// up to what a page would hold.
     ///
-    /// Each read also writes tungstenite's answers to pings that were read before. So a ping is answered as long as somebody
-    /// reads on, although nobody here writes.
-    async fn read(&mut self, mut connection: Box<Connection>) -> Result<State, Failure> {
+    /// Each read also writes tungstenite's answers to pings that were read before. So a
+    /// ping is answered as long as somebody reads on, although nobody here writes.
+    async fn read(
+        &mut self,
+        mut connection: Box<Connection>,
+    ) -> Result<State, Failure> {
         let Some(mut next) = self.turn(&mut connection).await else {
             return Ok(State::Connected(connection));
         };
@@ -326,8 +347,9 @@ impl Follower {
     // ANCHOR_END: read
 
     // ANCHOR: turn
-    /// Waits for whatever comes first, and gives what was read; `None` where something was written instead. It always reads,
-    /// and never waits for a write alone: a server that waits for us to read may not read from us until we do.
+    /// Waits for whatever comes first, and gives what was read; `None` where something
+    /// was written instead. It always reads, and never waits for a write alone: a
+    /// server that waits for us to read may not read from us until we do.
     async fn turn(&mut self, connection: &mut Connection) -> Option<Next> {
         let silence = connection.heard.elapsed();
         let patience = self.watchdog.patience().saturating_sub(silence);
@@ -337,14 +359,15 @@ impl Follower {
                 // After too long a silence, whatever follows is nothing.
                 Some(next.ok().flatten())
             }
-            // Cancel-safe: what is not written yet stays in tungstenite's buffer. An error is not looked at, because the
-            // reader is about to see it too, and perhaps a close before it that says why.
+            // Cancel-safe: what is not written yet stays in tungstenite's buffer. An
+            // error is not looked at, because the reader is about to see it too, and
+            // perhaps a close before it that says why.
             _ = connection.sink.flush(), if connection.unflushed => {
                 connection.unflushed = false;
                 None
             }
-            // Cancel-safe: an attempt that is not taken stays where it is. Only one waits to be written; the others wait with
-            // their callers.
+            // Cancel-safe: an attempt that is not taken stays where it is. Only one
+            // waits to be written; the others wait with their callers.
             Some(attempt) = to_send(&mut self.unsent, &mut self.inbox), if !connection.unflushed => {
                 self.send(connection, attempt).await;
                 None
@@ -365,7 +388,8 @@ impl Follower {
         if text.len() > MAX_SENT {
             return attempt.refuse(Problem::too_large("more than this client sends"));
         }
-        // An error is one that the reader is about to see too, and then the next connection sends it again.
+        // An error is one that the reader is about to see too, and then the next
+        // connection sends it again.
         let _ = connection.sink.feed(Message::text(text)).await;
         self.unanswered.push(attempt);
         connection.unflushed = true;
@@ -376,12 +400,16 @@ impl Follower {
     fn take(&mut self, message: Message) -> Result<(), ClientError> {
         let text = match message {
             Message::Text(text) => text,
-            Message::Binary(_) => return Err(ClientError::Protocol("a binary message".to_owned())),
-            // Signs of life, as every message is. tungstenite has the answer to a ping ready.
+            Message::Binary(_) => {
+                return Err(ClientError::Protocol("a binary message".to_owned()))
+            }
+            // Signs of life, as every message is. tungstenite has the answer to a ping
+            // ready.
             _ => return Ok(()),
         };
         let read = ServerMessage::read(&text);
-        let read = read.map_err(|error| ClientError::Protocol(format!("{text:.100}: {error}")))?;
+        let read = read
+            .map_err(|error| ClientError::Protocol(format!("{text:.100}: {error}")))?;
         self.session.heard();
         match read {
             Some(message) => self.tell(message),
@@ -415,19 +443,28 @@ impl Follower {
     }
 
     fn refused(&mut self, refusal: &Refusal) -> Result<(), ClientError> {
-        // Without a `ref` it answers something that the server could not read, and nobody knows which.
+        // Without a `ref` it answers something that the server could not read, and
+        // nobody knows which.
         if let Some(reference) = &refusal.reference {
             let problem = serde_json::from_str(refusal.problem.get());
-            let problem = problem.map_err(|error| ClientError::Protocol(error.to_string()))?;
+            let problem =
+                problem.map_err(|error| ClientError::Protocol(error.to_string()))?;
             self.answered(reference, Err(ClientError::Refused(problem)));
         }
         Ok(())
     }
 
-    /// Hands an answer to whoever waits for it. Of two who wait with the same `ref`, each gets one.
-    fn answered(&mut self, reference: &IdempotencyKey, answer: Result<Cursor, ClientError>) {
+    /// Hands an answer to whoever waits for it. Of two who wait with the same `ref`,
+    /// each gets one.
+    fn answered(
+        &mut self,
+        reference: &IdempotencyKey,
+        answer: Result<Cursor, ClientError>,
+    ) {
         let mut all = self.unanswered.iter();
-        if let Some(index) = all.position(|attempt| attempt.publish.reference == *reference) {
+        if let Some(index) =
+            all.position(|attempt| attempt.publish.reference == *reference)
+        {
             self.unanswered.remove(index).answer(answer);
         }
     }
@@ -440,7 +477,8 @@ impl Follower {
             AfterClose::Stop => return Ok(self.finish().await),
             AfterClose::DropLargest => self.refuse_largest(),
             AfterClose::GiveUp => {
-                let said = frame.map(|CloseFrame { code, reason }| format!("{code}: {reason}"));
+                let said = frame
+                    .map(|CloseFrame { code, reason }| format!("{code}: {reason}"));
                 let said = format!("closed with {}", said.unwrap_or_default());
                 for attempt in self.unanswered.drain(..).chain(self.unsent.drain(..)) {
                     attempt.answer(Err(ClientError::Protocol(said.clone())));
@@ -453,8 +491,9 @@ impl Follower {
     }
     // ANCHOR_END: closed
 
-    /// The log is finished. What has no answer may be in it all the same, if an earlier connection broke after it was sent.
-    /// A request with the same key tells; and it adds nothing, since the log takes nothing more.
+    /// The log is finished. What has no answer may be in it all the same, if an earlier
+    /// connection broke after it was sent. A request with the same key tells; and it
+    /// adds nothing, since the log takes nothing more.
     async fn finish(&mut self) -> State {
         let until = Instant::now() + PATIENCE;
         for attempt in self.unanswered.drain(..).chain(self.unsent.drain(..)) {
@@ -475,8 +514,8 @@ impl Follower {
         State::Apart(Duration::ZERO)
     }
 
-    /// One of what was sent is too large. Whichever the server meant, the largest is too large as well; the others are sent
-    /// again.
+    /// One of what was sent is too large. Whichever the server meant, the largest is
+    /// too large as well; the others are sent again.
     fn refuse_largest(&mut self) {
         let size = |attempt: &Attempt| attempt.publish.data.as_str().len();
         let all = self.unanswered.iter().enumerate();
@@ -545,16 +584,17 @@ impl Connection {
         }
     }
 
-    /// Answers the server's close, and waits for the server to end the connection, which is the server's part (RFC 6455
-    /// §7.1.1). It is reading that writes the answer.
+    /// Answers the server's close, and waits for the server to end the connection,
+    /// which is the server's part (RFC 6455 §7.1.1). It is reading that writes the
+    /// answer.
     async fn end(&mut self) {
         let rest = async { while let Some(Ok(_)) = self.stream.next().await {} };
         let _ = timeout(CLOSING, rest).await;
     }
 
     // ANCHOR: broken
-    /// What an error of tungstenite comes to. Where the server broke the protocol, it is told with which rule, as
-    /// RFC 6455 §7.1.7 asks; tungstenite does not.
+    /// What an error of tungstenite comes to. Where the server broke the protocol, it
+    /// is told with which rule, as RFC 6455 §7.1.7 asks; tungstenite does not.
     async fn broken(&mut self, error: Error) -> Failure {
         let Some(close) = Close::of(&error) else {
             return ClientError::NoAnswer.into();

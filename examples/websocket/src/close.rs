@@ -1,4 +1,5 @@
-//! How a WebSocket ends: the close codes (RFC 6455 §7.4), and what a broken protocol comes to.
+//! How a WebSocket ends: the close codes (RFC 6455 §7.4), and what a broken protocol
+//! comes to.
 //!
 //! | code | said by | what it means | what the client does |
 //! | --- | --- | --- | --- |
@@ -12,7 +13,8 @@
 //! | 1006 | nobody | there was no close: lost, cut, or never opened; for the API alone | reconnects |
 //! | 1013 | nobody here | "try again later", from IANA's registry: this server says so with 503, before it opens | – |
 //!
-//! A page may close with 1000 or 3000 to 4999 and nothing else (WHATWG WebSockets §3.1).
+//! A page may close with 1000 or 3000 to 4999 and nothing else (WHATWG WebSockets
+//! §3.1).
 
 use crate::tunnel::Socket;
 use futures_util::{
@@ -33,7 +35,8 @@ use tokio_tungstenite::tungstenite::{
 /// What this server says when it closes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Close {
-    /// 1000: the log is finished, and the peer has all of it. There is nothing to reconnect for.
+    /// 1000: the log is finished, and the peer has all of it. There is nothing to
+    /// reconnect for.
     Finished,
     /// 1001: this server is going away.
     Shutdown,
@@ -88,15 +91,17 @@ pub(crate) enum End {
     Dropped,
     /// Nothing: the peer has closed, and tungstenite has answered; or it broke off.
     Gone,
-    /// This, and then the peer's own close is awaited, unless it broke the protocol: then nothing more can be read.
+    /// This, and then the peer's own close is awaited, unless it broke the protocol:
+    /// then nothing more can be read.
     Closes(Close),
 }
 
 impl Close {
-    /// What to say to a peer that broke the protocol; `None` where nobody is to blame or nobody is there to be told.
+    /// What to say to a peer that broke the protocol; `None` where nobody is to blame
+    /// or nobody is there to be told.
     ///
-    /// tungstenite reports a broken protocol as an error and sends nothing; the close that RFC 6455 §7.1.7 asks for is ours
-    /// to send.
+    /// tungstenite reports a broken protocol as an error and sends nothing; the close
+    /// that RFC 6455 §7.1.7 asks for is ours to send.
     pub(crate) fn of(error: &tungstenite::Error) -> Option<Self> {
         use tungstenite::Error::{Capacity, Protocol, Utf8};
         match error {
@@ -104,11 +109,12 @@ impl Close {
             Utf8(_) => Some(Self::NotUtf8),
             // The connection ended without a close. There is nobody to tell.
             Protocol(ProtocolError::ResetWithoutClosingHandshake) => None,
-            // We wrote after the peer's close had come. The reader has seen it, or is about to.
+            // We wrote after the peer's close had come. The reader has seen it, or is
+            // about to.
             Protocol(ProtocolError::SendAfterClosing) => None,
             Protocol(_) => Some(Self::Protocol),
-            // The connection is lost; or it is closed already; or the peer does not read, and what waits for it has
-            // grown too large.
+            // The connection is lost; or it is closed already; or the peer does not
+            // read, and what waits for it has grown too large.
             _ => None,
         }
     }
@@ -143,9 +149,9 @@ impl End {
                 // Before the wait: who is on the way out keeps nobody out.
                 drop(place);
             };
-            // Reading finds the peer's close, and makes tungstenite answer it. It ends at
-            // once where tungstenite has met an error. And it is done beside the writing:
-            // a peer that waits for us to read may not read itself.
+            // Reading finds the peer's close, and makes tungstenite answer it. It ends
+            // at once where tungstenite has met an error. And it is done beside the
+            // writing: a peer that waits for us to read may not read itself.
             let rest = async { while let Some(Ok(_)) = stream.next().await {} };
             join(said, rest).await;
             if let Ok(socket) = stream.reunite(sink) {

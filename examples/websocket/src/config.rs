@@ -6,72 +6,87 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 /// What the WebSocket server allows, and how it paces its clients.
 ///
-/// The time that a handshake may take, and a peer that takes no bytes, are bounded by the edge:
-/// [`serving::Config::headers`], [`serving::Config::write_progress`].
+/// The time that a handshake may take, and a peer that takes no bytes, are bounded by
+/// the edge: [`serving::Config::headers`], [`serving::Config::write_progress`].
 #[derive(Clone, Debug)]
 pub struct Config {
     /// How many sockets may be open at once, those of `/echo` apart; default 900.
     ///
-    /// What [`serving::Config::places`] leaves of the edge's 1,000 connections, so that where every place is taken a
-    /// client can still load the page, publish, and ask `status` why it was refused.
+    /// What [`serving::Config::places`] leaves of the edge's 1,000 connections, so that
+    /// where every place is taken a client can still load the page, publish, and ask
+    /// `status` why it was refused.
     pub max_sockets: usize,
 
-    /// The places that this server shares with others behind the same edge, if there are such; default none. A socket
-    /// then takes one of these too, also one of `/echo`.
+    /// The places that this server shares with others behind the same edge, if there
+    /// are such; default none. A socket then takes one of these too, also one of
+    /// `/echo`.
     pub shared: Option<Slots>,
 
-    /// How often the server sends a heartbeat and a ping; default 15 s. A peer from which not one byte comes for two of
-    /// these, not even the answer to a ping, is dropped.
+    /// How often the server sends a heartbeat and a ping; default 15 s. A peer from
+    /// which not one byte comes for two of these, not even the answer to a ping, is
+    /// dropped.
     ///
-    /// Under the 30 s after which some mobile networks, and the 60 s after which many proxies, drop a connection on which
-    /// nothing moves. Two of them, because one lost packet may delay an answer by seconds. A ping waits its turn behind what
-    /// was sent before it, so a peer that takes longer than two heartbeats to read all of that is dropped as well; it
-    /// comes back with its cursor. Between a millisecond and thirty days.
+    /// Under the 30 s after which some mobile networks, and the 60 s after which many
+    /// proxies, drop a connection on which nothing moves. Two of them, because one lost
+    /// packet may delay an answer by seconds. A ping waits its turn behind what was
+    /// sent before it, so a peer that takes longer than two heartbeats to read all of
+    /// that is dropped as well; it comes back with its cursor. Between a millisecond
+    /// and thirty days.
     pub heartbeat: Duration,
 
-    /// How long the server takes for its close, the peer's answer, and the peer's end of the connection; default 2 s.
+    /// How long the server takes for its close, the peer's answer, and the peer's end
+    /// of the connection; default 2 s.
     ///
-    /// Long enough for a round trip on a bad line, and well under the edge's drain of 5 s. The socket's place is free again
-    /// as soon as the close is on its way.
+    /// Long enough for a round trip on a bad line, and well under the edge's drain of 5
+    /// s. The socket's place is free again as soon as the close is on its way.
     pub close_patience: Duration,
 
-    /// The size in bytes of a socket's read buffer, allocated when it opens; default 1 KiB.
+    /// The size in bytes of a socket's read buffer, allocated when it opens; default 1
+    /// KiB.
     ///
-    /// tungstenite's own default is 128 KiB: a gigabyte for 8,000 sockets on which nothing happens. With it an idle socket
-    /// takes 138 KiB of the process, and with this 7 (`examples/idle_memory.rs`). What a client sends here is small (a
-    /// pong has 6 bytes, a chat message 150); a larger message costs more reads and its own memory.
+    /// tungstenite's own default is 128 KiB: a gigabyte for 8,000 sockets on which
+    /// nothing happens. With it an idle socket takes 138 KiB of the process, and with
+    /// this 7 (`examples/idle_memory.rs`). What a client sends here is small (a pong
+    /// has 6 bytes, a chat message 150); a larger message costs more reads and its own
+    /// memory.
     pub read_buffer: usize,
 
-    /// The size in bytes of the largest message that is taken, and of the largest frame; default 66 KiB.
+    /// The size in bytes of the largest message that is taken, and of the largest
+    /// frame; default 66 KiB.
     ///
-    /// As for the body of a `POST`: 64 KiB of data, which is the log's own limit, and 2 KiB around it. A message may come
-    /// in one frame, so one number does for both. tungstenite's own defaults are 64 MiB and 16 MiB. Answered with
-    /// close 1009.
+    /// As for the body of a `POST`: 64 KiB of data, which is the log's own limit, and 2
+    /// KiB around it. A message may come in one frame, so one number does for both.
+    /// tungstenite's own defaults are 64 MiB and 16 MiB. Answered with close 1009.
     pub max_message: usize,
 
     /// How many bytes of frames are gathered before they are written; default 16 KiB.
     ///
-    /// At a flush, whatever is there is written: this bounds how much a large batch gathers, not how long a small one
-    /// waits. The buffer grows on demand and never shrinks, so this is also what a socket keeps after its first catch-up.
+    /// At a flush, whatever is there is written: this bounds how much a large batch
+    /// gathers, not how long a small one waits. The buffer grows on demand and never
+    /// shrinks, so this is also what a socket keeps after its first catch-up.
     pub write_buffer: usize,
 
-    /// How many bytes of frames may wait for a peer that does not read; default 160 KiB.
+    /// How many bytes of frames may wait for a peer that does not read; default 160
+    /// KiB.
     ///
-    /// It is no back-pressure. Back-pressure comes from waiting for each write, so that of events never more waits than
-    /// `write_buffer` and one event of up to 65 KiB. This limit is for what tungstenite writes unasked: a peer that sends
-    /// pings and reads nothing is owed a pong for each. Pongs stop at the limit; the next message of this server's then
-    /// finds no room, and the server ends the connection. tungstenite's own default is no limit.
+    /// It is no back-pressure. Back-pressure comes from waiting for each write, so that
+    /// of events never more waits than `write_buffer` and one event of up to 65 KiB.
+    /// This limit is for what tungstenite writes unasked: a peer that sends pings and
+    /// reads nothing is owed a pong for each. Pongs stop at the limit; the next message
+    /// of this server's then finds no room, and the server ends the connection.
+    /// tungstenite's own default is no limit.
     pub max_write_buffer: usize,
 
-    /// Whether `POST cut?connection=NAME` breaks a connection so that a reader can watch it recover; default off.
+    /// Whether `POST cut?connection=NAME` breaks a connection so that a reader can
+    /// watch it recover; default off.
     ///
     /// For the book's page. It lets anybody who knows a socket's random name end it.
     pub demo_cut: bool,
 
     /// How many sockets of `/echo` may be open at once; default 32.
     ///
-    /// Each may hold a message that comes and the same one as it goes, so this and `max_echo` bound them to 64 MiB and
-    /// some.
+    /// Each may hold a message that comes and the same one as it goes, so this and
+    /// `max_echo` bound them to 64 MiB and some.
     pub max_echoes: usize,
 
     /// The size in bytes of the largest message that `/echo` sends back; default 1 MiB.
@@ -110,7 +125,8 @@ impl Config {
         self
     }
 
-    /// Every limit of a socket on the log: not one of tungstenite's defaults is right for it.
+    /// Every limit of a socket on the log: not one of tungstenite's defaults is right
+    /// for it.
     pub(crate) fn limits(&self) -> WebSocketConfig {
         WebSocketConfig::default()
             .read_buffer_size(self.read_buffer)

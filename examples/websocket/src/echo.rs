@@ -1,4 +1,5 @@
-//! `GET echo`: whatever comes goes back. The least that a WebSocket server is, with an end and limits.
+//! `GET echo`: whatever comes goes back. The least that a WebSocket server is, with an
+//! end and limits.
 
 use crate::{
     close::{Close, End},
@@ -38,7 +39,8 @@ pub(crate) async fn open(
     Ok(handshake.accept(limits, &ending, serve))
 }
 
-/// Sends each message back. Nothing is read while an answer waits to be written, which holds back a peer that does not read.
+/// Sends each message back. Nothing is read while an answer waits to be written, which
+/// holds back a peer that does not read.
 async fn repeat(socket: &mut Socket, ending: &Ending, heartbeat: Duration) -> End {
     let heard = socket.get_ref().heard();
     let mut asked = false;
@@ -48,7 +50,8 @@ async fn repeat(socket: &mut Socket, ending: &Ending, heartbeat: Duration) -> En
             () = ending.begun() => return End::Closes(Close::Shutdown),
             // Cancel-safe: a message is handed out whole, or stays.
             received = socket.next() => received,
-            // Cancel-safe: it only waits. The second silence begins where the first did.
+            // Cancel-safe: it only waits. The second silence begins where the first
+            // did.
             () = heard.silence(heartbeat * (1 + u32::from(asked))) => {
                 if asked {
                     return End::Dropped;

@@ -1,14 +1,16 @@
 //! The opening handshake, with refusals that say what to do.
 //!
-//! axum's `WebSocketUpgrade` does this in one line. It looks at the first line of a header that may have several, finds
-//! "upgrade" also in `not-upgrade`, and takes any key; and its socket hides the connection. So this is ours.
+//! axum's `WebSocketUpgrade` does this in one line. It looks at the first line of a
+//! header that may have several, finds "upgrade" also in `not-upgrade`, and takes any
+//! key; and its socket hides the connection. So this is ours.
 
 use crate::tunnel::{Socket, Tunnel};
 use axum::{
     body::Body,
     extract::FromRequestParts,
     http::{
-        header, request::Parts, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version,
+        header, request::Parts, HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
+        Version,
     },
     response::{IntoResponse, Response},
 };
@@ -24,22 +26,26 @@ use tokio_tungstenite::{
     WebSocketStream,
 };
 
-/// A request that opens a WebSocket: `GET` with `Upgrade` (RFC 6455 §4.2.1), or HTTP/2's `CONNECT` with `:protocol`
-/// (RFC 8441 §5).
+/// A request that opens a WebSocket: `GET` with `Upgrade` (RFC 6455 §4.2.1), or
+/// HTTP/2's `CONNECT` with `:protocol` (RFC 8441 §5).
 pub(crate) struct Handshake {
     upgrade: OnUpgrade,
     /// The answer to the key; over HTTP/2 there is none.
     accept: Option<HeaderValue>,
     offers: bool,
     chosen: bool,
-    /// To the edge the request is not over before the socket is: over HTTP/2 its connection may have no other.
+    /// To the edge the request is not over before the socket is: over HTTP/2 its
+    /// connection may have no other.
     underway: Underway,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Handshake {
     type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Response> {
+    async fn from_request_parts(
+        parts: &mut Parts,
+        _state: &S,
+    ) -> Result<Self, Response> {
         let version = parts.version;
         Self::read(parts).map_err(|refusal| refusal.answer(version))
     }
@@ -86,7 +92,9 @@ impl Handshake {
         match only(headers, header::SEC_WEBSOCKET_VERSION) {
             Some(b"13") => {}
             Some(_) => return Err(NotAsked("Sec-WebSocket-Version is not 13")),
-            None => return Err(Broken("Sec-WebSocket-Version does not stand there once")),
+            None => {
+                return Err(Broken("Sec-WebSocket-Version does not stand there once"))
+            }
         }
         let offers = names(headers, header::SEC_WEBSOCKET_PROTOCOL)
             .any(|name| name == SUBPROTOCOL.as_bytes());
@@ -101,7 +109,8 @@ impl Handshake {
     }
 }
 
-/// The members of a field that is a list (RFC 9110 §5.6.1), on however many lines (§5.3).
+/// The members of a field that is a list (RFC 9110 §5.6.1), on however many lines
+/// (§5.3).
 fn names(headers: &HeaderMap, field: HeaderName) -> impl Iterator<Item = &[u8]> {
     let lines = headers.get_all(field).into_iter();
     lines.flat_map(|line| {
@@ -126,12 +135,13 @@ fn only(headers: &HeaderMap, field: HeaderName) -> Option<&[u8]> {
 
 /// 16 bytes are 22 digits of Base64, and two signs that fill the last group of four.
 fn is_key(key: &[u8]) -> bool {
-    let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    let is_digit =
+        |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
     matches!(key.strip_suffix(b"=="), Some(it) if it.len() == 22 && it.iter().all(is_digit))
 }
 
-/// What 426 must name (RFC 9110 §15.5.22), with the word that keeps a proxy from passing the name on (§7.8), and the one
-/// version that there is (RFC 6455 §4.4).
+/// What 426 must name (RFC 9110 §15.5.22), with the word that keeps a proxy from
+/// passing the name on (§7.8), and the one version that there is (RFC 6455 §4.4).
 const UPGRADE: [(HeaderName, &str); 3] = [
     (header::CONNECTION, "Upgrade"),
     (header::UPGRADE, "websocket"),
@@ -141,11 +151,14 @@ const UPGRADE: [(HeaderName, &str); 3] = [
 impl Refusal {
     fn answer(self, version: Version) -> Response {
         let only = "Only a WebSocket is opened here";
-        let problem = |status, why| Problem::new(status, "upgrade-required", only).with_detail(why);
+        let problem = |status, why| {
+            Problem::new(status, "upgrade-required", only).with_detail(why)
+        };
         match self {
             Self::Broken(why) => {
                 let title = "This is not a WebSocket handshake";
-                let problem = Problem::new(StatusCode::BAD_REQUEST, "bad-handshake", title);
+                let problem =
+                    Problem::new(StatusCode::BAD_REQUEST, "bad-handshake", title);
                 problem.with_detail(why).into_response()
             }
             // HTTP/2 has no `Upgrade` (RFC 9113 §8.2.2), so 426 would be a lie there.
@@ -163,8 +176,9 @@ impl Refusal {
 impl Handshake {
     /// Chooses the subprotocol, which is the version of the messages.
     ///
-    /// A client that offers none, or only others, is refused. RFC 6455 §4.2.2 would let it in without one; a browser would
-    /// then fail the connection itself, and any other client would read messages that it has not asked for.
+    /// A client that offers none, or only others, is refused. RFC 6455 §4.2.2 would let
+    /// it in without one; a browser would then fail the connection itself, and any
+    /// other client would read messages that it has not asked for.
     ///
     /// # Errors
     /// 400 `bad-subprotocol`.
@@ -182,7 +196,8 @@ impl Handshake {
         )))
     }
 
-    /// Answers, and runs `serve` on the socket once the answer is out, in a task that the ending waits for.
+    /// Answers, and runs `serve` on the socket once the answer is out, in a task that
+    /// the ending waits for.
     pub(crate) fn accept<F>(
         self,
         limits: WebSocketConfig,
@@ -193,12 +208,17 @@ impl Handshake {
         F: Future<Output = ()> + Send + 'static,
     {
         let (upgrade, underway) = (self.upgrade, self.underway);
-        // Boxed: each of the futures around it would otherwise keep room for a copy of it, some 2.5 KiB a time.
+        // Boxed: each of the futures around it would otherwise keep room for a copy of
+        // it, some 2.5 KiB a time.
         let task = Box::pin(async move {
             // An error says that the connection ended before the answer was out.
             if let Ok(upgraded) = upgrade.await {
                 let tunnel = Tunnel::new(upgraded);
-                let socket = WebSocketStream::from_raw_socket(tunnel, Role::Server, Some(limits));
+                let socket = WebSocketStream::from_raw_socket(
+                    tunnel,
+                    Role::Server,
+                    Some(limits),
+                );
                 serve(socket.await).await;
             }
             drop(underway);

@@ -4,12 +4,14 @@
 //! cargo run -p websocket -- --port 4103 --rate 2
 //! ```
 //!
-//! - [`router`]: the server, to be served by [`serving::serve`], alone or nested in another.
+//! - [`router`]: the server, to be served by [`serving::serve`], alone or nested in
+//!   another.
 //! - [`close`]: how a socket ends, and the close codes.
 //! - `client`: a Rust client, behind the feature of that name.
 //!
-//! The messages are those of [`feed::contract`]: JSON in text frames, under the subprotocol `waiting.v1`. The server sends
-//! `hello`, `event`, `gap`, `heartbeat`, `ack` and `error`; the client sends `publish`.
+//! The messages are those of [`feed::contract`]: JSON in text frames, under the
+//! subprotocol `waiting.v1`. The server sends `hello`, `event`, `gap`, `heartbeat`,
+//! `ack` and `error`; the client sends `publish`.
 
 #[cfg(feature = "client")]
 pub mod client;
@@ -33,8 +35,8 @@ use echo::Echo;
 use feed::{Encoding, Feed, Retention};
 use handshake::Handshake;
 use serving::{
-    assets, cut_route, fallbacks, publish_route, status_route, After, ConnectionName, Cuts, Ending,
-    Problem, Slots,
+    assets, cut_route, fallbacks, publish_route, status_route, After, ConnectionName,
+    Cuts, Ending, Problem, Slots,
 };
 use socket::Connection;
 use std::sync::Arc;
@@ -52,11 +54,12 @@ const PAGE: &[Asset] = &[
     Asset::javascript("whiteboard.js", include_bytes!("../web/whiteboard.js")),
 ];
 
-/// A log for the whiteboard. Not the room's: a stroke is drawn for ever, and would push the messages out of the window.
+/// A log for the whiteboard. Not the room's: a stroke is drawn for ever, and would push
+/// the messages out of the window.
 pub fn board() -> Feed {
     Feed::new(Retention {
-        // As many strokes as the page draws, so that who comes late sees what everybody sees. A stroke has up to 1 KiB, and
-        // a page that joins is sent all of it.
+        // As many strokes as the page draws, so that who comes late sees what everybody
+        // sees. A stroke has up to 1 KiB, and a page that joins is sent all of it.
         max_events: 1000,
         ..Retention::default()
     })
@@ -78,12 +81,14 @@ struct Server {
 
 /// The server: routes relative to wherever it is mounted.
 ///
-/// `GET events` (upgraded), `POST events` and `GET status` over `feed`; `GET board` (upgraded) and `GET board/status` over
-/// `board`; `GET echo` (upgraded); the page at `GET /` with its modules; and `POST cut`, which finds no socket to cut unless
+/// `GET events` (upgraded), `POST events` and `GET status` over `feed`; `GET board`
+/// (upgraded) and `GET board/status` over `board`; `GET echo` (upgraded); the page at
+/// `GET /` with its modules; and `POST cut`, which finds no socket to cut unless
 /// [`Config::demo_cut`] allows it.
 ///
-/// Put [`serving::guard`] around it. Without that, any page that a user visits may open a socket here, with the user's
-/// cookies, and read and publish: CORS does not apply to WebSocket.
+/// Put [`serving::guard`] around it. Without that, any page that a user visits may open
+/// a socket here, with the user's cookies, and read and publish: CORS does not apply to
+/// WebSocket.
 pub fn router(feed: Feed, board: Feed, config: Config, ending: Ending) -> Router {
     let echo = Echo {
         places: Slots::new(config.max_echoes).within(config.shared.as_ref()),
@@ -117,7 +122,8 @@ impl Server {
         Self {
             encoding: feed.encoding("websocket"),
             feed,
-            places: Slots::new(echo.config.max_sockets).within(echo.config.shared.as_ref()),
+            places: Slots::new(echo.config.max_sockets)
+                .within(echo.config.shared.as_ref()),
             cuts: Cuts::new(echo.config.demo_cut),
             config: echo.config.clone(),
             ending: echo.ending.clone(),
@@ -137,7 +143,8 @@ impl Server {
 
 /// `GET events?after=`, upgraded.
 ///
-/// What is refused here is refused before there is a WebSocket, and a browser does not show a page why: it asks `status`.
+/// What is refused here is refused before there is a WebSocket, and a browser does not
+/// show a page why: it asks `status`.
 async fn open(
     State(server): State<Server>,
     handshake: Handshake,
@@ -147,7 +154,8 @@ async fn open(
     server.ending.refuse_if_begun()?;
     let handshake = handshake.choose()?;
     let connection = Connection {
-        // Now and not once the socket stands: a cursor that is ahead of the log is refused with 400.
+        // Now and not once the socket stands: a cursor that is ahead of the log is
+        // refused with 400.
         subscription: server.feed.subscribe(after.unwrap_or_default())?,
         place: server.places.try_take()?,
         cuttable: server.cuts.register(name),
@@ -158,6 +166,7 @@ async fn open(
         ending: server.ending.clone(),
     };
     let limits = server.config.limits();
-    // Its task outlives the request. The ending is told of it, so that a shutdown waits for it, and cuts it in the end.
+    // Its task outlives the request. The ending is told of it, so that a shutdown waits
+    // for it, and cuts it in the end.
     Ok(handshake.accept(limits, &server.ending, |socket| connection.run(socket)))
 }

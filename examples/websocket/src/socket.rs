@@ -25,14 +25,17 @@ use tokio_tungstenite::tungstenite::{self, Message};
 
 /// How many answers may wait until they are written.
 ///
-/// Enough for a burst of strokes from one pointer. A client that publishes and does not read its answers is not read from any
-/// more when these are full: TCP then tells it to wait.
+/// Enough for a burst of strokes from one pointer. A client that publishes and does not
+/// read its answers is not read from any more when these are full: TCP then tells it to
+/// wait.
 const ANSWERS: usize = 16;
 
-/// Boxed, since tokio's channel makes room for 32 at once, on every socket, and most never publish.
+/// Boxed, since tokio's channel makes room for 32 at once, on every socket, and most
+/// never publish.
 type Answer = Box<ServerMessage>;
 
-/// What one open socket holds: a place in the log. No queue of events, and no second task.
+/// What one open socket holds: a place in the log. No queue of events, and no second
+/// task.
 pub(crate) struct Connection {
     /// The log, to publish into.
     pub(crate) feed: Feed,
@@ -48,7 +51,8 @@ pub(crate) struct Connection {
     pub(crate) heartbeat: Duration,
     /// How long the peer may take to answer a close.
     pub(crate) close_patience: Duration,
-    /// This socket's place among those that the server allows; free again when the socket's work is over.
+    /// This socket's place among those that the server allows; free again when the
+    /// socket's work is over.
     pub(crate) place: Slot,
 }
 
@@ -70,15 +74,16 @@ impl Connection {
             answered,
             heartbeat: self.heartbeat,
         };
-        // Not `biased`: reading and writing both spend the task's budget of work in one turn, and whoever always came
-        // first could leave the other nothing.
+        // Not `biased`: reading and writing both spend the task's budget of work in one
+        // turn, and whoever always came first could leave the other nothing.
         let end = tokio::select! {
             // Cancel-safe: the token stays cancelled.
             () = self.cuttable.cut() => End::Dropped,
             // Cancel-safe: it only waits.
             () = self.ending.begun() => End::Closes(Close::Shutdown),
-            // Each of the two is dropped only when the socket's work is over. What the writer was writing is then in
-            // tungstenite's buffer, in whole frames, so that a close can still follow it.
+            // Each of the two is dropped only when the socket's work is over. What the
+            // writer was writing is then in tungstenite's buffer, in whole frames, so
+            // that a close can still follow it.
             end = reader.run(&mut stream) => end,
             end = writer.run(&mut sink) => end,
         };
@@ -87,8 +92,8 @@ impl Connection {
     }
 }
 
-/// Reads, as long as the socket lives. It is reading that notices a close or a lost connection, that takes in the pongs,
-/// and that makes tungstenite answer a ping.
+/// Reads, as long as the socket lives. It is reading that notices a close or a lost
+/// connection, that takes in the pongs, and that makes tungstenite answer a ping.
 struct Reader {
     feed: Feed,
     /// To the writer: this half of the socket cannot write.
@@ -111,8 +116,9 @@ impl Reader {
         tokio::select! {
             // Dropped only when the socket's work is over.
             end = read => end,
-            // Cancel-safe: it only waits. Bytes and not messages: a large one may take long to arrive. Where this half
-            // waits for a place for an answer it reads nothing, and so hears nothing.
+            // Cancel-safe: it only waits. Bytes and not messages: a large one may take
+            // long to arrive. Where this half waits for a place for an answer it reads
+            // nothing, and so hears nothing.
             () = self.heard.silence(self.silence) => End::Dropped,
         }
     }
@@ -120,16 +126,21 @@ impl Reader {
     async fn turn(&self, stream: &mut SplitStream<Socket>) -> Result<(), End> {
         match stream.next().await.ok_or(End::Gone)?? {
             Message::Text(text) => {
-                // The place first, and then the log: an answer that had to wait would come after its event. An error says
-                // that the writer is gone, and then both are.
+                // The place first, and then the log: an answer that had to wait would
+                // come after its event. An error says that the writer is gone, and then
+                // both are.
                 let place = self.answers.reserve().await.map_err(|_| End::Gone)?;
                 place.send(answer(&self.feed, &text).await);
                 Ok(())
             }
             Message::Binary(_) => Err(End::Closes(Close::Binary)),
-            // A pong is the sign of life that was asked for. A ping, or a close, is answered by tungstenite, on the next
-            // read. `Frame` is for those who write frames by hand.
-            Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => Ok(()),
+            // A pong is the sign of life that was asked for. A ping, or a close, is
+            // answered by tungstenite, on the next read. `Frame` is for those who write
+            // frames by hand.
+            Message::Ping(_)
+            | Message::Pong(_)
+            | Message::Close(_)
+            | Message::Frame(_) => Ok(()),
         }
     }
 }
@@ -149,7 +160,8 @@ async fn answer(feed: &Feed, text: &str) -> Answer {
     answer.into()
 }
 
-/// The answer to a text that is no message. The connection stays: the peer has spoken WebSocket well.
+/// The answer to a text that is no message. The connection stays: the peer has spoken
+/// WebSocket well.
 fn unreadable(text: &str, error: serde_json::Error) -> ServerMessage {
     /// As much of a publish as its publisher needs to know which one was meant.
     #[derive(Deserialize)]
@@ -196,14 +208,16 @@ impl Writer {
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                // In this order: an answer is written before the event that it is about, since the reader has a place for
-                // it before the log has the event. Answers run out, so that events follow: no new ones come while this half
-                // of the task is at work.
+                // In this order: an answer is written before the event that it is
+                // about, since the reader has a place for it before the log has the
+                // event. Answers run out, so that events follow: no new ones come while
+                // this half of the task is at work.
                 biased;
                 // Cancel-safe: a tick that is not taken stays due.
                 _ = beats.tick() => {
                     let heartbeat = ServerMessage::Heartbeat(Heartbeat { every });
-                    // The heartbeat is for the page, which sees no pings; the ping asks for a sign of life.
+                    // The heartbeat is for the page, which sees no pings; the ping asks
+                    // for a sign of life.
                     sink.feed(frames::message(&heartbeat)).await?;
                     sink.feed(Message::Ping(Bytes::new())).await?;
                 }
@@ -219,8 +233,8 @@ impl Writer {
         }
     }
 
-    /// Hands over what was due: written when the buffer is full, and when it is flushed, so that a batch goes out in a few
-    /// writes and not in one for each event.
+    /// Hands over what was due: written when the buffer is full, and when it is
+    /// flushed, so that a batch goes out in a few writes and not in one for each event.
     async fn deliver(
         &self,
         delivery: Delivery,
@@ -233,7 +247,9 @@ impl Writer {
                 }
                 Ok(())
             }
-            Delivery::Gap(gap) => sink.feed(frames::message(&ServerMessage::Gap(gap))).await,
+            Delivery::Gap(gap) => {
+                sink.feed(frames::message(&ServerMessage::Gap(gap))).await
+            }
         }
     }
 }

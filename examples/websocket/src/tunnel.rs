@@ -1,4 +1,5 @@
-//! The bytes under a socket: when the last of them came, and how the connection is given up in order.
+//! The bytes under a socket: when the last of them came, and how the connection is
+//! given up in order.
 
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
@@ -17,13 +18,16 @@ use tokio_tungstenite::WebSocketStream;
 
 /// One WebSocket, with the connection or the HTTP/2 stream below it within reach.
 ///
-/// axum's own `WebSocket` does not show what lies below. Two things need it: a peer that broke the protocol has to be read
-/// from after tungstenite can no longer do so, and a message that is slow to arrive has to count as a sign of life.
+/// axum's own `WebSocket` does not show what lies below. Two things need it: a peer
+/// that broke the protocol has to be read from after tungstenite can no longer do so,
+/// and a message that is slow to arrive has to count as a sign of life.
 pub(crate) type Socket = WebSocketStream<Tunnel>;
 
-/// How many bytes of a peer that was told to go are thrown away before the connection is broken off.
+/// How many bytes of a peer that was told to go are thrown away before the connection
+/// is broken off.
 ///
-/// A program that writes a large message and reads afterwards gets its close if the message is no larger than this.
+/// A program that writes a large message and reads afterwards gets its close if the
+/// message is no larger than this.
 const LINGER_BYTES: u64 = 16 * 1024 * 1024;
 
 /// What an upgraded request has become.
@@ -35,7 +39,8 @@ pub(crate) struct Tunnel {
 /// When the last bytes came. Clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct Heard {
-    /// Locked for one assignment or one copy, by the task that reads and by the one that waits.
+    /// Locked for one assignment or one copy, by the task that reads and by the one
+    /// that waits.
     last: Arc<Mutex<Instant>>,
 }
 
@@ -57,9 +62,9 @@ impl Tunnel {
     // ANCHOR: linger
     /// Ends this side, and reads until the peer has ended its own (RFC 6455 §7.1.1).
     ///
-    /// What the peer sent and nobody has read would make the kernel reset the connection
-    /// as soon as it is closed. A reset can take from the peer what it has not read yet:
-    /// the close.
+    /// What the peer sent and nobody has read would make the kernel reset the
+    /// connection as soon as it is closed. A reset can take from the peer what it has
+    /// not read yet: the close.
     pub(crate) async fn linger(mut self) {
         if self.shutdown().await.is_ok() {
             // An end, an error and too much are one here: nobody is left to be told.
@@ -116,11 +121,17 @@ impl AsyncWrite for Tunnel {
         Pin::new(&mut self.io).poll_write(cx, bytes)
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_flush(cx)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_shutdown(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }

@@ -1,9 +1,10 @@
 //! Cross-site WebSocket hijacking: the attack, and what stops it.
 //!
-//! A person is logged in at a server. A page of another site opens a WebSocket to it, in that person's browser, and the
-//! browser sends the cookie along. CORS does not apply: it keeps pages from reading answers to requests, and a WebSocket is
-//! no request whose answer is read. What stops the page is the header `Origin`, which a browser sets and a page cannot
-//! change, if the server looks at it.
+//! A person is logged in at a server. A page of another site opens a WebSocket to it,
+//! in that person's browser, and the browser sends the cookie along. CORS does not
+//! apply: it keeps pages from reading answers to requests, and a WebSocket is no
+//! request whose answer is read. What stops the page is the header `Origin`, which a
+//! browser sets and a page cannot change, if the server looks at it.
 
 mod support;
 
@@ -23,7 +24,8 @@ use websocket::Config;
 /// What a login has left in the browser.
 const COOKIE: &str = "session=ada";
 
-/// A server that lets in who is logged in. The book's servers know no users; this one stands for those that do.
+/// A server that lets in who is logged in. The book's servers know no users; this one
+/// stands for those that do.
 fn logged_in(router: Router) -> Router {
     router.layer(from_fn(|request: Request, next: Next| async move {
         match request.headers().get(header::COOKIE) {
@@ -42,7 +44,8 @@ fn server(around: impl FnOnce(Router) -> Router) -> Stand {
     Stand::with(still_feed(10), Config::default(), edge, around)
 }
 
-/// What the browser sends when the script of a page of `origin` says `new WebSocket("ws://127.0.0.1:4103/events")`.
+/// What the browser sends when the script of a page of `origin` says `new
+/// WebSocket("ws://127.0.0.1:4103/events")`.
 fn opened_by_a_page_of(origin: &str) -> ClientRequestBuilder {
     asking("/events?after=earliest")
         .with_header("Origin", origin)

@@ -15,8 +15,8 @@ use std::{
     time::Duration,
 };
 use support::{
-    asking, handshake, header, masked, Frame, Socket, Stand, Wire, CLOSE, FOR_EVER, PING, PONG,
-    TEXT, WIDE,
+    asking, handshake, header, masked, Frame, Socket, Stand, Wire, CLOSE, FOR_EVER,
+    PING, PONG, TEXT, WIDE,
 };
 use testbed::{eventually, in_time, say, still_feed, wire, Pipes};
 use tokio::{
@@ -24,10 +24,13 @@ use tokio::{
     net::TcpStream,
     time::Instant,
 };
-use tokio_tungstenite::tungstenite::{self, client::ClientRequestBuilder, Bytes, Message};
+use tokio_tungstenite::tungstenite::{
+    self, client::ClientRequestBuilder, Bytes, Message,
+};
 use websocket::Config;
 
-/// No heartbeat comes between what a test expects, and no close is given up because the machine is busy.
+/// No heartbeat comes between what a test expects, and no close is given up because the
+/// machine is busy.
 fn quiet() -> Config {
     Config {
         heartbeat: FOR_EVER,
@@ -67,7 +70,8 @@ async fn hello_comes_first_then_what_is_due_then_what_happens() {
     assert!(hello.contains("k3f9x2.2"), "{hello}");
     let two = late.text().await;
     assert!(
-        two.starts_with(r#"{"event":{"id":"k3f9x2.2","#) && two.ends_with(r#""data":"two"}}"#),
+        two.starts_with(r#"{"event":{"id":"k3f9x2.2","#)
+            && two.ends_with(r#""data":"two"}}"#),
         "{two}"
     );
     say(&stand.feed, "three").await;
@@ -107,7 +111,9 @@ async fn a_peer_that_answers_pings_stays_and_hears_heartbeats() {
     for _ in 0..20 {
         match socket.next().await {
             Some(Message::Ping(_)) => pings += 1,
-            Some(Message::Text(text)) => assert_eq!(text, r#"{"heartbeat":{"every":15000}}"#),
+            Some(Message::Text(text)) => {
+                assert_eq!(text, r#"{"heartbeat":{"every":15000}}"#)
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -169,7 +175,8 @@ async fn a_peer_that_reads_nothing_is_ended_and_gets_no_queue() {
         weak.push(Arc::downgrade(&stand.feed.event(cursor).unwrap()));
         tokio::task::yield_now().await;
     }
-    // Ten are in the window; of the rest the socket holds at most one batch, those that were due when it last looked.
+    // Ten are in the window; of the rest the socket holds at most one batch, those that
+    // were due when it last looked.
     let alive = weak.iter().filter(|event| event.strong_count() > 0).count();
     assert!(alive <= 10 + 3, "{alive} events are kept for one reader");
     eventually_in_virtual_time("it is dropped", || stand.feed.subscribers() == 0).await;
@@ -279,7 +286,8 @@ async fn a_reader_too_slow_for_the_window_gets_a_gap_and_goes_on() {
 async fn what_is_published_is_answered_and_a_retry_is_one_event() {
     let stand = Stand::start(quiet());
     let mut socket = greeted(&stand, "/events").await;
-    let publish = r#"{"publish":{"ref":"5b0f","kind":"message","data":{"text":"hello"}}}"#;
+    let publish =
+        r#"{"publish":{"ref":"5b0f","kind":"message","data":{"text":"hello"}}}"#;
     socket.say(publish).await;
     let ack = r#"{"ack":{"ref":"5b0f","id":"k3f9x2.1"}}"#;
     assert_eq!(socket.text().await, ack, "the answer before the event");
@@ -298,7 +306,9 @@ async fn what_is_not_taken_is_answered_by_an_error_and_the_connection_stays() {
     let stand = Stand::of(feed.clone(), quiet());
     let mut socket = greeted(&stand, "/events").await;
     let publish = |reference: &str, data: &str| {
-        format!(r#"{{"publish":{{"ref":"{reference}","kind":"message","data":{data}}}}}"#)
+        format!(
+            r#"{{"publish":{{"ref":"{reference}","kind":"message","data":{data}}}}}"#
+        )
     };
     socket.say(&publish("used", "1")).await;
     assert!(socket.text().await.starts_with(r#"{"ack":"#));
@@ -323,7 +333,9 @@ async fn what_is_not_taken_is_answered_by_an_error_and_the_connection_stays() {
         socket.say(message).await;
         let answer = socket.text().await;
         let begins = match reference {
-            Some(reference) => format!(r#"{{"error":{{"ref":"{reference}","problem":{{"#),
+            Some(reference) => {
+                format!(r#"{{"error":{{"ref":"{reference}","problem":{{"#)
+            }
             None => r#"{"error":{"problem":{"#.to_owned(),
         };
         assert!(answer.starts_with(&begins), "{message}: {answer}");
@@ -369,7 +381,8 @@ async fn a_publish_to_a_log_that_finishes_meanwhile_is_an_error() {
     .await;
     let hello = wire.frame().await.unwrap();
     assert!(hello.text().starts_with(r#"{"hello":"#));
-    // Whether the answer or the end comes first is a race that the client must bear; never an ack.
+    // Whether the answer or the end comes first is a race that the client must bear;
+    // never an ack.
     while let Some(frame) = wire.frame().await {
         match frame.first {
             TEXT => assert!(frame.text().contains("2026:finished"), "{frame:?}"),
@@ -431,7 +444,9 @@ async fn the_largest_event_of_the_log_is_taken_and_delivered() {
     let ack = wire.frame().await.unwrap();
     assert!(ack.text().starts_with(r#"{"ack":"#), "{ack:?}");
     let event = wire.frame().await.expect("the event");
-    assert!(event.text().starts_with(r#"{"event":"#) && event.payload.len() > 64 * 1024);
+    assert!(
+        event.text().starts_with(r#"{"event":"#) && event.payload.len() > 64 * 1024
+    );
 }
 
 #[tokio::test]
@@ -445,7 +460,8 @@ async fn the_code_for_too_large_arrives_over_tcp_although_much_was_sent() {
         let opened = tokio_tungstenite::client_async(asking("/events"), stream).await;
         let (mut socket, _) = opened.unwrap();
         use futures_util::{SinkExt, StreamExt};
-        // More than the server will read, and less than the kernel takes: the rest lies unread when the server closes.
+        // More than the server will read, and less than the kernel takes: the rest lies
+        // unread when the server closes.
         let large = Message::text("x".repeat(200_000));
         in_time("a write", socket.send(large)).await.unwrap();
         let hello = in_time("hello", socket.next()).await;
@@ -492,7 +508,8 @@ async fn a_close_is_answered_even_where_its_answer_has_to_wait() {
     let stand = Stand::start(quiet());
     let mut wire = stand.wire("/events", room).await;
     wire.frame().await.expect("hello");
-    // It fills the pipe to the last byte, so that the writer waits for nothing and the answer finds no room.
+    // It fills the pipe to the last byte, so that the writer waits for nothing and the
+    // answer finds no room.
     say(&stand.feed, &long).await;
     tokio::time::sleep(moment).await;
     wire.send(&masked(CLOSE, &[0x03, 0xe8])).await;
@@ -529,7 +546,8 @@ fn no_drain(drain: Duration) -> serving::Config {
 
 #[tokio::test]
 async fn a_shutdown_tells_every_socket_and_waits_for_it() {
-    let stand = Stand::with(still_feed(10), quiet(), no_drain(FOR_EVER), |router| router);
+    let stand =
+        Stand::with(still_feed(10), quiet(), no_drain(FOR_EVER), |router| router);
     let mut sockets = Vec::new();
     for _ in 0..300 {
         sockets.push(greeted(&stand, "/events").await);
@@ -786,11 +804,17 @@ impl AsyncWrite for Counted {
         Pin::new(&mut self.io).poll_write(cx, bytes)
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_flush(cx)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_shutdown(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
@@ -814,7 +838,8 @@ async fn everything_that_is_due_goes_out_in_one_write() {
     let writes = Arc::new(AtomicUsize::new(0));
     let feed = still_feed(100);
     let ending = serving::Ending::new();
-    let router = websocket::router(feed.clone(), still_feed(1), quiet(), ending.clone());
+    let router =
+        websocket::router(feed.clone(), still_feed(1), quiet(), ending.clone());
     let listener = Counting(pipes, writes.clone());
     let edge = serving::Config::default();
     tokio::spawn(serving::serve(listener, router, edge, ending));
@@ -829,6 +854,7 @@ async fn everything_that_is_due_goes_out_in_one_write() {
     for _ in 0..=50 {
         socket.frame().await.expect("hello and the events");
     }
-    // The handshake's answer, hello, and all fifty, which are less than the write buffer holds.
+    // The handshake's answer, hello, and all fifty, which are less than the write
+    // buffer holds.
     assert_eq!(writes.load(Ordering::Relaxed), 3);
 }

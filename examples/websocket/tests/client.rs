@@ -1,4 +1,5 @@
-//! What the client makes of what servers and networks do to it. The promises of all methods are in `conformance.rs`.
+//! What the client makes of what servers and networks do to it. The promises of all
+//! methods are in `conformance.rs`.
 
 use client::{ClientError, Pace};
 use feed::{contract::Update, Cursor, Data, IdempotencyKey, Position};
@@ -23,8 +24,7 @@ use tokio_tungstenite::{
 use websocket::client::{AfterClose, Client, Follow, Publisher};
 
 const HELLO: &str = r#"{"hello":{"cursor":"k3f9x2.17","every":15000}}"#;
-const EVENT: &str =
-    r#"{"event":{"id":"k3f9x2.18","at":"2026-01-01T00:00:00.000Z","kind":"tick","data":1}}"#;
+const EVENT: &str = r#"{"event":{"id":"k3f9x2.18","at":"2026-01-01T00:00:00.000Z","kind":"tick","data":1}}"#;
 
 type Updates = BoxStream<'static, Result<Update, ClientError>>;
 
@@ -111,7 +111,8 @@ impl Connection {
     /// The next publish: its `ref`, and its data.
     async fn published(&mut self) -> (String, String) {
         let message = self.next().await;
-        let message: serde_json::Value = serde_json::from_str(message.to_text().unwrap()).unwrap();
+        let message: serde_json::Value =
+            serde_json::from_str(message.to_text().unwrap()).unwrap();
         let publish = &message["publish"];
         assert_eq!(publish["kind"], "message");
         let reference = publish["ref"].as_str().unwrap().to_owned();
@@ -140,7 +141,9 @@ fn publish(
     tokio::spawn(async move { publisher.publish(key.as_ref(), kind, data).await })
 }
 
-async fn answer(publish: JoinHandle<Result<Cursor, ClientError>>) -> Result<Cursor, ClientError> {
+async fn answer(
+    publish: JoinHandle<Result<Cursor, ClientError>>,
+) -> Result<Cursor, ClientError> {
     in_time("an answer", publish).await.unwrap()
 }
 
@@ -196,7 +199,8 @@ async fn silence_is_the_end_of_a_connection_whatever_is_sent_meanwhile() {
     let mut updates = in_time("it opens", connects).await.unwrap();
     let busy = tokio::spawn(async move {
         connection.say(r#"{"heartbeat":{"every":50}}"#).await;
-        // Each is written at once, and nothing is heard: what goes out is no sign of life of the other side.
+        // Each is written at once, and nothing is heard: what goes out is no sign of
+        // life of the other side.
         let mut publishes = Vec::new();
         loop {
             publishes.push(publish(&publisher, None, "1"));
@@ -213,8 +217,7 @@ async fn silence_is_the_end_of_a_connection_whatever_is_sent_meanwhile() {
 
 #[tokio::test]
 async fn a_refused_handshake_says_why_however_its_body_comes() {
-    let problem =
-        r#"{"type":"tag:waiting.example,2026:future-cursor","title":"Ahead","status":400}"#;
+    let problem = r#"{"type":"tag:waiting.example,2026:future-cursor","title":"Ahead","status":400}"#;
     let (first, rest) = problem.split_at(20);
     let chunk = |text: &str| format!("{:x}\r\n{text}\r\n", text.len());
     let chunks = [first, rest, ""].map(chunk).concat();
@@ -350,18 +353,21 @@ async fn events_that_come_together_are_told_together_and_in_bounds() {
 
 /// The vectors that the JavaScript client is tested with as well.
 fn close_codes() -> Vec<(u16, String)> {
-    let vectors = include_str!("../../client/tests/policy.json");
+    let vectors = include_str!("../../../crates/client/tests/policy.json");
     let vectors: serde_json::Value = serde_json::from_str(vectors).unwrap();
     let codes = vectors["close_codes"].as_array().unwrap().iter();
-    let code = |it: &serde_json::Value| it["code"].as_u64().unwrap().try_into().unwrap();
+    let code =
+        |it: &serde_json::Value| it["code"].as_u64().unwrap().try_into().unwrap();
     let then = |it: &serde_json::Value| it["then"].as_str().unwrap().to_owned();
     codes.map(|it| (code(it), then(it))).collect()
 }
 
 #[tokio::test]
-async fn a_message_that_cannot_be_read_ends_the_connection_so_that_no_event_is_skipped() {
+async fn a_message_that_cannot_be_read_ends_the_connection_so_that_no_event_is_skipped()
+{
     let vectors: serde_json::Value =
-        serde_json::from_str(include_str!("../../client/tests/policy.json")).unwrap();
+        serde_json::from_str(include_str!("../../../crates/client/tests/policy.json"))
+            .unwrap();
     for it in vectors["messages"].as_array().unwrap() {
         let message = it["message"].to_string();
         let peer = Peer::start().await;
@@ -401,8 +407,9 @@ fn a_code_decides_what_comes_after_a_close() {
 
 #[tokio::test]
 async fn a_close_is_answered_and_heeded() {
-    // Three of these are never sent: they stand for a close without a code, for none, and for TLS that failed (§7.4.1).
-    // tungstenite does not know 1014 and answers it with 1002.
+    // Three of these are never sent: they stand for a close without a code, for none,
+    // and for TLS that failed (§7.4.1). tungstenite does not know 1014 and answers it
+    // with 1002.
     let is_sent = |code: &u16| ![1005, 1006, 1014, 1015].contains(code);
     for (code, then) in close_codes().into_iter().filter(|(code, _)| is_sent(code)) {
         let peer = Peer::start().await;
@@ -414,7 +421,8 @@ async fn a_close_is_answered_and_heeded() {
             assert_eq!(connection.closed().await, code);
             drop(connection);
             if comes_back {
-                // Whoever asked `latest` and was told where that is asks for what follows from there.
+                // Whoever asked `latest` and was told where that is asks for what
+                // follows from there.
                 assert_eq!(peer.accept().await.target, "/events?after=k3f9x2.17");
             }
         });
@@ -466,7 +474,8 @@ async fn what_has_no_answer_when_the_log_is_finished_is_asked_for_by_its_key() {
         ("200 OK", json, accepted),
         ("409 Conflict", PROBLEM, finished),
     ] {
-        let (mut socket, _) = in_time("a request", peer.listener.accept()).await.unwrap();
+        let (mut socket, _) =
+            in_time("a request", peer.listener.accept()).await.unwrap();
         let mut asked = vec![0; 4096];
         let length = socket.read(&mut asked).await.unwrap();
         let asked = String::from_utf8_lossy(&asked[..length]).to_lowercase();
@@ -502,7 +511,8 @@ async fn sockets_that_greet_and_die_at_once_are_asked_for_less_and_less_often() 
         }
     });
     let mut longest = Duration::ZERO;
-    // The bound after ten failures is a second. Were each a first one, no wait would be longer than a millisecond.
+    // The bound after ten failures is a second. Were each a first one, no wait would be
+    // longer than a millisecond.
     while longest < Duration::from_millis(20) {
         opened(&mut updates).await;
         longest = longest.max(reconnecting(&mut updates).await);
@@ -646,7 +656,8 @@ async fn a_publish_that_is_too_large_is_refused_and_the_others_are_not() {
 #[tokio::test]
 async fn the_pace_is_the_given_one() {
     let script =
-        Script::of(["HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"]).await;
+        Script::of(["HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"])
+            .await;
     let slow = Pace {
         first: Duration::from_secs(3600),
         cap: Duration::from_secs(3600),

@@ -1,9 +1,12 @@
-//! A socket whose peer broke the protocol, or goes away: its place is free at once, and its connection ends in order.
+//! A socket whose peer broke the protocol, or goes away: its place is free at once, and
+//! its connection ends in order.
 
 mod support;
 
 use std::time::Duration;
-use support::{asking, handshake, header, masked, Stand, Wire, CLOSE, FOR_EVER, TEXT, WIDE};
+use support::{
+    asking, handshake, header, masked, Stand, Wire, CLOSE, FOR_EVER, TEXT, WIDE,
+};
 use testbed::{eventually, in_time, still_feed, Server};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -15,7 +18,8 @@ use websocket::Config;
 /// An opcode that nobody has defined.
 const UNKNOWN: u8 = 0x83;
 
-/// One place of each sort, and a server that would wait for ever for the end of a connection.
+/// One place of each sort, and a server that would wait for ever for the end of a
+/// connection.
 fn narrow() -> Config {
     Config {
         max_sockets: 1,
@@ -99,7 +103,8 @@ async fn however_a_peer_leaves_that_broke_the_protocol_nothing_of_it_is_left() {
                     stream.set_zero_linger().unwrap();
                 }
                 "answer" => {
-                    let read = in_time("the close", stream.read_to_end(&mut rest)).await;
+                    let read =
+                        in_time("the close", stream.read_to_end(&mut rest)).await;
                     read.expect("an end and no reset");
                     let close = masked(CLOSE, &[0x03, 0xea]);
                     stream.write_all(&close).await.unwrap();
@@ -146,7 +151,8 @@ async fn a_message_that_is_slow_to_arrive_is_a_sign_of_life() {
     for (target, answer) in [("/events", &b"{\"ack\":"[..]), ("/echo", publish)] {
         let stand = Stand::start(Config::default());
         let mut wire = stand.wire(target, WIDE).await;
-        // Ten pieces of one frame; the whole of it takes five times as long as a silent peer would be given.
+        // Ten pieces of one frame; the whole of it takes five times as long as a silent
+        // peer would be given.
         let message = masked(TEXT, publish);
         for piece in message.chunks(message.len().div_ceil(10)) {
             tokio::time::sleep(heartbeat).await;
@@ -171,7 +177,8 @@ async fn each_answer_comes_before_its_event_also_in_a_flood() {
     let stand = Stand::start(narrow());
     let mut wire = stand.wire("/events", WIDE).await;
     let publishes = (1..=100).map(|n| {
-        let text = format!(r#"{{"publish":{{"ref":"r{n}","kind":"message","data":{n}}}}}"#);
+        let text =
+            format!(r#"{{"publish":{{"ref":"r{n}","kind":"message","data":{n}}}}}"#);
         masked(TEXT, text.as_bytes())
     });
     wire.send(&publishes.flatten().collect::<Vec<_>>()).await;
@@ -197,7 +204,8 @@ async fn a_heartbeat_longer_than_any_clock_is_cut_to_what_a_clock_can_hold() {
             close_patience: Duration::MAX,
             ..Config::default()
         });
-        let mut socket = support::Socket(stand.try_open(asking("/events")).await.unwrap());
+        let mut socket =
+            support::Socket(stand.try_open(asking("/events")).await.unwrap());
         assert!(socket.text().await.starts_with(r#"{"hello":"#));
     }
 }

@@ -1,13 +1,17 @@
-//! The bytes on the wire, read by hand and kept in `golden/`, where the book takes them from.
+//! The bytes on the wire, read by hand and kept in `golden/`, where the book takes them
+//! from.
 //!
-//! After a change on purpose, `UPDATE_GOLDEN=1 cargo test -p websocket --test golden` writes them anew, and the difference
-//! is reviewed. What `POST events` and `status` answer is the same for all methods and stands with SSE.
+//! After a change on purpose, `UPDATE_GOLDEN=1 cargo test -p websocket --test golden`
+//! writes them anew, and the difference is reviewed. What `POST events` and `status`
+//! answer is the same for all methods and stands with SSE.
 
 mod support;
 
 use feed::contract::SUBPROTOCOL;
 use std::{fmt::Write, time::Duration};
-use support::{handshake, masked, Frame, Stand, Wire, CLOSE, FOR_EVER, PONG, TEXT, WIDE};
+use support::{
+    handshake, masked, Frame, Stand, Wire, CLOSE, FOR_EVER, PONG, TEXT, WIDE,
+};
 use testbed::{golden, say, still_feed, transcript, wire};
 use websocket::Config;
 
@@ -35,7 +39,8 @@ impl Conversation {
         self.list("client", &frame);
     }
 
-    /// One frame: what it is, and its bytes beside the text that they spell, after the mask is taken off.
+    /// One frame: what it is, and its bytes beside the text that they spell, after the
+    /// mask is taken off.
     fn list(&mut self, who: &str, frame: &[u8]) {
         let masked = frame[1] & 0x80 != 0;
         let start = match frame[1] & 0x7f {

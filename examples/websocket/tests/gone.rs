@@ -1,4 +1,5 @@
-//! A client that has gone, over a real socket: closed or reset, with the beginning of a frame left behind.
+//! A client that has gone, over a real socket: closed or reset, with the beginning of a
+//! frame left behind.
 
 use feed::Feed;
 use testbed::{eventually, still_feed, Raw, Server};
@@ -6,8 +7,9 @@ use websocket::Config;
 
 #[tokio::test]
 async fn the_place_is_free_when_its_client_leaves_in_the_middle_of_a_frame() {
-    let router =
-        |feed: Feed, ending| websocket::router(feed, still_feed(1), Config::default(), ending);
+    let router = |feed: Feed, ending| {
+        websocket::router(feed, still_feed(1), Config::default(), ending)
+    };
     let server = Server::start(still_feed(10), router).await;
     let handshake = "GET /events HTTP/1.1\nHost: 127.0.0.1\nConnection: Upgrade\n\
                      Upgrade: websocket\nSec-WebSocket-Version: 13\n\

@@ -113,7 +113,8 @@ async fn a_stream_that_is_not_read_is_dropped_and_the_others_live() {
     let mut client = http2::connect(&stand).await;
     let mut read = http2::open(&mut client, "/events").await;
     text(&mut read).await;
-    // It answers no ping, since that happens on a read, while its connection answers HTTP/2's own pings.
+    // It answers no ping, since that happens on a read, while its connection answers
+    // HTTP/2's own pings.
     let _unread = http2::open(&mut client, "/events").await;
     eventually("both are open", || stand.feed.subscribers() == 2).await;
     let begun = Instant::now();

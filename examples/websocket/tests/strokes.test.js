@@ -1,9 +1,9 @@
 // @ts-check
 // Run with `node --test examples/websocket/tests/`.
-import "../../web/tests/served.js";
+import "../../../crates/web/tests/served.js";
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { pass, settle } from "../../web/tests/support.js";
+import { pass, settle } from "../../../crates/web/tests/support.js";
 
 const { Board, MAX_POINTS, MAX_STROKES, Outbox, Pen, readStroke } = await import("../web/strokes.js");
 const { Refused } = await import("../web/websocket-client.js");

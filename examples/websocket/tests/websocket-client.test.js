@@ -1,10 +1,10 @@
 // @ts-check
 // Run with `node --test examples/websocket/tests/`.
-import "../../web/tests/served.js";
+import "../../../crates/web/tests/served.js";
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
-import { Backoff, Follower } from "../../web/modules/reconnect.js";
-import { asked, BASE, event, Heard, json, last, pass, policy, problem, settle } from "../../web/tests/support.js";
+import { Backoff, Follower } from "../../../crates/web/modules/reconnect.js";
+import { asked, BASE, event, Heard, json, last, pass, policy, problem, settle } from "../../../crates/web/tests/support.js";
 
 const { afterClose, createWebSocket, Refused } = await import("../web/websocket-client.js");
 

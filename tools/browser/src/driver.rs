@@ -133,7 +133,8 @@ impl Driver {
     }
 }
 
-/// Kills every process of a group, named by its first. It fails where all have ended already, and that is well.
+/// Kills every process of a group, named by its first. It fails where all have ended already, and
+/// that is well.
 fn kill_group(first: Option<u32>) {
     #[cfg(unix)]
     if let Some(group) = first.and_then(|id| rustix::process::Pid::from_raw(id.cast_signed())) {
@@ -165,7 +166,8 @@ pub struct Browser {
 impl Browser {
     /// Ends the browser.
     pub async fn close(self) {
-        // If it is gone already, that is what was wanted. One that does not answer ends with its driver.
+        // If it is gone already, that is what was wanted. One that does not answer ends with its
+        // driver.
         let _ = timeout(CLOSE, self.client.close()).await;
     }
 }

@@ -61,7 +61,8 @@ pub struct Engine {
     display: Option<PathBuf>,
     /// Whether it takes any certificate, as a server needs that has made its own.
     any_certificate: bool,
-    /// Whether it is as its makers ship it where a page is not seen. Tests of the panels want two windows that are both in use.
+    /// Whether it is as its makers ship it where a page is not seen. Tests of the panels want two
+    /// windows that are both in use.
     as_shipped: bool,
     /// Whether the driver waits for a page to load before it says that it went there.
     patient: bool,
@@ -193,7 +194,8 @@ impl Engine {
             Value::Object(capabilities) => capabilities,
             _ => Map::new(),
         };
-        // Tests watch pages that are still loading. `Page::open` waits for those that shall be complete.
+        // Tests watch pages that are still loading. `Page::open` waits for those that shall be
+        // complete.
         let strategy = if self.patient { "normal" } else { "none" };
         capabilities.insert("pageLoadStrategy".to_owned(), strategy.into());
         if self.any_certificate {
@@ -239,7 +241,8 @@ fn of_chromium(browser: &Path, profile: &Path, as_shipped: bool) -> Value {
     let profile = format!("--user-data-dir={}", profile.display());
     let mut arguments = vec![
         "--headless=new",
-        // A container has no user namespaces and little shared memory; root cannot have the sandbox at all.
+        // A container has no user namespaces and little shared memory; root cannot have the sandbox
+        // at all.
         "--no-sandbox",
         "--disable-dev-shm-usage",
         "--disable-gpu",
@@ -249,7 +252,8 @@ fn of_chromium(browser: &Path, profile: &Path, as_shipped: bool) -> Value {
         "--disable-background-networking",
         "--disable-component-update",
         "--disable-sync",
-        // The suggestions of the address bar, which are pages too: nobody types there, and they cost as much as a test.
+        // The suggestions of the address bar, which are pages too: nobody types there, and they
+        // cost as much as a test.
         "--disable-features=WebUIOmniboxPopup,WebUIOmniboxAimPopup,WebUIOmniboxFullPopup,AimEnabled",
         // No name resolves: a page that asks another host fails, and nothing leaves this machine.
         "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",

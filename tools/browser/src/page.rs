@@ -15,7 +15,8 @@ use serde_json::{json, Value};
 use std::time::Instant;
 use url::{ParseError, Url};
 
-/// A window. Its scripts and clicks go to the window that was last [brought to the front](Self::to_front).
+/// A window. Its scripts and clicks go to the window that was last [brought to the
+/// front](Self::to_front).
 #[derive(Clone, Debug)]
 pub struct Page {
     client: Client,
@@ -23,7 +24,8 @@ pub struct Page {
     kind: Kind,
 }
 
-/// A line of the browser's console, or a failure that the browser reports there, such as a response with status 404.
+/// A line of the browser's console, or a failure that the browser reports there, such as a response
+/// with status 404.
 #[derive(Clone, Debug, Deserialize)]
 struct Line {
     /// `SEVERE`, `WARNING`, `INFO` or `DEBUG`.
@@ -107,7 +109,8 @@ impl Page {
             .await
     }
 
-    /// Goes to another page of the same server, as by a link, and comes back. Whether the page is the same as before, and not loaded anew.
+    /// Goes to another page of the same server, as by a link, and comes back. Whether the page is
+    /// the same as before, and not loaded anew.
     pub async fn away_and_back(
         &self,
         elsewhere: &str,
@@ -117,7 +120,8 @@ impl Page {
         let mark = "window.mark = true; return location.href";
         let here: String = self.run(mark, &[]).await?;
         if self.kind == Kind::WebKit {
-            // By the driver, which has to be a patient one: a script that is asked for while the page goes away is never answered.
+            // By the driver, which has to be a patient one: a script that is asked for while the
+            // page goes away is never answered.
             self.client.goto(elsewhere).await?;
             meanwhile().await?;
             self.client.back().await?;
@@ -145,8 +149,8 @@ impl Page {
         serde_json::from_value(value).with_context(|| format!("the page's answer to: {script}"))
     }
 
-    /// Waits until a script returns anything but `null`, `undefined` or `false`. A script that throws has not come true
-    /// yet.
+    /// Waits until a script returns anything but `null`, `undefined` or `false`. A script that
+    /// throws has not come true yet.
     ///
     /// # Errors
     /// After [`HANG`], with `what` and the script's last answer.
@@ -184,7 +188,8 @@ impl Page {
 
     /// Waits until the page has drawn, and has told its observers what is in view.
     ///
-    /// For "nothing happened": an observer of the page was told before this one, which was made later.
+    /// For "nothing happened": an observer of the page was told before this one, which was made
+    /// later.
     pub async fn settle(&self) -> anyhow::Result<()> {
         self.run::<Value>(
             "return new Promise((resolve) => {
@@ -205,7 +210,8 @@ impl Page {
         element.with_context(|| format!("no {css}"))
     }
 
-    /// Scrolls an element into the middle of the view: at its edge a bar of the page may lie above the element.
+    /// Scrolls an element into the middle of the view: at its edge a bar of the page may lie above
+    /// the element.
     pub async fn into_view(&self, css: &str) -> anyhow::Result<()> {
         self.run::<Value>(
             "document.querySelector(arguments[0]).scrollIntoView({ block: 'center', behavior: 'instant' })",
@@ -217,7 +223,8 @@ impl Page {
 
     /// Clicks as a person does: the element must be in view, and nothing may cover it.
     pub async fn click(&self, css: &str) -> anyhow::Result<()> {
-        // The page may move under the pointer while a picture comes: then the click hits something else, and is done again.
+        // The page may move under the pointer while a picture comes: then the click hits something
+        // else, and is done again.
         let watch = "window.clicked = false;
             document.querySelector(arguments[0])
                 .addEventListener('click', () => { window.clicked = true }, { capture: true, once: true })";
@@ -242,7 +249,8 @@ impl Page {
         Ok(field.send_keys(text).await?)
     }
 
-    /// Presses keys in whatever has the focus. `\u{e004}` is Tab, `\u{e007}` Enter (WebDriver §17.4.2).
+    /// Presses keys in whatever has the focus. `\u{e004}` is Tab, `\u{e007}` Enter (WebDriver
+    /// §17.4.2).
     pub async fn press(&self, keys: &str) -> anyhow::Result<()> {
         Ok(self.client.active_element().await?.send_keys(keys).await?)
     }
@@ -261,7 +269,8 @@ impl Page {
         Ok(self.client.perform_actions(actions).await?)
     }
 
-    /// Gives the page this many CSS pixels, or as few as the browser's window can have. Its width then.
+    /// Gives the page this many CSS pixels, or as few as the browser's window can have. Its width
+    /// then.
     pub async fn resize(&self, width: u32, height: u32) -> anyhow::Result<u32> {
         let (mut outer_width, mut outer_height) = (width, height);
         let mut inner = (0, 0);
@@ -286,8 +295,9 @@ impl Page {
         Ok(())
     }
 
-    /// What went wrong in the page since it was opened, as its [observer](crate::served::Served) saw it: errors, warnings, files that did
-    /// not load, and whatever was asked of another host. Where the browser has a console to read, that too, since this was last called.
+    /// What went wrong in the page since it was opened, as its [observer](crate::served::Served)
+    /// saw it: errors, warnings, files that did not load, and whatever was asked of another host.
+    /// Where the browser has a console to read, that too, since this was last called.
     pub async fn complaints(&self) -> anyhow::Result<Vec<String>> {
         let mut complaints: Vec<String> = self.run("return window.observed ?? []", &[]).await?;
         if self.kind == Kind::Chromium {
@@ -296,7 +306,8 @@ impl Page {
         Ok(complaints)
     }
 
-    /// What Chromium's console got since it was last asked, from every window, that is worse than information.
+    /// What Chromium's console got since it was last asked, from every window, that is worse than
+    /// information.
     async fn console(&self) -> anyhow::Result<Vec<String>> {
         let lines = self.issue("se/log", json!({ "type": "browser" })).await?;
         let lines: Vec<Line> = serde_json::from_value(lines)?;

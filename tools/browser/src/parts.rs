@@ -32,7 +32,8 @@ pub fn geckodriver() -> anyhow::Result<PathBuf> {
     }
 }
 
-/// WebKitGTK's small browser, which lies in a folder that is named after the machine's architecture.
+/// WebKitGTK's small browser, which lies in a folder that is named after the machine's
+/// architecture.
 ///
 /// # Errors
 /// If there is none.

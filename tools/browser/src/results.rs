@@ -1,5 +1,6 @@
-//! What clients did when somebody last looked: kept beside a test as `results.json`, compared with what they do now, and
-//! shown as the `table.md` that the book includes. With `UPDATE_GOLDEN=1` new results are kept.
+//! What clients did when somebody last looked: kept beside a test as `results.json`, compared with
+//! what they do now, and shown as the `table.md` that the book includes. With `UPDATE_GOLDEN=1` new
+//! results are kept.
 
 use anyhow::{ensure, Context as _};
 use serde::{de::DeserializeOwned, Deserialize, Serialize};

@@ -20,7 +20,8 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 /// Looks on in every page, before any script of its own, and writes down what went wrong.
 ///
-/// A browser need not tell a program of its console, and only Chromium does. Nothing here asks the network for anything.
+/// A browser need not tell a program of its console, and only Chromium does. Nothing here asks the
+/// network for anything.
 const OBSERVER: &str = r#"<script>
 (() => {
   const observed = (window.observed = []);
@@ -41,13 +42,14 @@ const OBSERVER: &str = r#"<script>
 })();
 </script>"#;
 
-/// How much of a page is read to put the observer into it. The print page is the largest, with some 2 MiB.
+/// How much of a page is read to put the observer into it. The print page is the largest, with some
+/// 2 MiB.
 const LARGEST_PAGE: usize = 16 << 20;
 
 /// A server, its log, and what it was asked. Dropping it cuts it off.
 ///
-/// Into each page it puts an observer, and a policy by which the page can ask no other host for anything.
-/// [`Page::complaints`](crate::page::Page::complaints) tells what they saw.
+/// Into each page it puts an observer, and a policy by which the page can ask no other host for
+/// anything. [`Page::complaints`](crate::page::Page::complaints) tells what they saw.
 #[derive(Debug)]
 pub struct Served {
     /// The address of its root, such as `http://127.0.0.1:4000/`.
@@ -71,8 +73,8 @@ pub struct Asked {
     pub last_event_id: Option<String>,
     /// The status of the answer; `None` while there is none.
     pub status: Option<u16>,
-    /// How the body of an answer without a known length ended: `Some(true)` by itself, `Some(false)` because the client
-    /// left or the server was cut.
+    /// How the body of an answer without a known length ended: `Some(true)` by itself,
+    /// `Some(false)` because the client left or the server was cut.
     pub whole: Option<bool>,
 }
 
@@ -84,7 +86,8 @@ type Holds = fn(&str) -> bool;
 struct Witness {
     /// In the order of their arrival. Locked for a push or a copy, never across an await.
     asked: Arc<Mutex<Vec<Asked>>>,
-    /// Told of every change in `asked`, so that a test waits for it and does not look again and again.
+    /// Told of every change in `asked`, so that a test waits for it and does not look again and
+    /// again.
     changed: watch::Sender<()>,
     /// The requests that wait until the test lets them go.
     held: watch::Sender<Option<Holds>>,
@@ -95,7 +98,8 @@ struct Witness {
 }
 
 impl Served {
-    /// Serves `router` on a free port of 127.0.0.1, through the same edge and guard as the real servers.
+    /// Serves `router` on a free port of 127.0.0.1, through the same edge and guard as the real
+    /// servers.
     ///
     /// # Errors
     /// If no port can be had.

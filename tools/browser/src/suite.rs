@@ -28,25 +28,27 @@ use std::{
 use testbed::parts::{self, Missing};
 use tokio::{net::TcpListener, runtime::Runtime, sync::OnceCell, time::timeout};
 
-/// How long one test may take in all. Each of its waits has its own, shorter guard; this one also covers a browser that no
-/// longer answers.
+/// How long one test may take in all. Each of its waits has its own, shorter guard; this one also
+/// covers a browser that no longer answers.
 const TEST_LIMIT: Duration = Duration::from_secs(120);
 
-/// Where the site of [`Suite::published`] believes to be published: who serves it there, and under which path.
+/// Where the site of [`Suite::published`] believes to be published: who serves it there, and under
+/// which path.
 pub const ORIGIN: &str = "https://ada.example";
 /// See [`ORIGIN`].
 pub const SITE: &str = "/async-book/";
 /// Where its sources are.
 pub const REPOSITORY: &str = "https://github.com/ada/async-book";
-/// What its links for suggesting an edit begin with; the path of a source in the repository follows.
+/// What its links for suggesting an edit begin with; the path of a source in the repository
+/// follows.
 pub const EDITS: &str = "https://code.example/ada/async-book/edit/main/";
 
 /// What the tests of one program share.
 #[derive(Debug)]
 pub struct Suite {
     runtime: Runtime,
-    /// Browsers between two tests: starting one takes a second or more. Never more than libtest-mimic has threads. The
-    /// lock is held for a push or a pop.
+    /// Browsers between two tests: starting one takes a second or more. Never more than
+    /// libtest-mimic has threads. The lock is held for a push or a pop.
     idle: Mutex<Vec<Session>>,
     /// Built once, by the first test that needs it.
     book: OnceCell<Shelf>,
@@ -85,8 +87,9 @@ impl Suite {
         })
     }
 
-    /// A trial that gets a new window of a browser, and is named after it. Where a part is missing, which the test may also say itself with
-    /// [`Missing`], it is ignored with the reason, or fails where parts are required: see [`parts::outcome`].
+    /// A trial that gets a new window of a browser, and is named after it. Where a part is missing,
+    /// which the test may also say itself with [`Missing`], it is ignored with the reason, or fails
+    /// where parts are required: see [`parts::outcome`].
     pub fn trial<F, T>(self: &Arc<Self>, kind: Kind, name: &str, test: F) -> Trial
     where
         F: Fn(Arc<Self>, Page) -> T + Send + 'static,
@@ -95,8 +98,9 @@ impl Suite {
         let suite = self.clone();
         Trial::ignorable_test(format!("{}/{name}", kind.key()), move || {
             let run = || suite.runtime.block_on(suite.run(kind, &test));
-            // Under load WebKitGTK's driver now and then reports a click or a script as done of which the page knows
-            // nothing. A second try, in a new browser, tells that from a fault of the page.
+            // Under load WebKitGTK's driver now and then reports a click or a script as done of
+            // which the page knows nothing. A second try, in a new browser, tells that from a fault
+            // of the page.
             let outcome = match run() {
                 Err(error) if kind == Kind::WebKit && !error.is::<Missing>() => {
                     eprintln!("{kind}: tried once more after: {error:#}");
@@ -183,7 +187,8 @@ impl Suite {
         Ok(self.published.get_or_try_init(build).await?.path())
     }
 
-    /// The running site, as `cargo run` starts it, over a log of its own. All have the same push server.
+    /// The running site, as `cargo run` starts it, over a log of its own. All have the same push
+    /// server.
     ///
     /// # Errors
     /// If the book does not build, or there is no port.

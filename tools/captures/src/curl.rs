@@ -1,5 +1,5 @@
-//! Captures by `curl -v`: lines that begin with `>` were sent, with `<` received, and with `*` are what curl says of the
-//! connection.
+//! Captures by `curl -v`: lines that begin with `>` were sent, with `<` received, and with `*` are
+//! what curl says of the connection.
 
 use crate::program::{words, Program, DATE};
 use std::{net::SocketAddr, time::Duration};
@@ -12,8 +12,9 @@ pub async fn two_polls(command: &str) -> anyhow::Result<String> {
     Ok(plain(curl.lines().await?))
 }
 
-/// Two questions with a pause that is longer than the server keeps an idle connection. Here the pause is a second and the
-/// server's patience a fifth of that; a reader's server waits for ten seconds.
+/// Two questions with a pause that is longer than the server keeps an idle connection. Here the
+/// pause is a second and the server's patience a fifth of that; a reader's server waits for ten
+/// seconds.
 pub async fn closed_while_idle(command: &str) -> anyhow::Result<String> {
     let edge = serving::Config {
         headers: Duration::from_millis(200),
@@ -78,7 +79,8 @@ fn plain(lines: Vec<String>) -> String {
             _ if line.starts_with("* ") => ("", line.as_str()),
             _ => (line.as_str(), ""),
         };
-        // How many bytes of data came, which curl says only where it does not write to a terminal, and why it pauses.
+        // How many bytes of data came, which curl says only where it does not write to a terminal,
+        // and why it pauses.
         let aside = ["{ [", "} [", "Note: "]
             .iter()
             .any(|start| body.starts_with(start));

@@ -1,11 +1,13 @@
-//! What `curl` and `nghttp` show of the book's own servers: real exchanges, brought into a form that does not change from
-//! one run to the next, and kept in `output/`, where the book takes them from.
+//! What `curl` and `nghttp` show of the book's own servers: real exchanges, brought into a form
+//! that does not change from one run to the next, and kept in `output/`, where the book takes them
+//! from.
 //!
 //! `cargo run -p captures` writes the files anew. A test takes each capture again and compares.
 //!
-//! Each capture is taken with the command that the page prints above it, for a server that a reader starts by hand. The
-//! command that runs here differs in one thing: it goes to a free port, and still says the port that the reader's server
-//! has. One more is told on the page: the pause of `closed-while-idle` is shorter.
+//! Each capture is taken with the command that the page prints above it, for a server that a reader
+//! starts by hand. The command that runs here differs in one thing: it goes to a free port, and
+//! still says the port that the reader's server has. One more is told on the page: the pause of
+//! `closed-while-idle` is shorter.
 
 mod curl;
 mod nghttp;
@@ -83,8 +85,8 @@ impl Capture {
     /// Takes it anew.
     ///
     /// # Errors
-    /// [`testbed::parts::Missing`] where the program is not on this machine; else that the program failed, or did not end
-    /// in time.
+    /// [`testbed::parts::Missing`] where the program is not on this machine; else that the program
+    /// failed, or did not end in time.
     pub async fn take(&self) -> anyhow::Result<String> {
         (self.run)(self.command).await
     }

@@ -8,12 +8,12 @@ use anyhow::bail;
 use std::{net::SocketAddr, time::Duration};
 use testbed::say;
 
-/// How often an exchange is repeated until it is one of those that say most. Two sides that speak at the same time do so in
-/// an order that is chance.
+/// How often an exchange is repeated until it is one of those that say most. Two sides that speak
+/// at the same time do so in an order that is chance.
 const TAKES: usize = 200;
 
-/// A stream with one event, ended by the server. Of those in which nghttp was in time to acknowledge what it was told, and
-/// to hear the second farewell.
+/// A stream with one event, ended by the server. Of those in which nghttp was in time to
+/// acknowledge what it was told, and to hear the second farewell.
 pub async fn frames(command: &str) -> anyhow::Result<String> {
     for _ in 0..TAKES {
         let server = sse(serving::Config::default()).await;
@@ -46,8 +46,8 @@ fn messages(text: &str) -> Vec<&str> {
     text.lines().filter(carries).collect()
 }
 
-/// A stream and a short request beside it on one connection. Only the first line of each frame of the two. Of those in which
-/// the first request is answered first.
+/// A stream and a short request beside it on one connection. Only the first line of each frame of
+/// the two. Of those in which the first request is answered first.
 pub async fn two_streams(command: &str) -> anyhow::Result<String> {
     for _ in 0..TAKES {
         let server = sse(serving::Config::default()).await;
@@ -125,8 +125,8 @@ fn frames_of(text: &str) -> Vec<&str> {
     frames
 }
 
-/// The frames in order for each direction of each stream. Which of two directions comes first is chance, and on stream 0,
-/// where frames are about the connection, so is the order within one.
+/// The frames in order for each direction of each stream. Which of two directions comes first is
+/// chance, and on stream 0, where frames are about the connection, so is the order within one.
 pub fn by_stream(text: &str) -> Vec<String> {
     let mut frames: Vec<(String, String)> = Vec::new();
     for frame in frames_of(text) {
@@ -149,7 +149,8 @@ pub fn by_stream(text: &str) -> Vec<String> {
     frames.into_iter().map(|(_, frame)| frame).collect()
 }
 
-/// The same without the farewells: when the last stream is complete, either side leaves, and says so if there is time.
+/// The same without the farewells: when the last stream is complete, either side leaves, and says
+/// so if there is time.
 pub fn without_farewells(text: &str) -> Vec<String> {
     let mut frames = by_stream(text);
     frames

@@ -12,7 +12,8 @@ use tokio::{
 /// The date in every capture: the one thing that no server can hold still.
 pub const DATE: &str = "date: Thu, 01 Jan 2026 00:00:00 GMT";
 
-/// The words of a command up to the first pipe. Of a shell's rules it knows blanks and single quotes.
+/// The words of a command up to the first pipe. Of a shell's rules it knows blanks and single
+/// quotes.
 pub fn words(command: &str) -> Vec<String> {
     let command = command.split(" | ").next().unwrap_or_default();
     let mut words = vec![String::new()];

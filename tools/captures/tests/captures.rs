@@ -1,7 +1,8 @@
-//! Each capture that the book shows is what the program shows today, and stands below the command that was run.
+//! Each capture that the book shows is what the program shows today, and stands below the command
+//! that was run.
 //!
-//! Needs `curl` and `nghttp` (Debian: curl, nghttp2-client); without them a test is ignored, with the reason, or fails under
-//! `REQUIRE_PARTS=1`.
+//! Needs `curl` and `nghttp` (Debian: curl, nghttp2-client); without them a test is ignored, with
+//! the reason, or fails under `REQUIRE_PARTS=1`.
 
 use anyhow::{ensure, Context as _};
 use captures::{Capture, CAPTURES};

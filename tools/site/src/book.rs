@@ -1,8 +1,8 @@
 //! Building the book with mdBook as a library.
 //!
-//! mdBook writes straight into its destination and keeps going when an include fails. Here a build goes
-//! into a new directory, an error that mdBook only logs fails it, and only a whole book takes the place
-//! of the one before.
+//! mdBook writes straight into its destination and keeps going when an include fails. Here a build
+//! goes into a new directory, an error that mdBook only logs fails it, and only a whole book takes
+//! the place of the one before.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -38,7 +38,8 @@ pub enum BuildError {
         /// The first path in it, relative to it, that is no part of a book built there.
         what: PathBuf,
     },
-    /// The book before this one was moved away, and neither the new one nor it could be moved into its place.
+    /// The book before this one was moved away, and neither the new one nor it could be moved into
+    /// its place.
     #[error("{dest}: {source}; the book before this one is in {old}")]
     Aside {
         /// Where it was.
@@ -70,10 +71,12 @@ impl BuildError {
 /// What a build is for.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options<'a> {
-    /// Where a page hears that there is a newer book: the path of a live SSE server, relative to the
-    /// book's root, with a slash at its end. `None`, the default, builds pages that do not listen.
+    /// Where a page hears that there is a newer book: the path of a live SSE server, relative to
+    /// the book's root, with a slash at its end. `None`, the default, builds pages that do not
+    /// listen.
     pub reload: Option<&'a str>,
-    /// Settings in place of those in `book.toml` and the environment, such as `("output.html.site-url", "/book/")`.
+    /// Settings in place of those in `book.toml` and the environment, such as
+    /// `("output.html.site-url", "/book/")`.
     pub settings: &'a [(&'a str, &'a str)],
 }
 
@@ -105,7 +108,8 @@ pub fn config(root: &Path) -> Result<Config, BuildError> {
 /// Where the book will be published, as far as that is known.
 #[derive(Debug, PartialEq, Eq)]
 struct Site {
-    /// Such as `https://book.example`. A page can be written without it, but not what is shown where the page is shared.
+    /// Such as `https://book.example`. A page can be written without it, but not what is shown
+    /// where the page is shared.
     origin: Option<String>,
     /// With a slash at both ends.
     path: String,
@@ -125,8 +129,8 @@ impl Site {
         Ok(Self { origin, path })
     }
 
-    /// Reads it from the configuration, and leaves the path there: a page needs no more, and then finds its parts also under
-    /// another name of the same site.
+    /// Reads it from the configuration, and leaves the path there: a page needs no more, and then
+    /// finds its parts also under another name of the same site.
     fn of(config: &mut Config) -> Result<Self, BuildError> {
         let html = config.html_config().unwrap_or_default();
         let site = Self::parse(html.site_url.as_deref().unwrap_or("/"))?;
@@ -136,8 +140,9 @@ impl Site {
 }
 
 impl Site {
-    /// The address of a page's own, if it has one and the origin is known. The first chapter and the page of the site are one page;
-    /// what is no chapter has none, nor has what only leads elsewhere.
+    /// The address of a page's own, if it has one and the origin is known. The first chapter and
+    /// the page of the site are one page; what is no chapter has none, nor has what only leads
+    /// elsewhere.
     fn address(&self, name: &str, page: &str, home: &str) -> Option<String> {
         let Self { origin, path } = self;
         let origin = origin.as_ref()?;
@@ -158,12 +163,13 @@ fn set(config: &mut Config, name: &str, value: &str) -> Result<(), BuildError> {
     set.map_err(|error| BuildError::Broken(format!("{name}: {}", one_line(&error))))
 }
 
-/// Builds the book of `root` into `dest`, a directory that is empty or not there yet. Returns mdBook's
-/// warnings, one line each.
+/// Builds the book of `root` into `dest`, a directory that is empty or not there yet. Returns
+/// mdBook's warnings, one line each.
 ///
 /// # Errors
-/// [`BuildError::Broken`] for whatever mdBook reports, by its result or by its log; `dest` then holds
-/// half a book and is to be thrown away. [`BuildError::Io`] for a page that cannot be rewritten.
+/// [`BuildError::Broken`] for whatever mdBook reports, by its result or by its log; `dest` then
+/// holds half a book and is to be thrown away. [`BuildError::Io`] for a page that cannot be
+/// rewritten.
 pub fn build_into(
     root: &Path,
     dest: &Path,
@@ -200,16 +206,16 @@ pub fn build_into(
     Ok(warnings)
 }
 
-/// The list of a book's files, in the book that [`build`] writes. What is not on it was put there by somebody else, and is not
-/// this program's to delete.
+/// The list of a book's files, in the book that [`build`] writes. What is not on it was put there
+/// by somebody else, and is not this program's to delete.
 const WRITTEN: &str = ".written-by-build";
 
-/// Builds the book of `root` beside `dest` and then puts it there, in place of the book that a build has written there before.
-/// Returns mdBook's warnings.
+/// Builds the book of `root` beside `dest` and then puts it there, in place of the book that a
+/// build has written there before. Returns mdBook's warnings.
 ///
 /// # Errors
-/// As [`build_into`], and [`BuildError::Occupied`] if `dest` holds anything that no build has written. On any error `dest` is as
-/// it was.
+/// As [`build_into`], and [`BuildError::Occupied`] if `dest` holds anything that no build has
+/// written. On any error `dest` is as it was.
 pub fn build(root: &Path, dest: &Path, options: Options<'_>) -> Result<Vec<String>, BuildError> {
     let dest = std::path::absolute(dest).map_err(BuildError::io(dest))?;
     // A link to a directory stays, and the book behind it is replaced.
@@ -251,8 +257,8 @@ pub fn build(root: &Path, dest: &Path, options: Options<'_>) -> Result<Vec<Strin
     Ok(warnings)
 }
 
-/// Moves what is at `dest`, if anything is, to `old`, and `new` into its place: the time without a book is that of two renames.
-/// Where the second fails, `dest` is put back.
+/// Moves what is at `dest`, if anything is, to `old`, and `new` into its place: the time without a
+/// book is that of two renames. Where the second fails, `dest` is put back.
 fn exchange(new: &Path, dest: &Path, old: &Path) -> io::Result<()> {
     match fs::rename(dest, old) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -297,8 +303,8 @@ fn replaceable(dest: &Path) -> Result<(), BuildError> {
     }
 }
 
-/// Calls `each` for every file below `directory`, with its path there. A link is a file; an empty directory is one whose path ends
-/// with a slash.
+/// Calls `each` for every file below `directory`, with its path there. A link is a file; an empty
+/// directory is one whose path ends with a slash.
 fn visit(
     directory: &Path,
     prefix: &str,
@@ -323,8 +329,9 @@ fn visit(
     }
 }
 
-/// Rewrites what mdBook's templates fix and its configuration does not reach, in every page of the book in `dest`. Where it is known
-/// where the book will be, writes the list of its pages for those who search it.
+/// Rewrites what mdBook's templates fix and its configuration does not reach, in every page of the
+/// book in `dest`. Where it is known where the book will be, writes the list of its pages for those
+/// who search it.
 fn finish_pages(dest: &Path, finish: Finish<'_>) -> Result<(), BuildError> {
     let mut names = Vec::new();
     let listed = visit(dest, "", &mut |name| {
@@ -381,9 +388,10 @@ struct Finish<'a> {
 
 impl Finish<'_> {
     fn page(self, page: &str, is_home: bool, address: Option<&str>) -> String {
-        // Every external script is deferred, so that the first paint waits for none of them. Deferred scripts run in their
-        // order, after the inline ones (which set up what they read) and before `DOMContentLoaded`, so they meet the same
-        // page as before. An escaped `&lt;script` in a listing does not match.
+        // Every external script is deferred, so that the first paint waits for none of them.
+        // Deferred scripts run in their order, after the inline ones (which set up what they read)
+        // and before `DOMContentLoaded`, so they meet the same page as before. An escaped
+        // `&lt;script` in a listing does not match.
         let mut page = page.replace("<script src=", "<script defer src=");
         if let Some(path) = self.options.reload {
             page = page.replacen("<html ", &format!("<html data-reload=\"{path}\" "), 1);
@@ -476,8 +484,8 @@ struct Lines {
 /// Keeps mdBook's errors and warnings instead of printing them.
 #[derive(Debug, Clone, Default)]
 struct Log(
-    // Shared with the subscriber that owns the other clone. A plain mutex: a build is synchronous, and the lock
-    // is held for one push.
+    // Shared with the subscriber that owns the other clone. A plain mutex: a build is synchronous,
+    // and the lock is held for one push.
     Arc<Mutex<Lines>>,
 );
 

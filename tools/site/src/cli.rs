@@ -54,12 +54,12 @@ enum Command {
 struct Serve {
     #[command(flatten)]
     options: command::Options<4000>,
-    /// Port of the HTTP/2 push server, which has TLS and so no place on the book's own; 0 takes any free one. By default 4443, and
-    /// where that is taken, none
+    /// Port of the HTTP/2 push server, which has TLS and so no place on the book's own; 0 takes any
+    /// free one. By default 4443, and where that is taken, none
     #[arg(long, value_name = "PORT")]
     push_port: Option<u16>,
-    /// Streams of Server-Sent Events open at once. By default, as for the next two, as many as may wait at all: nine in
-    /// ten connections, of all methods together
+    /// Streams of Server-Sent Events open at once. By default, as for the next two, as many as may
+    /// wait at all: nine in ten connections, of all methods together
     #[arg(long, value_name = "COUNT")]
     max_streams: Option<Count>,
     /// Requests of long polling that wait at once
@@ -100,8 +100,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// Prints the error as one line (or the help that was asked for); returns the code to exit with: 2 for wrong
-    /// arguments, as clap does, otherwise 1.
+    /// Prints the error as one line (or the help that was asked for); returns the code to exit
+    /// with: 2 for wrong arguments, as clap does, otherwise 1.
     pub fn report(self) -> ExitCode {
         match &self {
             Self::Usage(help) if !help.use_stderr() => {
@@ -255,8 +255,9 @@ async fn serve(
     Ok(served?)
 }
 
-/// Starts the push server beside the book, on the same host. `None` where nobody asked for a port and the usual one is taken: a second
-/// book on this machine is no reason to refuse a reader the first.
+/// Starts the push server beside the book, on the same host. `None` where nobody asked for a port
+/// and the usual one is taken: a second book on this machine is no reason to refuse a reader the
+/// first.
 async fn push_server(
     book: &Listen<4000>,
     port: Option<u16>,

@@ -11,8 +11,8 @@
 //! | connections of the panel's own client to it | 8 ([`http2_push::panel::EXCHANGES`]) |
 //! | the rest: standard streams, listeners, the runtime, `--watch` | 48 (`REST`) |
 //!
-//! So however many streams, sockets and parked requests there are, connections and descriptors are left for a page, for
-//! `status` and for a publish.
+//! So however many streams, sockets and parked requests there are, connections and descriptors are
+//! left for a page, for `status` and for a publish.
 
 use feed::Retention;
 use serving::{Config, Slots};
@@ -21,7 +21,8 @@ use std::time::Duration;
 /// The default of `--max-connections` of the book's port.
 pub const CONNECTIONS: &str = "800";
 
-/// Connections of the push server: enough for every browser of a class, few enough to leave the others to the book.
+/// Connections of the push server: enough for every browser of a class, few enough to leave the
+/// others to the book.
 pub const PUSH_CONNECTIONS: usize = 64;
 
 /// Descriptors for what is neither a connection nor a file of the book. A debug build has 20 open.
@@ -32,8 +33,8 @@ const REST: usize = 48;
 pub struct Limits {
     /// The edge of the book's port.
     pub edge: Config,
-    /// The places for whatever waits behind that edge, of all methods together, and of the pages that are to be reloaded.
-    /// Each method alone would leave the others no connection.
+    /// The places for whatever waits behind that edge, of all methods together, and of the pages
+    /// that are to be reloaded. Each method alone would leave the others no connection.
     pub places: Slots,
     /// Streams open at once.
     pub max_streams: usize,

@@ -6,7 +6,8 @@ use serving::{command, Allowed, Config, Ending, HostName};
 use std::{future::Future, io};
 use tokio::net::TcpListener;
 
-/// A push server on `listener` that also answers for `names`: what the panel has to know of it, and what serves until `ending` begins.
+/// A push server on `listener` that also answers for `names`: what the panel has to know of it, and
+/// what serves until `ending` begins.
 ///
 /// # Errors
 /// If no certificate can be made.

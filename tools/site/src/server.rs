@@ -30,8 +30,9 @@ pub struct Method {
     pub router: Router,
 }
 
-/// The live servers of all methods, over one feed: what is sent through one comes through all. The whiteboard of WebSocket
-/// has a log of its own. HTTP/2 push has no log, and a server on a port of its own: `push`, if it is running.
+/// The live servers of all methods, over one feed: what is sent through one comes through all. The
+/// whiteboard of WebSocket has a log of its own. HTTP/2 push has no log, and a server on a port of
+/// its own: `push`, if it is running.
 pub fn methods(
     feed: &Feed,
     push: Option<Running>,
@@ -87,7 +88,8 @@ pub fn methods(
     ]
 }
 
-/// Tells open pages that there is a newer book: a feed of its own, and the book's own SSE server over it.
+/// Tells open pages that there is a newer book: a feed of its own, and the book's own SSE server
+/// over it.
 #[derive(Debug, Clone)]
 pub struct Reload(Feed);
 
@@ -110,7 +112,8 @@ impl Reload {
             ..sse::Config::default()
         };
         let sse = sse::router(self.0.clone(), config, ending.clone());
-        // Nothing but the stream: whoever could publish here would reload every page, and the rest of the method has no use.
+        // Nothing but the stream: whoever could publish here would reload every page, and the rest
+        // of the method has no use.
         Router::new().route("/events", get_service(sse))
     }
 
@@ -130,8 +133,8 @@ pub const RELOAD_PATH: &str = "live/reload/";
 /// The book from `shelf` at `/`, each of `methods` at `/live/NAME/`, and the stream of `reload` at
 /// `/live/reload/events`.
 ///
-/// `/assets/live.json` names the methods. The file in the book says that there are none, which is what a
-/// static site has to say.
+/// `/assets/live.json` names the methods. The file in the book says that there are none, which is
+/// what a static site has to say.
 pub fn router(shelf: Shelf, methods: Vec<Method>, reload: Option<Router>) -> Router {
     let mut router = Router::new();
     let mut live = Map::new();
@@ -170,10 +173,11 @@ fn book(shelf: Shelf) -> Router {
     })
 }
 
-/// Makes the tag of what was compressed a weak one: a strong tag promises the same bytes, and the same version that goes out
-/// uncompressed has others ([RFC 9110 §8.8.3.3](https://www.rfc-editor.org/rfc/rfc9110#section-8.8.3.3)). And tells every
-/// cache that there are both: also with a 304, which has the headers that a 200 would have had
-/// ([RFC 9110 §15.4.5](https://www.rfc-editor.org/rfc/rfc9110#section-15.4.5)), and which nothing compresses.
+/// Makes the tag of what was compressed a weak one: a strong tag promises the same bytes, and the
+/// same version that goes out uncompressed has others ([RFC 9110
+/// §8.8.3.3](https://www.rfc-editor.org/rfc/rfc9110#section-8.8.3.3)). And tells every cache that
+/// there are both: also with a 304, which has the headers that a 200 would have had ([RFC 9110
+/// §15.4.5](https://www.rfc-editor.org/rfc/rfc9110#section-15.4.5)), and which nothing compresses.
 async fn finish(mut response: Response<Body>) -> Response<Body> {
     let headers = response.headers_mut();
     let told = |value: &HeaderValue| {
@@ -196,8 +200,9 @@ async fn finish(mut response: Response<Body>) -> Response<Body> {
     response
 }
 
-/// What is compressed: the types that pages and their modules are made of. Named one by one, so that a stream of events
-/// never is, whatever its type: a compressor holds a stream's events back until its window is full.
+/// What is compressed: the types that pages and their modules are made of. Named one by one, so
+/// that a stream of events never is, whatever its type: a compressor holds a stream's events back
+/// until its window is full.
 #[derive(Debug, Clone, Copy)]
 struct PageParts;
 
@@ -213,8 +218,9 @@ impl Predicate for PageParts {
             .and_then(|kind| kind.split(';').next())
             .unwrap_or_default();
         let length = header(CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
-        // A smaller body travels in one packet either way. A larger one is the diagram library: to compress its 3 MB takes
-        // a debug build a second, and most readers of this server sit at the same machine.
+        // A smaller body travels in one packet either way. A larger one is the diagram library: to
+        // compress its 3 MB takes a debug build a second, and most readers of this server sit at
+        // the same machine.
         SizeAbove::new(1024).should_compress(response)
             && length.is_none_or(|length| length < 1024 * 1024)
             && matches!(
@@ -224,8 +230,8 @@ impl Predicate for PageParts {
     }
 }
 
-/// Nests `inner` at `/live/NAME/`. The path without the slash is not part of a nested router (and its pages'
-/// relative URLs would miss), so it redirects.
+/// Nests `inner` at `/live/NAME/`. The path without the slash is not part of a nested router (and
+/// its pages' relative URLs would miss), so it redirects.
 fn mount(router: Router, name: &str, inner: Router) -> Router {
     let directory = name.to_owned();
     router

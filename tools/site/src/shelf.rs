@@ -24,8 +24,9 @@ use crate::book::{BuildError, Edition};
 /// Holds the edition that readers get now. Cloning gives another handle to the same shelf.
 #[derive(Debug, Clone)]
 pub struct Shelf(
-    // Replaced whole, so that a request meets one book from beginning to end. A lock and not a channel, because
-    // nobody waits for a new edition here; it is held for one clone of the Arc and never across an await.
+    // Replaced whole, so that a request meets one book from beginning to end. A lock and not a
+    // channel, because nobody waits for a new edition here; it is held for one clone of the Arc and
+    // never across an await.
     Arc<RwLock<Arc<Shelved>>>,
 );
 
@@ -39,7 +40,8 @@ impl Shelf {
         Ok(Self(Arc::new(RwLock::new(Arc::new(shelved)))))
     }
 
-    /// Puts a newer edition in the place of the one before. A response that is under way ends with the file it has.
+    /// Puts a newer edition in the place of the one before. A response that is under way ends with
+    /// the file it has.
     ///
     /// # Errors
     /// As [`new`](Self::new); the one before then stays.
@@ -56,20 +58,22 @@ impl Shelf {
     }
 }
 
-/// A book in memory. In a temporary directory, whatever tidies such directories would take the pages that nobody reads for
-/// days; and no path of a request ever reaches the file system.
+/// A book in memory. In a temporary directory, whatever tidies such directories would take the
+/// pages that nobody reads for days; and no path of a request ever reaches the file system.
 #[derive(Debug)]
 struct Shelved {
     /// By their paths, such as `sse/index.html`.
     files: BTreeMap<String, Bytes>,
-    /// The same for every file, new with every build. A file's modification time, in whole seconds on the wire, would call
-    /// two builds within a second the same. A strong one: it names these bytes. Whoever compresses them weakens it.
+    /// The same for every file, new with every build. A file's modification time, in whole seconds
+    /// on the wire, would call two builds within a second the same. A strong one: it names these
+    /// bytes. Whoever compresses them weakens it.
     tag: Option<ETag>,
 }
 
 impl Shelved {
     fn read(directory: &Path) -> Result<Self, BuildError> {
-        // Nanoseconds since 1970: another value for another build, also of another run of the server.
+        // Nanoseconds since 1970: another value for another build, also of another run of the
+        // server.
         let built = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default()
@@ -110,7 +114,8 @@ impl Shelved {
         Some(Found::Directory(directory.rsplit('/').next()?))
     }
 
-    /// A file, a part of it, or word that the client has it ([RFC 9110 §13.2.2](https://www.rfc-editor.org/rfc/rfc9110#section-13.2.2)).
+    /// A file, a part of it, or word that the client has it ([RFC 9110
+    /// §13.2.2](https://www.rfc-editor.org/rfc/rfc9110#section-13.2.2)).
     fn file(&self, name: &str, content: &Bytes, request: &Request) -> Response {
         let asked = request.headers();
         let mut response = match (&self.tag, part(asked, content.len(), self.tag.as_ref())) {
@@ -158,7 +163,8 @@ impl Shelved {
 enum Found<'a> {
     /// A file, by its whole path.
     File(&'a str, &'a Bytes),
-    /// A directory with an `index.html`, by its own name. A page's relative links miss without the slash at its end.
+    /// A directory with an `index.html`, by its own name. A page's relative links miss without the
+    /// slash at its end.
     Directory(&'a str),
 }
 
@@ -185,14 +191,15 @@ fn collect(
     Ok(())
 }
 
-/// The address of a directory beside the path that was asked for: relative, so that it also holds behind a proxy that serves
-/// the book under a path of its own.
+/// The address of a directory beside the path that was asked for: relative, so that it also holds
+/// behind a proxy that serves the book under a path of its own.
 pub(crate) fn with_slash(name: &str, query: Option<&str>) -> String {
     let query = query.map_or(String::new(), |query| format!("?{query}"));
     format!("{name}/{query}")
 }
 
-/// Sends the client to the directory of this name, which is one in the book, so that it leads to no other site.
+/// Sends the client to the directory of this name, which is one in the book, so that it leads to no
+/// other site.
 fn to_directory(name: &str, query: Option<&str>) -> Response {
     let headers = [
         (LOCATION, with_slash(name, query)),
@@ -201,7 +208,8 @@ fn to_directory(name: &str, query: Option<&str>) -> Response {
     (StatusCode::TEMPORARY_REDIRECT, headers).into_response()
 }
 
-/// What a body is sent with. The length is also what tells the compression whether it is worth its time.
+/// What a body is sent with. The length is also what tells the compression whether it is worth its
+/// time.
 fn body(name: &str, content: Bytes) -> ([(HeaderName, HeaderValue); 3], Body) {
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static(content_type(name))),
@@ -251,7 +259,8 @@ fn part(asked: &HeaderMap, length: usize, tag: Option<&ETag>) -> Part {
     let (Some(spec), None) = (specs.next(), specs.next()) else {
         return Part::All;
     };
-    // A part of another version than the client has the rest of would be of no use (RFC 9110 §13.1.5).
+    // A part of another version than the client has the rest of would be of no use (RFC 9110
+    // §13.1.5).
     if asked.contains_key(IF_RANGE) {
         let same: Option<IfRange> = asked.typed_get();
         if same.is_none_or(|same| same.is_modified(tag, None)) {

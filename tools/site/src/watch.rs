@@ -7,23 +7,23 @@ use std::time::Duration;
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;
 
-/// An editor writes a file in several steps, a `git switch` many files: a change counts once nothing has
-/// followed it for so long. Short enough to feel at once.
+/// An editor writes a file in several steps, a `git switch` many files: a change counts once
+/// nothing has followed it for so long. Short enough to feel at once.
 const QUIET: Duration = Duration::from_millis(100);
 
 /// The changes of a book's sources, from the moment this is made.
 #[derive(Debug)]
 pub struct Changes {
-    // Set by the watcher's thread, awaited by the one task that rebuilds. It keeps one permit: any number of
-    // changes during a build are one reason to build again.
+    // Set by the watcher's thread, awaited by the one task that rebuilds. It keeps one permit: any
+    // number of changes during a build are one reason to build again.
     changed: Arc<Notify>,
     // Stops watching when dropped.
     _watcher: RecommendedWatcher,
 }
 
 impl Changes {
-    /// Watches `book.toml` and what the book of `root` is made from: chapters, theme, and the directories
-    /// that `extra-watch-dirs` names because listings are included from them.
+    /// Watches `book.toml` and what the book of `root` is made from: chapters, theme, and the
+    /// directories that `extra-watch-dirs` names because listings are included from them.
     ///
     /// # Errors
     /// Whatever the system says to watching a directory, above all that there are too many.
@@ -64,8 +64,8 @@ impl Changes {
         })
     }
 
-    /// Waits until something has changed since the last call, and then until it is quiet. Cancel-safe but
-    /// for the change it was already waiting out.
+    /// Waits until something has changed since the last call, and then until it is quiet.
+    /// Cancel-safe but for the change it was already waiting out.
     pub async fn next(&self) {
         self.changed.notified().await;
         while tokio::time::timeout(QUIET, self.changed.notified())

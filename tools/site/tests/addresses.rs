@@ -1,8 +1,8 @@
-//! Every address that the book has ever published leads somewhere: a page, a heading or an entry of the facts that
-//! moves or goes leaves a redirect in `book.toml`.
+//! Every address that the book has ever published leads somewhere: a page, a heading or an entry of
+//! the facts that moves or goes leaves a redirect in `book.toml`.
 //!
-//! `published.txt` is the list. After a change, `UPDATE_GOLDEN=1 cargo test -p site --test addresses` adds what is new
-//! and removes nothing.
+//! `published.txt` is the list. After a change, `UPDATE_GOLDEN=1 cargo test -p site --test
+//! addresses` adds what is new and removes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -26,7 +26,8 @@ fn pages() -> Pages {
     let summary = fs::read_to_string(root().join("src/SUMMARY.md")).unwrap();
     let link = Regex::new(r"\]\(([^)]+)\.md\)").unwrap();
     let main = Regex::new(r"(?s)<main>(.*)</main>").unwrap();
-    // Headings and the anchors of facts: what people link to. Buttons and diagrams have ids of their own.
+    // Headings and the anchors of facts: what people link to. Buttons and diagrams have ids of
+    // their own.
     let id = Regex::new(r#"<(?:h[1-6]|a)\b[^>]*?\sid="([^"]+)""#).unwrap();
     link.captures_iter(&summary)
         .map(|link| {

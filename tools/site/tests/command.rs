@@ -1,4 +1,5 @@
-//! The program from outside: its arguments, its one line, its exit code, and what it leaves on the disk.
+//! The program from outside: its arguments, its one line, its exit code, and what it leaves on the
+//! disk.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -34,7 +35,8 @@ fn run(directory: &Path, arguments: &[&str]) -> Output {
     command(directory, arguments).output().unwrap()
 }
 
-/// Any free ports. The usual ones are those of a reader's own `cargo run`, which may be running beside the tests.
+/// Any free ports. The usual ones are those of a reader's own `cargo run`, which may be running
+/// beside the tests.
 const ANY_PORTS: [&str; 4] = ["--port", "0", "--push-port", "0"];
 
 /// A book of one chapter with the text `chapter`.
@@ -53,7 +55,8 @@ fn book(chapter: &str) -> TempDir {
     directory
 }
 
-/// Exactly one line, on standard error, that holds all of `parts`; no panic, and not even a word of a backtrace.
+/// Exactly one line, on standard error, that holds all of `parts`; no panic, and not even a word of
+/// a backtrace.
 #[track_caller]
 fn fails_in_one_line(output: &Output, code: i32, parts: &[&str]) {
     let error = String::from_utf8_lossy(&output.stderr);
@@ -76,8 +79,8 @@ struct Server {
     address: String,
     /// The lines of standard error, as they come.
     errors: mpsc::Receiver<String>,
-    /// Where it keeps the book that it serves. The test's own, because the drop below kills it without giving it the time
-    /// to tidy up.
+    /// Where it keeps the book that it serves. The test's own, because the drop below kills it
+    /// without giving it the time to tidy up.
     temporary: TempDir,
 }
 
@@ -370,7 +373,8 @@ fn help_is_no_error() {
     }
 }
 
-/// Whoever opens the repository in a development container gets the book in a window: where the program serves it.
+/// Whoever opens the repository in a development container gets the book in a window: where the
+/// program serves it.
 #[test]
 fn the_development_container_opens_the_port_of_the_book() {
     let path = concat!(
@@ -574,7 +578,8 @@ fn build_replaces_nothing_but_a_book() {
             "# One\n"
         );
     }
-    // A published site that mdBook has written, in a repository of its own; a book of ours to which somebody has added something.
+    // A published site that mdBook has written, in a repository of its own; a book of ours to which
+    // somebody has added something.
     let elsewhere = tempfile::tempdir().unwrap();
     let pages = elsewhere.path().join("pages");
     fs::create_dir_all(pages.join(".git/refs")).unwrap();

@@ -114,7 +114,8 @@ fn header(response: &Response, name: impl reqwest::header::AsHeaderName) -> &str
         .map_or("", |value| value.to_str().unwrap())
 }
 
-/// Reads `stream` until it has said `expected`. Its heartbeats would keep a read time-out from ever ending this.
+/// Reads `stream` until it has said `expected`. Its heartbeats would keep a read time-out from ever
+/// ending this.
 async fn read_until(stream: &mut Response, expected: &str) {
     let mut text = String::new();
     let read = async {
@@ -127,7 +128,8 @@ async fn read_until(stream: &mut Response, expected: &str) {
     assert!(read.is_ok(), "no {expected:?} in {text:?}");
 }
 
-/// The URL, relative to the book's root, of the hashed asset whose name begins with `stem` in `page`.
+/// The URL, relative to the book's root, of the hashed asset whose name begins with `stem` in
+/// `page`.
 fn asset<'a>(page: &'a str, stem: &str) -> &'a str {
     page.split('"')
         .find(|attribute| attribute.starts_with(stem))
@@ -415,7 +417,8 @@ async fn every_file_of_the_book_has_a_type() {
     }
 }
 
-/// The index of the search has no word of every sentence, and the contract has names that are such words.
+/// The index of the search has no word of every sentence, and the contract has names that are such
+/// words.
 #[tokio::test]
 async fn the_words_of_the_contract_lead_to_their_sections() {
     let site = Site::start().await;

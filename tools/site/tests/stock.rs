@@ -1,7 +1,8 @@
-//! Whoever has `mdbook` and `mdbook-mermaid` reads the same book with them: what this program adds is around the pages.
+//! Whoever has `mdbook` and `mdbook-mermaid` reads the same book with them: what this program adds
+//! is around the pages.
 //!
-//! Needs both commands, on the search path or where `.ci/run` installs them; without them the test is ignored, with the
-//! reason, or fails under `REQUIRE_PARTS=1`.
+//! Needs both commands, on the search path or where `.ci/run` installs them; without them the test
+//! is ignored, with the reason, or fails under `REQUIRE_PARTS=1`.
 
 use anyhow::{ensure, Context as _};
 use libtest_mimic::{Arguments, Trial};
@@ -108,8 +109,8 @@ fn files(directory: &Path) -> anyhow::Result<BTreeMap<PathBuf, Vec<u8>>> {
                 continue;
             }
             let name = path.strip_prefix(directory)?.to_owned();
-            // The index of words, and the script that names it: the work of a library that `mdbook` may have in another
-            // version.
+            // The index of words, and the script that names it: the work of a library that `mdbook`
+            // may have in another version.
             if !name.to_string_lossy().starts_with("search") {
                 files.insert(name, fs::read(&path)?);
             }
@@ -118,7 +119,8 @@ fn files(directory: &Path) -> anyhow::Result<BTreeMap<PathBuf, Vec<u8>>> {
     Ok(files)
 }
 
-/// What a page says, without the frame around it. The table of contents for browsers without scripts is all frame.
+/// What a page says, without the frame around it. The table of contents for browsers without
+/// scripts is all frame.
 fn content(page: &[u8]) -> anyhow::Result<Option<&str>> {
     let page = std::str::from_utf8(page)?;
     let main = page.split_once("<main>").map(|(_, rest)| rest);

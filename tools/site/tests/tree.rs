@@ -27,7 +27,8 @@ fn root() -> anyhow::Result<PathBuf> {
     Ok(find_root(Path::new(env!("CARGO_MANIFEST_DIR")))?)
 }
 
-/// Golden files are compared byte for byte, and Git for Windows writes CR LF into a clone unless it is told not to.
+/// Golden files are compared byte for byte, and Git for Windows writes CR LF into a clone unless it
+/// is told not to.
 fn every_clone_has_the_same_line_ends() -> anyhow::Result<()> {
     let root = root()?;
     let output = Command::new("git")
@@ -61,11 +62,13 @@ fn every_clone_has_the_same_line_ends() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// reqwest takes `http_proxy` from the environment, also for 127.0.0.1. Only the client of the crate `client` heeds it, for other
-/// hosts.
+/// reqwest takes `http_proxy` from the environment, also for 127.0.0.1. Only the client of the
+/// crate `client` heeds it, for other hosts.
 fn nobody_asks_a_proxy_on_the_way_to_this_machine() -> anyhow::Result<()> {
     let root = root()?;
-    let mut left: Vec<_> = ["examples", "tools"].map(|name| root.join(name)).into();
+    let mut left: Vec<_> = ["crates", "examples", "tools"]
+        .map(|name| root.join(name))
+        .into();
     let mut clients = 0;
     while let Some(directory) = left.pop() {
         for entry in fs::read_dir(directory)? {
@@ -89,7 +92,7 @@ fn nobody_asks_a_proxy_on_the_way_to_this_machine() -> anyhow::Result<()> {
                 !uses || !text.contains("Client::new()"),
                 "{name}: Client::new"
             );
-            if !uses || path.ends_with("examples/client/src/server.rs") {
+            if !uses || path.ends_with("crates/client/src/server.rs") {
                 continue;
             }
             for built in text.split("Client::builder()").skip(1) {

@@ -17,8 +17,8 @@ pub const LIMIT: Duration = Duration::from_secs(60);
 /// How often to look whether a snippet has reached its limit, once it may have.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// How often to try a program that the system will not start. Each try meets the same narrow race, so a few are
-/// plenty.
+/// How often to try a program that the system will not start. Each try meets the same narrow race,
+/// so a few are plenty.
 const TRIES: u32 = 10;
 
 /// Calls `test`, which lets skeptic run the program `text`. If the program runs for longer than
@@ -33,7 +33,8 @@ pub fn run(place: &str, text: &str, limit: Duration, test: impl Fn()) {
     let ended = &was_ended;
     let outcome = thread::scope(|scope| {
         scope.spawn(move || {
-            // Nothing is sent: the sender is dropped as soon as the test is done, which ends the wait.
+            // Nothing is sent: the sender is dropped as soon as the test is done, which ends the
+            // wait.
             let mut wait = limit;
             while is_done.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
                 if end_overdue(text, limit) {
@@ -63,9 +64,10 @@ pub fn run(place: &str, text: &str, limit: Duration, test: impl Fn()) {
     }
 }
 
-/// Whether the system refused to start the program because its file is open for writing: ETXTBSY, error 26 on
-/// Linux, macOS and the BSDs. skeptic opens a program in its cache for writing to note the time of use. For a
-/// moment that opening lives on in whatever another thread, or another run of the tests, starts just then.
+/// Whether the system refused to start the program because its file is open for writing: ETXTBSY,
+/// error 26 on Linux, macOS and the BSDs. skeptic opens a program in its cache for writing to note
+/// the time of use. For a moment that opening lives on in whatever another thread, or another run
+/// of the tests, starts just then.
 fn is_busy(cause: &(dyn Any + Send)) -> bool {
     cfg!(unix)
         && cause.downcast_ref::<String>().is_some_and(|message| {
@@ -73,9 +75,9 @@ fn is_busy(cause: &(dyn Any + Send)) -> bool {
         })
 }
 
-/// Ends the process that runs the program `text`, if it has run for `limit`. skeptic starts it as our
-/// child, in a directory of its own that holds the program as `test.rs`. (The compiler is our child
-/// too, but not in that directory.)
+/// Ends the process that runs the program `text`, if it has run for `limit`. skeptic starts it as
+/// our child, in a directory of its own that holds the program as `test.rs`. (The compiler is our
+/// child too, but not in that directory.)
 fn end_overdue(text: &str, limit: Duration) -> bool {
     let (Ok(this), Ok(mut system)) = (sysinfo::get_current_pid(), System::new()) else {
         return false;

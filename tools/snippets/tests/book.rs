@@ -23,8 +23,8 @@ mod skeptic {
             });
         }
 
-        // libtest names the thread after the test, except with `--test-threads=1`; there it prints the
-        // test's name itself.
+        // libtest names the thread after the test, except with `--test-threads=1`; there it prints
+        // the test's name itself.
         fn place() -> String {
             let thread = std::thread::current();
             let name = thread.name().unwrap_or_default();

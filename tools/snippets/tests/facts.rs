@@ -9,7 +9,8 @@ const ENTRY: &str = "<a id=\"fact-six\"></a>**Six.** A browser opens six.\\\n\
                      Source: [MDN](https://developer.mozilla.org/).\\\nChecked: 2026-11-26, read.\n";
 const LINKED: &str = "A browser opens six ([source](facts.md#fact-six)).\n";
 
-/// What is wrong with a book of one chapter and a page of facts, each with a title on its first line.
+/// What is wrong with a book of one chapter and a page of facts, each with a title on its first
+/// line.
 fn problems(chapter: &str, facts: &str) -> Vec<String> {
     let root = tempfile::tempdir().expect("a temporary directory");
     let src = root.path().join("src");

@@ -428,7 +428,8 @@ fn a_sound_program_passes_and_a_wrong_one_fails() {
 
 #[test]
 fn a_program_that_never_ends_is_ended_and_named() {
-    // Much longer than the limit, but not for ever: without the watchdog this test fails and does not hang.
+    // Much longer than the limit, but not for ever: without the watchdog this test fails and does
+    // not hang.
     let program = "fn main() { std::thread::sleep(std::time::Duration::from_secs(30)); }";
     let error = run(program, Duration::from_secs(1)).expect_err("it never ends");
     assert_eq!(

@@ -77,7 +77,8 @@ fn problems(page: &str) -> Vec<String> {
     book.problems.iter().map(ToString::to_string).collect()
 }
 
-/// Asserts that with `new` in the place of `old` the page has one problem, on this line, that says `part`.
+/// Asserts that with `new` in the place of `old` the page has one problem, on this line, that says
+/// `part`.
 #[track_caller]
 fn refused(old: &str, new: &str, line: usize, part: &str) {
     assert_eq!(PAGE.matches(old).count(), 1, "{old}");

@@ -1,4 +1,5 @@
-//! The tests and programs that the chapters name under "What goes wrong" are there: who reads of one wants to run it.
+//! The tests and programs that the chapters name under "What goes wrong" are there: who reads of
+//! one wants to run it.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -28,7 +29,8 @@ fn files(directory: &Path, ends: &[&str], found: &mut Vec<PathBuf>) {
 /// What is named and is not there, of a chapter's paragraphs that begin with "Test:" or "Tests:".
 fn missing(chapter: &str, code: &str, programs: &BTreeSet<String>) -> Vec<String> {
     let paragraph = Regex::new(r"(?m)^Tests?: .*$").expect("a pattern");
-    // Names of functions and programs have more than one word here; crates are named without an underscore.
+    // Names of functions and programs have more than one word here; crates are named without an
+    // underscore.
     let function = Regex::new(r"`(?:[a-z0-9_]+::)*([a-z0-9]+(?:_[a-z0-9]+)+)`").expect("a pattern");
     // The title of a test in JavaScript.
     let title = Regex::new("\"([^\"]+)\"").expect("a pattern");
@@ -53,12 +55,12 @@ fn missing(chapter: &str, code: &str, programs: &BTreeSet<String>) -> Vec<String
 #[test]
 fn each_test_that_a_chapter_names_is_there() {
     let mut sources = Vec::new();
-    for directory in ["examples", "tools"] {
+    for directory in ["crates", "examples", "tools"] {
         files(&root().join(directory), &[".rs", ".test.js"], &mut sources);
     }
     let programs = sources
         .iter()
-        .filter(|path| path.parent().is_some_and(|at| at.ends_with("examples")))
+        .filter(|path| path.starts_with(root().join("examples/programs")))
         .filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned()))
         .collect();
     let code: String = sources

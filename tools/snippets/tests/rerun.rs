@@ -1,5 +1,6 @@
-//! What cargo does with the build script's instructions: it runs it again after an edit of a listing, and only
-//! then. A small package whose build script is this package's program, and the real cargo.
+//! What cargo does with the build script's instructions: it runs it again after an edit of a
+//! listing, and only then. A small package whose build script is this package's program, and the
+//! real cargo.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,7 +28,8 @@ impl Package {
         fs::write(path, text).expect("written");
     }
 
-    /// Builds the package; returns how often its build script has run so far, and the tests it left.
+    /// Builds the package; returns how often its build script has run so far, and the tests it
+    /// left.
     fn build(&self) -> (usize, String) {
         let output = self.cargo();
         assert!(output.0, "{}", output.1);

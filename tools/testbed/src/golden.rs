@@ -1,13 +1,14 @@
 //! Files of expected bytes, from which the book takes what it shows.
 //!
-//! A server and a client by the same hand can agree on a mistake; these files can be read by anybody. After a change on
-//! purpose, `UPDATE_GOLDEN=1 cargo test -p CRATE --test golden` writes them anew, and the difference is reviewed.
+//! A server and a client by the same hand can agree on a mistake; these files can be read by
+//! anybody. After a change on purpose, `UPDATE_GOLDEN=1 cargo test -p CRATE --test golden` writes
+//! them anew, and the difference is reviewed.
 
 use crate::{Raw, Server};
 use std::path::Path;
 
-/// Compares a text with the file of this name in the `tests/golden/` of the crate that calls it, or writes that file where
-/// the variable `UPDATE_GOLDEN` is set.
+/// Compares a text with the file of this name in the `tests/golden/` of the crate that calls it, or
+/// writes that file where the variable `UPDATE_GOLDEN` is set.
 #[macro_export]
 macro_rules! golden {
     ($name:expr, $found:expr $(,)?) => {

@@ -1,6 +1,6 @@
-//! What the tests of the methods share: a server of known bytes, a raw socket to read them with, files of expected
-//! bytes, a server that follows a script, the conformance suite over real sockets, and parts from outside that may be
-//! missing.
+//! What the tests of the methods share: a server of known bytes, a raw socket to read them with,
+//! files of expected bytes, a server that follows a script, the conformance suite over real
+//! sockets, and parts from outside that may be missing.
 //!
 //! It depends on no method. A test hands in its method's router and its method's client.
 //!
@@ -34,8 +34,8 @@ pub const BRISK: Pace = Pace {
     cap: Duration::from_millis(50),
 };
 
-/// Makes what is drawn on this thread the same in each run, from here on: such as what a server in a test of one thread
-/// draws for `Retry-After`.
+/// Makes what is drawn on this thread the same in each run, from here on: such as what a server in
+/// a test of one thread draws for `Retry-After`.
 pub fn fix_draws() {
     fastrand::seed(1);
 }

@@ -14,8 +14,8 @@ use std::{
 #[error("{0:#}")]
 pub struct Missing(pub anyhow::Error);
 
-/// The variables of the environment that name a proxy. A program that a test starts does not get them: what it asks is on
-/// this machine, and not every program knows that no proxy leads there.
+/// The variables of the environment that name a proxy. A program that a test starts does not get
+/// them: what it asks is on this machine, and not every program knows that no proxy leads there.
 pub const PROXIES: [&str; 6] = [
     "http_proxy",
     "HTTP_PROXY",
@@ -25,14 +25,14 @@ pub const PROXIES: [&str; 6] = [
     "ALL_PROXY",
 ];
 
-/// Why a test did not run: the system does not allow what it needs. That is no part which could be installed, so it is no
-/// failure anywhere.
+/// Why a test did not run: the system does not allow what it needs. That is no part which could be
+/// installed, so it is no failure anywhere.
 #[derive(Debug, thiserror::Error)]
 #[error("{0:#}")]
 pub struct Forbidden(pub anyhow::Error);
 
-/// What a test comes to. One that says [`Forbidden`] is ignored with the reason. One that says [`Missing`] is too, or fails
-/// where `REQUIRE_PARTS=1` is set, as the automatic checks do.
+/// What a test comes to. One that says [`Forbidden`] is ignored with the reason. One that says
+/// [`Missing`] is too, or fails where `REQUIRE_PARTS=1` is set, as the automatic checks do.
 ///
 /// # Errors
 /// Why it failed, for a person to read.
@@ -61,7 +61,8 @@ where
     })
 }
 
-/// Where `.ci/run` installs what no system package brings: this path under `target/parts` of the workspace.
+/// Where `.ci/run` installs what no system package brings: this path under `target/parts` of the
+/// workspace.
 pub fn installed(path: impl AsRef<Path>) -> PathBuf {
     // Two directories up from this crate.
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);

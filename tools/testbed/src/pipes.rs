@@ -9,7 +9,8 @@ use tokio::{
 
 /// A listener that accepts what a [`Dialer`] gives it, errors included.
 ///
-/// No sockets, so there may be thousands of connections, the clock can be paused, and the test owns both ends.
+/// No sockets, so there may be thousands of connections, the clock can be paused, and the test owns
+/// both ends.
 #[derive(Debug)]
 pub struct Pipes(mpsc::UnboundedReceiver<io::Result<DuplexStream>>);
 

@@ -7,13 +7,14 @@ use tokio::{
     net::TcpStream,
 };
 
-/// A connection on which a test writes requests and reads what comes, with no HTTP client in between.
+/// A connection on which a test writes requests and reads what comes, with no HTTP client in
+/// between.
 pub struct Raw {
     socket: TcpStream,
     /// Everything received so far that was not taken as an [`answer`](Self::answer).
     pub seen: String,
-    /// What was read and is no text yet: the first bytes of a character whose rest has not come. A `Vec`, because a buffer on
-    /// the stack would lie in every future of a test.
+    /// What was read and is no text yet: the first bytes of a character whose rest has not come. A
+    /// `Vec`, because a buffer on the stack would lie in every future of a test.
     partial: Vec<u8>,
 }
 
@@ -77,7 +78,8 @@ impl Raw {
         Self::send(server, &head, "").await
     }
 
-    /// Sends `head`, a request line and headers with LF for line ends, and `body`. The connection stays open for more.
+    /// Sends `head`, a request line and headers with LF for line ends, and `body`. The connection
+    /// stays open for more.
     ///
     /// # Panics
     /// Where the server has closed the connection.
@@ -86,7 +88,8 @@ impl Raw {
         assert!(sent, "the server takes the request");
     }
 
-    /// Sends this text and nothing else, half a request for example; whether the connection took it.
+    /// Sends this text and nothing else, half a request for example; whether the connection took
+    /// it.
     pub async fn write(&mut self, text: &str) -> bool {
         self.socket.write_all(text.as_bytes()).await.is_ok()
     }
@@ -97,10 +100,12 @@ impl Raw {
         self.answer().await
     }
 
-    /// Reads one whole answer: its head, and as much as `Content-Length` says. Of 204 and 304 there is no more.
+    /// Reads one whole answer: its head, and as much as `Content-Length` says. Of 204 and 304 there
+    /// is no more.
     ///
     /// # Panics
-    /// Where the answer has another status and no `Content-Length`: it is a stream, and has no whole.
+    /// Where the answer has another status and no `Content-Length`: it is a stream, and has no
+    /// whole.
     pub async fn answer(&mut self) -> Answer {
         self.until("\r\n\r\n").await;
         let end = self.seen.find("\r\n\r\n").expect("just seen") + 4;
@@ -173,7 +178,8 @@ pub fn wire(head: &str) -> String {
     format!("{}\r\n\r\n", head.trim_end().replace('\n', "\r\n"))
 }
 
-/// Sends a request on a connection of its own and gives everything that comes until the server closes it.
+/// Sends a request on a connection of its own and gives everything that comes until the server
+/// closes it.
 pub async fn answer_to(server: &Server, head: &str, body: &str) -> String {
     let head = format!("{head}\nHost: 127.0.0.1\nConnection: close");
     let mut raw = Raw::send(server, &head, body).await;

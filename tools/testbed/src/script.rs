@@ -15,8 +15,8 @@ use tokio::{
     time::sleep,
 };
 
-/// A server that answers each request with the next of its texts, whatever was asked, and after the last one says no
-/// more. It leaves its connections open, except where the client closes them.
+/// A server that answers each request with the next of its texts, whatever was asked, and after the
+/// last one says no more. It leaves its connections open, except where the client closes them.
 pub struct Script {
     /// Where it answers.
     pub base: Url,
@@ -25,7 +25,8 @@ pub struct Script {
 }
 
 impl Script {
-    /// Answers with these texts, each a whole answer or the beginning of one, as it goes over the wire.
+    /// Answers with these texts, each a whole answer or the beginning of one, as it goes over the
+    /// wire.
     pub async fn of<T: Into<String>>(answers: impl IntoIterator<Item = T>) -> Self {
         Self::late(Duration::ZERO, answers).await
     }

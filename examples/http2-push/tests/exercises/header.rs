@@ -16,8 +16,9 @@ struct Header {
 
 // ANCHOR: skeleton
 // ANCHOR: solution
-/// Reads a header. The first three bytes are the length, then come a byte for the type and one for the flags, and the last four
-/// are the stream. Of these the topmost bit is reserved: it has to be ignored.
+/// Reads a header. The first three bytes are the length, then come a byte for the type
+/// and one for the flags, and the last four are the stream. Of these the topmost bit is
+/// reserved: it has to be ignored.
 fn header(bytes: [u8; 9]) -> Header {
     // ANCHOR_END: solution
     // Your code.

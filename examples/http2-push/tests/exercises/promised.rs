@@ -4,10 +4,12 @@ use http::{Method, Request};
 
 // ANCHOR: skeleton
 // ANCHOR: solution
-/// Whether a client that asked for something at `authority` (a host and port) may take a push that answers `promised`.
+/// Whether a client that asked for something at `authority` (a host and port) may take
+/// a push that answers `promised`.
 ///
-/// RFC 9113, section 8.4: the server must be the authority for the request that it makes up, and the method must be safe and
-/// cacheable. Of the methods in use those are two.
+/// RFC 9113, section 8.4: the server must be the authority for the request that it
+/// makes up, and the method must be safe and cacheable. Of the methods in use those are
+/// two.
 fn acceptable(promised: &Request<()>, authority: &str) -> bool {
     // ANCHOR_END: solution
     // Your code.

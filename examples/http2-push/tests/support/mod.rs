@@ -28,7 +28,8 @@ impl PushServer {
         let identity = Identity::new([]).expect("a certificate");
         let ending = Ending::new();
         let edge = serving::Config::default();
-        let serving = http2_push::serve(listener, identity.clone(), config, edge, ending.clone());
+        let serving =
+            http2_push::serve(listener, identity.clone(), config, edge, ending.clone());
         Self {
             address: format!("https://{address}/").parse().expect("an address"),
             identity,
@@ -46,7 +47,10 @@ impl PushServer {
         self.connect(config).await.expect("a session")
     }
 
-    pub async fn connect(&self, config: client::Config) -> Result<Session, ClientError> {
+    pub async fn connect(
+        &self,
+        config: client::Config,
+    ) -> Result<Session, ClientError> {
         Session::connect(&self.address, &self.identity.trust(), config).await
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 // ANCHOR: skeleton
 // ANCHOR: solution
 /// The `N` of `Prefer: wait=N` for a path on which each box gives up after one of these
-/// times. It is 25 at most, and 5 seconds shorter than the least patient box. `None` where
-/// that leaves nothing.
+/// times. It is 25 at most, and 5 seconds shorter than the least patient box. `None`
+/// where that leaves nothing.
 fn wait(path: &[Duration]) -> Option<u64> {
     // ANCHOR_END: solution
     // Your code.

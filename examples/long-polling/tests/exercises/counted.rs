@@ -2,8 +2,9 @@
 
 // ANCHOR: skeleton
 // ANCHOR: solution
-/// How many requests one client makes for each event, if an event happens every `period`
-/// seconds and the server parks a request for `wait` seconds at most. Both are 1 or more.
+/// How many requests one client makes for each event, if an event happens every
+/// `period` seconds and the server parks a request for `wait` seconds at most. Both are
+/// 1 or more.
 fn requests_per_event(period: u64, wait: u64) -> u64 {
     // ANCHOR_END: solution
     // Your code.
@@ -19,7 +20,8 @@ fn requests_per_event(period: u64, wait: u64) -> u64 {
 
 #[test]
 fn counted_by_playing_it_through() {
-    /// A hundred events, second by second: where both fall together, the event is first.
+    /// A hundred events, second by second: where both fall together, the event is
+    /// first.
     fn played(period: u64, wait: u64) -> u64 {
         let (mut requests, mut asked) = (1, 0);
         for now in 1..=100 * period {

@@ -9,14 +9,19 @@ use tokio::{
 // ANCHOR: skeleton
 // ANCHOR: solution
 /// Gathers events until none has come for `quiet`, or until `limit` has passed in all.
-async fn gather(events: &mut mpsc::Receiver<u32>, quiet: Duration, limit: Duration) -> Vec<u32> {
+async fn gather(
+    events: &mut mpsc::Receiver<u32>,
+    quiet: Duration,
+    limit: Duration,
+) -> Vec<u32> {
     // ANCHOR_END: solution
     // Your code.
     // ANCHOR_END: skeleton
     // ANCHOR: solution
     let end = Instant::now() + limit;
     let mut gathered = Vec::new();
-    // Looked at before each event, because a channel that is never empty is never quiet.
+    // Looked at before each event, because a channel that is never empty is never
+    // quiet.
     while Instant::now() < end {
         let silence = Instant::now() + quiet;
         match timeout_at(silence.min(end), events.recv()).await {

@@ -54,7 +54,8 @@ async fn until_done(board: &Board, job: u32) {
             return;
         }
         bell.await;
-        // It may have rung for another job, so look again: with a new registration first.
+        // It may have rung for another job, so look again: with a new registration
+        // first.
     }
     // ANCHOR: skeleton
 }
@@ -71,7 +72,8 @@ fn woken_by_what_comes_right_after_a_look() {
     let wait = until_done(&board, 1).now_or_never();
     assert!(wait.is_some(), "job 1 was done before");
 
-    // Another job is done right after the look, and after it nothing more happens to job 3.
+    // Another job is done right after the look, and after it nothing more happens to
+    // job 3.
     *board.late.lock().unwrap() = Some(2);
     let mut wait = pin!(until_done(&board, 3));
     assert!(wait.as_mut().now_or_never().is_none(), "job 3 is not done");

@@ -6,7 +6,8 @@ use long_polling::Config;
 use std::time::Duration;
 use testbed::{eventually, Answer, Raw, Server};
 
-/// Longer than any test: a request that was parked for this long is answered for another reason, or never.
+/// Longer than any test: a request that was parked for this long is answered for
+/// another reason, or never.
 pub const FOR_EVER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The wish of a client that has the time.

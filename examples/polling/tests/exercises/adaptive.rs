@@ -4,9 +4,14 @@ use std::{ops::RangeInclusive, time::Duration};
 
 // ANCHOR: skeleton
 // ANCHOR: solution
-/// The next interval, after a poll that brought `events`. It grows while nothing comes, halves at
-/// most when something does, and stays within `bounds`. The pause is then drawn around it.
-fn adapted(interval: Duration, events: usize, bounds: RangeInclusive<Duration>) -> Duration {
+/// The next interval, after a poll that brought `events`. It grows while nothing comes,
+/// halves at most when something does, and stays within `bounds`. The pause is then
+/// drawn around it.
+fn adapted(
+    interval: Duration,
+    events: usize,
+    bounds: RangeInclusive<Duration>,
+) -> Duration {
     // ANCHOR_END: solution
     // Your code.
     // ANCHOR_END: skeleton
@@ -14,7 +19,8 @@ fn adapted(interval: Duration, events: usize, bounds: RangeInclusive<Duration>) 
     let next = match events {
         // Slowly: one quiet poll says little.
         0 => interval.mul_f64(1.5),
-        // Not to the shortest at once: everybody who follows this log sees the same event.
+        // Not to the shortest at once: everybody who follows this log sees the same
+        // event.
         _ => interval / 2,
     };
     next.clamp(*bounds.start(), *bounds.end())

@@ -2,8 +2,9 @@
 
 // ANCHOR: skeleton
 // ANCHOR: solution
-/// Whether a `GET` with this `If-None-Match` may be answered with 304, where `etag` is the tag of what
-/// would be sent, in its quotation marks. A value that is no list of tags matches nothing.
+/// Whether a `GET` with this `If-None-Match` may be answered with 304, where `etag` is
+/// the tag of what would be sent, in its quotation marks. A value that is no list of
+/// tags matches nothing.
 fn not_modified(if_none_match: &str, etag: &str) -> bool {
     // ANCHOR_END: solution
     // Your code.
@@ -19,7 +20,8 @@ fn not_modified(if_none_match: &str, etag: &str) -> bool {
     let mut found = false;
     while !rest.is_empty() {
         let quoted = rest.strip_prefix("W/").unwrap_or(rest);
-        // Up to the next quotation mark, and not to the next comma: a tag may have one inside.
+        // Up to the next quotation mark, and not to the next comma: a tag may have one
+        // inside.
         let text = quoted.strip_prefix('"').unwrap_or_default();
         let Some(length) = text.find('"') else {
             return false;

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 // ANCHOR: skeleton
 // ANCHOR: solution
-/// The pause before the next poll: at least what the server asked for, but no more than an
-/// hour for that, and never in step with others. `polls` is how many polls this client has
-/// made, and at least 1.
+/// The pause before the next poll: at least what the server asked for, but no more than
+/// an hour for that, and never in step with others. `polls` is how many polls this
+/// client has made, and at least 1.
 fn pause(polls: u32, interval: Duration, retry_after: Option<Duration>) -> Duration {
     // ANCHOR_END: solution
     // Your code.
@@ -15,11 +15,13 @@ fn pause(polls: u32, interval: Duration, retry_after: Option<Duration>) -> Durat
     const HOUR: Duration = Duration::from_secs(3600);
     let between = |least: f64, most: f64| least + (most - least) * fastrand::f64();
     match retry_after {
-        // Never earlier. The jitter comes on top, or all who were told "5 s" come back together.
+        // Never earlier. The jitter comes on top, or all who were told "5 s" come back
+        // together.
         Some(least) => least.min(HOUR) + interval.mul_f64(between(0.0, 1.0)),
         // Once, anywhere in the interval: that spreads those who started together.
         None if polls == 1 => interval.mul_f64(between(0.0, 1.0)),
-        // From then on a little: that draws apart whom one slow answer has brought into step.
+        // From then on a little: that draws apart whom one slow answer has brought into
+        // step.
         None => interval.mul_f64(between(0.9, 1.1)),
     }
     // ANCHOR: skeleton
@@ -41,7 +43,8 @@ fn pause_is_spread_and_heeds_the_server() {
     // How many of 2,000 pauses lie in the half second that holds the most.
     let crowd = |pauses: &[Duration]| {
         let half_second = Duration::from_millis(500);
-        let within = |at: &Duration| pauses.partition_point(|other| *other < *at + half_second);
+        let within =
+            |at: &Duration| pauses.partition_point(|other| *other < *at + half_second);
         let crowds = pauses
             .iter()
             .enumerate()

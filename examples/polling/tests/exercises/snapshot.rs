@@ -7,8 +7,8 @@ use std::error::Error;
 
 // ANCHOR: skeleton
 // ANCHOR: solution
-/// The prices now, and the events after them, of a server whose routes lie at `base`: each
-/// event is either in the prices already or in the list, and never in both.
+/// The prices now, and the events after them, of a server whose routes lie at `base`:
+/// each event is either in the prices already or in the list, and never in both.
 async fn snapshot_then_tail(
     http: &Client,
     base: &str,
@@ -19,7 +19,8 @@ async fn snapshot_then_tail(
     // ANCHOR: solution
     let state = http.get(format!("{base}state")).send().await?;
     let prices: Prices = state.error_for_status()?.json().await?;
-    // Not `latest`, which would be later than the state, and not a cursor asked for before it.
+    // Not `latest`, which would be later than the state, and not a cursor asked for
+    // before it.
     let mut after = prices.cursor;
     let mut events = Vec::new();
     loop {
@@ -50,7 +51,8 @@ async fn snapshot_and_tail_meet() {
     async fn ticks(feed: &Feed, count: usize) {
         for _ in 0..count {
             let price = 1.0 + feed.state().latest.id.get() as f64;
-            let tick = serde_json::json!({ "symbol": "ACME", "price": price, "change": 1.0 });
+            let tick =
+                serde_json::json!({ "symbol": "ACME", "price": price, "change": 1.0 });
             let data = Data::from_json(&tick.to_string()).unwrap();
             feed.publish("tick".parse().unwrap(), data).await.unwrap();
         }
@@ -59,7 +61,8 @@ async fn snapshot_and_tail_meet() {
     let feed = Feed::new(Retention::default());
     ticks(&feed, 1).await;
     let log = feed.clone();
-    // Something happens around every answer, and first so much that one page cannot hold it.
+    // Something happens around every answer, and first so much that one page cannot
+    // hold it.
     let busy = axum::middleware::from_fn(move |request: Request, next: Next| {
         let log = log.clone();
         async move {
@@ -70,7 +73,8 @@ async fn snapshot_and_tail_meet() {
             answer
         }
     });
-    let router = polling::router(feed.clone(), polling::Config::default(), Ending::new());
+    let router =
+        polling::router(feed.clone(), polling::Config::default(), Ending::new());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}/", listener.local_addr().unwrap());
     let edge = serving::Config::default();
@@ -96,7 +100,8 @@ async fn snapshot_and_tail_meet() {
     let empty = r#"{"after":"k3f9x2.17","events":[],"next":"k3f9x2.17"}"#;
     for (status, page) in [(200, other), (503, empty)] {
         let status = axum::http::StatusCode::from_u16(status).unwrap();
-        let answer = move |body| axum::routing::get(move || async move { (status, body) });
+        let answer =
+            move |body| axum::routing::get(move || async move { (status, body) });
         let router = axum::Router::new()
             .route("/state", axum::routing::get(move || async move { state }))
             .route("/events", answer(page));

@@ -12,7 +12,8 @@ struct Tick {
     symbol: String,
 }
 
-/// Leaves out each tick that a newer one of its symbol follows. All else stays, in order.
+/// Leaves out each tick that a newer one of its symbol follows. All else stays, in
+/// order.
 fn newest(mut events: Vec<Arc<Event>>) -> Vec<Arc<Event>> {
     // ANCHOR_END: solution
     // Your code.

@@ -15,7 +15,8 @@ const STREAM: &str = ": welcome\nid: 7\n\n\
 
 // ANCHOR: skeleton
 // ANCHOR: solution
-/// What a browser dispatches for [`STREAM`]: type, data and `lastEventId` of each event.
+/// What a browser dispatches for [`STREAM`]: type, data and `lastEventId` of each
+/// event.
 fn dispatched() -> Vec<(&'static str, &'static str, &'static str)> {
     vec![
         // ANCHOR_END: solution
@@ -31,7 +32,8 @@ fn dispatched() -> Vec<(&'static str, &'static str, &'static str)> {
         // `event: note` without data is none, and the type is forgotten.
         // An `id` without a value clears the id.
         ("message", "four", ""),
-        // The last block has no empty line after it. Nobody knows whether all of it came.
+        // The last block has no empty line after it. Nobody knows whether all of it
+        // came.
         // ANCHOR: skeleton
     ]
 }
@@ -45,7 +47,9 @@ fn dispatched_as_the_parser_does() {
     let parsed: Vec<_> = blocks
         .into_iter()
         .filter_map(|block| match block {
-            Block::Event(message) => Some((message.kind, message.data, message.last_event_id)),
+            Block::Event(message) => {
+                Some((message.kind, message.data, message.last_event_id))
+            }
             Block::Id(_) => None,
         })
         .collect();

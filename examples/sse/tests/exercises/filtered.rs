@@ -7,8 +7,8 @@ use std::time::Duration;
 
 // ANCHOR: skeleton
 // ANCHOR: solution
-/// The blocks to write for a batch, if a client wants events of one `kind` only. `every` is
-/// the server's heartbeat interval.
+/// The blocks to write for a batch, if a client wants events of one `kind` only.
+/// `every` is the server's heartbeat interval.
 fn blocks(batch: &Batch, kind: &Kind, every: Duration) -> Vec<Bytes> {
     // ANCHOR_END: solution
     // Your code.
@@ -16,8 +16,9 @@ fn blocks(batch: &Batch, kind: &Kind, every: Duration) -> Vec<Bytes> {
     // ANCHOR: solution
     let wanted = batch.events.iter().filter(|event| event.kind() == kind);
     let mut blocks: Vec<_> = wanted.map(|event| framing::event(event)).collect();
-    // Events at the end that the client does not get must move its cursor too. A block of an
-    // id alone does that in some clients only; a heartbeat is dispatched, and has an id.
+    // Events at the end that the client does not get must move its cursor too. A block
+    // of an id alone does that in some clients only; a heartbeat is dispatched, and has
+    // an id.
     if batch
         .events
         .last()

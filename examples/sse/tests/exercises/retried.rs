@@ -5,9 +5,13 @@ use sse::client::{Client, ClientError, Follow};
 
 // ANCHOR: skeleton
 // ANCHOR: solution
-/// Publishes one event, and tries up to five times while there is no answer. However often
-/// it tries, the log has the event at most once.
-async fn publish(client: &Client, kind: Kind, data: Data) -> Result<Cursor, ClientError> {
+/// Publishes one event, and tries up to five times while there is no answer. However
+/// often it tries, the log has the event at most once.
+async fn publish(
+    client: &Client,
+    kind: Kind,
+    data: Data,
+) -> Result<Cursor, ClientError> {
     // ANCHOR_END: solution
     // Your code.
     // ANCHOR_END: skeleton
@@ -19,7 +23,8 @@ async fn publish(client: &Client, kind: Kind, data: Data) -> Result<Cursor, Clie
     loop {
         let answer = client.publish(Some(&key), kind.clone(), data.clone());
         match answer.await {
-            // A program for more than one user would wait here, longer each time and at random.
+            // A program for more than one user would wait here, longer each time and at
+            // random.
             Err(ClientError::Http(_)) if failures < 4 => failures += 1,
             // A success, or a refusal that the next attempt would meet again.
             answer => return answer,

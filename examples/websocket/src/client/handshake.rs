@@ -1,8 +1,9 @@
 //! The opening handshake, from the client's side (RFC 6455 §4.1).
 //!
-//! By the HTTP client that the other methods use, and handed to tungstenite once it stands. tungstenite can shake hands
-//! itself, but of a refusal it shows only as much of the body as came in one piece with the head, and no chunked body at
-//! all; and in the body stands what is wrong.
+//! By the HTTP client that the other methods use, and handed to tungstenite once it
+//! stands. tungstenite can shake hands itself, but of a refusal it shows only as much
+//! of the body as came in one piece with the head, and no chunked body at all; and in
+//! the body stands what is wrong.
 
 use client::{ClientError, MAX_BODY_BYTES};
 use reqwest::{
@@ -30,12 +31,12 @@ pub enum Opened {
 }
 
 // ANCHOR: open
-/// Sends `request` as the opening of a WebSocket. With a `subprotocol` it offers this one alone, and the server must choose
-/// it.
+/// Sends `request` as the opening of a WebSocket. With a `subprotocol` it offers this
+/// one alone, and the server must choose it.
 ///
 /// # Errors
-/// [`ClientError::Http`] where no answer came, [`ClientError::Protocol`] where the server says that it opens a WebSocket and
-/// breaks its rules.
+/// [`ClientError::Http`] where no answer came, [`ClientError::Protocol`] where the
+/// server says that it opens a WebSocket and breaks its rules.
 pub async fn open(
     request: RequestBuilder,
     subprotocol: Option<&'static str>,
@@ -61,9 +62,14 @@ pub async fn open(
 // ANCHOR_END: open
 
 // ANCHOR: check
-/// Looks for what the answer must hold beyond its status: the proof that the server has read this request and knows what a
-/// WebSocket is, the subprotocol that was asked for, and no extension, since none was.
-fn check(headers: &HeaderMap, key: &str, subprotocol: Option<&str>) -> Result<(), ClientError> {
+/// Looks for what the answer must hold beyond its status: the proof that the server has
+/// read this request and knows what a WebSocket is, the subprotocol that was asked for,
+/// and no extension, since none was.
+fn check(
+    headers: &HeaderMap,
+    key: &str,
+    subprotocol: Option<&str>,
+) -> Result<(), ClientError> {
     let is = |name: HeaderName, value: Option<&str>| {
         let found = headers.get(&name).map(|found| found.as_bytes());
         match found == value.map(str::as_bytes) {
@@ -83,29 +89,34 @@ fn check(headers: &HeaderMap, key: &str, subprotocol: Option<&str>) -> Result<()
 // ANCHOR_END: check
 
 // ANCHOR: limits
-/// The size in bytes of a read buffer, allocated at once. tungstenite's default is 128 KiB, for which a program with a
-/// thousand subscriptions would pay 128 MiB; 8 KiB hold some dozens of usual events.
+/// The size in bytes of a read buffer, allocated at once. tungstenite's default is 128
+/// KiB, for which a program with a thousand subscriptions would pay 128 MiB; 8 KiB hold
+/// some dozens of usual events.
 const READ_BUFFER: usize = 8 * 1024;
 
-/// The size in bytes of the largest message that this client sends: twice what a server of the contract takes.
+/// The size in bytes of the largest message that this client sends: twice what a server
+/// of the contract takes.
 pub(super) const MAX_SENT: usize = 128 * 1024;
 
-/// How many bytes may wait to be written: one message, its frame's header of at most 14 bytes, and a pong or a close of at
-/// most 131. tungstenite's default is no limit.
+/// How many bytes may wait to be written: one message, its frame's header of at most 14
+/// bytes, and a pong or a close of at most 131. tungstenite's default is no limit.
 const MAX_WRITE_BUFFER: usize = MAX_SENT + 1024;
 
 /// Every limit of a socket.
 fn limits() -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
-        // Each message is written at once: a client sends one now and then, and has nothing to gather.
+        // Each message is written at once: a client sends one now and then, and has
+        // nothing to gather.
         .write_buffer_size(0)
         .max_write_buffer_size(MAX_WRITE_BUFFER)
-        // As for an answer of HTTP: a server that errs must not fill this machine's memory. The default is 64 MiB.
+        // As for an answer of HTTP: a server that errs must not fill this machine's
+        // memory. The default is 64 MiB.
         .max_message_size(Some(MAX_BODY_BYTES))
         // A message may come in one frame. The default is 16 MiB.
         .max_frame_size(Some(MAX_BODY_BYTES))
-        // For servers alone: what they send is never masked. The default; said, because it is part of the protocol.
+        // For servers alone: what they send is never masked. The default; said, because
+        // it is part of the protocol.
         .accept_unmasked_frames(false)
 }
 // ANCHOR_END: limits

@@ -1,6 +1,8 @@
-//! The Autobahn test suite, by kosoku (PyPI: `kosoku`), against this server and against the socket of this client.
+//! The Autobahn test suite, by kosoku (PyPI: `kosoku`), against this server and against
+//! the socket of this client.
 //!
-//! Needs python3 and kosoku; without them each test is ignored, with the reason, or fails under `REQUIRE_PARTS=1`.
+//! Needs python3 and kosoku; without them each test is ignored, with the reason, or
+//! fails under `REQUIRE_PARTS=1`.
 
 use anyhow::{ensure, Context as _};
 use futures_util::{SinkExt, StreamExt};
@@ -20,20 +22,23 @@ use tokio::{
 use tokio_tungstenite::tungstenite::Message;
 use websocket::client::{open, Opened, Socket};
 
-/// How long a run may take; it takes about ten seconds, most of them in cases that wait on purpose.
+/// How long a run may take; it takes about ten seconds, most of them in cases that wait
+/// on purpose.
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// The cases of the suite but for the groups 9, 12 and 13.
 const CASES: usize = 247;
 
-/// A text whose UTF-8 is wrong in the middle comes in one frame, in pieces with a pause of a second between them. A strict
-/// reader fails at the first wrong byte. tungstenite looks at a frame when all of it is there, and fails then: as late as
-/// the suite allows, and before anything has reached the program.
+/// A text whose UTF-8 is wrong in the middle comes in one frame, in pieces with a pause
+/// of a second between them. A strict reader fails at the first wrong byte. tungstenite
+/// looks at a frame when all of it is there, and fails then: as late as the suite
+/// allows, and before anything has reached the program.
 const NON_STRICT: &[&str] = &["6.4.3", "6.4.4"];
 
-/// The suite gives no verdict on these, because RFC 6455 leaves open what to do: 7.1.6 sends 256 KiB, a close and a ping
-/// without waiting, and how much of it is answered depends on who is faster; 7.13.1 and 7.13.2 close with the codes 5000 and
-/// 65535, which nobody has defined.
+/// The suite gives no verdict on these, because RFC 6455 leaves open what to do: 7.1.6
+/// sends 256 KiB, a close and a ping without waiting, and how much of it is answered
+/// depends on who is faster; 7.13.1 and 7.13.2 close with the codes 5000 and 65535,
+/// which nobody has defined.
 const INFORMATIONAL: &[&str] = &["7.1.6", "7.13.1", "7.13.2"];
 
 fn main() -> ExitCode {
@@ -49,7 +54,8 @@ fn main() -> ExitCode {
 }
 
 async fn the_echo_server() -> anyhow::Result<()> {
-    // The program as it is started by hand, with all of its limits, and the suite as it is.
+    // The program as it is started by hand, with all of its limits, and the suite as it
+    // is.
     let mut server = Command::new(env!("CARGO_BIN_EXE_websocket"))
         .args(["--port", "0", "--rate", "0"])
         .stdout(Stdio::piped())
@@ -86,7 +92,8 @@ async fn ask(url: String) -> anyhow::Result<Socket> {
     }
 }
 
-/// Sends back what comes, to the end of the connection, however it ends: the suite judges that.
+/// Sends back what comes, to the end of the connection, however it ends: the suite
+/// judges that.
 async fn repeat(mut socket: Socket) {
     while let Some(Ok(message)) = socket.next().await {
         if matches!(message, Message::Text(_) | Message::Binary(_))
@@ -117,7 +124,9 @@ fn check(verdicts: &[Verdict]) -> anyhow::Result<()> {
     let bad: Vec<_> = bad.map(Verdict::to_string).collect();
     ensure!(bad.is_empty(), "of {counts:?}:\n{}", bad.join("\n"));
     ensure!(verdicts.len() == CASES, "{} cases", verdicts.len());
-    for (behaviour, expected) in [("NON-STRICT", NON_STRICT), ("INFORMATIONAL", INFORMATIONAL)] {
+    for (behaviour, expected) in
+        [("NON-STRICT", NON_STRICT), ("INFORMATIONAL", INFORMATIONAL)]
+    {
         let found = verdicts.iter().filter(|it| it.behaviour == behaviour);
         let found: Vec<_> = found.map(|it| &*it.case).collect();
         ensure!(found == expected, "{behaviour}: {found:?}");

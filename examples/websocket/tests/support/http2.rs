@@ -3,7 +3,8 @@
 use super::{Stand, WIDE};
 use axum::body::Body;
 use hyper::{
-    body::Incoming, client::conn::http2, ext::Protocol, header, Method, Request, Response,
+    body::Incoming, client::conn::http2, ext::Protocol, header, Method, Request,
+    Response,
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use testbed::in_time;
@@ -18,9 +19,11 @@ pub type Socket = WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>;
 pub async fn connect(stand: &Stand) -> Client {
     let io = TokioIo::new(stand.dialer.connect(WIDE));
     let handshake = http2::handshake(TokioExecutor::new(), io);
-    let (mut client, connection) = in_time("a handshake", handshake).await.expect("HTTP/2");
+    let (mut client, connection) =
+        in_time("a handshake", handshake).await.expect("HTTP/2");
     tokio::spawn(connection);
-    // The first answer comes after the server's settings, without which a client may not ask for a tunnel (§3).
+    // The first answer comes after the server's settings, without which a client may
+    // not ask for a tunnel (§3).
     let status = Request::get("http://127.0.0.1:4103/");
     let answer = client.send_request(status.body(Body::empty()).expect("a request"));
     in_time("an answer", answer).await.expect("an answer");

@@ -55,9 +55,11 @@ impl Stand {
         around: impl FnOnce(Router) -> Router,
     ) -> Self {
         let (board, ending) = (still_feed(100), Ending::new());
-        let router = websocket::router(feed.clone(), board.clone(), config, ending.clone());
+        let router =
+            websocket::router(feed.clone(), board.clone(), config, ending.clone());
         let (dialer, pipes) = Pipes::new();
-        let serving = tokio::spawn(serving::serve(pipes, around(router), edge, ending.clone()));
+        let serving =
+            tokio::spawn(serving::serve(pipes, around(router), edge, ending.clone()));
         Self {
             feed,
             board,
@@ -81,7 +83,8 @@ impl Stand {
         opened.map(|(socket, _response)| socket)
     }
 
-    /// Opens a socket at `target` by hand, over a pipe that holds this many bytes each way.
+    /// Opens a socket at `target` by hand, over a pipe that holds this many bytes each
+    /// way.
     pub async fn wire(&self, target: &str, bytes: usize) -> Wire {
         let mut raw = Wire::of(self.dialer.connect(bytes));
         raw.send(wire(&handshake(target)).as_bytes()).await;
@@ -119,13 +122,15 @@ pub fn asking(target: &str) -> ClientRequestBuilder {
     let uri = format!("ws://127.0.0.1:4103{target}");
     let request = ClientRequestBuilder::new(uri.parse().expect("a URI"));
     match target {
-        // It has none, and tungstenite's client fails, like a browser, where none is chosen of those that it offers.
+        // It has none, and tungstenite's client fails, like a browser, where none is
+        // chosen of those that it offers.
         "/echo" => request,
         _ => request.with_sub_protocol(SUBPROTOCOL),
     }
 }
 
-/// The same as text, with the key of RFC 6455 §1.3, so that the answer is known as well.
+/// The same as text, with the key of RFC 6455 §1.3, so that the answer is known as
+/// well.
 pub fn handshake(target: &str) -> String {
     let lines = [
         &*format!("GET {target} HTTP/1.1"),
@@ -268,7 +273,10 @@ impl Wire {
                     return Some(frame);
                 }
                 if !self.more().await {
-                    assert!(self.seen.is_empty(), "the connection ended within a frame");
+                    assert!(
+                        self.seen.is_empty(),
+                        "the connection ended within a frame"
+                    );
                     return None;
                 }
             }
@@ -292,7 +300,8 @@ fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
     bytes.windows(what.len()).position(|part| part == what)
 }
 
-/// The frame at the beginning of these bytes, if all of it is there. A server's frames have no mask.
+/// The frame at the beginning of these bytes, if all of it is there. A server's frames
+/// have no mask.
 fn split(bytes: &[u8]) -> Option<Frame> {
     let (start, length) = match *bytes.get(1)? {
         126 => (

@@ -95,7 +95,8 @@ pub(crate) async fn diagrams_are_drawn_when_they_come_near(
     page: Page,
 ) -> anyhow::Result<()> {
     let site = suite.site().await?;
-    // So low that the first diagram of a page is far away, which the loader takes for more than one screen.
+    // So low that the first diagram of a page is far away, which the loader takes for more than one
+    // screen.
     page.resize(1280, 150).await?;
     let (mut diagrams, mut far_away) = (0, 0);
     for name in pages()? {

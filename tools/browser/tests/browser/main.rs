@@ -1,7 +1,8 @@
 //! The book and its live panels in a real browser.
 //!
-//! What is live runs in Chromium, in Firefox and in WebKitGTK, and each trial is named after its browser. Where that, or its driver, is
-//! missing, the trial is ignored, with the reason, or fails under `REQUIRE_PARTS=1`.
+//! What is live runs in Chromium, in Firefox and in WebKitGTK, and each trial is named after its
+//! browser. Where that, or its driver, is missing, the trial is ignored, with the reason, or fails
+//! under `REQUIRE_PARTS=1`.
 
 mod access;
 mod book;
@@ -111,8 +112,8 @@ fn everywhere(suite: &Arc<Suite>, kind: Kind) -> Vec<Trial> {
 
 fn main() -> ExitCode {
     let suite = Suite::new();
-    // axe-core reads the page, and not what a browser makes of it; and whether files are whole does not hang on the browser that
-    // asks for them. One is enough here.
+    // axe-core reads the page, and not what a browser makes of it; and whether files are whole does
+    // not hang on the browser that asks for them. One is enough here.
     let mut trials = for_each(
         &METHODS,
         &suite,

@@ -90,8 +90,9 @@ pub(crate) const CHAPTER: &str = "sse/index.html";
 /// The stream as the site mounts it.
 const STREAM: &str = "GET /live/sse/events";
 
-/// The library that draws diagrams. Tests of the panel let it wait at the door: it is no part of them, and it would cost
-/// each of them more than all the rest. A page that waits for it has not loaded, so they do not wait for that either.
+/// The library that draws diagrams. Tests of the panel let it wait at the door: it is no part of
+/// them, and it would cost each of them more than all the rest. A page that waits for it has not
+/// loaded, so they do not wait for that either.
 pub(crate) fn is_mermaid(path: &str) -> bool {
     path.ends_with("mermaid.min.js")
 }
@@ -347,7 +348,8 @@ pub(crate) async fn it_survives_the_end_of_its_server_and_tells_of_the_new_log(
     let new = Served::start_at(address, method.router).await?;
     page.until(
         "the new server",
-        // As when the network comes back: without it, the test would wait for what Retry-After asked.
+        // As when the network comes back: without it, the test would wait for what Retry-After
+        // asked.
         "dispatchEvent(new Event('online'));
         return document.querySelector(arguments[0]).dataset.state === 'open'",
         &[json!(part("status"))],
@@ -448,7 +450,8 @@ pub(crate) async fn the_keyboard_starts_and_stops_it(
     Ok(())
 }
 
-/// Presses a key until the focus is on a part of the panel. There are fewer than 30 stops on the way.
+/// Presses a key until the focus is on a part of the panel. There are fewer than 30 stops on the
+/// way.
 pub(crate) async fn tab_to(page: &Page, role: &str, key: &str) -> anyhow::Result<()> {
     let there = "return document.activeElement?.matches(arguments[0])";
     for _ in 0..30 {
@@ -480,7 +483,8 @@ pub(crate) async fn it_goes_on_where_it_was_when_its_reader_comes_back(
             Ok(())
         })
         .await?;
-    // Firefox keeps no page that had a request under way when its reader left, though the panel ends it then.
+    // Firefox keeps no page that had a request under way when its reader left, though the panel
+    // ends it then.
     assert_eq!(restored, page.kind() != Kind::Firefox);
     if !restored {
         ready(&page).await?;

@@ -24,7 +24,8 @@ async fn until_asked(server: &Served, what: &str, more: usize) -> anyhow::Result
     Ok(server.asked_for(what))
 }
 
-/// Lets the questions for something wait at the door, and waits for one of them. How many came before it.
+/// Lets the questions for something wait at the door, and waits for one of them. How many came
+/// before it.
 async fn hold_next(server: &Served, what: &str, holds: fn(&str) -> bool) -> anyhow::Result<usize> {
     let open = |asked: &[Asked]| {
         asked
@@ -32,7 +33,8 @@ async fn hold_next(server: &Served, what: &str, holds: fn(&str) -> bool) -> anyh
             .filter(|asked| asked.what == what && asked.status.is_none())
             .count()
     };
-    // From an answer that has just been given: then the client pauses, and no question slips through the door meanwhile.
+    // From an answer that has just been given: then the client pauses, and no question slips
+    // through the door meanwhile.
     until_asked(server, what, 1).await?;
     server
         .until("answer to each question", |asked| open(asked) == 0)
@@ -48,7 +50,8 @@ pub(crate) async fn a_client_far_behind_catches_up_without_its_pauses(
     _: Arc<Suite>,
     page: Page,
 ) -> anyhow::Result<()> {
-    // Eight pages. With the pauses between them this would take a minute, which is longer than any wait of a test.
+    // Eight pages. With the pauses between them this would take a minute, which is longer than any
+    // wait of a test.
     const EVENTS_DUE: usize = 8 * feed::BATCH_EVENTS;
     let server = POLLING.alone().await?;
     start(&page, &server.root).await?;
@@ -96,7 +99,8 @@ pub(crate) async fn a_hidden_page_asks_less_often_and_at_once_when_it_is_shown(
     until_asked(&clock, EVENTS, 3).await?;
     assert_eq!(asks_less.asked_for(EVENTS).len(), before);
 
-    // Now its pause is twenty times the other's, also when it is seen again; and it does not wait for its end.
+    // Now its pause is twenty times the other's, also when it is seen again; and it does not wait
+    // for its end.
     ask_every(&hidden, &part("interval"), 10_000).await?;
     let event = publish(&asks_less, "while it was hidden").await?;
     let before = clock.asked_for(EVENTS).len();

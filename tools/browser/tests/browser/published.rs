@@ -15,8 +15,8 @@ use serde_json::json;
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 use tower_http::services::{ServeDir, ServeFile};
 
-/// The site on a free port, with its own page for what is not there, as GitHub Pages serves it. Whatever is asked for outside
-/// its path is not found at all.
+/// The site on a free port, with its own page for what is not there, as GitHub Pages serves it.
+/// Whatever is asked for outside its path is not found at all.
 async fn published(suite: &Suite) -> anyhow::Result<Served> {
     let directory = suite.published().await?;
     let files =
@@ -30,7 +30,8 @@ fn at(server: &Served, name: &str) -> String {
     format!("{}{name}", server.at(SITE.trim_start_matches('/')))
 }
 
-/// Whether all that was asked of the server is below the site's path. Another host cannot be asked unseen.
+/// Whether all that was asked of the server is below the site's path. Another host cannot be asked
+/// unseen.
 fn asked_inside(server: &Served) {
     for asked in server.asked() {
         let inside = asked.what.starts_with(&format!("GET {SITE}"));
@@ -142,7 +143,8 @@ pub(crate) async fn whatever_a_file_of_a_static_site_names_is_there(
 ) -> anyhow::Result<()> {
     let server = published(&suite).await?;
     page.open(&at(&server, "404.html")).await?;
-    // Each file from the ones that no link leads to, read as a browser reads it: pages with their <base>, style sheets.
+    // Each file from the ones that no link leads to, read as a browser reads it: pages with their
+    // <base>, style sheets.
     let (wrong, files): (Vec<String>, usize) = page
         .run(
             "const [site, published, first] = arguments;
@@ -168,7 +170,8 @@ pub(crate) async fn whatever_a_file_of_a_static_site_names_is_there(
                         else add(named.replace(published, site), base, address);
                         continue;
                     }
-                    // A reader may follow a link to another site. A page asks no other site for anything.
+                    // A reader may follow a link to another site. A page asks no other site for
+                    // anything.
                     if (!named.startsWith('data:') && !add(named, base, address) && element.localName !== 'a')
                         wrong.push(`${address} asks for ${named}`);
                 }
@@ -243,7 +246,8 @@ pub(crate) async fn a_page_that_is_not_there_leads_back_into_the_book(
         // Chromium's console says so of the page itself, and has nothing else to say.
         said.retain(|said| !(said.contains(&address) && said.contains("404")));
         assert_eq!(said, Vec::<String>::new());
-        // With its style, whose variables the sidebar takes its width from, and with its table of contents.
+        // With its style, whose variables the sidebar takes its width from, and with its table of
+        // contents.
         let (heading, contents, width): (String, usize, f64) = page
             .run(
                 "return [

@@ -206,7 +206,8 @@ async fn loaded(page: &Page, address: &str) -> anyhow::Result<()> {
     .await
 }
 
-/// Waits until the page has asked its server, and gives what it then says, in the order in which it stands there.
+/// Waits until the page has asked its server, and gives what it then says, in the order in which it
+/// stands there.
 async fn verdict(page: &Page) -> anyhow::Result<[String; 6]> {
     page.until_some(
         "the server's record",

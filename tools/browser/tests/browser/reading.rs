@@ -1,11 +1,13 @@
-//! What a reader does with a page: copies from it, scrolls in it by the keyboard, searches, leaves it and comes back.
+//! What a reader does with a page: copies from it, scrolls in it by the keyboard, searches, leaves
+//! it and comes back.
 
 use crate::panel::{is_mermaid, ready, CHAPTER};
 use browser::{page::Page, suite::Suite};
 use serde_json::{json, Value};
 use std::sync::Arc;
 
-/// The key that scrolls to the right, and that turns mdBook's page; the one that follows a link (WebDriver §17.4.2).
+/// The key that scrolls to the right, and that turns mdBook's page; the one that follows a link
+/// (WebDriver §17.4.2).
 const RIGHT: &str = "\u{e014}";
 const ENTER: &str = "\u{e007}";
 const TAB: &str = "\u{e004}";

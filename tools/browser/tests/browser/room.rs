@@ -9,7 +9,8 @@ pub(crate) async fn four_methods_share_one_room(
     page: Page,
 ) -> anyhow::Result<()> {
     let site = suite.site().await?;
-    // The library for diagrams is not held back: each page that waits for it would hold one of the six connections.
+    // The library for diagrams is not held back: each page that waits for it would hold one of the
+    // six connections.
     let mut pages = vec![page.clone()];
     while pages.len() < METHODS.len() {
         pages.push(page.another().await?);

@@ -1,4 +1,5 @@
-//! The event stream format: what the vectors say, held against each browser's own `EventSource` and this book's parser.
+//! The event stream format: what the vectors say, held against each browser's own `EventSource` and
+//! this book's parser.
 
 use anyhow::Context as _;
 use axum::{
@@ -30,7 +31,8 @@ fn default_retry(kind: Kind) -> u64 {
     }
 }
 
-/// How much earlier than its time a timer may seem to fire: two clocks, each read in whole milliseconds.
+/// How much earlier than its time a timer may seem to fire: two clocks, each read in whole
+/// milliseconds.
 const EARLY: Duration = Duration::from_millis(2);
 
 #[derive(Clone, Debug, Deserialize, PartialEq)]
@@ -215,8 +217,8 @@ pub(crate) async fn the_browser_reads_the_format_as_the_vectors_say(
 
     let mut told = Vec::new();
     let mut left: Vec<usize> = (0..vectors.len()).collect();
-    // A timer that fires late says nothing, on a machine that also does other things: its vector is looked at again.
-    // One that fires early, or any other difference, is one too many.
+    // A timer that fires late says nothing, on a machine that also does other things: its vector is
+    // looked at again. One that fires early, or any other difference, is one too many.
     for _ in 0..4 {
         let state = Server::new(&vectors)?;
         let visits = state.clone();

@@ -49,7 +49,8 @@ pub(crate) async fn it_resumes_after_a_cut_and_publishes_over_its_socket(
     Ok(())
 }
 
-/// A page of another site, in the same browser, is refused: the guard looks at `Origin`, which no script can change.
+/// A page of another site, in the same browser, is refused: the guard looks at `Origin`, which no
+/// script can change.
 pub(crate) async fn a_page_of_another_site_gets_no_socket(
     _: Arc<Suite>,
     page: Page,

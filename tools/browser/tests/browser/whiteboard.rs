@@ -102,7 +102,8 @@ async fn place(page: &Page, x: f64, y: f64) -> anyhow::Result<(f64, f64)> {
     .await
 }
 
-/// Where such places are. To look at one does not move the others: the board is in view after the first.
+/// Where such places are. To look at one does not move the others: the board is in view after the
+/// first.
 async fn places(page: &Page, wanted: &[(f64, f64)]) -> anyhow::Result<Vec<(f64, f64)>> {
     let mut places = Vec::new();
     for &(x, y) in wanted {

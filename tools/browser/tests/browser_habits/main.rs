@@ -1,10 +1,13 @@
-//! What real browsers do where standards leave it open or browsers differ, and what they did on the day when somebody last looked.
+//! What real browsers do where standards leave it open or browsers differ, and what they did on the
+//! day when somebody last looked.
 //!
-//! Each trial has one browser meet a server that answers byte by byte, and compares what it did with `results.json`. Where they
-//! differ the world has changed: `UPDATE_GOLDEN=1 cargo test -p browser --test browser_habits` keeps the new results with their
-//! date, and writes the table that the book shows.
+//! Each trial has one browser meet a server that answers byte by byte, and compares what it did
+//! with `results.json`. Where they differ the world has changed: `UPDATE_GOLDEN=1 cargo test -p
+//! browser --test browser_habits` keeps the new results with their date, and writes the table that
+//! the book shows.
 //!
-//! A browser or driver that is missing: its trials are ignored, with the reason, or fail under `REQUIRE_PARTS=1`.
+//! A browser or driver that is missing: its trials are ignored, with the reason, or fail under
+//! `REQUIRE_PARTS=1`.
 
 mod cookies;
 mod pages;

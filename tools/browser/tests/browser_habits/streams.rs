@@ -56,7 +56,8 @@ pub(crate) async fn six(page: Page) -> anyhow::Result<Seen> {
     server
         .until("streams of both tabs", |asked| open(asked) > MANY)
         .await?;
-    // Nothing says that no more will come. But a request to another port goes through, again and again.
+    // Nothing says that no more will come. But a request to another port goes through, again and
+    // again.
     for _ in 0..10 {
         there.run::<Value>(tick, &[json!(clock.at("/"))]).await?;
     }

@@ -1,10 +1,13 @@
-//! What real clients do with HTTP/2 push and with 103 Early Hints today, and what they did on the day when somebody last looked.
+//! What real clients do with HTTP/2 push and with 103 Early Hints today, and what they did on the
+//! day when somebody last looked.
 //!
-//! Each trial lets one client load a page from this book's push server, and compares what the server saw with the newest result in
-//! `results.json`. Where they differ the world has changed: `UPDATE_GOLDEN=1 cargo test -p browser --test push_clients` keeps the old
-//! results, adds the new ones with their date, and writes the table that the book shows.
+//! Each trial lets one client load a page from this book's push server, and compares what the
+//! server saw with the newest result in `results.json`. Where they differ the world has changed:
+//! `UPDATE_GOLDEN=1 cargo test -p browser --test push_clients` keeps the old results, adds the new
+//! ones with their date, and writes the table that the book shows.
 //!
-//! Each client is a part from outside. Where it is missing, its trial is ignored, with the reason, or fails under `REQUIRE_PARTS=1`.
+//! Each client is a part from outside. Where it is missing, its trial is ignored, with the reason,
+//! or fails under `REQUIRE_PARTS=1`.
 
 mod results;
 
@@ -38,14 +41,16 @@ use tempfile::TempDir;
 use testbed::parts::{self, Missing};
 use tokio::{net::TcpListener, process::Command, time::sleep};
 
-/// How long one client may take in all. A browser starts in a second or two, and this machine may be busy.
+/// How long one client may take in all. A browser starts in a second or two, and this machine may
+/// be busy.
 const LIMIT: Duration = Duration::from_secs(90);
 
-/// How long the page is held back for a client that is said to heed the hints: it is met only where that is no longer so.
+/// How long the page is held back for a client that is said to heed the hints: it is met only where
+/// that is no longer so.
 const HEEDS: Duration = Duration::from_secs(10);
 
-/// How long it is held back for one that is said not to. If such a client begins to, it will do so within this time; if it took
-/// longer, this would say what the last result says.
+/// How long it is held back for one that is said not to. If such a client begins to, it will do so
+/// within this time; if it took longer, this would say what the last result says.
 const HEEDS_NOT: Duration = Duration::from_secs(3);
 
 /// How often a browser is tried.
@@ -104,7 +109,8 @@ struct PushServer {
 }
 
 impl PushServer {
-    /// Whose page with early hints waits until its style sheet was asked for, at most for `patience`.
+    /// Whose page with early hints waits until its style sheet was asked for, at most for
+    /// `patience`.
     async fn start(patience: Duration) -> anyhow::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
@@ -300,8 +306,9 @@ async fn node() -> anyhow::Result<Measured> {
     })
 }
 
-/// A browser's behaviour: that of its first load in which it does what the newest result says, or heeds the hints. Chromium does so in
-/// most loads and not in each (in 19 of 20 here), and what it *can* do is the question here.
+/// A browser's behaviour: that of its first load in which it does what the newest result says, or
+/// heeds the hints. Chromium does so in most loads and not in each (in 19 of 20 here), and what it
+/// *can* do is the question here.
 async fn browser(kind: Kind, name: &'static str) -> anyhow::Result<Measured> {
     let engine = Engine::find(kind).map_err(Missing)?;
     let version = engine.version().await?;
@@ -323,7 +330,8 @@ async fn load(driver: &Driver, name: &str) -> anyhow::Result<Seen> {
     let browser = driver.browser().await?;
     for way in [Way::Push, Way::EarlyHints] {
         browser.client.goto(&server.page(way)).await?;
-        // The page's script runs last, and says what the server told it. The page before may still be there.
+        // The page's script runs last, and says what the server told it. The page before may still
+        // be there.
         let told = "return location.pathname === arguments[0] \
             ? document.getElementById('verdict')?.dataset.state ?? null : null";
         loop {

@@ -86,9 +86,10 @@ pub(crate) static KEPT: Histories = Histories {
     clients: &CLIENTS,
 };
 
-/// Keeps what the book shows of a browser's connection: its settings, and the frames from its request for the page with early hints
-/// to the head of that page. Of the browser's requests only the four pseudo-headers are kept; its own headers are long and beside the
-/// point. The port is the book's.
+/// Keeps what the book shows of a browser's connection: its settings, and the frames from its
+/// request for the page with early hints to the head of that page. Of the browser's requests only
+/// the four pseudo-headers are kept; its own headers are long and beside the point. The port is the
+/// book's.
 pub(crate) fn keep_frames(client: &str, recording: &Recording) -> anyhow::Result<()> {
     let frames = recording.frames();
     let page = Way::EarlyHints.folder();

@@ -1,12 +1,15 @@
-//! Which clients of Server-Sent Events lose an event when their connection breaks before the first one.
+//! Which clients of Server-Sent Events lose an event when their connection breaks before the first
+//! one.
 //!
-//! Each client opens two streams. One begins with a block of an id alone, as the standard allows, and the other as this book's server
-//! begins it. After that block the connection breaks, an event is published while nobody is connected, and the client comes back. The
-//! second stream must give every client that event once. What becomes of the first is compared with the newest result in
-//! `results.json`. Where they differ a client has changed: `UPDATE_GOLDEN=1 cargo test -p browser --test sse_clients` adds the new result
-//! with its date, and writes the table that the book shows.
+//! Each client opens two streams. One begins with a block of an id alone, as the standard allows,
+//! and the other as this book's server begins it. After that block the connection breaks, an event
+//! is published while nobody is connected, and the client comes back. The second stream must give
+//! every client that event once. What becomes of the first is compared with the newest result in
+//! `results.json`. Where they differ a client has changed: `UPDATE_GOLDEN=1 cargo test -p browser
+//! --test sse_clients` adds the new result with its date, and writes the table that the book shows.
 //!
-//! Each client is a part from outside. Where it is missing, its trial is ignored, with the reason, or fails under `REQUIRE_PARTS=1`.
+//! Each client is a part from outside. Where it is missing, its trial is ignored, with the reason,
+//! or fails under `REQUIRE_PARTS=1`.
 
 mod broken;
 mod results;
@@ -33,7 +36,8 @@ use tokio::{
     time::sleep,
 };
 
-/// How long one client may take in all. Some wait three seconds before they come back, and this machine may be busy.
+/// How long one client may take in all. Some wait three seconds before they come back, and this
+/// machine may be busy.
 const LIMIT: Duration = Duration::from_secs(90);
 
 fn main() -> ExitCode {

@@ -4,8 +4,8 @@ use browser::results::{Dated, Histories, History, Results};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// The clients in the order of the table: the browsers, and then those for Node.js by the names under which `.ci/run`
-/// installs them. Four versions of one package stand side by side.
+/// The clients in the order of the table: the browsers, and then those for Node.js by the names
+/// under which `.ci/run` installs them. Four versions of one package stand side by side.
 const CLIENTS: [&str; 11] = [
     "Chromium",
     "Firefox",

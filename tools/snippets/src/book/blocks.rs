@@ -170,8 +170,8 @@ impl Checker<'_> {
         });
     }
 
-    /// Whether skeptic takes the block for Rust; refuses what it would take in some other way than the
-    /// author meant.
+    /// Whether skeptic takes the block for Rust; refuses what it would take in some other way than
+    /// the author meant.
     fn is_rust(&mut self, text: &str, fence: &Fence, words: &[&str]) -> bool {
         let at = fence.at.start;
         if !is_closed(text, fence) {
@@ -288,8 +288,8 @@ impl Checker<'_> {
         }
     }
 
-    /// Code is typed in one place only, and that is not a chapter. Lines that mdBook hides may be typed:
-    /// they are what makes a fragment compile.
+    /// Code is typed in one place only, and that is not a chapter. Lines that mdBook hides may be
+    /// typed: they are what makes a fragment compile.
     fn check_visible_lines(&mut self, text: &str, fence: &Fence) {
         let typed = fence.content.lines().find(|line| {
             let line = line.trim();
@@ -376,8 +376,8 @@ fn is_closed(text: &str, fence: &Fence) -> bool {
     block.lines().count() > 1 && (last.starts_with("```") || last.starts_with("~~~"))
 }
 
-/// The block as mdBook runs it where it has no `fn main`: wrapped in one, like a documentation test.
-/// `None` if it has one.
+/// The block as mdBook runs it where it has no `fn main`: wrapped in one, like a documentation
+/// test. `None` if it has one.
 fn with_main(text: &str, fence: &Fence) -> Option<String> {
     if fence.content.contains("fn main") {
         return None;

@@ -121,10 +121,14 @@ impl Workspace {
         let Some(directory) = file.parent() else {
             return false;
         };
-        directory.file_name().is_some_and(|name| name == "examples")
+        let discovered = directory.file_name().is_some_and(|name| name == "examples")
             && directory
                 .parent()
-                .is_some_and(|package| package_name(&package.join("Cargo.toml")).is_some())
+                .is_some_and(|package| package_name(&package.join("Cargo.toml")).is_some());
+        discovered
+            || directory
+                .parent()
+                .is_some_and(|package| lists_example(package, file))
     }
 
     /// Proves that the package is there and has the test.
@@ -200,6 +204,19 @@ fn package_name(manifest: &Path) -> Option<String> {
     let manifest: toml::Table = fs::read_to_string(manifest).ok()?.parse().ok()?;
     let name = manifest.get("package")?.get("name")?.as_str()?;
     Some(name.to_owned())
+}
+
+/// Whether the package in this directory names the file among its examples.
+fn lists_example(package: &Path, file: &Path) -> bool {
+    let Ok(text) = fs::read_to_string(package.join("Cargo.toml")) else {
+        return false;
+    };
+    let manifest: toml::Table = text.parse().unwrap_or_default();
+    let examples = manifest.get("example").and_then(|value| value.as_array());
+    examples.into_iter().flatten().any(|example| {
+        let path = example.get("path").and_then(|path| path.as_str());
+        path.is_some_and(|path| package.join(path) == file)
+    })
 }
 
 /// Every package below a directory, without what cargo, git and mdBook put there.

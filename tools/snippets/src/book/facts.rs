@@ -1,5 +1,5 @@
-//! The book's dated claims: what time can make false has an entry on the page of facts, each link to an entry finds it,
-//! and each entry says where it comes from and when somebody last checked it.
+//! The book's dated claims: what time can make false has an entry on the page of facts, each link
+//! to an entry finds it, and each entry says where it comes from and when somebody last checked it.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -19,11 +19,13 @@ use super::Problem;
 /// The page of facts, below the book's `src`.
 const PAGE: &str = "facts.md";
 
-/// The heading of a chapter's list of sources. There a link may say in its own words what it leads to.
+/// The heading of a chapter's list of sources. There a link may say in its own words what it leads
+/// to.
 const SOURCES: &str = "Sources";
 
-/// What a dated claim looks like, as far as a pattern can tell. Code, listings and the addresses of links are not
-/// searched. A year after "in" or "since" is one from 2001 to 2039, so that "in 2000 ms" is none.
+/// What a dated claim looks like, as far as a pattern can tell. Code, listings and the addresses of
+/// links are not searched. A year after "in" or "since" is one from 2001 to 2039, so that "in 2000
+/// ms" is none.
 static DATED: LazyLock<Regex> = LazyLock::new(|| {
     let patterns = [
         // "March 2026", "2026-03-24"
@@ -52,14 +54,16 @@ static SOURCE: LazyLock<Regex> =
 static CHECKED: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"(?m)^Checked: (\d{4}-\d\d-\d\d), \S").expect("a valid pattern"));
 
-/// A piece of a page that has to carry its own sources: a paragraph, a row of a table, an item of a list.
+/// A piece of a page that has to carry its own sources: a paragraph, a row of a table, an item of a
+/// list.
 #[derive(Default)]
 struct Block {
     at: Range<usize>,
     /// What a reader reads, without code.
     text: String,
     links: Vec<Link>,
-    /// The reasons of the comments that excuse it, and the anchors of facts in it, each with its place.
+    /// The reasons of the comments that excuse it, and the anchors of facts in it, each with its
+    /// place.
     excuses: Vec<(usize, String)>,
     anchors: Vec<(usize, String)>,
     among_sources: bool,
@@ -71,7 +75,8 @@ struct Link {
     text: String,
 }
 
-/// Checks the chapters against the page of facts, where the book has one. `src` is the book's directory of chapters.
+/// Checks the chapters against the page of facts, where the book has one. `src` is the book's
+/// directory of chapters.
 pub(super) fn check<'a>(
     src: &Path,
     chapters: impl Iterator<Item = (PathBuf, &'a str)>,

@@ -10,7 +10,8 @@ use regex::Regex;
 
 use super::Problem;
 
-/// The pattern by which mdBook finds its links (mdbook-driver 0.5.4, `builtin_preprocessors/links.rs`).
+/// The pattern by which mdBook finds its links (mdbook-driver 0.5.4,
+/// `builtin_preprocessors/links.rs`).
 static LINK: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"\\\{\{#.*\}\}|\{\{\s*#([a-zA-Z0-9_]+)\s+([^}]+)\}\}").expect("a valid pattern")
 });

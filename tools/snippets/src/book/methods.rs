@@ -1,5 +1,6 @@
-//! The pages of the methods: each has the same sections in the same order, a box that says the whole in four lines, and
-//! its failures under headings that stay outside a fold. Readers compare two of these pages side by side.
+//! The pages of the methods: each has the same sections in the same order, a box that says the
+//! whole in four lines, and its failures under headings that stay outside a fold. Readers compare
+//! two of these pages side by side.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -35,7 +36,8 @@ const SECTIONS: [&str; 12] = [
     "Sources",
 ];
 
-/// What a page may leave out: a method that lives has not been replaced, and a cost that nobody has measured is not told.
+/// What a page may leave out: a method that lives has not been replaced, and a cost that nobody has
+/// measured is not told.
 const OPTIONAL: [&str; 2] = ["What replaced it", COSTS];
 
 const FAILURES: &str = "What goes wrong";

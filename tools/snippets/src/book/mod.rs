@@ -91,8 +91,8 @@ pub struct Book {
     pub problems: Vec<Problem>,
 }
 
-/// Templates that every chapter may use, relative to the book's root. A chapter's own lie beside it, in
-/// `<chapter>.md.skt.md`.
+/// Templates that every chapter may use, relative to the book's root. A chapter's own lie beside
+/// it, in `<chapter>.md.skt.md`.
 const SHARED_TEMPLATES: &str = "tools/snippets/templates.md";
 
 /// Reads, expands and checks the book at `root`: every chapter of its SUMMARY.md, and README.md.
@@ -205,8 +205,9 @@ fn read_templates(path: &Path, inputs: &mut BTreeSet<PathBuf>) -> Result<String>
 }
 
 /// Flattens a path to what skeptic will make of a file's stem, so that it changes nothing: it keeps
-/// lower-case letters, digits and single underscores, and names a test after the stem alone, not the
-/// directory. `sse/index.md` and `sse-index.md` would both be `sse_index`; the second gets a number.
+/// lower-case letters, digits and single underscores, and names a test after the stem alone, not
+/// the directory. `sse/index.md` and `sse-index.md` would both be `sse_index`; the second gets a
+/// number.
 fn unique_stem(prefix: &str, path: &Path, taken: &mut HashSet<String>) -> String {
     let path = path.with_extension("");
     let words: Vec<String> = path
@@ -275,9 +276,10 @@ impl Book {
     }
 }
 
-/// All that a build script has to do for the book at `root`. Reads the variables that cargo sets for
-/// build scripts; prints cargo's instructions. Leaves `book-tests.rs` in `OUT_DIR`: one test for each
-/// Rust block, which calls `skeptic::rt::run_test` or `compile_test`, and `PLACES`, where each block is.
+/// All that a build script has to do for the book at `root`. Reads the variables that cargo sets
+/// for build scripts; prints cargo's instructions. Leaves `book-tests.rs` in `OUT_DIR`: one test
+/// for each Rust block, which calls `skeptic::rt::run_test` or `compile_test`, and `PLACES`, where
+/// each block is.
 pub fn build(root: &Path) -> ExitCode {
     let problems = match write_tests(root) {
         Ok(problems) => problems,

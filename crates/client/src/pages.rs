@@ -1,0 +1,268 @@
+//! Page after page: the follower for the methods that answer with pages, polling and
+//! long polling.
+//!
+//! Both ask for what comes after their cursor, again and again. They differ in when: by
+//! a clock of their own, or as soon as the last answer is there, because the server
+//! waits with the next one.
+
+use crate::{
+    failure, json, server::PATIENCE, updates, ClientError, Failure, Follow, Method,
+    Pace, Server, Session, LONGEST_WAIT,
+};
+use feed::{
+    contract::{Page, Update, AFTER},
+    Cursor, Data, IdempotencyKey, Kind, Position,
+};
+use futures_util::stream::Stream;
+use reqwest::{header::HeaderMap, RequestBuilder, StatusCode, Url};
+use std::time::Duration;
+use tokio::time::{sleep, Instant};
+
+/// When a client asks for its next page.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Rhythm {
+    /// Polling: after a pause.
+    Interval {
+        /// The pause, on average.
+        interval: Duration,
+        /// By how much of the interval a pause may differ from it, from 0 to 1.
+        jitter: f64,
+    },
+    /// Long polling: at once, with the wish that the server wait this long for
+    /// something to answer. Sent as `Prefer: wait=N` (RFC 7240 §4.3), in whole seconds,
+    /// rounded up; an hour at most.
+    Wait(Duration),
+}
+
+/// Between requests for pages that a server should have waited with and did not: 1 to 2
+/// s. Something on the way may have dropped the wish, and without a pause the client
+/// would ask as fast as it can.
+const UNWAITED: Rhythm = Rhythm::Interval {
+    interval: Duration::from_millis(1500),
+    jitter: 1.0 / 3.0,
+};
+
+impl Rhythm {
+    // ANCHOR: pause
+    /// How long to pause after a page; `first` after the first one of a connection.
+    ///
+    /// The first pause is drawn from the whole interval: clients that started together,
+    /// because their server came back or a minute began, are spread over it. The jitter
+    /// of the later ones keeps them from falling into step again.
+    fn pause(self, first: bool) -> Duration {
+        let Self::Interval { interval, jitter } = self else {
+            return Duration::ZERO;
+        };
+        let factor = match first {
+            true => fastrand::f64(),
+            false => 1.0 + jitter.clamp(0.0, 1.0) * (2.0 * fastrand::f64() - 1.0),
+        };
+        // Out of range only where the interval was.
+        Duration::try_from_secs_f64(interval.as_secs_f64() * factor).unwrap_or(interval)
+    }
+    // ANCHOR_END: pause
+}
+
+/// A client of one server that answers with pages.
+#[derive(Clone, Debug)]
+pub struct Pages {
+    server: Server,
+    pace: Pace,
+    rhythm: Rhythm,
+}
+
+impl Pages {
+    /// A client of the server whose routes lie at `base`, which ends in `/`. `pace` is
+    /// for when it fails, `rhythm` for when it does not.
+    pub fn new(base: Url, pace: Pace, rhythm: Rhythm) -> Self {
+        Self {
+            server: Server::new(base),
+            pace,
+            rhythm,
+        }
+    }
+
+    /// The same client with another rhythm.
+    #[must_use]
+    pub fn with_rhythm(self, rhythm: Rhythm) -> Self {
+        Self { rhythm, ..self }
+    }
+
+    // ANCHOR: request
+    /// The next request of a subscription, with its time-out.
+    fn request(&self, session: &Session) -> Result<RequestBuilder, ClientError> {
+        let after = session.position().to_string();
+        let request = self.server.get("events", Some((AFTER, &after)))?;
+        Ok(match self.rhythm {
+            // The first question of a connection does not wait: its answer shows at
+            // once that the server is there.
+            Rhythm::Wait(wait) if session.is_open() => {
+                // Rounded up: half a second is a wish to wait, and 0 would be a wish
+                // not to.
+                let wait = wait.min(LONGEST_WAIT);
+                let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+                // Later than the server's own, so that a quiet log ends in an empty
+                // page and not in an error.
+                let patience = Duration::from_secs(seconds).saturating_add(PATIENCE);
+                let request = request.header("prefer", format!("wait={seconds}"));
+                request.timeout(patience)
+            }
+            _ => request.timeout(PATIENCE),
+        })
+    }
+    // ANCHOR_END: request
+}
+
+impl Follow for Pages {
+    fn subscribe(
+        &self,
+        position: Position,
+    ) -> impl Stream<Item = Result<Update, ClientError>> + Send + 'static {
+        updates(Follower {
+            session: Session::new(position, self.pace),
+            pages: self.clone(),
+            pause: Duration::ZERO,
+            fresh: true,
+        })
+    }
+
+    async fn publish(
+        &self,
+        key: Option<&IdempotencyKey>,
+        kind: Kind,
+        data: Data,
+    ) -> Result<Cursor, ClientError> {
+        self.server.publish(key, kind, data).await
+    }
+}
+
+/// One subscription.
+struct Follower {
+    pages: Pages,
+    session: Session,
+    /// Before the next request.
+    pause: Duration,
+    /// Whether no pause was made since the connection opened.
+    fresh: bool,
+}
+
+/// A page, and what its headers told.
+struct Answer {
+    page: Page,
+    /// Whether the server has waited with it.
+    waited: bool,
+}
+
+impl Method for Follower {
+    fn session(&mut self) -> &mut Session {
+        &mut self.session
+    }
+
+    // ANCHOR: step
+    async fn step(&mut self) {
+        sleep(self.pause).await;
+        self.pause = match self.ask().await {
+            Ok(answer) => self.take(answer),
+            // Told to the user, with the wait before the next attempt; the cursor is
+            // kept.
+            Err(failure) => self.session.failed(failure),
+        };
+    }
+    // ANCHOR_END: step
+}
+
+impl Follower {
+    // ANCHOR: ask
+    async fn ask(&self) -> Result<Answer, Failure> {
+        let asked = Instant::now();
+        let response = self.pages.request(&self.session)?.send().await?;
+        if response.status() != StatusCode::OK {
+            let failure = failure(response).await;
+            if let Failure::Gap(gap) = &failure {
+                gap.asked.map_or(Ok(()), |asked| self.is_mine(asked))?;
+            }
+            return Err(failure);
+        }
+        let headers = response.headers().clone();
+        let page: Page = json(response, "page").await?;
+        self.is_mine(page.after)?;
+        leads_on(&page)?;
+        let waited = waited_with(&headers, asked.elapsed());
+        Ok(Answer { page, waited })
+    }
+
+    /// Fails where an answer belongs to another question: some cache on the way does
+    /// not look at the query.
+    fn is_mine(&self, after: Cursor) -> Result<(), ClientError> {
+        match self.session.position() {
+            Position::After(asked) if asked != after => {
+                Err(ClientError::Protocol(format!(
+                    "asked for what follows {asked}, and was told what follows {after}"
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+    // ANCHOR_END: ask
+
+    // ANCHOR: take
+    /// Tells what a page holds, and how long to pause after it.
+    fn take(&mut self, Answer { page, waited }: Answer) -> Duration {
+        self.session.heard();
+        let opens = self.session.at(page.after);
+        self.fresh |= opens;
+        let empty = page.events.is_empty();
+        match empty {
+            true => self.session.heartbeat(),
+            false => page
+                .events
+                .into_iter()
+                .for_each(|event| self.session.event(event)),
+        }
+        self.session.at(page.next);
+        if page.finished {
+            self.session.finish();
+        }
+        match self.pages.rhythm {
+            _ if page.more => Duration::ZERO,
+            Rhythm::Wait(_) if empty && !waited && !opens => UNWAITED.pause(false),
+            rhythm => rhythm.pause(std::mem::take(&mut self.fresh)),
+        }
+    }
+    // ANCHOR_END: take
+}
+
+/// Fails where a page leads back, into another log, or nowhere although more is due:
+/// the same question would be asked again, without end and without a pause.
+fn leads_on(
+    &Page {
+        after, next, more, ..
+    }: &Page,
+) -> Result<(), ClientError> {
+    if next.epoch == after.epoch && (next.id > after.id || next.id == after.id && !more)
+    {
+        return Ok(());
+    }
+    let fault = format!("a page that leads from {after} to {next}");
+    Err(ClientError::Protocol(fault))
+}
+
+/// Whether the server waited with an empty page: it says so (RFC 7240 §3), and the time
+/// has passed. Half of what it granted is enough, or a second. A page that some cache
+/// has kept says so too, and comes at once.
+pub(crate) fn waited_with(headers: &HeaderMap, took: Duration) -> bool {
+    let granted = Duration::from_secs(granted(headers).unwrap_or(0));
+    !granted.is_zero() && took >= (granted / 2).min(Duration::from_secs(1))
+}
+
+/// How many seconds the server says that it was ready to wait.
+fn granted(headers: &HeaderMap) -> Option<u64> {
+    let mut applied = headers
+        .get_all("preference-applied")
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|preference| preference.split_once('='));
+    let wait = applied.find(|(name, _)| name.trim().eq_ignore_ascii_case("wait"));
+    wait.and_then(|(_, seconds)| seconds.trim().parse().ok())
+}

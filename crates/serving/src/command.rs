@@ -1,0 +1,444 @@
+//! What every server's command line shares: flags, logging, signals, and one clear line
+//! when it cannot start.
+
+use crate::{guard, serve, Allowed, Config, Ending, HostName, Origin};
+use axum::Router;
+use feed::{ticker::Rate, Retention};
+use std::{
+    fmt,
+    future::Future,
+    io::{self, Write},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    process::ExitCode,
+    str::FromStr,
+    time::Duration,
+};
+use tokio::net::TcpListener;
+use tracing_subscriber::EnvFilter;
+
+/// Where a server listens, and under which names; `PORT` is the default of `--port`.
+/// For a server without a log; the others take [`Options`].
+#[derive(Clone, Debug, clap::Args)]
+pub struct Listen<const PORT: u16> {
+    /// Address to listen on; 0.0.0.0 or :: lets other machines connect
+    // 127.0.0.1: the servers of a book know no users, and must not appear on a reader's
+    // network unasked.
+    #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    pub host: IpAddr,
+
+    /// Port to listen on; 0 takes any free one
+    #[arg(long, default_value_t = PORT)]
+    pub port: u16,
+
+    /// Name under which the server may be reached, besides IP addresses and localhost;
+    /// may be repeated
+    #[arg(long = "allow-host", value_name = "NAME")]
+    pub allow_host: Vec<HostName>,
+
+    /// Connections open at once; each needs a file descriptor (`ulimit -n`)
+    #[arg(long, value_name = "COUNT", default_value = "1000")]
+    pub max_connections: Connections,
+}
+
+impl<const PORT: u16> Listen<PORT> {
+    /// Where to listen.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::new(self.host, self.port)
+    }
+
+    /// The hosts that it answers for. No origin but its own may act.
+    pub fn allowed(&self) -> Allowed {
+        Allowed {
+            hosts: self.allow_host.clone(),
+            ..Allowed::default()
+        }
+    }
+
+    /// The limits of its edge.
+    pub fn edge(&self) -> Config {
+        Config {
+            max_connections: self.max_connections.0,
+            ..Config::default()
+        }
+    }
+}
+
+/// A number of connections, from 10 to 1,000,000. Fewer would leave none for what does
+/// not wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connections(pub usize);
+
+impl FromStr for Connections {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let count = text.parse().ok();
+        let count = count.filter(|count| (10..=1_000_000).contains(count));
+        count
+            .map(Self)
+            .ok_or("a number of connections is from 10 to 1000000")
+    }
+}
+
+/// A heartbeat: the longest silence of a server, in seconds, from 1 to 3,600.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heartbeat(pub Duration);
+
+impl FromStr for Heartbeat {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let seconds = text.parse().ok();
+        let seconds = seconds.filter(|seconds| (1..=3600).contains(seconds));
+        seconds
+            .map(|seconds| Self(Duration::from_secs(seconds)))
+            .ok_or("a heartbeat is a whole number of seconds, from 1 to 3600")
+    }
+}
+
+/// How many of one kind may be kept or open at once: one or more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Count(pub usize);
+
+impl FromStr for Count {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let count = text.parse().ok().filter(|count| *count >= 1);
+        count.map(Self).ok_or("a whole number, 1 or more")
+    }
+}
+
+/// More places were asked for than a server of so many connections can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{flag} {asked}: of {connections} connections at most {places} may wait, so that the page, \
+     status and a publish are always served; raise --max-connections"
+)]
+pub struct TooManyPlaces {
+    flag: &'static str,
+    asked: usize,
+    connections: usize,
+    places: usize,
+}
+
+/// The flags that all servers of a log share; `PORT` is the default of `--port`.
+///
+/// A binary flattens them into its own:
+///
+/// ```
+/// use clap::Parser;
+/// use serving::command::Options;
+///
+/// #[derive(Parser)]
+/// struct Command {
+///     #[command(flatten)]
+///     options: Options<4100>,
+/// }
+///
+/// let command = Command::parse_from(["sse", "--rate", "2", "--allow-host", "book.example"]);
+/// assert_eq!(command.options.address().to_string(), "127.0.0.1:4100");
+/// ```
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options<const PORT: u16> {
+    /// Where it listens.
+    #[command(flatten)]
+    pub listen: Listen<PORT>,
+
+    /// Invented stock ticks a second; 0 for none
+    // A negative number is a wrong rate, and should be told so; clap would take it for
+    // an unknown flag.
+    #[arg(
+        long,
+        value_name = "PER_SECOND",
+        default_value = "1",
+        allow_negative_numbers = true
+    )]
+    pub rate: Rate,
+
+    /// Seed of the ticks: the same seed gives the same prices
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+
+    /// Origin whose pages may publish, besides the server's own; may be repeated
+    #[arg(long = "allow-origin", value_name = "https://NAME")]
+    pub allow_origin: Vec<Origin>,
+
+    /// Events that the log keeps
+    #[arg(long, value_name = "COUNT", default_value = "10000")]
+    pub keep_events: Count,
+
+    /// Bytes of events that the log keeps; whichever is reached first
+    #[arg(long, value_name = "BYTES", default_value = "16777216")]
+    pub keep_bytes: Count,
+}
+
+impl<const PORT: u16> Options<PORT> {
+    /// Where to listen.
+    pub fn address(&self) -> SocketAddr {
+        self.listen.address()
+    }
+
+    /// What the [`guard`] is told to allow.
+    pub fn allowed(&self) -> Allowed {
+        Allowed {
+            origins: self.allow_origin.clone(),
+            ..self.listen.allowed()
+        }
+    }
+
+    /// The limits of the edge.
+    pub fn edge(&self) -> Config {
+        self.listen.edge()
+    }
+
+    /// How much the log keeps.
+    pub fn retention(&self) -> Retention {
+        Retention {
+            max_events: self.keep_events.0,
+            max_bytes: self.keep_bytes.0,
+        }
+    }
+
+    /// How many places what waits has: as many as the flag called `flag` asks for, or
+    /// all that the edge has for that.
+    ///
+    /// # Errors
+    /// Where that is more than the edge has.
+    pub fn places(
+        &self,
+        flag: &'static str,
+        asked: Option<Count>,
+    ) -> Result<usize, TooManyPlaces> {
+        let (connections, places) =
+            (self.listen.max_connections.0, self.edge().places());
+        match asked {
+            Some(Count(asked)) if asked > places => Err(TooManyPlaces {
+                flag,
+                asked,
+                connections,
+                places,
+            }),
+            Some(Count(asked)) => Ok(asked),
+            None => Ok(places),
+        }
+    }
+}
+
+/// How many descriptors a server needs beside its connections: the standard streams,
+/// the listener, the runtime's own, and the one peer that waits for a place. A debug
+/// build has 10 open.
+pub const DESCRIPTORS: usize = 24;
+
+/// Warns where this process may not open as many descriptors as it could `need`. Only
+/// Linux is asked.
+pub fn warn_of_descriptors(what: &str, need: usize) {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let line = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"));
+    let soft =
+        line.and_then(|line| line.split_whitespace().next()?.parse::<usize>().ok());
+    if let Some(soft) = soft.filter(|soft| *soft < need) {
+        eprintln!(
+            "{what}: warning: it may need {need} file descriptors, and this process may open {soft}; \
+             lower --max-connections, or raise the limit (ulimit -n {need})"
+        );
+    }
+}
+
+/// Runs a server from its flags to its end: logging, listener, guard, signals, drain.
+///
+/// Prints one line with the address on standard output when it listens, or one line
+/// that says why it cannot on standard error. `router` is called once the port is ours,
+/// with the ending that its streams shall watch. The code is a failure if the server
+/// could not start.
+pub async fn run<const PORT: u16>(
+    what: &str,
+    options: &Options<PORT>,
+    config: Config,
+    router: impl FnOnce(Ending) -> Router,
+) -> ExitCode {
+    warn_of_descriptors(what, config.max_connections + DESCRIPTORS);
+    start(what, options.address(), "http", |listener, ending| {
+        let router = guard(router(ending.clone()), options.allowed());
+        serve(listener, router, config, ending)
+    })
+    .await
+}
+
+/// The same for a server that is no router: `serve` is called with the listener, and
+/// returns when the ending is over. `scheme` is that of its URL, `http` or `https`.
+pub async fn start<F: Future<Output = io::Result<()>>>(
+    what: &str,
+    address: SocketAddr,
+    scheme: &str,
+    serve: impl FnOnce(TcpListener, Ending) -> F,
+) -> ExitCode {
+    init_tracing();
+    let (listener, address) = match bind(address).await {
+        Ok(bound) => bound,
+        Err(error) => return fail(what, error),
+    };
+    let ending = Ending::new();
+    end_on_signals(&ending);
+    let served = serve(listener, ending);
+    listening(what, scheme, address);
+    match served.await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(what, error),
+    }
+}
+
+/// Prints `WHAT: ERROR` on standard error, as one line; the code is a failure.
+pub fn fail(what: &str, error: impl fmt::Display) -> ExitCode {
+    eprintln!("{what}: {error}");
+    ExitCode::FAILURE
+}
+
+/// Logs to standard error what `RUST_LOG` asks for, or `info`. A second call has no
+/// effect.
+pub fn init_tracing() {
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    // Standard output is for the one line with the address, so that a script can read
+    // it.
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr);
+    // Fails only if somebody set one before, and then that one is meant.
+    let _ = subscriber.try_init();
+}
+
+/// Listens on `address`; gives the real address too, which differs where the port was
+/// 0.
+///
+/// # Errors
+/// With words that tell a user what to do: for a port in use, an address that is not of
+/// this machine, a port that needs rights.
+pub async fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+    let bound = async {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    };
+    bound.await.map_err(|error: io::Error| {
+        let hint = match error.kind() {
+            io::ErrorKind::AddrInUse => {
+                format!(
+                    "port {} is in use; choose another with --port, or --port 0 for any free one",
+                    address.port()
+                )
+            }
+            io::ErrorKind::AddrNotAvailable => {
+                format!(
+                    "{} is not an address of this machine; see --host",
+                    address.ip()
+                )
+            }
+            io::ErrorKind::PermissionDenied => {
+                format!(
+                    "port {} needs more rights; choose one above 1023 with --port",
+                    address.port()
+                )
+            }
+            _ => format!("cannot listen on {address}: {error}"),
+        };
+        io::Error::new(error.kind(), hint)
+    })
+}
+
+/// Begins `ending` at SIGINT (Ctrl-C) or SIGTERM; a second signal cuts what is still
+/// open.
+///
+/// On Unix, signals are watched from the moment this returns; elsewhere, from soon
+/// after.
+///
+/// # Panics
+/// Outside a tokio runtime.
+pub fn end_on_signals(ending: &Ending) {
+    match Signals::watched() {
+        Ok(mut signals) => {
+            let ending = ending.clone();
+            tokio::spawn(async move {
+                for again in [false, true] {
+                    signals.next().await;
+                    on_signal(&ending, again);
+                }
+            });
+        }
+        // The server runs all the same; the system's own handling of signals stays in
+        // force.
+        Err(error) => tracing::warn!(%error, "signals cannot be watched"),
+    }
+}
+
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn watched() -> io::Result<Self> {
+        use tokio::signal::unix::{signal, SignalKind};
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            // Cancel-safe, both: a signal that is not taken stays for the next call.
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn watched() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            // It cannot be watched, so it never comes this way.
+            std::future::pending().await
+        }
+    }
+}
+
+fn on_signal(ending: &Ending, again: bool) {
+    if again {
+        tracing::info!("a second signal: cutting what is still open");
+        ending.cut();
+    } else {
+        tracing::info!("ending; a second signal ends at once");
+        ending.begin();
+    }
+}
+
+/// Prints `WHAT: URL` on standard output: the one line that tells a user, or a script,
+/// where the server is.
+pub fn listening(what: &str, scheme: &str, address: SocketAddr) {
+    // Nobody may be reading; a server needs no audience.
+    let _ = writeln!(io::stdout(), "{what}: {}", url(scheme, address));
+}
+
+/// The URL under which a server at `address` is reached from this machine.
+pub fn url(scheme: &str, address: SocketAddr) -> String {
+    // 0.0.0.0 and :: mean "every address" to a listener, and nothing to a browser.
+    let reachable = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    format!("{scheme}://{}/", SocketAddr::new(reachable, address.port()))
+}

@@ -1,0 +1,116 @@
+//! The HTTP edge that every server of the book shares.
+//!
+//! A server that waits for events keeps many connections open for a long time, and so
+//! meets every peer that is slow, silent, gone or hostile. What it does about them is
+//! the same for each method of the book, and stands here once. This crate stores
+//! nothing. It knows the [`feed`] only to translate its errors and to publish into it.
+//!
+//! ```no_run
+//! use axum::{routing::get, Router};
+//! use serving::{serve, Config, Ending};
+//!
+//! # async fn example() -> std::io::Result<()> {
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:4100").await?;
+//! let router = Router::new().route("/", get(|| async { "hello" }));
+//! let ending = Ending::new();
+//! serve(listener, router, Config::default(), ending).await
+//! # }
+//! ```
+//!
+//! A binary has even less to write: see [`command::run`].
+//!
+//! # Why not `axum::serve`
+//!
+//! `axum::serve` (0.8) gives hyper no timer. Without one, hyper's own time limit for
+//! headers does nothing, and a peer that sends half a request keeps its connection for
+//! ever. It also has no limit of connections, and no end to a graceful shutdown: one
+//! open stream of events holds the process. [`serve`] builds on the same parts one step
+//! lower (`hyper_util::server::conn::auto`), where timers and limits can be set.
+//!
+//! # What a peer may do, and what happens
+//!
+//! Each limit is a field of [`Config`], with its default and the reason for it.
+//!
+//! | The peer | What happens | Field |
+//! | --- | --- | --- |
+//! | connects and says nothing | the connection ends | [`first_bytes`](Config::first_bytes) |
+//! | sends its headers slowly, or leaves the connection idle | the connection ends | [`headers`](Config::headers) |
+//! | sends its body slowly | 408 | [`body`](Config::body) |
+//! | sends too much | 413 (body), 431 (headers) | [`max_body_bytes`](Config::max_body_bytes), [`http1_max_headers`](Config::http1_max_headers), [`http1_max_buffer`](Config::http1_max_buffer) |
+//! | asks and does not read | the connection ends | [`write_progress`](Config::write_progress) |
+//! | keeps an HTTP/2 window shut | the connection ends | [`write_progress`](Config::write_progress), [`max_unsent_bytes`](Config::max_unsent_bytes) |
+//! | closes its side before it has its answer | the connection ends | |
+//! | vanishes while something is sent to it | the system finds out (Linux) | [`unacknowledged`](Config::unacknowledged) |
+//! | vanishes while it waits | a question of the system finds out | [`keep_alive`](Config::keep_alive) |
+//! | vanishes (HTTP/2) | a ping finds out | [`http2_ping_interval`](Config::http2_ping_interval) |
+//! | asks nothing over HTTP/2 | the connection ends | [`idle`](Config::idle) |
+//! | is one too many | the one that is idle for longest gives way; if none is, it waits | [`max_connections`](Config::max_connections) |
+//! | is one stream too many | 503 with `Retry-After` | [`Slots`] |
+//! | names a host that is not ours | 421 | [`guard`] |
+//! | is a page of another site, and wants to act | 403 | [`guard`] |
+//!
+//! A heartbeat alone finds nobody: it goes into the send buffer, and the write
+//! succeeds. It makes the peer's system owe an acknowledgement, and that is what is
+//! missed. A peer that hangs, and whose system still acknowledges, is found once its
+//! window is full, or by a ping that it has to answer itself (WebSocket).
+//!
+//! # How it ends
+//!
+//! [`Ending::begin`] (SIGINT and SIGTERM call it) closes the listener and idle
+//! connections. Requests under way may finish. A stream that would never finish watches
+//! [`Ending::begun`], says goodbye and ends itself. Whatever is open after
+//! [`Config::drain`] is cut.
+//!
+//! # Errors
+//!
+//! Handlers answer errors as [`Problem`]s (RFC 9457), and [`fallbacks`] does for what
+//! is not routed. Errors that hyper finds before there is a request (400 for what is no
+//! HTTP, 431 for a head that is too large) have a status and no body.
+//!
+//! # What this does not do
+//!
+//! - TLS, compression, rates by user or address: a proxy does these, and a login is not
+//!   this book's subject. A server that must have TLS brings it along, on top of
+//!   [`serve_connections`].
+//! - A peer that closes its HTTP/2 flow-control window and answers pings keeps its
+//!   stream of events. It holds a cursor, a slot and at most
+//!   [`http2_send_buffer`](Config::http2_send_buffer) bytes, as one that reads does.
+//! - A deadline for handlers: here an answer may take as long as it takes for something
+//!   to happen.
+
+mod after;
+pub mod assets;
+mod body;
+pub mod command;
+mod conditional;
+mod config;
+mod cut;
+mod deadline_io;
+mod ending;
+mod guard;
+mod json_body;
+mod listener;
+mod page;
+mod peers;
+mod problem;
+mod publish;
+mod serve;
+mod slots;
+mod status;
+
+pub use after::After;
+pub use conditional::is_known;
+pub use config::Config;
+pub use cut::{cut_route, ConnectionName, Cut, Cuts, Cuttable};
+pub use deadline_io::DeadlineIo;
+pub use ending::Ending;
+pub use guard::{guard, Allowed, HostName, Origin, ParseHostError, ParseOriginError};
+pub use json_body::JsonBody;
+pub use listener::{Listener, Tcp};
+pub use page::Page;
+pub use peers::Underway;
+pub use problem::{fallbacks, Problem, CONTENT_TYPE, TYPE_PREFIX};
+pub use publish::publish_route;
+pub use serve::{serve, serve_connections};
+pub use slots::{Slot, Slots};
+pub use status::status_route;

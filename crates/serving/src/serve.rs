@@ -1,0 +1,381 @@
+//! The accept loop, and the life of one connection.
+
+use crate::{
+    body,
+    deadline_io::{DeadlineIo, Held},
+    peers::{Answer, Overdue, Peers},
+    Config, Ending, Listener,
+};
+use axum::{
+    extract::Request as RouterRequest,
+    middleware::{from_fn, Next},
+    Router,
+};
+use http::{header, HeaderValue, Request, Version};
+use hyper::{
+    body::Incoming,
+    service::{service_fn, Service as _},
+};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto::Builder,
+    service::TowerToHyperService,
+};
+use std::{
+    convert::Infallible,
+    future::{pending, Future},
+    io,
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{sleep, timeout},
+};
+use tracing::{debug, warn};
+
+/// The first pause after an error of `accept`: long enough for some connection to end
+/// and free its descriptor.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+
+/// The longest pause. A server out of descriptors should take the next peer within a
+/// second of having one again, and write one line a second about it.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How often a connection that can be spared is looked for while every place is taken
+/// and a peer waits.
+const ROOM_SOUGHT: Duration = Duration::from_millis(100);
+
+/// How long one that was ended has to be gone before another is ended in its stead.
+const ROOM_MADE: Duration = Duration::from_secs(1);
+
+/// How long tasks have to notice that they were cut. Dropping them takes one turn of
+/// the scheduler; a task that never yields must not hold the server.
+const AFTER_CUT: Duration = Duration::from_secs(1);
+
+/// Serves `router` to every connection of `listener`, within the limits of `config`,
+/// until `ending` begins.
+///
+/// HTTP/1.1 and HTTP/2 (with prior knowledge) share the port: the first bytes tell them
+/// apart. Requests may be upgraded.
+///
+/// When the ending begins, no more connections are accepted and idle ones are closed. A
+/// request under way may finish, and streams are expected to end themselves (see
+/// [`Ending::begun`]). Whatever is still open after [`Config::drain`] is cut. `serve`
+/// returns when nothing is open any more.
+///
+/// # Errors
+/// It survives what passes: a peer that left before it was accepted (`ECONNABORTED`) is
+/// skipped, and after any other error, such as running out of descriptors (`EMFILE`),
+/// it pauses and goes on. It returns an error only if the listener cannot be one
+/// ([`io::ErrorKind::InvalidInput`], [`io::ErrorKind::Unsupported`]); that, too, drains
+/// first.
+pub async fn serve<L: Listener>(
+    listener: L,
+    router: Router,
+    config: Config,
+    ending: Ending,
+) -> io::Result<()> {
+    let builder = builder(&config);
+    let router = close_after(body::limit(router, &config), ending.clone());
+    let peers = Peers::new(&config);
+    let room = {
+        let peers = peers.clone();
+        move || peers.end_idlest()
+    };
+    let connection = move |io, ending| {
+        connection(io, builder.clone(), router.clone(), peers.clone(), ending)
+    };
+    serve_all(listener, config, ending, room, connection).await
+}
+
+/// Has every HTTP/1 answer after the ending has begun say that its connection closes.
+/// hyper says so only where it has been told before the answer is ready, and a parked
+/// request is answered by the same ending.
+fn close_after(router: Router, ending: Ending) -> Router {
+    router.layer(from_fn(move |request: RouterRequest, next: Next| {
+        let ending = ending.clone();
+        async move {
+            let version = request.version();
+            let mut response = next.run(request).await;
+            // HTTP/2 has GOAWAY for it, and forbids the header (RFC 9113 §8.2.2). An
+            // upgrade has one of its own.
+            if version < Version::HTTP_2 && ending.has_begun() {
+                let close = HeaderValue::from_static("close");
+                let headers = response.headers_mut();
+                headers.entry(header::CONNECTION).or_insert(close);
+            }
+            response
+        }
+    }))
+}
+
+/// The same for what is no router: `connection` serves each connection to its end, and
+/// ends by itself soon after the ending begins. It is cut after [`Config::drain`].
+///
+/// Of the limits those hold here that know nothing of HTTP:
+/// [`Config::max_connections`], [`Config::first_bytes`], [`Config::write_progress`] and
+/// [`Config::drain`]. The others are those of an HTTP server, which `connection` is to
+/// be.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_connections<L, C, F>(
+    listener: L,
+    config: Config,
+    ending: Ending,
+    connection: C,
+) -> io::Result<()>
+where
+    L: Listener,
+    C: Fn(DeadlineIo<L::Io>, Ending) -> F,
+    F: Future<Output = ()> + Send + 'static,
+{
+    // Which of its connections are idle is known to the caller alone.
+    serve_all(listener, config, ending, || false, connection).await
+}
+
+/// `room` is called where every place is taken and a peer waits: it ends a connection
+/// that can be spared, or says that there is none.
+async fn serve_all<L, R, C, F>(
+    mut listener: L,
+    config: Config,
+    ending: Ending,
+    room: R,
+    connection: C,
+) -> io::Result<()>
+where
+    L: Listener,
+    R: Fn() -> bool,
+    C: Fn(DeadlineIo<L::Io>, Ending) -> F,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let accepted = accept_all(&mut listener, room, connection, &config, &ending).await;
+    // Closed before the drain, not after: a peer that connects now should be refused at
+    // once and try elsewhere, not wait in the queue of a server that will never take
+    // it.
+    drop(listener);
+    ending.begin();
+    drain(&config, &ending).await;
+    accepted
+}
+
+fn builder(config: &Config) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        // Without a timer hyper has no clock, and drops its time limits in silence.
+        .timer(TokioTimer::new())
+        .header_read_timeout(config.headers)
+        .max_headers(config.http1_max_headers)
+        .max_buf_size(config.http1_max_buffer);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        // A WebSocket over HTTP/2 is one of its streams, opened by a CONNECT that names
+        // the protocol (RFC 8441 §3).
+        .enable_connect_protocol()
+        .max_concurrent_streams(config.http2_max_streams)
+        .max_header_list_size(config.http2_max_header_list)
+        .max_send_buf_size(config.http2_send_buffer)
+        .keep_alive_interval(config.http2_ping_interval)
+        .keep_alive_timeout(config.http2_ping_timeout);
+    builder
+}
+
+/// Accepts until the ending begins.
+async fn accept_all<L, R, C, F>(
+    listener: &mut L,
+    room: R,
+    connection: C,
+    config: &Config,
+    ending: &Ending,
+) -> io::Result<()>
+where
+    L: Listener,
+    R: Fn() -> bool,
+    C: Fn(DeadlineIo<L::Io>, Ending) -> F,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let places = Arc::new(Semaphore::new(config.max_connections));
+    let mut begun = pin!(ending.begun());
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let accepted = tokio::select! {
+            // Cancel-safe: it only waits.
+            () = &mut begun => return Ok(()),
+            // Cancel-safe: `Listener` promises it.
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok(io) => {
+                pause = FIRST_PAUSE;
+                // After the peer and not before: that somebody waits is the reason for
+                // another to make room. One peer at a time waits so, and holds one
+                // descriptor.
+                let place = tokio::select! {
+                    // Cancel-safe: it only waits.
+                    () = &mut begun => return Ok(()),
+                    // Cancel-safe here: dropping it gives up its turn, and nobody else
+                    // is in line.
+                    place = place(&places, &room) => place,
+                };
+                L::prepare(&io, config);
+                let departed = L::departed(&io);
+                let held = Held::new(place, ending.token());
+                let io = DeadlineIo::new(io, config, departed, held);
+                let served = ending.until_cut(connection(io, ending.clone()));
+                tokio::spawn(async move {
+                    if served.await.is_none() {
+                        debug!("a connection was cut");
+                    }
+                });
+            }
+            Err(error) if was_the_peer(&error) => {
+                debug!(%error, "a peer left before it was accepted")
+            }
+            Err(error) if is_for_good(&error) => return Err(error),
+            Err(error) => {
+                warn!(%error, "no connection could be accepted; trying again in {pause:?}");
+                tokio::select! {
+                    // Cancel-safe: it only waits.
+                    () = &mut begun => return Ok(()),
+                    // Cancel-safe: it only waits.
+                    () = sleep(pause) => {}
+                }
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+    }
+}
+
+/// A place for one more connection, as soon as there is one.
+async fn place(
+    places: &Arc<Semaphore>,
+    room: impl Fn() -> bool,
+) -> OwnedSemaphorePermit {
+    loop {
+        if let Ok(place) = places.clone().try_acquire_owned() {
+            return place;
+        }
+        // Where one was ended, its task has to run before its place is free. Where none
+        // could be, one may become idle.
+        let patience = if room() { ROOM_MADE } else { ROOM_SOUGHT };
+        // Cancel-safe: its turn is lost, and nobody else is in line.
+        match timeout(patience, places.clone().acquire_owned()).await {
+            Ok(Ok(place)) => return place,
+            Ok(Err(_)) => unreachable!("nobody closes this semaphore"),
+            Err(_) => {}
+        }
+    }
+}
+
+/// The error is of the one connection. The next may be tried at once.
+fn was_the_peer(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted,
+    };
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
+    )
+}
+
+/// The error is of the listener, and stays.
+fn is_for_good(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidInput, Unsupported};
+    matches!(error.kind(), InvalidInput | Unsupported)
+}
+
+/// Serves one connection to its end.
+async fn connection<I>(
+    mut io: DeadlineIo<I>,
+    builder: Builder<TokioExecutor>,
+    router: Router,
+    peers: Peers,
+    ending: Ending,
+) where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let wire = io.wire();
+    let mut watch = io.watch();
+    let peer = peers.join();
+    let service = {
+        let (router, peer) = (TowerToHyperService::new(router), peer.clone());
+        service_fn(move |mut request: Request<Incoming>| {
+            let underway = peer.request();
+            request.extensions_mut().insert(underway.clone());
+            request.extensions_mut().insert(wire.clone());
+            let version = request.version();
+            let (answered, peer) = (router.call(request), peer.clone());
+            async move {
+                let response = answered.await?;
+                Ok::<_, Infallible>(Answer::of(response, version, &peer, underway))
+            }
+        })
+    };
+    let mut served =
+        pin!(builder.serve_connection_with_upgrades(TokioIo::new(io), service));
+    let mut begun = pin!(ending.begun());
+    let (mut ends, mut told) = (false, false);
+    let gone = async {
+        match &mut watch {
+            Some(watch) => watch.gone().await,
+            None => pending().await,
+        }
+    };
+    let mut gone = pin!(gone);
+    let result = loop {
+        tokio::select! {
+            // The ending before the answers that it causes: those of parked requests
+            // then say `Connection: close`.
+            biased;
+            // Only once: the token stays cancelled, and would be ready again on every
+            // turn.
+            () = &mut begun, if !ends => {
+                (ends, told) = (true, true);
+                served.as_mut().graceful_shutdown();
+            }
+            // Never dropped by the other arms: it is borrowed, and goes on where it
+            // was. Before them, so that what has come is read first.
+            result = &mut served => break result,
+            // Cancel-safe: polled in place.
+            () = &mut gone => {
+                debug!("a peer has gone");
+                return;
+            }
+            // Cancel-safe: it only waits, and looks anew each time.
+            overdue = peer.overdue(told) => match overdue {
+                Overdue::Idle => {
+                    told = true;
+                    served.as_mut().graceful_shutdown();
+                }
+                Overdue::Dropped => {
+                    debug!("a connection was ended: it has to give way, or takes no answers");
+                    return;
+                }
+            }
+        }
+    };
+    if let Err(error) = result {
+        // Not a warning: peers leave in every possible way, all day long.
+        debug!(error, "a connection ended");
+    }
+}
+
+/// Waits until nothing is open, at most for the drain's time, and then cuts.
+async fn drain(config: &Config, ending: &Ending) {
+    if timeout(config.drain, ending.wait()).await.is_ok() {
+        return;
+    }
+    warn!(
+        open = ending.open(),
+        "still open after {:?}: cut", config.drain
+    );
+    ending.cut();
+    if timeout(AFTER_CUT, ending.wait()).await.is_err() {
+        warn!(open = ending.open(), "open even after the cut: left behind");
+    }
+}

@@ -1,0 +1,174 @@
+//! Which hosts are answered, and which pages may act.
+
+use axum::{body::Body, routing::get, Router};
+use http::{Request, StatusCode};
+use serving::{guard, Allowed, HostName, Origin, Problem};
+use tower::ServiceExt;
+
+fn allowed() -> Allowed {
+    Allowed {
+        hosts: vec!["book.example".parse().unwrap()],
+        origins: vec!["https://pages.example".parse().unwrap()],
+    }
+}
+
+async fn ask(request: Request<Body>) -> (StatusCode, Option<String>) {
+    let both = get(|| async { "read" }).post(|| async { "wrote" });
+    let router: Router = guard(Router::new().route("/", both), allowed());
+    let answer = router.oneshot(request).await.unwrap();
+    let status = answer.status();
+    let body = axum::body::to_bytes(answer.into_body(), 10_000)
+        .await
+        .unwrap();
+    let problem = serde_json::from_slice::<Problem>(&body).ok();
+    let name = problem.and_then(|problem| problem.name().map(String::from));
+    (status, name)
+}
+
+fn request(method: &str, headers: &[(&str, &str)]) -> Request<Body> {
+    let request = Request::builder().method(method).uri("/");
+    headers
+        .iter()
+        .fold(request, |request, (name, value)| {
+            request.header(*name, *value)
+        })
+        .body(Body::empty())
+        .unwrap()
+}
+
+const OK: (StatusCode, Option<String>) = (StatusCode::OK, None);
+
+fn problem(status: u16, name: &str) -> (StatusCode, Option<String>) {
+    (StatusCode::from_u16(status).unwrap(), Some(name.into()))
+}
+
+#[tokio::test]
+async fn addresses_localhost_and_allowed_names_are_answered() {
+    for host in [
+        "localhost",
+        "LOCALHOST:4100",
+        "localhost.",
+        "book.example.:8443",
+        "sse.localhost:4100",
+        "127.0.0.1:4100",
+        "192.168.1.5",
+        "[::1]:4100",
+        "book.example",
+        "Book.Example:8443",
+    ] {
+        assert_eq!(ask(request("GET", &[("host", host)])).await, OK, "{host}");
+    }
+}
+
+#[tokio::test]
+async fn other_names_are_not_ours() {
+    for host in [
+        "evil.example",
+        "localhost.evil.example",
+        "notlocalhost",
+        "127.0.0.1.evil.example",
+        "a.book.example",
+        "book.example.evil.example",
+        "localhost..",
+    ] {
+        let answer = ask(request("GET", &[("host", host)])).await;
+        assert_eq!(answer, problem(421, "wrong-host"), "{host}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_names_exactly_one_host() {
+    for headers in [
+        &[][..],
+        &[("host", "localhost"), ("host", "localhost")],
+        &[("host", "")],
+        &[("host", "a b")],
+        &[("host", "evil.example@localhost")],
+        &[("host", "localhost:99999")],
+    ] {
+        let answer = ask(request("GET", headers)).await;
+        assert_eq!(answer, problem(400, "wrong-host"), "{headers:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_absolute_target_wins_over_the_header() {
+    let ask_for = |target: &str, host: &str| {
+        let request = Request::get(target).header("host", host);
+        ask(request.body(Body::empty()).unwrap())
+    };
+    let answer = ask_for("http://evil.example/", "localhost").await;
+    assert_eq!(answer, problem(421, "wrong-host"));
+    assert_eq!(ask_for("http://localhost/", "evil.example").await, OK);
+}
+
+#[tokio::test]
+async fn a_page_of_ours_may_act() {
+    for (host, origin) in [
+        ("127.0.0.1:4100", "http://127.0.0.1:4100"),
+        ("[::1]:4100", "http://[::1]:4100"),
+        ("localhost:4100", "http://LOCALHOST:4100"),
+        ("localhost", "http://localhost"),
+        ("localhost:80", "http://localhost"),
+        // A proxy ends TLS, and passes the browser's Host on.
+        ("book.example", "https://book.example"),
+        ("book.example:443", "https://book.example"),
+        // On the list.
+        ("127.0.0.1:4100", "https://pages.example"),
+        ("127.0.0.1:4100", "https://pages.example:443"),
+    ] {
+        let headers = [("host", host), ("origin", origin)];
+        assert_eq!(ask(request("POST", &headers)).await, OK, "{headers:?}");
+    }
+    // No Origin: no browser.
+    assert_eq!(ask(request("POST", &[("host", "localhost")])).await, OK);
+}
+
+#[tokio::test]
+async fn a_page_of_another_site_may_not_act() {
+    let host = ("host", "localhost:4100");
+    for origin in [
+        "http://evil.example",
+        "http://localhost",
+        "http://localhost:4101",
+        "http://127.0.0.1:4100",
+        "http://localhost:4100.evil.example",
+        "https://pages.example:8443",
+        "http://pages.example",
+        "null",
+        "",
+        "localhost:4100",
+        "http://localhost:4100/path",
+    ] {
+        let foreign = problem(403, "foreign-origin");
+        let answer = ask(request("POST", &[host, ("origin", origin)])).await;
+        assert_eq!(answer, foreign, "{origin}");
+        let upgrade = ("upgrade", "websocket");
+        let answer = ask(request("GET", &[host, ("origin", origin), upgrade])).await;
+        assert_eq!(answer, foreign, "{origin}");
+        // Reading is the browser's business: without CORS headers it shows the page
+        // nothing.
+        let answer = ask(request("GET", &[host, ("origin", origin)])).await;
+        assert_eq!(answer, OK, "{origin}");
+    }
+    let ours = ("origin", "http://localhost:4100");
+    let two = request("POST", &[host, ours, ("origin", "http://evil.example")]);
+    assert_eq!(ask(two).await, problem(403, "foreign-origin"));
+}
+
+#[test]
+fn wrong_flags_are_told() {
+    for wrong in ["", "http://a.example", "a.example:80", "*", "a/b"] {
+        assert!(wrong.parse::<HostName>().is_err(), "{wrong}");
+    }
+    for wrong in [
+        "",
+        "a.example",
+        "null",
+        "*",
+        "https://a.example/x",
+        "https://u@a.example",
+    ] {
+        assert!(wrong.parse::<Origin>().is_err(), "{wrong}");
+    }
+}

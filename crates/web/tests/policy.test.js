@@ -1,0 +1,103 @@
+// @ts-check
+// Run with `node --test crates/web/tests/`. What the Rust clients do about the same vectors is tested in
+// `crates/client`.
+import assert from "node:assert/strict";
+import { mock, test } from "node:test";
+import { readGap } from "../modules/cursor.js";
+import { readObject, readRetryAfter, request, verdictOf } from "../modules/http.js";
+import { followPages } from "../modules/pages.js";
+import { Backoff, Follower, Watchdog } from "../modules/reconnect.js";
+import { BASE, Heard, last, pass, policy, settle } from "./support.js";
+
+/** @param {{ kind: string }} verdict */
+const thenOf = ({ kind }) => ({ gap: "gap", refused: "final" })[kind] ?? "again";
+
+test("a back-off draws between its bounds", () => {
+  for (const { first: base, cap, failures, least, most } of policy.backoff) {
+    for (const [draw, wait] of [[0, least], [1, most]]) {
+      const backoff = new Backoff({ base, cap, random: () => draw });
+      for (let i = 0; i < failures; i++) backoff.next();
+      assert.equal(backoff.next(), wait, `${failures} failures`);
+    }
+  }
+});
+
+test("Retry-After is read in all its forms, and bounded", () => {
+  for (const { value, date, wait } of policy.retry_after) {
+    assert.equal(readRetryAfter(value, date ?? null), wait, value);
+  }
+});
+
+test("a watchdog learns its patience, and it is bounded", () => {
+  for (const { every, patience } of policy.watchdog) {
+    let fired = 0;
+    const watchdog = new Watchdog(() => (fired += 1));
+    watchdog.alive(every);
+    mock.timers.tick(patience - 1);
+    assert.equal(fired, 0, `before its time: ${every}`);
+    mock.timers.tick(1);
+    assert.equal(fired, 1, `not in time: ${every}`);
+  }
+});
+
+test("a connection is healthy once it was open for long enough", async () => {
+  for (const { open, healthy } of policy.health) {
+    /** @type {import("../modules/reconnect.js").Wait | undefined} */
+    let wait;
+    const method = {
+      connect: (/** @type {import("../modules/reconnect.js").Wait} */ it) => ((wait = it), { close() {} }),
+      verdict: async () => /** @type {const} */ ({ kind: "ready", earliest: "k3f9x2.0", latest: "k3f9x2.5", finished: false }),
+      publish: async () => "",
+    };
+    const backoff = new Backoff({ random: () => 0.5 });
+    const follower = new Follower(method, {}, { backoff, every: 3_600_000 });
+    follower.start();
+    await settle();
+    backoff.failures = 3;
+    if (open !== null) {
+      wait?.onOpen();
+      await pass(open);
+    }
+    wait?.onFail("broken");
+    await settle();
+    assert.equal(backoff.failures, healthy ? 1 : 4, `open for ${open} ms`);
+    follower.stop();
+  }
+});
+
+test("a page is taken, or asked for again", async () => {
+  for (const { type = "application/json", page, then } of policy.pages) {
+    const heard = new Heard("k3f9x2.5");
+    const ask = (/** @type {string} */ after, /** @type {AbortSignal} */ signal) => request(BASE, { signal });
+    const handle = followPages(heard.wait, { words: "", patience: 1000, ask, rest: () => new Promise(() => {}) });
+    const headers = new Headers();
+    // As bytes, because a text would bring a type of its own.
+    const answer = new Response(new TextEncoder().encode(JSON.stringify(page)), { headers });
+    if (type !== null) answer.headers.set("Content-Type", type);
+    await last().answer(answer);
+    const expected = then === "taken" ? ["open", ""] : ["fail", "unreachable"];
+    assert.deepEqual(heard.words[0], expected, JSON.stringify(page));
+    handle.close();
+  }
+});
+
+test("an answer that is no success ends a client only where the server itself says so", () => {
+  for (const { status, type, retry_after: retryAfter, body, then, wait = 0 } of policy.answers) {
+    const headers = new Headers();
+    if (type !== null) headers.set("Content-Type", type);
+    if (retryAfter) headers.set("Retry-After", retryAfter);
+    const response = new Response(null, { status, headers });
+    const text = body === null ? "<!doctype html>" : JSON.stringify(body);
+    const verdict = verdictOf(response, readObject(response, text));
+    assert.equal(thenOf(verdict), then, `${status} ${type} ${text}`);
+    assert.equal("retryAfter" in verdict ? verdict.retryAfter : 0, wait, `${status} ${type}`);
+  }
+});
+
+test("a gap is read whatever its reason is", () => {
+  for (const { gap, reason, asked } of policy.gaps) {
+    const read = readGap(gap, gap.reason);
+    assert.equal(read?.reason ?? null, reason, JSON.stringify(gap));
+    assert.equal(read?.asked, asked, JSON.stringify(gap));
+  }
+});
