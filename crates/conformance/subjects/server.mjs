@@ -157,7 +157,7 @@ const log = {
 
   // Where reading begins that was asked for with `after`, and the gap that comes first.
   position(after) {
-    if (after === null || after === 'latest') return { at: log.latest };
+    if (after === 'latest') return { at: log.latest };
     if (after === 'earliest') return { at: log.earliest };
     return log.fromCursor(after);
   },
@@ -326,9 +326,16 @@ async function handle(req, res) {
 
 // ---- the methods over HTTP
 
+// Where the query asks to start.
+function startOf(query) {
+  const [after = 'latest', ...others] = query.getAll('after');
+  if (others.length > 0) throw new Problem('bad-cursor');
+  return log.position(after);
+}
+
 function poll(req, res, query) {
   countPoll();
-  send(req, res, 200, JSON_HEADERS, log.page(log.position(query.get('after'))));
+  send(req, res, 200, JSON_HEADERS, log.page(startOf(query)));
 }
 
 function state(req, res) {
@@ -343,15 +350,15 @@ function state(req, res) {
 }
 
 function longPoll(req, res, query) {
-  const place = log.position(query.get('after'));
+  const place = startOf(query);
   const headers = { ...JSON_HEADERS, Vary: 'Prefer' };
   const prefer = /(?:^|,)\s*wait\s*=\s*"?(\d{1,9})"?\s*(?:[;,]|$)/i;
   const most = Math.min(25, Number(prefer.exec(req.headers.prefer ?? '')?.[1] ?? 0));
-  if (!most || !place.isCursor || place.at < log.latest || log.isFinished)
+  const wait = randomInt(Math.ceil(0.8 * most), most + 1);
+  if (wait > 0 && place.isCursor) headers['Preference-Applied'] = `wait=${wait}`;
+  if (wait === 0 || !place.isCursor || place.at < log.latest || log.isFinished)
     return send(req, res, 200, headers, log.page(place));
   const release = takePlace('long-polling');
-  const wait = randomInt(Math.ceil(0.8 * most), most + 1);
-  headers['Preference-Applied'] = `wait=${wait}`;
   let lingering;
   const leave = () => {
     release();
@@ -380,7 +387,7 @@ function stream(req, res, query) {
   const id = req.headers['last-event-id'] || query.get('lastEventId');
   let place;
   try {
-    place = id ? log.fromCursor(id) : log.position(query.get('after'));
+    place = id ? log.fromCursor(id) : startOf(query);
   } catch (error) {
     if (!id) throw error;
     place = log.gap('unknown');
@@ -418,7 +425,7 @@ function stream(req, res, query) {
 
 const status = (method) => (req, res, query) => {
   if (query.has('after')) {
-    log.page(log.position(query.get('after'))); // throws what a wait would meet
+    log.page(startOf(query)); // throws what a wait would meet
     takePlace(method)();
   }
   const earliest = log.cursor(log.earliest), latest = log.cursor(log.latest);
@@ -448,7 +455,7 @@ function post(req, res, query, body) {
   if (!/^(chunked)?$/i.test(req.headers['transfer-encoding'] ?? ''))
     throw new Problem('unknown-coding');
   if (body instanceof Problem) throw body;
-  const found = /^(?:"([!#-~]{1,64})"|([!#-~][!-~]{0,63}))$/.exec(header ?? '');
+  const found = /^(?:"([!#-[\]-~]{1,64})"|([!#-~][!-~]{0,63}))$/.exec(header ?? '');
   if (header !== undefined && !found)
     throw badEvent('the idempotency key is malformed');
   const key = found?.[1] ?? found?.[2];
@@ -476,7 +483,7 @@ function handshake(req, query) {
   if (!tokens(field('protocol')).includes('waiting.v1'))
     throw new Problem('bad-subprotocol');
   if (log.isEnding) throw new Problem('ending');
-  return log.position(query.get('after'));
+  return startOf(query);
 }
 
 function upgrade(req, socket, head) {
