@@ -7,6 +7,7 @@
 //
 // SIGTERM ends it gracefully. SIGUSR2 completes the log.
 import http from 'node:http';
+import { isIP } from 'node:net';
 import { createHash, randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 
@@ -285,7 +286,7 @@ function checkHost(req) {
   const name = host.exec(req.headers.host ?? '')?.[1];
   if (count(req, 'host') !== 1 || !name)
     throw new Problem('wrong-host', { status: 400 });
-  if (!/^(127\.0\.0\.1|localhost|\[::1\])$/i.test(name))
+  if (!isIP(name.replace(/^\[|\]$/g, '')) && !/^localhost$/i.test(name))
     throw new Problem('wrong-host');
 }
 
