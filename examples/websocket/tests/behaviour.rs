@@ -3,7 +3,7 @@
 mod support;
 
 use feed::{Data, Feed, Kind, Retention};
-use serving::Listener;
+use serving::{guard, Allowed, Listener};
 use std::{
     io,
     pin::Pin,
@@ -841,6 +841,7 @@ async fn everything_that_is_due_goes_out_in_one_write() {
     let router =
         websocket::router(feed.clone(), still_feed(1), quiet(), ending.clone());
     let listener = Counting(pipes, writes.clone());
+    let router = guard(router, Allowed::default());
     let edge = serving::Config::default();
     tokio::spawn(serving::serve(listener, router, edge, ending));
     for _ in 0..50 {

@@ -6,7 +6,7 @@ pub mod http2;
 use axum::Router;
 use feed::{contract::SUBPROTOCOL, Feed};
 use futures_util::{SinkExt, StreamExt};
-use serving::Ending;
+use serving::{guard, Allowed, Ending, Guarded};
 use std::time::Duration;
 use testbed::{in_time, still_feed, wire, Dialer, Pipes};
 use tokio::{
@@ -44,7 +44,10 @@ impl Stand {
     }
 
     pub fn of(feed: Feed, config: Config) -> Self {
-        Self::with(feed, config, serving::Config::default(), |router| router)
+        let edge = serving::Config::default();
+        Self::with(feed, config, edge, |router| {
+            guard(router, Allowed::default())
+        })
     }
 
     /// With an edge of its own, and something around the router.
@@ -52,7 +55,7 @@ impl Stand {
         feed: Feed,
         config: Config,
         edge: serving::Config,
-        around: impl FnOnce(Router) -> Router,
+        around: impl FnOnce(Router) -> Guarded,
     ) -> Self {
         let (board, ending) = (still_feed(100), Ending::new());
         let router =
