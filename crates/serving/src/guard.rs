@@ -127,7 +127,8 @@ impl Allowed {
     /// What [`guard`] says of a request, for a server that is no router.
     ///
     /// # Errors
-    /// [`Problem`]: 400 without one `Host`, 421 for a host that is not ours, 403 for a page of another site that acts.
+    /// [`Problem`]: 400 without one `Host`, 421 for a host that is not ours, 403 for a
+    /// page of another site that acts.
     pub fn check(
         &self,
         method: &Method,
