@@ -15,8 +15,8 @@ use std::{
     time::Duration,
 };
 use support::{
-    asking, handshake, header, masked, Frame, Socket, Stand, Wire, CLOSE, FOR_EVER,
-    PING, PONG, TEXT, WIDE,
+    asking, guarded, handshake, header, masked, Frame, Socket, Stand, Wire, CLOSE,
+    FOR_EVER, PING, PONG, TEXT, WIDE,
 };
 use testbed::{eventually, in_time, say, still_feed, wire, Pipes};
 use tokio::{
@@ -196,12 +196,7 @@ async fn eventually_in_virtual_time(what: &str, mut holds: impl FnMut() -> bool)
 
 /// A server of the usual limits on a [`patient_edge`].
 fn patient_stand() -> Stand {
-    Stand::with(
-        still_feed(10),
-        Config::default(),
-        patient_edge(),
-        |router| router,
-    )
+    Stand::with(still_feed(10), Config::default(), patient_edge(), guarded)
 }
 
 /// An edge whose own deadline for a peer that does not read stays out of the way.
@@ -546,8 +541,7 @@ fn no_drain(drain: Duration) -> serving::Config {
 
 #[tokio::test]
 async fn a_shutdown_tells_every_socket_and_waits_for_it() {
-    let stand =
-        Stand::with(still_feed(10), quiet(), no_drain(FOR_EVER), |router| router);
+    let stand = Stand::with(still_feed(10), quiet(), no_drain(FOR_EVER), guarded);
     let mut sockets = Vec::new();
     for _ in 0..300 {
         sockets.push(greeted(&stand, "/events").await);
@@ -574,7 +568,7 @@ async fn a_socket_that_does_not_answer_the_close_is_left_after_the_patience() {
         still_feed(10),
         Config::default(),
         no_drain(FOR_EVER),
-        |router| router,
+        guarded,
     );
     let mut wire = greeted_wire(&stand, "/events").await;
     let begun = Instant::now();
@@ -590,7 +584,7 @@ async fn a_socket_that_takes_no_close_is_cut_at_the_end_of_the_drain() {
         drain: Duration::from_secs(5),
         ..patient_edge()
     };
-    let stand = Stand::with(still_feed(10), quiet(), edge, |router| router);
+    let stand = Stand::with(still_feed(10), quiet(), edge, guarded);
     // It reads nothing, and its pipe is too small even for a hello.
     let wires = [
         stand.wire("/events", 200).await,

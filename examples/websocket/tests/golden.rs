@@ -10,7 +10,7 @@ mod support;
 use feed::contract::SUBPROTOCOL;
 use std::{fmt::Write, time::Duration};
 use support::{
-    handshake, masked, Frame, Stand, Wire, CLOSE, FOR_EVER, PONG, TEXT, WIDE,
+    guarded, handshake, masked, Frame, Stand, Wire, CLOSE, FOR_EVER, PONG, TEXT, WIDE,
 };
 use testbed::{golden, say, still_feed, transcript, wire};
 use websocket::Config;
@@ -160,7 +160,7 @@ async fn the_end_of_the_server() {
         drain: FOR_EVER,
         ..serving::Config::default()
     };
-    let stand = Stand::with(still_feed(2), Config::default(), edge, |router| router);
+    let stand = Stand::with(still_feed(2), Config::default(), edge, guarded);
     let mut wire = stand.wire("/events", WIDE).await;
     wire.frame().await.expect("hello");
     stand.ending.begin();

@@ -38,6 +38,11 @@ pub struct Stand {
     pub dialer: Dialer,
 }
 
+/// As the book's servers are.
+pub fn guarded(router: Router) -> Guarded {
+    guard(router, Allowed::default())
+}
+
 impl Stand {
     pub fn start(config: Config) -> Self {
         Self::of(still_feed(100), config)
