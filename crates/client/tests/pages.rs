@@ -6,8 +6,9 @@ use client::{
 };
 use feed::{contract::Update, Position};
 use futures_util::{stream::BoxStream, StreamExt};
+use harness::BRISK;
 use std::time::Duration;
-use testbed::{update, Script, BRISK};
+use testbed::{update, Script};
 use tokio::time::Instant;
 
 const HOUR: Duration = Duration::from_secs(3600);

@@ -8,11 +8,12 @@ use client::{
 };
 use feed::{contract::Update, Gap, GapReason, Position};
 use futures_util::StreamExt;
+use harness::BRISK;
 use reqwest::Response;
 use serde::Deserialize;
 use serde_json::Value;
 use std::time::Duration;
-use testbed::{update, Script, BRISK};
+use testbed::{update, Script};
 
 #[derive(Deserialize)]
 struct Vectors {

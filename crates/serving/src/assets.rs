@@ -9,38 +9,49 @@ use axum::{
 use headers::{ETag, HeaderMapExt};
 use http::{header, HeaderMap, HeaderValue, StatusCode};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use web::Asset;
 
-/// Routes for all of `assets`, each under its name.
+/// A file: its path where the files are mounted, such as `panel.js`, and its content.
+pub type Asset = (&'static str, &'static [u8]);
+
+/// Routes for all of `assets`, each under its path; `index.html` answers at `/`.
 ///
-/// Nest it where a page expects them: `Router::new().nest("/web",
-/// assets::router(web::MODULES))`.
+/// They may be kept, but are asked about before each use (`no-cache` and an `ETag`, [RFC
+/// 9110 §8.8.3](https://www.rfc-editor.org/rfc/rfc9110#section-8.8.3)): the paths hold
+/// no version, and a new page must not run with an old module. The answer is mostly 304.
 ///
 /// # Panics
-/// Where two assets have one name, as [`Router::route`] does.
+/// Where two assets have one path, as [`Router::route`] does.
 pub fn router<S: Clone + Send + Sync + 'static>(assets: &'static [Asset]) -> Router<S> {
     assets.iter().fold(Router::new(), |router, asset| {
-        router.route(&format!("/{}", asset.name), route(asset))
+        let path = match asset.0 {
+            "index.html" => "",
+            path => path,
+        };
+        router.route(&format!("/{path}"), route(asset))
     })
 }
 
-/// A route for one asset under any path: a page at `/`, for example.
-///
-/// It may be kept, but is asked about before each use (`no-cache` and an `ETag`, [RFC
-/// 9110 §8.8.3](https://www.rfc-editor.org/rfc/rfc9110#section-8.8.3)): the names hold
-/// no version, and a page of today with a module of yesterday would be a riddle. 304
-/// answers most of those questions.
-pub fn route<S: Clone + Send + Sync + 'static>(
-    asset: &'static Asset,
-) -> MethodRouter<S> {
-    let tag = tag(asset.bytes);
+fn route<S: Clone + Send + Sync + 'static>(asset: &'static Asset) -> MethodRouter<S> {
+    let tag = tag(asset.1);
     get(move |headers: HeaderMap| async move { answer(asset, tag.as_ref(), &headers) })
+}
+
+/// The header `Content-Type` of a file, by the end of its path. A browser refuses a
+/// module that has not a type of JavaScript ([RFC
+/// 9239](https://www.rfc-editor.org/rfc/rfc9239)).
+pub fn content_type(path: &str) -> &'static str {
+    match path.rsplit('.').next() {
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("css") => "text/css; charset=utf-8",
+        Some("html") => "text/html; charset=utf-8",
+        _ => "application/octet-stream",
+    }
 }
 
 /// A strong entity tag of the content.
 ///
-/// Nobody is kept out by it, so it needs no cryptographic hash; where the standard
-/// library changes its own, clients load once more.
+/// It protects nothing, so it needs no cryptographic hash; where the standard library
+/// changes its own, clients load once more.
 fn tag(bytes: &[u8]) -> Option<ETag> {
     let mut hasher = DefaultHasher::new();
     bytes.hash(&mut hasher);
@@ -48,15 +59,19 @@ fn tag(bytes: &[u8]) -> Option<ETag> {
     format!("\"{:016x}\"", hasher.finish()).parse().ok()
 }
 
-fn answer(asset: &Asset, tag: Option<&ETag>, request: &HeaderMap) -> Response {
+fn answer(
+    (path, content): &Asset,
+    tag: Option<&ETag>,
+    request: &HeaderMap,
+) -> Response {
     let known = tag.is_some_and(|tag| is_known(request, tag));
     let mut response = match known {
         true => StatusCode::NOT_MODIFIED.into_response(),
-        false => asset.bytes.into_response(),
+        false => content.into_response(),
     };
     let headers = response.headers_mut();
     if !known {
-        let content_type = HeaderValue::from_static(asset.content_type);
+        let content_type = HeaderValue::from_static(content_type(path));
         headers.insert(header::CONTENT_TYPE, content_type);
         // The type is right; a browser that guesses another could run text as script.
         let nosniff = HeaderValue::from_static("nosniff");

@@ -2,19 +2,16 @@
 
 use axum::{body::Body, response::Response, Router};
 use http::Request;
-use serving::assets;
+use serving::assets::{self, Asset};
 use tower::ServiceExt;
-use web::Asset;
 
 static ASSETS: &[Asset] = &[
-    Asset::javascript("deep/cursor.js", b"export {};\n"),
-    Asset::html("index.html", b"<!doctype html>\n"),
+    ("deep/cursor.js", b"export {};\n"),
+    ("index.html", b"<!doctype html>\n"),
 ];
 
 async fn ask(method: &str, path: &str, known: Option<&str>) -> (Response<()>, String) {
-    let router = Router::new()
-        .route("/", assets::route(&ASSETS[1]))
-        .nest("/web", assets::router(ASSETS));
+    let router: Router = assets::router(ASSETS);
     let request = Request::builder().method(method).uri(path);
     let request = match known {
         Some(tag) => request.header("if-none-match", tag),
@@ -32,7 +29,7 @@ async fn ask(method: &str, path: &str, known: Option<&str>) -> (Response<()>, St
 
 #[tokio::test]
 async fn a_file_comes_with_its_type() {
-    let (answer, body) = ask("GET", "/web/deep/cursor.js", None).await;
+    let (answer, body) = ask("GET", "/deep/cursor.js", None).await;
     assert_eq!((answer.status().as_u16(), &*body), (200, "export {};\n"));
     assert_eq!(
         answer.headers()["content-type"],
@@ -50,11 +47,7 @@ async fn a_file_comes_with_its_type() {
     assert_eq!((answer.status().as_u16(), &*body), (200, ""));
     assert_eq!(answer.headers()["content-length"], "16");
     assert_eq!(
-        ask("GET", "/web/nothing.js", None)
-            .await
-            .0
-            .status()
-            .as_u16(),
+        ask("GET", "/nothing.js", None).await.0.status().as_u16(),
         404
     );
 }
@@ -78,6 +71,6 @@ async fn a_known_file_is_not_sent_again() {
             "{unknown}"
         );
     }
-    let (other, _) = ask("GET", "/web/deep/cursor.js", None).await;
+    let (other, _) = ask("GET", "/deep/cursor.js", None).await;
     assert_ne!(other.headers()["etag"], *tag);
 }

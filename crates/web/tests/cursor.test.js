@@ -11,7 +11,7 @@ import {
   parseCursor,
   parseEvent,
   parseGap,
-} from "../modules/cursor.js";
+} from "../shared/cursor.js";
 
 /** @param {string} text */
 function cursor(text) {

@@ -2,7 +2,7 @@
 // Run with `node --test crates/web/tests/`.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { askStatus, cut, publish, readRetryAfter, request, verdictOf } from "../modules/http.js";
+import { askStatus, cut, publish, readRetryAfter, request, verdictOf } from "../shared/http.js";
 import { asked, BASE, brokenAnswer, json, last, problem, settle } from "./support.js";
 
 test("without the server's time, a date is counted on this machine's clock", () => {

@@ -2,9 +2,9 @@
 // Run with `node --test crates/web/tests/`.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { request } from "../modules/http.js";
-import { followPages, parsePage } from "../modules/pages.js";
-import { pause } from "../modules/timer.js";
+import { request } from "../shared/http.js";
+import { followPages, parsePage } from "../shared/pages.js";
+import { pause } from "../shared/timer.js";
 import { asked, BASE, brokenAnswer, Heard, json, last, pageOf, pass, problem, settle } from "./support.js";
 
 /** A method that rests for a second after each page that has no more. */

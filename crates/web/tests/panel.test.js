@@ -2,7 +2,7 @@
 // Run with `node --test crates/web/tests/`. Whole panels are tried in browsers, in `tools/browser`.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { clearSent } from "../modules/panel.js";
+import { clearSent } from "../shared/panel.js";
 
 test("what was written while the message before it was under way is kept", () => {
   const field = { value: " first " };

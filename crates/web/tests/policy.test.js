@@ -3,10 +3,10 @@
 // `crates/client`.
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
-import { readGap } from "../modules/cursor.js";
-import { readObject, readRetryAfter, request, verdictOf } from "../modules/http.js";
-import { followPages } from "../modules/pages.js";
-import { Backoff, Follower, Watchdog } from "../modules/reconnect.js";
+import { readGap } from "../shared/cursor.js";
+import { readObject, readRetryAfter, request, verdictOf } from "../shared/http.js";
+import { followPages } from "../shared/pages.js";
+import { Backoff, Follower, Watchdog } from "../shared/reconnect.js";
 import { BASE, Heard, last, pass, policy, settle } from "./support.js";
 
 /** @param {{ kind: string }} verdict */
@@ -42,10 +42,10 @@ test("a watchdog learns its patience, and it is bounded", () => {
 
 test("a connection is healthy once it was open for long enough", async () => {
   for (const { open, healthy } of policy.health) {
-    /** @type {import("../modules/reconnect.js").Wait | undefined} */
+    /** @type {import("../shared/reconnect.js").Wait | undefined} */
     let wait;
     const method = {
-      connect: (/** @type {import("../modules/reconnect.js").Wait} */ it) => ((wait = it), { close() {} }),
+      connect: (/** @type {import("../shared/reconnect.js").Wait} */ it) => ((wait = it), { close() {} }),
       verdict: async () => /** @type {const} */ ({ kind: "ready", earliest: "k3f9x2.0", latest: "k3f9x2.5", finished: false }),
       publish: async () => "",
     };

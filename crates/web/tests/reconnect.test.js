@@ -2,11 +2,11 @@
 // Run with `node --test crates/web/tests/`.
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
-import { Backoff, Follower, Watchdog } from "../modules/reconnect.js";
+import { Backoff, Follower, Watchdog } from "../shared/reconnect.js";
 import { event, pass, settle } from "./support.js";
 
-/** @typedef {import("../modules/reconnect.js").Wait} Wait */
-/** @typedef {import("../modules/reconnect.js").Verdict} Verdict */
+/** @typedef {import("../shared/reconnect.js").Wait} Wait */
+/** @typedef {import("../shared/reconnect.js").Verdict} Verdict */
 
 /** A method whose connections and answers the test moves by hand. */
 class FakeMethod {

@@ -5,8 +5,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { beforeEach, mock } from "node:test";
 
-/** @typedef {import("../modules/reconnect.js").Wait} Wait */
-/** @typedef {import("../modules/reconnect.js").Verdict} Verdict */
+/** @typedef {import("../shared/reconnect.js").Wait} Wait */
+/** @typedef {import("../shared/reconnect.js").Verdict} Verdict */
 
 /** The address of the server that is not there. */
 export const BASE = new URL("http://server.test/live/");

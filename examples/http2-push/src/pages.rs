@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use http::{header, HeaderMap, HeaderValue};
+use serving::assets::content_type;
 use std::sync::LazyLock;
-use web::Asset;
 
 /// What the parts may be kept for. A pushed response has to be one that a cache may
 /// keep, because a cache is the only place that a push can go to ([RFC 9113
@@ -73,7 +73,8 @@ impl Way {
 // ANCHOR: parts
 /// A part that the page needs, and how a `Link` header names it.
 pub(crate) struct Part {
-    asset: Asset,
+    name: &'static str,
+    body: &'static [u8],
     /// What it is used as ([RFC 8288](https://www.rfc-editor.org/rfc/rfc8288) for the
     /// form, the HTML standard for `preload`).
     link: &'static str,
@@ -81,11 +82,13 @@ pub(crate) struct Part {
 
 pub(crate) const PARTS: [Part; 2] = [
     Part {
-        asset: Asset::css("style.css", include_bytes!("../web/style.css")),
+        name: "style.css",
+        body: web::pushed::STYLE,
         link: "rel=preload; as=style",
     },
     Part {
-        asset: Asset::javascript("script.js", include_bytes!("../web/script.js")),
+        name: "script.js",
+        body: web::pushed::SCRIPT,
         link: "rel=preload; as=script",
     },
 ];
@@ -94,7 +97,7 @@ pub(crate) const PARTS: [Part; 2] = [
 impl Part {
     /// Where it lies beside the page of this way.
     pub(crate) fn path(&self, way: Way) -> String {
-        format!("{}{}", way.folder(), self.asset.name)
+        format!("{}{}", way.folder(), self.name)
     }
 
     /// The value of a `Link` header that names it.
@@ -105,9 +108,9 @@ impl Part {
     /// The part itself.
     pub(crate) fn content(&self) -> Content {
         Content {
-            kind: HeaderValue::from_static(self.asset.content_type),
+            kind: HeaderValue::from_static(content_type(self.name)),
             caching: PART_CACHING,
-            body: Bytes::from_static(self.asset.bytes),
+            body: Bytes::from_static(self.body),
         }
     }
 }
@@ -142,7 +145,7 @@ impl Content {
 /// who ask for it.
 static PAGES: LazyLock<[Bytes; 3]> = LazyLock::new(|| {
     Way::ALL.map(|way| {
-        let template = include_str!("../web/page.html").to_owned();
+        let template = web::pushed::PAGE.to_owned();
         let page = way
             .words()
             .iter()
@@ -160,7 +163,7 @@ pub(crate) fn page(way: Way) -> Content {
         Way::Plain => plain,
     };
     Content {
-        kind: HeaderValue::from_static(Asset::HTML),
+        kind: HeaderValue::from_static(content_type("page.html")),
         caching: PAGE_CACHING,
         body: body.clone(),
     }
@@ -183,7 +186,7 @@ pub(crate) fn find(path: &str) -> Option<Found> {
         let mut parts = PARTS.iter();
         match path.strip_prefix(way.folder())? {
             "" => Some(Found::Page(way)),
-            name => parts.find(|part| part.asset.name == name).map(Found::Part),
+            name => parts.find(|part| part.name == name).map(Found::Part),
         }
     })
 }

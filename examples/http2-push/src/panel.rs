@@ -20,13 +20,6 @@ use http::{header, StatusCode, Uri};
 use serde::Deserialize;
 use serde_json::json;
 use serving::{assets, fallbacks, Problem, Slots};
-use web::Asset;
-
-/// The panel and a page of its own; the shared modules lie beside them under `web/`.
-const PANEL: &[Asset] = &[
-    Asset::html("", include_bytes!("../web/panel.html")),
-    Asset::javascript("panel.js", include_bytes!("../web/panel.js")),
-];
 
 /// How many exchanges may run at once. Each is a connection of this process to itself.
 pub const EXCHANGES: usize = 8;
@@ -66,8 +59,8 @@ pub fn router(server: Option<Running>) -> Router {
     let router = Router::new()
         .route("/server", get(whereabouts))
         .route("/exchange", get(exchange))
-        .merge(assets::router(PANEL))
-        .nest("/web", assets::router(web::MODULES));
+        .merge(assets::router(web::HTTP2_PUSH))
+        .nest("/shared", assets::router(web::SHARED));
     fallbacks(router).with_state(panel)
 }
 

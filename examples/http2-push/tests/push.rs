@@ -15,8 +15,8 @@ use support::PushServer;
 use testbed::{eventually, in_time};
 use tokio::io::{duplex, DuplexStream};
 
-const STYLE: &[u8] = include_bytes!("../web/style.css");
-const SCRIPT: &[u8] = include_bytes!("../web/script.js");
+const STYLE: &[u8] = web::pushed::STYLE;
+const SCRIPT: &[u8] = web::pushed::SCRIPT;
 
 #[tokio::test]
 async fn a_client_that_takes_pushes_gets_promises_and_bodies() {

@@ -35,17 +35,6 @@ use serving::{
     Cuts, Ending, Page, Problem, Slots,
 };
 use std::{sync::Arc, time::Duration};
-use web::Asset;
-
-/// The page and its modules; the shared modules lie beside them under `web/`.
-const PAGE: &[Asset] = &[
-    Asset::html("", include_bytes!("../web/index.html")),
-    Asset::javascript("panel.js", include_bytes!("../web/panel.js")),
-    Asset::javascript(
-        "long-polling-client.js",
-        include_bytes!("../web/long-polling-client.js"),
-    ),
-];
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -80,8 +69,8 @@ pub fn router(feed: Feed, config: Config, ending: Ending) -> Router {
         .route("/events", publish_route(feed).get(events))
         .route("/status", status)
         .route("/cut", cut)
-        .merge(assets::router(PAGE))
-        .nest("/web", assets::router(web::MODULES));
+        .merge(assets::router(web::LONG_POLLING))
+        .nest("/shared", assets::router(web::SHARED));
     fallbacks(router).with_state(server)
 }
 // ANCHOR_END: router

@@ -14,6 +14,7 @@ use feed::{
     Position,
 };
 use futures_util::StreamExt;
+use harness::{say, still_feed, Server};
 use http_body_util::Empty;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -28,9 +29,7 @@ use std::{
     time::Duration,
 };
 use support::{ask, get, park, start, FOR_EVER, PATIENT};
-use testbed::{
-    eventually, in_time, post, say, still_feed, update, Answer, Pipes, Script, Server,
-};
+use testbed::{eventually, in_time, post, update, Answer, Pipes, Script};
 use tokio::{
     task::yield_now,
     time::{sleep, Instant},

@@ -24,19 +24,6 @@ use serving::{
     assets, fallbacks, publish_route, status_route, After, Ending, Page, Problem,
 };
 use std::{ops::RangeInclusive, sync::Arc};
-use web::Asset;
-
-/// The page and its modules; the shared modules lie beside them under `web/`.
-const PAGE: &[Asset] = &[
-    Asset::html("", include_bytes!("../web/index.html")),
-    Asset::javascript("panel.js", include_bytes!("../web/panel.js")),
-    Asset::javascript(
-        "polling-client.js",
-        include_bytes!("../web/polling-client.js"),
-    ),
-    Asset::javascript("prices.js", include_bytes!("../web/prices.js")),
-    Asset::javascript("rhythm.js", include_bytes!("../web/rhythm.js")),
-];
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -73,8 +60,8 @@ pub fn router(feed: Feed, config: Config, ending: Ending) -> Router {
         .route("/events", publish_route(feed).get(events))
         .route("/state", get(state::state))
         .route("/status", status)
-        .merge(assets::router(PAGE))
-        .nest("/web", assets::router(web::MODULES));
+        .merge(assets::router(web::POLLING))
+        .nest("/shared", assets::router(web::SHARED));
     fallbacks(router).with_state(server)
 }
 // ANCHOR_END: router

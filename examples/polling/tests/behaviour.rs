@@ -7,15 +7,14 @@ mod support;
 
 use feed::{contract::Update, Feed, Position, Retention};
 use futures_util::StreamExt;
+use harness::{say, still_feed, Server, BRISK};
 use polling::{
     client::{Client, Failure, Follow, Rhythm, StateClient},
     Config,
 };
 use std::{collections::BTreeSet, num::NonZeroU32, time::Duration};
 use support::{get, start, tick};
-use testbed::{
-    in_time, post, say, still_feed, update, Answer, Raw, Script, Server, BRISK,
-};
+use testbed::{in_time, post, update, Answer, Raw, Script};
 
 async fn ask(server: &Server, target: &str, headers: &str) -> Answer {
     let mut raw = Raw::connect(server.address).await;

@@ -37,16 +37,6 @@ use serving::{
 };
 use std::{convert::Infallible, iter, sync::Arc};
 use stream::Connection;
-use web::Asset;
-
-/// The page and its modules; the shared modules lie beside them under `web/`.
-const PAGE: &[Asset] = &[
-    Asset::html("", include_bytes!("../web/index.html")),
-    Asset::javascript("panel.js", include_bytes!("../web/panel.js")),
-    Asset::javascript("sse-client.js", include_bytes!("../web/sse-client.js")),
-    Asset::javascript("event-stream.js", include_bytes!("../web/event-stream.js")),
-    Asset::javascript("tokens.js", include_bytes!("../web/tokens.js")),
-];
 
 // ANCHOR: headers
 /// The headers of an event stream.
@@ -104,8 +94,8 @@ pub fn router(feed: Feed, config: Config, ending: Ending) -> Router {
         .route("/status", status)
         .route("/tokens", post(tokens::answer))
         .route("/cut", cut)
-        .merge(assets::router(PAGE))
-        .nest("/web", assets::router(web::MODULES));
+        .merge(assets::router(web::SSE))
+        .nest("/shared", assets::router(web::SHARED));
     fallbacks(router).with_state(server)
 }
 // ANCHOR_END: router

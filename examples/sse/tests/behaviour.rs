@@ -5,13 +5,11 @@ mod support;
 use client::Pace;
 use feed::{contract::Update, Data, Feed, Kind, Position, Retention};
 use futures_util::StreamExt;
+use harness::{say, still_feed, Server, BRISK};
 use sse::client::{Client, Follow};
 use std::{collections::BTreeSet, time::Duration};
 use support::{start, still_config};
-use testbed::{
-    answer_to, eventually, in_time, post, say, still_feed, update, Raw, Script, Server,
-    BRISK,
-};
+use testbed::{answer_to, eventually, in_time, post, update, Raw, Script};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_too_slow_for_the_window_gets_a_gap_and_goes_on() {

@@ -4,7 +4,7 @@ use sse::{client::Client, Config};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    testbed::conformance::main(
+    harness::conformance::main(
         |feed, settings, ending| {
             let config = Config {
                 heartbeat: settings.heartbeat,

@@ -40,19 +40,6 @@ use serving::{
 };
 use socket::Connection;
 use std::sync::Arc;
-use web::Asset;
-
-/// The page and its modules; the shared modules lie beside them under `web/`.
-const PAGE: &[Asset] = &[
-    Asset::html("", include_bytes!("../web/index.html")),
-    Asset::javascript("panel.js", include_bytes!("../web/panel.js")),
-    Asset::javascript("strokes.js", include_bytes!("../web/strokes.js")),
-    Asset::javascript(
-        "websocket-client.js",
-        include_bytes!("../web/websocket-client.js"),
-    ),
-    Asset::javascript("whiteboard.js", include_bytes!("../web/whiteboard.js")),
-];
 
 /// A log for the whiteboard. Not the room's: a stroke is drawn for ever, and would push
 /// the messages out of the window.
@@ -110,8 +97,8 @@ pub fn router(feed: Feed, board: Feed, config: Config, ending: Ending) -> Router
             "/echo",
             get(echo::open).connect(echo::open).with_state(echo),
         )
-        .merge(assets::router(PAGE))
-        .nest("/web", assets::router(web::MODULES));
+        .merge(assets::router(web::WEBSOCKET))
+        .nest("/shared", assets::router(web::SHARED));
     fallbacks(router)
 }
 

@@ -4,9 +4,10 @@
 use client::{ClientError, Pace};
 use feed::{contract::Update, Cursor, Data, IdempotencyKey, Position};
 use futures_util::{stream::BoxStream, SinkExt, StreamExt};
+use harness::BRISK;
 use reqwest::Url;
 use std::time::Duration;
-use testbed::{eventually, in_time, update, Script, BRISK};
+use testbed::{eventually, in_time, update, Script};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use websocket::{client::Client, Config};
 
 fn main() -> ExitCode {
-    testbed::conformance::main(
+    harness::conformance::main(
         |feed, settings, ending| {
             let config = Config {
                 heartbeat: settings.heartbeat,

@@ -14,7 +14,7 @@ use axum::Router;
 use feed::{Data, Feed, Kind, Retention};
 use http2_push::panel::Running;
 use serde_json::{json, Map, Value};
-use serving::Ending;
+use serving::{assets, Ending};
 use tower_http::compression::predicate::{Predicate, SizeAbove};
 use tower_http::compression::CompressionLayer;
 
@@ -149,6 +149,9 @@ pub fn router(shelf: Shelf, methods: Vec<Method>, reload: Option<Router>) -> Rou
     if let Some(reload) = reload {
         router = router.nest("/live/reload", reload);
     }
+    // The panels of all methods import the shared modules from here, so that a page with several
+    // panels loads each module once.
+    router = router.nest("/live/shared", assets::router(web::SHARED));
     let live = json!({ "live": true, "methods": live });
     router
         .route(

@@ -157,7 +157,7 @@ async fn pages_and_assets_have_their_content_types() {
         ("/live/websocket/panel.js", "text/javascript"),
         ("/live/websocket/whiteboard.js", "text/javascript"),
         ("/live/http2-push/panel.js", "text/javascript"),
-        ("/live/polling/web/page.css", "text/css"),
+        ("/live/shared/page.css", "text/css"),
     ] {
         let response = site.get(path).send().await.unwrap();
         assert_eq!(response.status(), StatusCode::OK, "{path}");
@@ -291,7 +291,7 @@ async fn the_reload_channel_only_tells() {
         ("POST", "cut", 404),
         ("GET", "", 404),
         ("GET", "status", 404),
-        ("GET", "web/panel.js", 404),
+        ("GET", "shared/panel.js", 404),
     ] {
         let url = format!("{}/live/reload/{path}", site.base);
         let request = site.client.request(method.parse().unwrap(), url);

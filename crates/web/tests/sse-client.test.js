@@ -1,0 +1,136 @@
+// @ts-check
+// Run with `node --test examples/sse/tests/`.
+import assert from "node:assert/strict";
+import { beforeEach, test } from "node:test";
+import { Backoff, Follower } from "../shared/reconnect.js";
+import { BASE, Heard, json, last, pass, settle } from "./support.js";
+
+import { createSse } from "../sse/sse-client.js";
+
+/** The streams of this test, in order. @type {FakeEventSource[]} */
+let sources = [];
+
+/** A stream whose other end is the test. */
+class FakeEventSource extends EventTarget {
+  static CONNECTING = 0;
+  static OPEN = 1;
+  static CLOSED = 2;
+
+  /** @param {URL} url */
+  constructor(url) {
+    super();
+    this.url = url;
+    this.readyState = FakeEventSource.CONNECTING;
+    /** @type {(() => void) | null} */
+    this.onopen = null;
+    /** @type {(() => void) | null} */
+    this.onerror = null;
+    /** @type {((message: MessageEvent) => void) | null} */
+    this.onmessage = null;
+    sources.push(this);
+  }
+
+  open() {
+    this.readyState = FakeEventSource.OPEN;
+    this.onopen?.();
+  }
+
+  /** It breaks, and the browser would come back by itself. */
+  async break() {
+    this.readyState = FakeEventSource.CONNECTING;
+    this.onerror?.();
+    await settle();
+  }
+
+  close() {
+    this.readyState = FakeEventSource.CLOSED;
+  }
+}
+
+beforeEach(() => {
+  sources = [];
+  Object.assign(globalThis, { EventSource: FakeEventSource });
+});
+
+function source() {
+  const newest = sources.at(-1);
+  assert.ok(newest, "no stream was opened");
+  return newest;
+}
+
+test("the browser comes back by itself once, and again only after a connection that stood", async () => {
+  const method = createSse(BASE);
+  const heard = new Heard();
+  method.connect(heard.wait);
+  const words = () => heard.words.map(([word]) => word);
+  for (const [open, expected] of /** @type {const} */ ([[200, "retry"], [200, "fail"]])) {
+    source().open();
+    await pass(open);
+    await source().break();
+    assert.equal(words().at(-1), expected);
+  }
+  assert.equal(source().readyState, FakeEventSource.CLOSED);
+  // The same page's next stream is no new beginning.
+  for (const [open, expected] of /** @type {const} */ ([[200, "fail"], [4999, "fail"], [5000, "retry"], [5000, "retry"], [4999, "fail"]])) {
+    if (source().readyState === FakeEventSource.CLOSED) method.connect(heard.wait);
+    source().open();
+    await pass(open);
+    await source().break();
+    assert.equal(words().at(-1), expected, `open for ${open} ms`);
+  }
+});
+
+test("what cannot be read ends the stream, so that no event is skipped", () => {
+  for (const [type, data] of [["message", "no JSON"], ["message", '{"id":"k3f9x2.6"}'], ["gap", "{}"]]) {
+    const heard = new Heard();
+    createSse(BASE).connect(heard.wait);
+    source().open();
+    const message = new MessageEvent(type, { data });
+    if (type === "message") source().onmessage?.(message);
+    else source().dispatchEvent(message);
+    assert.deepEqual(heard.words.at(-1), ["fail", undefined], data);
+    assert.equal(source().readyState, FakeEventSource.CLOSED);
+  }
+});
+
+test("the greeting and a heartbeat move the cursor and name the interval before there is an event", () => {
+  const heard = new Heard();
+  createSse(BASE).connect(heard.wait);
+  source().open();
+  for (const [type, lastEventId] of [["hello", "k3f9x2.6"], ["heartbeat", "k3f9x2.9"]]) {
+    source().dispatchEvent(new MessageEvent(type, { data: '{"every":2000}', lastEventId }));
+    assert.equal(heard.expected.at(-1), 2000);
+    assert.deepEqual(heard.words.at(-1), ["cursor", lastEventId]);
+  }
+});
+
+test("a stream that never opened is the follower's to try again", async () => {
+  const heard = new Heard();
+  createSse(BASE).connect(heard.wait);
+  await source().break();
+  assert.deepEqual(heard.words, [["fail", undefined]]);
+  assert.equal(source().readyState, FakeEventSource.CLOSED);
+});
+
+test("streams that open and die at once are asked for less and less often", async () => {
+  const follower = new Follower(createSse(BASE), {}, { backoff: new Backoff({ random: () => 1 }) });
+  const ready = { earliest: "k3f9x2.0", latest: "k3f9x2.5", finished: false };
+  follower.start();
+  await settle();
+  await last().answer(json(200, ready));
+  // Its own try.
+  source().open();
+  await source().break();
+  for (const delay of [1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]) {
+    source().open();
+    await pass(200);
+    await source().break();
+    await last().answer(json(200, ready));
+    const count = sources.length;
+    await pass(delay - 1);
+    assert.equal(sources.length, count);
+    await pass(1);
+    assert.equal(sources.length, count + 1, `after ${delay} ms`);
+  }
+  follower.stop();
+});

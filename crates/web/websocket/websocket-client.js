@@ -1,0 +1,279 @@
+// @ts-check
+/**
+ * WebSocket as a method of waiting: the browser's `WebSocket`, and what has to stand around it.
+ *
+ * A `WebSocket` carries messages both ways, and that is all. It does not reconnect, it does not say why a
+ * handshake failed, it does not say whether what was sent has arrived, and script sees no ping. The
+ * follower (`web/reconnect.js`) does the first, `GET status` the second, and the messages do the rest:
+ * `hello`, `event`, `gap`, `heartbeat`, and an `ack` or an `error` for each `publish`.
+ */
+
+import { parseCursor, parseObject, readEvent, readGap } from "../shared/cursor.js";
+import { askStatus, cut, explain, publish, randomName, REQUEST_TIMEOUT } from "../shared/http.js";
+import { startTimer } from "../shared/timer.js";
+
+/** @typedef {import("../shared/reconnect.js").Method} Method */
+/** @typedef {import("../shared/reconnect.js").Wait} Wait */
+
+// The name of the messages and of their version. The server must choose it, or the browser gives up.
+const SUBPROTOCOL = "waiting.v1";
+// How much of what is published may wait in the browser, in bytes. `send()` never waits and never refuses:
+// on a line that is too slow it fills the memory of the page. 64 KiB is the largest event, or some seconds
+// of drawing.
+const MAX_BUFFERED = 64 * 1024;
+
+/** An error that will be the same when the same is sent again. It is fit to be read. */
+export class Refused extends Error {}
+
+/**
+ * Makes the method for one log of one server.
+ *
+ * @param {URL} base the absolute URL under which the server's routes lie, with `/` at its end
+ * @param {object} [options]
+ * @param {"events" | "board"} [options.log] which of the server's logs
+ * @returns {Method} its `publish` rejects with `Refused` where it would be in vain to send the same again
+ */
+export function createWebSocket(base, { log = "events" } = {}) {
+  // Names this page's sockets, so that the server can break these and no one else's.
+  const connection = randomName();
+  // `events` came first, and has the plain names.
+  const isRoom = log === "events";
+  /** The socket on which the server has said hello, if any. @type {Outgoing | null} */
+  let open = null;
+
+  return {
+    connect(wait) {
+      const url = new URL(log, base);
+      url.protocol = base.protocol === "https:" ? "wss:" : "ws:";
+      // Script can set no header of a handshake, so the cursor goes into the URL.
+      url.searchParams.set("after", wait.after);
+      url.searchParams.set("connection", connection);
+      return connect(url, wait, (outgoing) => (open = outgoing));
+    },
+    verdict: (after, signal) => askStatus(isRoom ? base : new URL(`${log}/`, base), after, signal),
+    // ANCHOR: publish
+    async publish(kind, data, key) {
+      if (open) return open.publish(kind, data, key);
+      // A `ref` and an `Idempotency-Key` are one thing to the server. So what broke off with a socket may be
+      // sent again by a request, and is still one event.
+      if (isRoom) return publish(base, kind, data, key);
+      throw new Error("There is no connection.");
+    },
+    // ANCHOR_END: publish
+    cut: () => cut(base, connection),
+  };
+}
+
+/**
+ * Opens one socket, and tells `wait` what comes.
+ *
+ * @param {URL} url
+ * @param {Wait} wait
+ * @param {(outgoing: Outgoing | null) => void} onOutgoing told where to publish from now on
+ */
+function connect(url, wait, onOutgoing) {
+  const socket = new WebSocket(url, SUBPROTOCOL);
+  const outgoing = new Outgoing(socket);
+
+  // ANCHOR: messages
+  socket.onmessage = ({ data }) => {
+    const message = typeof data === "string" ? parseObject(data) : null;
+    // Any message is a sign of life, whatever it says.
+    wait.onHeartbeat(null);
+    // An object of several members is no message.
+    if (message && Object.keys(message).length !== 1) return;
+    // To go on after what cannot be read might be to skip an event without a word.
+    if (!message || !take(message)) wait.onFail("The server sent no message of this protocol.");
+  };
+
+  /**
+   * @param {Record<string, any>} message an object with one member, whose name says what it is
+   * @returns {boolean} whether it could be read
+   */
+  function take({ hello, event, gap, heartbeat, ack, error }) {
+    if (hello !== undefined) {
+      if (!isCursor(hello?.cursor) || !isEvery(hello.every)) return false;
+      wait.onHeartbeat(hello.every);
+      // Where the connection begins. The same cursor as was asked with, and news only without one.
+      wait.onCursor(hello.cursor);
+      onOutgoing(outgoing);
+      wait.onOpen();
+    } else if (event !== undefined) {
+      const read = readEvent(event);
+      if (!read) return false;
+      wait.onEvent(read);
+    } else if (gap !== undefined) {
+      const read = readGap(gap, gap?.reason);
+      if (!read) return false;
+      wait.onGap(read);
+    } else if (heartbeat !== undefined) {
+      if (!isEvery(heartbeat?.every)) return false;
+      wait.onHeartbeat(heartbeat.every);
+    } else if (ack !== undefined) {
+      if (typeof ack?.ref !== "string" || !isCursor(ack.id)) return false;
+      outgoing.onAck(ack);
+    } else if (error !== undefined) {
+      if (error?.problem === undefined) return false;
+      outgoing.onError(error);
+    }
+    // Anything else is of a newer server, and for a newer page.
+    return true;
+  }
+  // ANCHOR_END: messages
+
+  // ANCHOR: close
+  let wasOpen = false;
+  socket.onopen = () => (wasOpen = true);
+
+  socket.onclose = ({ code, reason }) => {
+    onOutgoing(null);
+    const said = `The server closed the connection: ${reason || "no reason given"} (${code}).`;
+    const after = afterClose(code);
+    if (after === "give-up") {
+      // This page broke a rule, and would break it again.
+      outgoing.end(new Refused(said));
+      return wait.onFail(said, { kind: "refused", why: said });
+    }
+    if (after === "drop-largest") outgoing.refuseLargest(said);
+    outgoing.end(new Error("The connection broke before the answer came."));
+    if (after === "stop") wait.onEnd("finished");
+    else if (code === 1001) wait.onEnd("shutdown");
+    else if (code !== 1006) wait.onFail(said);
+    // 1006 is never sent: there was no close. Lost, cut or refused are all the same to script.
+    else wait.onFail(wasOpen ? "The connection broke." : "The connection could not be opened.");
+  };
+
+  return {
+    close() {
+      // Whatever still comes is nobody's business, least of all the server's answer to this close.
+      socket.onopen = socket.onmessage = socket.onclose = null;
+      onOutgoing(null);
+      outgoing.end(new Error("The connection was closed before the answer came."));
+      // A page may say 1000 or 3000 to 4999, and anything else throws.
+      socket.close(1000);
+    },
+  };
+  // ANCHOR_END: close
+}
+
+/**
+ * What to do after a close with this code (RFC 6455 §7.4.1).
+ *
+ * @param {number} code
+ * @returns {"stop" | "give-up" | "drop-largest" | "again"}
+ */
+export function afterClose(code) {
+  switch (code) {
+    case 1000: // The log is finished.
+      return "stop";
+    case 1002: // Broken framing,
+    case 1003: // binary where text is expected,
+    case 1007: // or no UTF-8.
+      return "give-up";
+    case 1009: // Too large.
+      return "drop-largest";
+    default: // The server goes or has failed, a proxy has closed, or the code is new.
+      return "again";
+  }
+}
+
+/** @param {unknown} every how many milliseconds the server may be silent */
+function isEvery(every) {
+  return Number.isInteger(every) && Number(every) >= 0;
+}
+
+/** @param {unknown} text */
+function isCursor(text) {
+  return typeof text === "string" && parseCursor(text) !== null;
+}
+
+/**
+ * A publish that was sent and has no answer.
+ *
+ * @typedef {object} Unanswered
+ * @property {() => Promise<string>} promise for whoever publishes the same meanwhile
+ * @property {number} size how long its message was, in characters
+ * @property {(cursor: string) => void} resolve
+ * @property {(error: Error) => void} reject
+ * @property {ReturnType<typeof setTimeout>} timer
+ */
+
+// ANCHOR: outgoing
+/** What is published over one socket, and the answers to it. */
+class Outgoing {
+  /** @param {WebSocket} socket */
+  constructor(socket) {
+    this.socket = socket;
+    /** By `ref`; each leaves with its answer, in its time, or with the socket. @type {Map<string, Unanswered>} */
+    this.unanswered = new Map();
+  }
+
+  /**
+   * @param {string} kind
+   * @param {unknown} data
+   * @param {string} ref
+   * @returns {Promise<string>}
+   */
+  // ANCHOR: send
+  publish(kind, data, ref) {
+    const same = this.unanswered.get(ref);
+    if (same) return same.promise();
+    // What has gone to `send()` and not yet to the network. It is the only back-pressure that there is.
+    if (this.socket.bufferedAmount > MAX_BUFFERED) {
+      return Promise.reject(new Error("The connection is too slow for so much."));
+    }
+    const text = JSON.stringify({ publish: { ref, kind, data } });
+    /** @type {Promise<string>} */
+    const promise = new Promise((resolve, reject) => {
+      // A socket that lives may still not answer.
+      const late = () => this.settle(ref)?.reject(new Error("The server did not answer in time."));
+      this.unanswered.set(ref, { promise: () => promise, size: text.length, resolve, reject, timer: startTimer(late, REQUEST_TIMEOUT) });
+    });
+    this.socket.send(text);
+    return promise;
+  }
+  // ANCHOR_END: send
+
+  /** @param {any} ack */
+  onAck({ ref, id }) {
+    this.settle(ref)?.resolve(id);
+  }
+
+  /** @param {any} error */
+  onError({ ref, problem }) {
+    const status = typeof problem?.status === "number" ? problem.status : 500;
+    const why = explain({ status }, problem ?? null);
+    // As for a request: 4xx is about what was sent (RFC 9110 §15.5), and 429 about how often.
+    const final = status >= 400 && status < 500 && status !== 408 && status !== 429;
+    // Without a `ref` it is about something that the server could not read, and nobody knows what.
+    this.settle(ref)?.reject(final ? new Refused(why) : new Error(why));
+  }
+
+  /**
+   * The socket is gone. What has no answer may have arrived or not.
+   *
+   * @param {Error} error
+   */
+  end(error) {
+    for (const ref of [...this.unanswered.keys()]) this.settle(ref)?.reject(error);
+  }
+
+  /**
+   * One message was too large. Whichever it was, the largest is too large as well.
+   *
+   * @param {string} why
+   */
+  refuseLargest(why) {
+    const bySize = [...this.unanswered].sort(([, a], [, b]) => b.size - a.size);
+    if (bySize.length > 0) this.settle(bySize[0][0])?.reject(new Refused(why));
+  }
+
+  /** @param {string} ref */
+  settle(ref) {
+    const unanswered = this.unanswered.get(ref);
+    clearTimeout(unanswered?.timer);
+    this.unanswered.delete(ref);
+    return unanswered;
+  }
+}
+// ANCHOR_END: outgoing
