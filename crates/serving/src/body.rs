@@ -1,6 +1,6 @@
 //! A limit and a deadline on every request body.
 
-use crate::{deadline_io::Wire, Config, Guarded, Problem};
+use crate::{deadline_io::Wire, Config, Guarded, ProblemResponse};
 use axum::{
     body::{Body, Bytes},
     extract::{DefaultBodyLimit, Request},
@@ -8,7 +8,8 @@ use axum::{
     response::{IntoResponse, Response},
     Router,
 };
-use http::{header, HeaderMap, HeaderValue, Method, StatusCode, Version};
+use contract::{Problem, ProblemKind};
+use http::{header, HeaderMap, HeaderValue, Method, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use std::{
     future::{poll_fn, Future},
@@ -172,7 +173,7 @@ fn has_body(request: &Request) -> bool {
 }
 
 /// Refuses a body that could not be read to its end, before it is read.
-fn readable(request: &Request, limit: usize) -> Result<(), Problem> {
+fn readable(request: &Request, limit: usize) -> Result<(), ProblemResponse> {
     if !has_body(request) {
         return Ok(());
     }
@@ -231,9 +232,11 @@ async fn limited(
     match failure.get() {
         // The handler gave up because the body broke off. It cannot know why; the
         // client should.
-        Some(failure) if failed => {
-            leave_unread(Problem::from(*failure).into_response(), version, wire)
-        }
+        Some(failure) if failed => leave_unread(
+            ProblemResponse::from(*failure).into_response(),
+            version,
+            wire,
+        ),
         _ => response,
     }
 }
@@ -253,8 +256,7 @@ fn codings(headers: &HeaderMap) -> Result<(), Problem> {
     if plain && codings.next().is_none() {
         return Ok(());
     }
-    let title = "This transfer coding is not understood";
-    let problem = Problem::new(StatusCode::NOT_IMPLEMENTED, "unknown-coding", title);
+    let problem = Problem::of(ProblemKind::UnknownCoding);
     Err(problem.with_detail("Transfer-Encoding can only be chunked"))
 }
 

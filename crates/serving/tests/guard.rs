@@ -4,8 +4,9 @@ mod common;
 
 use axum::{body::Body, routing::get, Router};
 use common::{assert_took, rest, send, timed, Server};
+use contract::Problem;
 use http::{Request, StatusCode};
-use serving::{guard, Allowed, Config, Ending, HostName, Origin, Problem};
+use serving::{guard, Allowed, Config, Ending, HostName, Origin};
 use std::time::Duration;
 use tower::ServiceExt;
 
