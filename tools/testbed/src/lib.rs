@@ -20,8 +20,7 @@ pub use raw::{answer_to, post, wire, Answer, Raw};
 pub use script::Script;
 pub use server::{say, still_feed, Server};
 
-use client::{ClientError, Pace};
-use feed::contract::Update;
+use client::{Error, Pace, Update};
 use futures_util::{Stream, StreamExt};
 use std::{future::Future, time::Duration};
 
@@ -59,9 +58,7 @@ pub async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 /// What a client reports next, where that is neither an error nor the end.
-pub async fn update(
-    updates: &mut (impl Stream<Item = Result<Update, ClientError>> + Unpin),
-) -> Update {
+pub async fn update(updates: &mut (impl Stream<Item = Result<Update, Error>> + Unpin)) -> Update {
     let update = in_time("an update", updates.next()).await;
     update.expect("not the end").expect("no error")
 }
