@@ -7,8 +7,8 @@ use feed::Position;
 use futures_util::{stream::BoxStream, StreamExt};
 use reqwest::Url;
 use std::time::Duration;
-use support::{update, BRISK};
-use testbed::Script;
+use support::BRISK;
+use testbed::{update, Script};
 use tokio::time::Instant;
 
 const HOUR: Duration = Duration::from_secs(3600);

@@ -8,8 +8,8 @@ use feed::{Gap, GapReason, Position};
 use futures_util::StreamExt;
 use serde::Deserialize;
 use serde_json::Value;
-use support::{update, BRISK};
-use testbed::Script;
+use support::BRISK;
+use testbed::{update, Script};
 
 #[derive(Deserialize)]
 struct Vectors {

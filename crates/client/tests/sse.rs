@@ -6,8 +6,8 @@ use client::{Client, Pace, SseClient, Update};
 use feed::Position;
 use futures_util::StreamExt;
 use std::time::Duration;
-use support::{update, BRISK};
-use testbed::{in_time, Script};
+use support::BRISK;
+use testbed::{in_time, update, Script};
 
 /// A client of a server that answers with these texts.
 async fn client_of(answers: &'static [&'static str]) -> (SseClient, Script) {

@@ -7,8 +7,8 @@ use feed::{Cursor, Data, IdempotencyKey, Position};
 use futures_util::{stream::BoxStream, SinkExt, StreamExt};
 use reqwest::Url;
 use std::time::Duration;
-use support::{update, BRISK};
-use testbed::{eventually, in_time, Script};
+use support::BRISK;
+use testbed::{eventually, in_time, update, Script};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},

@@ -30,8 +30,6 @@
 //! - [`View`]: a state folded from the log.
 //! - [`contract`]: the shapes that all methods put on the wire.
 //! - [`ticker`]: invented stock prices, so that there is something to wait for.
-//! - `conformance` (behind the feature of that name): what every transport owes its
-//!   subscribers.
 
 mod bounds;
 mod cursor;
@@ -41,8 +39,6 @@ mod ring;
 mod subscription;
 mod view;
 
-#[cfg(feature = "conformance")]
-pub mod conformance;
 pub mod contract;
 pub mod ticker;
 

@@ -12,6 +12,7 @@ use axum::{
 use client::{Client, LongPollingClient, Update};
 use feed::{contract::Page, Position};
 use futures_util::StreamExt;
+use harness::{say, still_feed, Server};
 use http_body_util::Empty;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -23,9 +24,7 @@ use std::{
     time::Duration,
 };
 use support::{ask, get, park, start, FOR_EVER, PATIENT};
-use testbed::{
-    eventually, in_time, post, say, still_feed, update, Answer, Pipes, Server,
-};
+use testbed::{eventually, in_time, post, update, Answer, Pipes};
 use tokio::{
     task::yield_now,
     time::{sleep, Instant},

@@ -6,7 +6,7 @@ use long_polling::Config;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    testbed::conformance::main(
+    harness::conformance::main(
         |feed, settings, ending| {
             let config = Config {
                 // An answer without events is this method's heartbeat.

@@ -7,10 +7,11 @@
 
 mod support;
 
+use harness::{say, still_feed, Server};
 use long_polling::Config;
 use std::time::Duration;
 use support::{get, park, start};
-use testbed::{fix_draws, golden, say, still_feed, transcript, Raw, Server};
+use testbed::{fix_draws, golden, transcript, Raw};
 use tokio::time::sleep;
 
 /// A server of a log in which something has happened already.

@@ -5,10 +5,11 @@ mod support;
 
 use feed::{contract::Page, Feed};
 use futures_util::future::join_all;
+use harness::{say, still_feed};
 use long_polling::Config;
 use serving::Ending;
 use support::{get, FOR_EVER, PATIENT};
-use testbed::{eventually, in_time, say, still_feed, wire, Dialer, Pipes};
+use testbed::{eventually, in_time, wire, Dialer, Pipes};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
     task::JoinHandle,

@@ -8,10 +8,11 @@ mod support;
 use client::{Client, PollingClient, Rhythm, StateClient, Update};
 use feed::{Feed, Position, Retention};
 use futures_util::StreamExt;
+use harness::{say, still_feed, Server, BRISK};
 use polling::{Config, Prices};
 use std::{collections::BTreeSet, num::NonZeroU32, time::Duration};
 use support::{get, start, tick};
-use testbed::{in_time, post, say, still_feed, update, Answer, Raw, Server, BRISK};
+use testbed::{in_time, post, update, Answer, Raw};
 
 async fn ask(server: &Server, target: &str, headers: &str) -> Answer {
     let mut raw = Raw::connect(server.address).await;

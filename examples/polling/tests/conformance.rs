@@ -5,7 +5,7 @@ use polling::Config;
 use std::{num::NonZeroU32, process::ExitCode, time::Duration};
 
 fn main() -> ExitCode {
-    testbed::conformance::main(
+    harness::conformance::main(
         |feed, _, ending| {
             let config = Config {
                 // The clients below ask far more often than people's do.

@@ -7,12 +7,11 @@
 
 mod support;
 
+use harness::{say, still_feed, Server};
 use polling::Config;
 use std::num::NonZeroU32;
 use support::{get, start, tick};
-use testbed::{
-    fix_draws, golden, in_time, say, still_feed, transcript, wire, Answer, Raw, Server,
-};
+use testbed::{fix_draws, golden, in_time, transcript, wire, Answer, Raw};
 
 /// Asks and keeps question and answer as one text.
 async fn exchange(server: &Server, head: &str) -> String {

@@ -5,11 +5,10 @@ mod support;
 use client::{Client, SseClient};
 use feed::{Data, Feed, Kind, Position, Retention};
 use futures_util::StreamExt;
+use harness::{say, still_feed, Server, BRISK};
 use std::{collections::BTreeSet, time::Duration};
 use support::{start, still_config};
-use testbed::{
-    answer_to, eventually, in_time, post, say, still_feed, Raw, Server, BRISK,
-};
+use testbed::{answer_to, eventually, in_time, post, Raw};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_too_slow_for_the_window_gets_a_gap_and_goes_on() {

@@ -5,7 +5,7 @@ use sse::Config;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    testbed::conformance::main(
+    harness::conformance::main(
         |feed, settings, ending| {
             let config = Config {
                 heartbeat: settings.heartbeat,

@@ -7,8 +7,9 @@
 
 mod support;
 
+use harness::{say, still_feed};
 use support::{start, still_config};
-use testbed::{exchange, golden, say, still_feed, transcript, Raw};
+use testbed::{exchange, golden, transcript, Raw};
 
 const HOST: &str = "Host: 127.0.0.1:4100";
 const STREAM: &str = "Accept: text/event-stream";

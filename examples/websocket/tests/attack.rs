@@ -15,9 +15,9 @@ use axum::{
     response::{IntoResponse, Response},
     Router,
 };
+use harness::{say, still_feed};
 use serving::{guard, Allowed};
 use support::{asking, Socket, Stand};
-use testbed::{say, still_feed};
 use tokio_tungstenite::tungstenite::{client::ClientRequestBuilder, Error};
 use websocket::Config;
 

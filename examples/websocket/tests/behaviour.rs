@@ -3,6 +3,7 @@
 mod support;
 
 use feed::{Data, Feed, Kind, Retention};
+use harness::{say, still_feed};
 use serving::Listener;
 use std::{
     io,
@@ -18,7 +19,7 @@ use support::{
     asking, handshake, header, masked, Frame, Socket, Stand, Wire, CLOSE, FOR_EVER,
     PING, PONG, TEXT, WIDE,
 };
-use testbed::{eventually, in_time, say, still_feed, wire, Pipes};
+use testbed::{eventually, in_time, wire, Pipes};
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf},
     net::TcpStream,
@@ -451,7 +452,7 @@ async fn the_largest_event_of_the_log_is_taken_and_delivered() {
 
 #[tokio::test]
 async fn the_code_for_too_large_arrives_over_tcp_although_much_was_sent() {
-    let server = testbed::Server::start(still_feed(10), |feed, ending| {
+    let server = harness::Server::start(still_feed(10), |feed, ending| {
         websocket::router(feed, still_feed(10), quiet(), ending)
     })
     .await;

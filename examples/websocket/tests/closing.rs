@@ -3,11 +3,12 @@
 
 mod support;
 
+use harness::{still_feed, Server};
 use std::time::Duration;
 use support::{
     asking, handshake, header, masked, Stand, Wire, CLOSE, FOR_EVER, TEXT, WIDE,
 };
-use testbed::{eventually, in_time, still_feed, Server};
+use testbed::{eventually, in_time};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use websocket::Config;
 
 fn main() -> ExitCode {
-    testbed::conformance::main(
+    harness::conformance::main(
         |feed, settings, ending| {
             let config = Config {
                 heartbeat: settings.heartbeat,

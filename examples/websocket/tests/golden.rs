@@ -8,11 +8,12 @@
 mod support;
 
 use feed::contract::SUBPROTOCOL;
+use harness::{say, still_feed};
 use std::{fmt::Write, time::Duration};
 use support::{
     handshake, masked, Frame, Stand, Wire, CLOSE, FOR_EVER, PONG, TEXT, WIDE,
 };
-use testbed::{golden, say, still_feed, transcript, wire};
+use testbed::{golden, transcript, wire};
 use websocket::Config;
 
 /// A heartbeat of the usual length, on a clock that stands still unless a test waits.

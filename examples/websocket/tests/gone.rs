@@ -2,7 +2,8 @@
 //! frame left behind.
 
 use feed::Feed;
-use testbed::{eventually, still_feed, Raw, Server};
+use harness::{still_feed, Server};
+use testbed::{eventually, Raw};
 use websocket::Config;
 
 #[tokio::test]

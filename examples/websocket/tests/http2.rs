@@ -4,9 +4,10 @@ mod support;
 
 use feed::{Data, Kind};
 use futures_util::{SinkExt, StreamExt};
+use harness::{say, still_feed};
 use std::time::Duration;
 use support::{http2, Stand, FOR_EVER};
-use testbed::{eventually, in_time, say, still_feed};
+use testbed::{eventually, in_time};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 use websocket::Config;

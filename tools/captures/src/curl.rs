@@ -2,8 +2,8 @@
 //! what curl says of the connection.
 
 use crate::program::{words, Program, DATE};
+use harness::{say, still_feed, Server};
 use std::{net::SocketAddr, time::Duration};
-use testbed::{say, still_feed, Server};
 
 /// Two questions by one curl, which keeps the connection between them.
 pub async fn two_polls(command: &str) -> anyhow::Result<String> {

@@ -5,8 +5,8 @@ use crate::{
     program::{words, Program, DATE},
 };
 use anyhow::bail;
+use harness::say;
 use std::{net::SocketAddr, time::Duration};
-use testbed::say;
 
 /// How often an exchange is repeated until it is one of those that say most. Two sides that speak
 /// at the same time do so in an order that is chance.

@@ -49,11 +49,17 @@ fn small_book(chapter: &str) -> TempDir {
          proptest! { #[test]\n fn order(n in 0..9u8) {} }\n\
          fn main() { let t = Trial::test(\"over sockets::resume\", || Ok(())); }\n",
     );
-    write("feed/Cargo.toml", "[package]\nname = \"feed\"\n");
-    write("feed/src/conformance.rs", "cases![a_case, another_case];\n");
+    write(
+        "conformance/Cargo.toml",
+        "[package]\nname = \"conformance\"\n",
+    );
+    write(
+        "conformance/src/cases.rs",
+        "cases![a_case, another_case];\n",
+    );
     write(
         "code/tests/suite.rs",
-        "fn main() { feed::conformance::main(Wire) }\n",
+        "fn main() { conformance::main(Wire) }\n",
     );
     root
 }

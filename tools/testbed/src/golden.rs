@@ -4,8 +4,8 @@
 //! anybody. After a change on purpose, `UPDATE_GOLDEN=1 cargo test -p CRATE --test golden` writes
 //! them anew, and the difference is reviewed.
 
-use crate::{Raw, Server};
-use std::path::Path;
+use crate::Raw;
+use std::{net::SocketAddr, path::Path};
 
 /// Compares a text with the file of this name in the `tests/golden/` of the crate that calls it, or
 /// writes that file where the variable `UPDATE_GOLDEN` is set.
@@ -34,7 +34,7 @@ pub fn compare(manifest: &str, name: &str, found: &str) {
 }
 
 /// Sends a request, reads until the answer holds `last`, and gives both as text.
-pub async fn exchange(server: &Server, head: &str, body: &str, last: &str) -> String {
+pub async fn exchange(server: impl Into<SocketAddr>, head: &str, body: &str, last: &str) -> String {
     let mut raw = Raw::send(server, head, body).await;
     raw.until(last).await;
     transcript(head, body, &raw.seen)

@@ -1,37 +1,27 @@
-//! What the tests of the methods share: a server of known bytes, a raw socket to read them with,
-//! files of expected bytes, a server that follows a script, the conformance suite over real
-//! sockets, and parts from outside that may be missing.
+//! What tests share: a raw socket, files of expected bytes, a server that follows a script, a
+//! listener without sockets, and parts from outside that may be missing.
 //!
-//! It depends on no method. A test hands in its method's router and its method's client.
+//! It knows no log and no client: tests of the HTTP edge need neither. What the tests of the methods
+//! share besides is in the crate `harness`.
 //!
 //! Here a failure is a panic: only tests call this, and the tool that writes the book's captures.
 
-pub mod conformance;
 mod golden;
 pub mod parts;
 mod pipes;
 mod raw;
 mod script;
-mod server;
 
 pub use golden::{compare, exchange, transcript};
 pub use pipes::{Dialer, Pipes};
 pub use raw::{answer_to, post, wire, Answer, Raw};
 pub use script::Script;
-pub use server::{say, still_feed, Server};
 
-use client::{Error, Pace, Update};
 use futures_util::{Stream, StreamExt};
-use std::{future::Future, time::Duration};
+use std::{fmt::Debug, future::Future, time::Duration};
 
 /// Turns a hang into a failure; nothing is measured by it.
 pub const HANG: Duration = Duration::from_secs(30);
-
-/// The pace of a client in a test: one that was cut does not make the test wait.
-pub const BRISK: Pace = Pace {
-    first: Duration::from_millis(5),
-    cap: Duration::from_millis(50),
-};
 
 /// Makes what is drawn on this thread the same in each run, from here on: such as what a server in
 /// a test of one thread draws for `Retry-After`.
@@ -58,7 +48,7 @@ pub async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 /// What a client reports next, where that is neither an error nor the end.
-pub async fn update(updates: &mut (impl Stream<Item = Result<Update, Error>> + Unpin)) -> Update {
+pub async fn update<T, E: Debug>(updates: &mut (impl Stream<Item = Result<T, E>> + Unpin)) -> T {
     let update = in_time("an update", updates.next()).await;
     update.expect("not the end").expect("no error")
 }

@@ -1,6 +1,6 @@
 //! One connection, byte by byte.
 
-use crate::{in_time, Server};
+use crate::in_time;
 use std::net::SocketAddr;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -56,8 +56,8 @@ impl Answer {
 
 impl Raw {
     /// Connects and sends nothing.
-    pub async fn connect(address: SocketAddr) -> Self {
-        let socket = TcpStream::connect(address).await;
+    pub async fn connect(server: impl Into<SocketAddr>) -> Self {
+        let socket = TcpStream::connect(server.into()).await;
         Self {
             socket: socket.expect("the server listens"),
             seen: String::new(),
@@ -66,14 +66,14 @@ impl Raw {
     }
 
     /// Connects and sends a request, as [`request`](Self::request) does.
-    pub async fn send(server: &Server, head: &str, body: &str) -> Self {
-        let mut raw = Self::connect(server.address).await;
+    pub async fn send(server: impl Into<SocketAddr>, head: &str, body: &str) -> Self {
+        let mut raw = Self::connect(server).await;
         raw.request(head, body).await;
         raw
     }
 
     /// Connects and sends a `GET` without further headers.
-    pub async fn get(server: &Server, target: &str) -> Self {
+    pub async fn get(server: impl Into<SocketAddr>, target: &str) -> Self {
         let head = format!("GET {target} HTTP/1.1\nHost: 127.0.0.1");
         Self::send(server, &head, "").await
     }
@@ -180,7 +180,7 @@ pub fn wire(head: &str) -> String {
 
 /// Sends a request on a connection of its own and gives everything that comes until the server
 /// closes it.
-pub async fn answer_to(server: &Server, head: &str, body: &str) -> String {
+pub async fn answer_to(server: impl Into<SocketAddr>, head: &str, body: &str) -> String {
     let head = format!("{head}\nHost: 127.0.0.1\nConnection: close");
     let mut raw = Raw::send(server, &head, body).await;
     raw.read_to_end().await;
@@ -188,7 +188,12 @@ pub async fn answer_to(server: &Server, head: &str, body: &str) -> String {
 }
 
 /// The same for a `POST`.
-pub async fn post(server: &Server, target: &str, content_type: &str, body: &str) -> String {
+pub async fn post(
+    server: impl Into<SocketAddr>,
+    target: &str,
+    content_type: &str,
+    body: &str,
+) -> String {
     let length = body.len();
     let head =
         format!("POST {target} HTTP/1.1\nContent-Type: {content_type}\nContent-Length: {length}");

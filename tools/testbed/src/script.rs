@@ -1,7 +1,6 @@
 //! A server that follows a script, to see what a client does about it.
 
-use crate::{in_time, server::base};
-use reqwest::Url;
+use crate::in_time;
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, PoisonError},
@@ -14,6 +13,7 @@ use tokio::{
     task::JoinSet,
     time::sleep,
 };
+use url::Url;
 
 /// A server that answers each request with the next of its texts, whatever was asked, and after the
 /// last one says no more. It leaves its connections open, except where the client closes them.
@@ -37,7 +37,8 @@ impl Script {
         answers: impl IntoIterator<Item = T>,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let base = base(listener.local_addr().expect("an address"));
+        let address = listener.local_addr().expect("an address");
+        let base = format!("http://{address}/").parse().expect("a URL");
         let (record, heads) = mpsc::unbounded_channel();
         let answers: VecDeque<String> = answers.into_iter().map(Into::into).collect();
         // Shared by the connections: a client may ask again on the same one or on another.

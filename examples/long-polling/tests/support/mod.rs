@@ -2,9 +2,10 @@
 #![allow(dead_code, reason = "each test program uses its own part of this")]
 
 use feed::Feed;
+use harness::Server;
 use long_polling::Config;
 use std::time::Duration;
-use testbed::{eventually, Answer, Raw, Server};
+use testbed::{eventually, Answer, Raw};
 
 /// Longer than any test: a request that was parked for this long is answered for
 /// another reason, or never.

@@ -1,8 +1,8 @@
 //! How the tests start this method.
 
 use feed::{ticker::Tick, Data, Feed};
+use harness::Server;
 use polling::Config;
-use testbed::Server;
 
 pub async fn start(feed: Feed, config: Config) -> Server {
     Server::start(feed, |feed, ending| polling::router(feed, config, ending)).await

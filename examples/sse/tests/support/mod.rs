@@ -1,8 +1,8 @@
 //! How the tests start this method.
 
 use feed::Feed;
+use harness::Server;
 use std::time::Duration;
-use testbed::Server;
 
 /// The settings under which a stream's bytes are known.
 pub fn still_config() -> sse::Config {

@@ -6,9 +6,10 @@ pub mod http2;
 use axum::Router;
 use feed::{contract::SUBPROTOCOL, Feed};
 use futures_util::{SinkExt, StreamExt};
+use harness::still_feed;
 use serving::Ending;
 use std::time::Duration;
-use testbed::{in_time, still_feed, wire, Dialer, Pipes};
+use testbed::{in_time, wire, Dialer, Pipes};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
     task::JoinHandle,

@@ -11,9 +11,9 @@ use axum::{
 };
 use feed::{Data, Delivery, Feed, Position};
 use futures_util::{stream, StreamExt as _};
+use harness::{still_feed, Server};
 use serde::Deserialize;
 use std::{convert::Infallible, net::SocketAddr, sync::Arc};
-use testbed::{still_feed, Server};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},

@@ -83,7 +83,7 @@ pub(super) struct Workspace {
 }
 
 /// The package that holds the conformance suite.
-const SUITE: &str = "feed";
+const SUITE: &str = "conformance";
 
 /// The tests of a package.
 #[derive(Default)]

@@ -6,11 +6,11 @@
 //!
 //! ```ignore
 //! fn main() -> std::process::ExitCode {
-//!     feed::conformance::main(Sse)
+//!     conformance::main(Sse)
 //! }
 //! ```
 //!
-//! The suite is itself tested: `tests/conformance.rs` of this crate holds transports
+//! The suite is itself tested: `tests/faults.rs` of this crate holds transports
 //! that are broken on purpose, each in one way, and states which cases catch which.
 
 mod cases;
@@ -19,7 +19,7 @@ mod relay;
 pub use cases::{Case, CASES};
 pub use relay::Relay;
 
-use crate::{
+use feed::{
     contract::{Update, WireEvent},
     Cursor, Data, Feed, Gap, IdempotencyKey, Kind, Position,
 };

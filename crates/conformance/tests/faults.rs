@@ -5,8 +5,8 @@
 //! They carry no bytes. Time is the runtime's own and jumps ahead when all are asleep,
 //! so that a case which waits in vain fails at once.
 
+use conformance::{run, Refused, Running, Settings, Transport, CASES};
 use feed::{
-    conformance::{run, Refused, Running, Settings, Transport, CASES},
     contract::{Update, WireEvent},
     Cursor, Data, Delivery, Event, EventId, Feed, IdempotencyKey, Kind, Position,
     PublishError, Subscription,

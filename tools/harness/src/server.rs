@@ -2,10 +2,10 @@
 
 use axum::Router;
 use feed::{Data, Feed, Kind, Retention};
-use reqwest::Url;
 use serving::Ending;
 use std::net::SocketAddr;
 use tokio::{net::TcpListener, task::JoinHandle};
+use url::Url;
 
 /// A server that runs until the test ends, or until its [`ending`](Self::ending) begins.
 pub struct Server {
@@ -47,6 +47,12 @@ impl Server {
     /// The URL under which its routes lie.
     pub fn base(&self) -> Url {
         base(self.address)
+    }
+}
+
+impl From<&Server> for SocketAddr {
+    fn from(server: &Server) -> Self {
+        server.address
     }
 }
 

@@ -1,7 +1,7 @@
 //! The cases: one promise each.
 
 use super::{Client, Refused, Running, Settings, Transport, PATIENCE};
-use crate::{
+use feed::{
     Cursor, Data, Epoch, EventId, Feed, GapReason, IdempotencyKey, Kind, Position,
     Retention,
 };

@@ -3,18 +3,16 @@
 use crate::{server::base, Server, BRISK};
 use axum::Router;
 use client::{Client, Error, Pace, Update};
-use feed::{
-    conformance::{Refused, Relay, Running, Settings, Transport},
-    Cursor, Data, Feed, IdempotencyKey, Kind, Position,
-};
+use conformance::{Refused, Relay, Running, Settings, Transport};
+use feed::{Cursor, Data, Feed, IdempotencyKey, Kind, Position};
 use futures_util::{
     future::{BoxFuture, FutureExt},
     stream::{BoxStream, StreamExt},
 };
-use reqwest::Url;
 use serving::Ending;
 use std::{process::ExitCode, sync::Arc};
 use tokio::sync::Mutex;
+use url::Url;
 
 /// Runs the whole suite against one method, as a test program without a harness.
 ///
@@ -25,7 +23,7 @@ where
     C: Fn(Url, Settings, Pace) -> F + Send + Sync + 'static,
     F: Client,
 {
-    feed::conformance::main(Method(Arc::new(Parts { router, client })))
+    conformance::main(Method(Arc::new(Parts { router, client })))
 }
 
 /// How a method is started. In an `Arc`, because a start outlives the call that asks for it.
