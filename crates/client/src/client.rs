@@ -1,7 +1,7 @@
 //! What the client of every method can do.
 
 use crate::{endpoint::Endpoint, Error, Update};
-use feed::{Cursor, Data, IdempotencyKey, Kind, Position};
+use contract::{Cursor, Data, IdempotencyKey, Kind, Position};
 use futures_util::stream::Stream;
 use std::future::Future;
 

@@ -4,9 +4,8 @@ use crate::{
     response::{json, problem},
     Error, PATIENCE,
 };
-use feed::{
-    contract::{Accepted, NewEvent, IDEMPOTENCY_KEY},
-    Cursor, Data, IdempotencyKey, Kind,
+use contract::{
+    headers::IDEMPOTENCY_KEY, Accepted, Cursor, Data, IdempotencyKey, Kind, NewEvent,
 };
 use reqwest::{RequestBuilder, Url};
 use std::{net::IpAddr, time::Duration};

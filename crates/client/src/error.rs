@@ -1,7 +1,6 @@
 //! What went wrong, sorted by what a client should do.
 
-use feed::Gap;
-use serving::Problem;
+use contract::{Gap, Problem};
 use std::time::Duration;
 
 /// Why a client ended, or a request failed.

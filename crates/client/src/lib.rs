@@ -6,7 +6,7 @@
 //!
 //! ```no_run
 //! use client::{Client, SseClient, Update};
-//! use feed::Position;
+//! use contract::Position;
 //! use futures_util::StreamExt;
 //!
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {

@@ -5,7 +5,7 @@ use crate::{
     pages::{PageClient, Schedule},
     Client, Error, Pace, Update,
 };
-use feed::Position;
+use contract::Position;
 use futures_util::stream::Stream;
 use reqwest::Url;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Page after page: the follower for the methods that answer with pages, polling and
+//! LogPage after page: the follower for the methods that answer with pages, polling and
 //! long polling.
 //!
 //! Both ask for what comes after their cursor, again and again. They differ in when: by
@@ -11,9 +11,10 @@ use crate::{
     subscription::{updates, Driver, SubscriptionState},
     Error, Failure, Pace, Rhythm, Update, LONGEST_WAIT, PATIENCE,
 };
-use feed::{
-    contract::{Page, AFTER},
-    Cursor, Position,
+use contract::{
+    headers::{PREFER, PREFERENCE_APPLIED},
+    params::AFTER,
+    Cursor, LogPage, Position,
 };
 use futures_util::stream::Stream;
 use reqwest::{header::HeaderMap, RequestBuilder, StatusCode, Url};
@@ -121,7 +122,7 @@ impl PageClient {
                 // Later than the server's own, so that a quiet log ends in an empty
                 // page and not in an error.
                 let patience = Duration::from_secs(seconds).saturating_add(PATIENCE);
-                let request = request.header("prefer", format!("wait={seconds}"));
+                let request = request.header(PREFER, format!("wait={seconds}"));
                 request.timeout(patience)
             }
             _ => request.timeout(PATIENCE),
@@ -142,7 +143,7 @@ struct PageFollower {
 
 /// A page, and what its headers said.
 struct Answer {
-    page: Page,
+    page: LogPage,
     /// Whether the server has waited with it.
     waited: bool,
 }
@@ -175,7 +176,7 @@ impl PageFollower {
             return Err(failure);
         }
         let headers = response.headers().clone();
-        let page: Page = json(response, "page").await?;
+        let page: LogPage = json(response, "page").await?;
         self.check_question(page.after)?;
         check_progress(&page)?;
         let waited = waited_with(&headers, asked.elapsed());
@@ -221,9 +222,9 @@ impl PageFollower {
 /// Fails where a page leads back, into another log, or nowhere although more is due:
 /// the same question would be asked again, without end and without a pause.
 fn check_progress(
-    &Page {
+    &LogPage {
         after, next, more, ..
-    }: &Page,
+    }: &LogPage,
 ) -> Result<(), Error> {
     if next.epoch == after.epoch && (next.id > after.id || next.id == after.id && !more)
     {
@@ -244,7 +245,7 @@ pub(crate) fn waited_with(headers: &HeaderMap, took: Duration) -> bool {
 /// How many seconds the server says that it was ready to wait.
 fn granted(headers: &HeaderMap) -> Option<u64> {
     let mut applied = headers
-        .get_all("preference-applied")
+        .get_all(PREFERENCE_APPLIED)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))

@@ -10,7 +10,7 @@ use crate::{
     websocket::CloseAction,
     Failure, Pace,
 };
-use feed::Position;
+use contract::{headers::PREFERENCE_APPLIED, Position};
 use reqwest::{
     header::{HeaderMap, HeaderName, DATE, RETRY_AFTER},
     Response,
@@ -172,7 +172,7 @@ async fn a_connection_is_healthy_once_it_was_open_for_long_enough() {
 fn what_counts_as_waited() {
     for it in vectors().waited {
         let mut headers = HeaderMap::new();
-        let name = HeaderName::from_static("preference-applied");
+        let name = HeaderName::from_static(PREFERENCE_APPLIED);
         header(&mut headers, name, it.applied.as_deref());
         let waited = waited_with(&headers, ms(it.took));
         assert_eq!(waited, it.waited, "{:?} in {} ms", it.applied, it.took);

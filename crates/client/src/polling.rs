@@ -7,7 +7,7 @@ use crate::{
     response::{failure, json},
     Client, Error, Failure, Pace, Update, PATIENCE,
 };
-use feed::Position;
+use contract::Position;
 use futures_util::stream::Stream;
 use reqwest::{
     header::{HeaderValue, ETAG, IF_NONE_MATCH},

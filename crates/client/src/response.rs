@@ -2,13 +2,12 @@
 //! should do about it.
 
 use crate::{Error, Failure, LONGEST_WAIT, MAX_BODY_BYTES, PATIENCE};
-use feed::{Gap, GapReason};
+use contract::{is_temporary, PROBLEM_JSON};
 use reqwest::{
     header::{HeaderMap, HeaderName, CONTENT_TYPE, DATE, RETRY_AFTER},
     Response, StatusCode,
 };
 use serde::de::DeserializeOwned;
-use serving::Problem;
 use std::time::{Duration, SystemTime};
 use tokio::time::timeout;
 
@@ -16,16 +15,11 @@ use tokio::time::timeout;
 /// come from somebody on the way.
 pub(crate) async fn failure(response: Response) -> Failure {
     let status = response.status();
-    let passes = status.is_server_error()
-        || matches!(
-            status,
-            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS
-        );
-    if passes {
+    if is_temporary(status.as_u16()) {
         return Failure::Temporary(retry_after(response.headers()));
     }
     match problem(response).await {
-        Error::Refused(problem) => match gap(&problem) {
+        Error::Refused(problem) => match problem.to_gap() {
             Some(gap) if status == StatusCode::GONE => Failure::Gap(gap),
             _ if status.is_client_error() && problem.name().is_some() => {
                 Failure::Permanent(Error::Refused(problem))
@@ -59,26 +53,11 @@ fn date(headers: &HeaderMap, name: HeaderName) -> Option<SystemTime> {
     httpdate::parse_http_date(text).ok()
 }
 
-/// The gap that a 410 reports.
-fn gap(problem: &Problem) -> Option<Gap> {
-    let reason = match problem.name()? {
-        "expired" => GapReason::Expired,
-        "new-log" => GapReason::NewLog,
-        // Of a newer server, perhaps. That events were missed is what counts.
-        _ => GapReason::Unknown,
-    };
-    Some(Gap {
-        reason,
-        asked: problem.asked,
-        resume: problem.resume?,
-    })
-}
-
 /// Reads the problem in an answer that is no success, if that is what it says it holds.
 pub(crate) async fn problem(response: Response) -> Error {
     let status = response.status();
     let unexpected = || Error::Protocol(format!("status {status} without a problem"));
-    if !is_of_type(&response, serving::CONTENT_TYPE) {
+    if !is_of_type(&response, PROBLEM_JSON) {
         return unexpected();
     }
     // A time-out of its own: that of the request may have ended with the head.
@@ -141,28 +120,6 @@ mod tests {
     use super::*;
     use testbed::Script;
     use tokio::time::Instant;
-
-    #[test]
-    fn a_gap_is_a_problem_that_says_from_where_to_go_on() {
-        let reported = Gap {
-            reason: GapReason::NewLog,
-            asked: Some("k3f9x2.1".parse().unwrap()),
-            resume: "aaaaaa.0".parse().unwrap(),
-        };
-        assert_eq!(gap(&Problem::gap(reported)), Some(reported));
-        let half = Problem {
-            resume: None,
-            ..Problem::gap(reported)
-        };
-        assert_eq!(gap(&half), None);
-        let unknown = Gap {
-            reason: GapReason::Unknown,
-            asked: None,
-            ..reported
-        };
-        assert_eq!(gap(&Problem::gap(unknown)), Some(unknown));
-        assert_eq!(gap(&Problem::busy()), None);
-    }
 
     #[tokio::test(start_paused = true)]
     async fn a_refusal_whose_body_never_ends_is_not_waited_for() {

@@ -8,13 +8,11 @@ use crate::{
     watchdog::Watchdog,
     Client, Error, Failure, Pace, Update,
 };
-use feed::{
-    contract::{control, End, EndReason, Heartbeat, Hello, AFTER},
-    Position,
+use contract::{
+    headers::LAST_EVENT_ID, params::AFTER, stream::StreamMessage, EndReason, Position,
 };
 use futures_util::stream::Stream;
 use reqwest::{header, Response, StatusCode, Url};
-use serde::de::DeserializeOwned;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
@@ -112,7 +110,7 @@ impl SseFollower {
             // is refused.
             Position::After(cursor) if self.resumes => {
                 let request = self.endpoint.get("events", None)?;
-                request.header("last-event-id", cursor.to_string())
+                request.header(LAST_EVENT_ID, cursor.to_string())
             }
             position => {
                 let after = position.to_string();
@@ -174,33 +172,34 @@ impl SseFollower {
             }
             Block::Event(message) => message,
         };
-        if message.kind == control::HELLO {
-            // It opens the connection and is no proof of health: a server may greet
-            // everybody, and then fail.
-            let Hello { cursor, every } = json(&message)?;
-            self.watchdog.heard_interval(Duration::from_millis(every));
-            self.resumes = true;
-            self.subscription.at(cursor);
-            return Ok(None);
+        let read = StreamMessage::read(&message.kind, &message.data);
+        let read = read.map_err(|error| {
+            let Message { kind, data, .. } = &message;
+            Error::Protocol(format!("{kind} {data:.100}: {error}"))
+        })?;
+        // A greeting opens the connection and is no proof of health: a server may greet
+        // everybody, and then fail.
+        if !matches!(read, Some(StreamMessage::Hello(_))) {
+            self.subscription.heard();
         }
-        self.subscription.heard();
-        match message.kind.as_str() {
-            "message" => self.subscription.event(json(&message)?),
-            control::HEARTBEAT => {
-                let Heartbeat { every } = json(&message)?;
-                self.watchdog.heard_interval(Duration::from_millis(every));
+        match read {
+            Some(StreamMessage::Hello(hello)) => {
+                self.watchdog.heard_interval(ms(hello.every));
+                self.resumes = true;
+                self.subscription.at(hello.cursor);
+            }
+            Some(StreamMessage::Event(event)) => self.subscription.event(event),
+            Some(StreamMessage::Heartbeat(heartbeat)) => {
+                self.watchdog.heard_interval(ms(heartbeat.every));
                 // The server may be past events that it has not sent, and then its id
                 // says how far.
                 self.at(&message.last_event_id)?;
                 self.subscription.heartbeat();
             }
-            control::GAP => self.subscription.gap(json(&message)?),
-            control::END => {
-                let End { reason } = json(&message)?;
-                return Ok(Some(reason));
-            }
-            // A kind of control message that this client does not know yet.
-            _ => {}
+            Some(StreamMessage::Gap(gap)) => self.subscription.gap(gap),
+            Some(StreamMessage::End(end)) => return Ok(Some(end.reason)),
+            // A message that this client does not know yet.
+            None => {}
         }
         Ok(None)
     }
@@ -221,8 +220,6 @@ impl SseFollower {
     }
 }
 
-fn json<T: DeserializeOwned>(message: &Message) -> Result<T, Error> {
-    serde_json::from_str(&message.data).map_err(|error| {
-        Error::Protocol(format!("{} {:?}: {error}", message.kind, message.data))
-    })
+fn ms(number: u64) -> Duration {
+    Duration::from_millis(number)
 }

@@ -4,7 +4,7 @@ use crate::{
     backoff::{Backoff, HEALTHY_AFTER},
     Error, Failure, Pace, Update, LONGEST_WAIT,
 };
-use feed::{contract::WireEvent, Cursor, Gap, Position};
+use contract::{Cursor, Event, Gap, Position};
 use futures_util::stream::{self, Stream};
 use std::{collections::VecDeque, future::Future, time::Duration};
 use tokio::time::Instant;
@@ -74,7 +74,7 @@ impl SubscriptionState {
     }
 
     /// An event came. Those that come together are handed out together.
-    pub(crate) fn event(&mut self, event: WireEvent) {
+    pub(crate) fn event(&mut self, event: Event) {
         self.position = Position::After(event.id);
         match self.ready.back_mut() {
             Some(Ok(Update::Events(events))) => events.push(event),
@@ -181,7 +181,7 @@ pub(crate) fn updates<D: Driver>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use feed::GapReason;
+    use contract::GapReason;
 
     fn subscription() -> SubscriptionState {
         let pace = Pace {

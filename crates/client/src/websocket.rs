@@ -13,21 +13,20 @@ pub use publisher::Publisher;
 pub(crate) use follower::CloseAction;
 
 use crate::{endpoint::Endpoint, subscription::updates, Client, Error, Pace, Update};
-use feed::{Cursor, Data, IdempotencyKey, Kind, Position};
+use contract::{Cursor, Data, IdempotencyKey, Kind, Position, Problem};
 use follower::WebSocketFollower;
 use futures_util::{
     future::FutureExt,
     stream::{Stream, StreamExt},
 };
 use reqwest::Url;
-use serving::Problem;
 use std::pin::pin;
 
 /// A client of one server by WebSocket.
 ///
 /// ```no_run
 /// use client::{Update, WebSocketClient};
-/// use feed::{Data, Position};
+/// use contract::{Data, Position};
 /// use futures_util::StreamExt;
 ///
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {

@@ -3,7 +3,7 @@
 mod support;
 
 use client::{Client, Error, LongPollingClient, Pace, PollingClient, Rhythm, Update};
-use feed::Position;
+use contract::Position;
 use futures_util::{stream::BoxStream, StreamExt};
 use reqwest::Url;
 use std::time::Duration;

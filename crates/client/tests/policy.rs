@@ -4,7 +4,7 @@
 mod support;
 
 use client::{Client, LongPollingClient, Update};
-use feed::{Gap, GapReason, Position};
+use contract::{Gap, GapReason, Position};
 use futures_util::StreamExt;
 use serde::Deserialize;
 use serde_json::Value;

@@ -3,7 +3,7 @@
 mod support;
 
 use client::{Client, Pace, SseClient, Update};
-use feed::Position;
+use contract::Position;
 use futures_util::StreamExt;
 use std::time::Duration;
 use support::BRISK;

@@ -3,7 +3,7 @@
 mod support;
 
 use client::{Client, Error, Pace, Publisher, Update, WebSocketClient};
-use feed::{Cursor, Data, IdempotencyKey, Position};
+use contract::{Cursor, Data, IdempotencyKey, Position};
 use futures_util::{stream::BoxStream, SinkExt, StreamExt};
 use reqwest::Url;
 use std::time::Duration;

@@ -115,7 +115,7 @@ impl Stand {
 }
 
 fn epoch(name: &str) -> Epoch {
-    name.parse().unwrap_or_else(|_| Epoch::random())
+    name.parse().unwrap_or_else(|_| feed::random_epoch())
 }
 
 fn cursor(id: u64) -> Cursor {

@@ -8,7 +8,7 @@
 //!   another.
 //! - [`close`]: how a socket ends, and the close codes.
 //!
-//! The messages are those of [`feed::contract`]: JSON in text frames, under the
+//! The messages are those of [`contract::socket`]: JSON in text frames, under the
 //! subprotocol `waiting.v1`. The server sends `hello`, `event`, `gap`, `heartbeat`,
 //! `ack` and `error`; the client sends `publish`.
 
@@ -33,7 +33,7 @@ use feed::{Encoding, Feed, Retention};
 use handshake::Handshake;
 use serving::{
     assets, cut_route, fallbacks, publish_route, status_route, After, ConnectionName,
-    Cuts, Ending, Problem, Slots,
+    Cuts, Ending, ProblemResponse, Slots,
 };
 use socket::Connection;
 use std::sync::Arc;
@@ -134,7 +134,7 @@ async fn open(
     handshake: Handshake,
     After(after): After,
     name: ConnectionName,
-) -> Result<Response, Problem> {
+) -> Result<Response, ProblemResponse> {
     server.ending.refuse_if_begun()?;
     let handshake = handshake.choose()?;
     let connection = Connection {

@@ -5,20 +5,19 @@ use super::{
     publisher::{Outbox, PendingPublish},
 };
 use crate::{Error, Failure};
-use feed::contract::ClientMessage;
+use contract::{
+    socket::{ClientMessage, Close},
+    Problem,
+};
 use futures_util::{
     future::FutureExt,
     stream::{SplitSink, SplitStream, StreamExt},
     SinkExt,
 };
-use serving::Problem;
 use std::time::Duration;
 use tokio::time::{timeout, Instant};
 use tokio_tungstenite::tungstenite::{
-    self,
-    error::ProtocolError,
-    protocol::{frame::coding::CloseCode, CloseFrame},
-    Message,
+    self, error::ProtocolError, protocol::CloseFrame, Message,
 };
 
 /// How long the closing of a connection may take on the way out. Its outcome changes
@@ -127,32 +126,31 @@ impl Connection {
     /// What an error of tungstenite comes to. Where the server broke the protocol, the
     /// close that RFC 6455 §7.1.7 asks for names the rule; tungstenite sends none.
     async fn broken(&mut self, error: tungstenite::Error) -> Failure {
-        let Some(code) = close_code(&error) else {
+        let Some(close) = close_for(&error) else {
             return Error::NoAnswer.into();
         };
-        let reason = "".into();
-        let close = self
-            .sink
-            .send(Message::Close(Some(CloseFrame { code, reason })));
-        let _ = timeout(CLOSING, close).await;
+        let (code, reason) = (close.code().into(), close.reason().into());
+        let frame = CloseFrame { code, reason };
+        let sent = self.sink.send(Message::Close(Some(frame)));
+        let _ = timeout(CLOSING, sent).await;
         Error::Protocol(error.to_string()).into()
     }
 }
 
 /// What to close with where the server broke the protocol (RFC 6455 §7.4.1); `None`
 /// where it did not, or the connection is gone.
-fn close_code(error: &tungstenite::Error) -> Option<CloseCode> {
+fn close_for(error: &tungstenite::Error) -> Option<Close> {
     use tungstenite::Error::{Capacity, Protocol, Utf8};
     match error {
-        Capacity(_) => Some(CloseCode::Size),
-        Utf8(_) => Some(CloseCode::Invalid),
+        Capacity(_) => Some(Close::TooLarge),
+        Utf8(_) => Some(Close::NotUtf8),
         // It ended without a close; or we wrote after its close, which the reader is
         // about to see.
         Protocol(
             ProtocolError::ResetWithoutClosingHandshake
             | ProtocolError::SendAfterClosing,
         ) => None,
-        Protocol(_) => Some(CloseCode::Protocol),
+        Protocol(_) => Some(Close::Protocol),
         _ => None,
     }
 }

@@ -12,13 +12,19 @@ use crate::{
     watchdog::Watchdog,
     Error, Failure, Pace,
 };
-use feed::{
-    contract::{Refusal, ServerMessage, AFTER, SUBPROTOCOL},
-    Position, BATCH_BYTES, BATCH_EVENTS,
+use contract::{
+    params::AFTER,
+    socket::{Close, Refusal, ServerMessage, SUBPROTOCOL},
+    Position,
 };
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::{protocol::CloseFrame, Message};
+
+/// How many events are reported together, at most, and how large they are together, in
+/// bytes: as many as in a page of the log.
+const BATCH_EVENTS: usize = 256;
+const BATCH_BYTES: usize = 64 * 1024;
 
 /// One subscription.
 pub(super) struct WebSocketFollower {
@@ -140,8 +146,6 @@ impl WebSocketFollower {
             read.map_err(|error| Error::Protocol(format!("{text:.100}: {error}")))?;
         self.subscription.heard();
         match read {
-            // A message that this client does not know yet.
-            None => {}
             Some(ServerMessage::Hello(hello)) => {
                 self.watchdog.heard_interval(ms(hello.every));
                 self.subscription.at(hello.cursor);
@@ -155,19 +159,18 @@ impl WebSocketFollower {
             Some(ServerMessage::Ack(ack)) => {
                 self.outbox.answer(&ack.reference, Ok(ack.id));
             }
-            Some(ServerMessage::Error(refusal)) => self.refused(&refusal)?,
-        }
-        Ok(())
-    }
-
-    fn refused(&mut self, refusal: &Refusal) -> Result<(), Error> {
-        // Without a `ref` it answers something that the server could not read, and
-        // which that was is not known.
-        if let Some(reference) = &refusal.reference {
-            let problem = serde_json::from_str(refusal.problem.get());
-            let problem =
-                problem.map_err(|error| Error::Protocol(error.to_string()))?;
-            self.outbox.answer(reference, Err(Error::Refused(problem)));
+            Some(ServerMessage::Error(Refusal {
+                reference: Some(reference),
+                problem,
+            })) => {
+                let refused = Err(Error::Refused(Box::new(problem)));
+                self.outbox.answer(&reference, refused);
+            }
+            // An answer to something that the server could not read; which that was is
+            // not known.
+            Some(ServerMessage::Error(_)) => {}
+            // A message that this client does not know yet.
+            None => {}
         }
         Ok(())
     }
@@ -218,13 +221,12 @@ pub(crate) enum CloseAction {
 impl CloseAction {
     /// By the code; `None` where the close had none, or where there was no close.
     pub(crate) fn of(code: Option<u16>) -> Self {
-        match code {
-            Some(1000) => Self::Stop,
-            // Broken framing, binary where text is expected, no UTF-8.
-            Some(1002 | 1003 | 1007) => Self::GiveUp,
-            Some(1009) => Self::DropLargest,
+        match code.and_then(Close::from_code) {
+            Some(Close::Finished) => Self::Stop,
+            Some(Close::Protocol | Close::Binary | Close::NotUtf8) => Self::GiveUp,
+            Some(Close::TooLarge) => Self::DropLargest,
             // The server goes or has failed, a proxy has closed, or the code is new.
-            _ => Self::Reconnect,
+            Some(Close::Shutdown) | None => Self::Reconnect,
         }
     }
 }

@@ -1,8 +1,7 @@
 //! What is published over a socket, until its answer comes.
 
 use crate::{endpoint::Endpoint, Error, PATIENCE};
-use feed::{contract::Publish, Cursor, Data, IdempotencyKey, Kind};
-use serving::Problem;
+use contract::{socket::Publish, Cursor, Data, IdempotencyKey, Kind, Problem};
 use std::collections::VecDeque;
 use tokio::{
     sync::{mpsc, oneshot},
@@ -40,7 +39,7 @@ impl Publisher {
         kind: Kind,
         data: Data,
     ) -> Result<Cursor, Error> {
-        let reference = key.cloned().unwrap_or_else(IdempotencyKey::random);
+        let reference = key.cloned().unwrap_or_else(random_key);
         let publish = Publish {
             reference,
             kind,
@@ -55,6 +54,15 @@ impl Publisher {
         let answer = timeout(PATIENCE, asked).await;
         answer.ok().flatten().unwrap_or(Err(Error::NoAnswer))
     }
+}
+
+/// A key that no other publisher draws: 128 bits of the system's randomness. A generator
+/// that starts from a clock draws the same on two machines that start together, and the
+/// one's event would count as a retry of the other's.
+fn random_key() -> IdempotencyKey {
+    let mut bits = [0; 16];
+    getrandom::fill(&mut bits).expect("the system has a source of randomness");
+    IdempotencyKey::from_number(u128::from_ne_bytes(bits))
 }
 
 /// A publisher, and where its publishes are sent from.
