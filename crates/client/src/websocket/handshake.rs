@@ -1,11 +1,11 @@
 //! The opening handshake, from the client's side (RFC 6455 §4.1).
 //!
-//! By the HTTP client that the other methods use, and handed to tungstenite once it
-//! stands. tungstenite can shake hands itself, but of a refusal it shows only as much
+//! By the HTTP client that the other methods use, and handed to tungstenite once it is
+//! open. tungstenite can shake hands itself, but of a refusal it shows only as much
 //! of the body as came in one piece with the head, and no chunked body at all; and in
 //! the body stands what is wrong.
 
-use client::{ClientError, MAX_BODY_BYTES};
+use crate::{Error, MAX_BODY_BYTES};
 use reqwest::{
     header::{self, HeaderMap, HeaderName},
     RequestBuilder, Response, StatusCode, Upgraded,
@@ -30,17 +30,16 @@ pub enum Opened {
     Refused(Response),
 }
 
-// ANCHOR: open
 /// Sends `request` as the opening of a WebSocket. With a `subprotocol` it offers this
 /// one alone, and the server must choose it.
 ///
 /// # Errors
-/// [`ClientError::Http`] where no answer came, [`ClientError::Protocol`] where the
+/// [`Error::Http`] where no answer came, [`Error::Protocol`] where the
 /// server says that it opens a WebSocket and breaks its rules.
 pub async fn open(
     request: RequestBuilder,
     subprotocol: Option<&'static str>,
-) -> Result<Opened, ClientError> {
+) -> Result<Opened, Error> {
     let key = generate_key();
     let mut request = request
         .header(header::CONNECTION, "Upgrade")
@@ -59,9 +58,7 @@ pub async fn open(
     let socket = WebSocketStream::from_raw_socket(stream, Role::Client, Some(limits()));
     Ok(Opened::Socket(Box::new(socket.await)))
 }
-// ANCHOR_END: open
 
-// ANCHOR: check
 /// Looks for what the answer must hold beyond its status: the proof that the server has
 /// read this request and knows what a WebSocket is, the subprotocol that was asked for,
 /// and no extension, since none was.
@@ -69,26 +66,24 @@ fn check(
     headers: &HeaderMap,
     key: &str,
     subprotocol: Option<&str>,
-) -> Result<(), ClientError> {
+) -> Result<(), Error> {
     let is = |name: HeaderName, value: Option<&str>| {
         let found = headers.get(&name).map(|found| found.as_bytes());
         match found == value.map(str::as_bytes) {
             true => Ok(()),
-            false => Err(ClientError::Protocol(format!("101 with a wrong {name}"))),
+            false => Err(Error::Protocol(format!("101 with a wrong {name}"))),
         }
     };
     let upgrade = headers.get(header::UPGRADE);
     if !upgrade.is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket")) {
-        return Err(ClientError::Protocol("101 to another protocol".to_owned()));
+        return Err(Error::Protocol("101 to another protocol".to_owned()));
     }
     let accept = derive_accept_key(key.as_bytes());
     is(header::SEC_WEBSOCKET_ACCEPT, Some(&accept))?;
     is(header::SEC_WEBSOCKET_PROTOCOL, subprotocol)?;
     is(header::SEC_WEBSOCKET_EXTENSIONS, None)
 }
-// ANCHOR_END: check
 
-// ANCHOR: limits
 /// The size in bytes of a read buffer, allocated at once. tungstenite's default is 128
 /// KiB, for which a program with a thousand subscriptions would pay 128 MiB; 8 KiB hold
 /// some dozens of usual events.
@@ -119,7 +114,6 @@ fn limits() -> WebSocketConfig {
         // it is part of the protocol.
         .accept_unmasked_frames(false)
 }
-// ANCHOR_END: limits
 
 #[cfg(test)]
 mod tests {

@@ -1,12 +1,13 @@
-//! What the client makes of what servers and networks do to it. The promises of all
-//! methods are in `conformance.rs`.
+//! What the client of WebSocket makes of what servers and networks do to it.
 
-use client::{ClientError, Pace};
-use feed::{contract::Update, Cursor, Data, IdempotencyKey, Position};
+mod support;
+
+use client::{Client, Error, Pace, Publisher, Update, WebSocketClient};
+use contract::{Cursor, Data, IdempotencyKey, Position};
 use futures_util::{stream::BoxStream, SinkExt, StreamExt};
-use harness::BRISK;
 use reqwest::Url;
 use std::time::Duration;
+use support::BRISK;
 use testbed::{eventually, in_time, update, Script};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -22,12 +23,11 @@ use tokio_tungstenite::{
     },
     WebSocketStream,
 };
-use websocket::client::{AfterClose, Client, Follow, Publisher};
 
 const HELLO: &str = r#"{"hello":{"cursor":"k3f9x2.17","every":15000}}"#;
 const EVENT: &str = r#"{"event":{"id":"k3f9x2.18","at":"2026-01-01T00:00:00.000Z","kind":"tick","data":1}}"#;
 
-type Updates = BoxStream<'static, Result<Update, ClientError>>;
+type Updates = BoxStream<'static, Result<Update, Error>>;
 
 /// A server that says what the test says.
 struct Peer {
@@ -51,7 +51,7 @@ impl Peer {
     }
 
     fn connect(&self, position: Position) -> (Publisher, Updates) {
-        let client = Client::with_pace(self.base.clone(), BRISK);
+        let client = WebSocketClient::with_pace(self.base.clone(), BRISK);
         let (publisher, updates) = client.connect(position);
         (publisher, updates.boxed())
     }
@@ -135,16 +135,14 @@ fn publish(
     publisher: &Publisher,
     key: Option<&str>,
     data: &str,
-) -> JoinHandle<Result<Cursor, ClientError>> {
+) -> JoinHandle<Result<Cursor, Error>> {
     let publisher = publisher.clone();
     let key: Option<IdempotencyKey> = key.map(|key| key.parse().unwrap());
     let (kind, data) = ("message".parse().unwrap(), Data::from_json(data).unwrap());
     tokio::spawn(async move { publisher.publish(key.as_ref(), kind, data).await })
 }
 
-async fn answer(
-    publish: JoinHandle<Result<Cursor, ClientError>>,
-) -> Result<Cursor, ClientError> {
+async fn answer(publish: JoinHandle<Result<Cursor, Error>>) -> Result<Cursor, Error> {
     in_time("an answer", publish).await.unwrap()
 }
 
@@ -165,7 +163,7 @@ async fn reconnecting(updates: &mut Updates) -> Duration {
 }
 
 /// The error with which a subscription ends.
-async fn error(updates: &mut Updates) -> ClientError {
+async fn error(updates: &mut Updates) -> Error {
     let error = in_time("an error", updates.next()).await.unwrap();
     assert!(updates.next().await.is_none(), "nothing follows an error");
     error.unwrap_err()
@@ -173,8 +171,8 @@ async fn error(updates: &mut Updates) -> ClientError {
 
 const PROBLEM: &str = "Content-Type: application/problem+json\r\n";
 
-fn is_protocol(error: &ClientError) -> bool {
-    matches!(error, ClientError::Protocol(_))
+fn is_protocol(error: &Error) -> bool {
+    matches!(error, Error::Protocol(_))
 }
 
 #[tokio::test]
@@ -231,7 +229,9 @@ async fn a_refused_handshake_says_why_however_its_body_comes() {
         ),
     ] {
         let script = Script::of([answer]).await;
-        let mut updates = Client::new(script.base).subscribe(Position::Latest).boxed();
+        let mut updates = WebSocketClient::new(script.base)
+            .subscribe(Position::Latest)
+            .boxed();
         assert_eq!(error(&mut updates).await.problem(), Some("future-cursor"));
     }
 }
@@ -245,7 +245,7 @@ async fn an_answer_that_only_looks_like_a_handshake_is_none() {
         "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nhi",
     ] {
         let mut script = Script::of([answer]).await;
-        let client = Client::with_pace(script.base.clone(), BRISK);
+        let client = WebSocketClient::with_pace(script.base.clone(), BRISK);
         let mut updates = client.subscribe(Position::Latest).boxed();
         reconnecting(&mut updates).await;
         script.head().await;
@@ -262,7 +262,9 @@ async fn the_handshake_is_that_of_rfc_6455() {
     let mut base = script.base.clone();
     base.set_scheme("ws").unwrap();
     base.set_query(Some("room=a"));
-    let mut updates = Client::new(base).subscribe(Position::Latest).boxed();
+    let mut updates = WebSocketClient::new(base)
+        .subscribe(Position::Latest)
+        .boxed();
     reconnecting(&mut updates).await;
     let head = script.head().await.to_lowercase();
     assert!(head.starts_with("get /events?room=a&after=latest http/1.1\r\n"));
@@ -280,7 +282,7 @@ async fn the_handshake_is_that_of_rfc_6455() {
 async fn retry_after_is_obeyed() {
     let busy = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n";
     let script = Script::of([busy]).await;
-    let client = Client::with_pace(script.base, BRISK);
+    let client = WebSocketClient::with_pace(script.base, BRISK);
     let mut updates = client.subscribe(Position::Latest).boxed();
     let wait = reconnecting(&mut updates).await;
     assert!(wait >= Duration::from_secs(7), "{wait:?}");
@@ -354,7 +356,7 @@ async fn events_that_come_together_are_told_together_and_in_bounds() {
 
 /// The vectors that the JavaScript client is tested with as well.
 fn close_codes() -> Vec<(u16, String)> {
-    let vectors = include_str!("../../../crates/client/tests/policy.json");
+    let vectors = include_str!("policy.json");
     let vectors: serde_json::Value = serde_json::from_str(vectors).unwrap();
     let codes = vectors["close_codes"].as_array().unwrap().iter();
     let code =
@@ -367,8 +369,7 @@ fn close_codes() -> Vec<(u16, String)> {
 async fn a_message_that_cannot_be_read_ends_the_connection_so_that_no_event_is_skipped()
 {
     let vectors: serde_json::Value =
-        serde_json::from_str(include_str!("../../../crates/client/tests/policy.json"))
-            .unwrap();
+        serde_json::from_str(include_str!("policy.json")).unwrap();
     for it in vectors["messages"].as_array().unwrap() {
         let message = it["message"].to_string();
         let peer = Peer::start().await;
@@ -390,20 +391,6 @@ async fn a_message_that_cannot_be_read_ends_the_connection_so_that_no_event_is_s
         assert_eq!(it["then"], then, "{message}");
         said.await.unwrap();
     }
-}
-
-#[test]
-fn a_code_decides_what_comes_after_a_close() {
-    for (code, then) in close_codes() {
-        let after = match AfterClose::of(Some(code)) {
-            AfterClose::Stop => "stop",
-            AfterClose::GiveUp => "give-up",
-            AfterClose::DropLargest => "drop-largest",
-            AfterClose::Again => "again",
-        };
-        assert_eq!(after, then, "{code}");
-    }
-    assert_eq!(AfterClose::of(None), AfterClose::Again);
 }
 
 #[tokio::test]
@@ -504,7 +491,7 @@ async fn sockets_that_greet_and_die_at_once_are_asked_for_less_and_less_often() 
         first: Duration::from_millis(1),
         cap: Duration::from_secs(3600),
     };
-    let client = Client::with_pace(peer.base.clone(), pace);
+    let client = WebSocketClient::with_pace(peer.base.clone(), pace);
     let mut updates = client.subscribe(Position::Latest).boxed();
     let dies = tokio::spawn(async move {
         loop {
@@ -617,7 +604,7 @@ async fn what_has_no_answer_is_sent_again_on_the_next_connection_in_order() {
     assert_eq!(connection.published().await.0, "d", "nothing in between");
     // The subscription is over, and nobody will answer.
     polling.abort();
-    assert!(matches!(answer(fourth).await, Err(ClientError::NoAnswer)));
+    assert!(matches!(answer(fourth).await, Err(Error::NoAnswer)));
 }
 
 #[tokio::test]
@@ -663,7 +650,7 @@ async fn the_pace_is_the_given_one() {
         first: Duration::from_secs(3600),
         cap: Duration::from_secs(3600),
     };
-    let mut updates = Client::with_pace(script.base, slow)
+    let mut updates = WebSocketClient::with_pace(script.base, slow)
         .subscribe(Position::Latest)
         .boxed();
     assert!(reconnecting(&mut updates).await > Duration::from_millis(50));

@@ -1,36 +1,21 @@
-//! A Rust client that asks again and again.
-//!
-//! ```no_run
-//! use feed::{contract::Update, Position};
-//! use futures_util::StreamExt;
-//! use polling::client::{Client, Follow};
-//!
-//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-//! let client = Client::new("http://127.0.0.1:4101/".parse()?);
-//! let mut updates = std::pin::pin!(client.subscribe(Position::Latest));
-//! while let Some(update) = updates.next().await {
-//!     match update? {
-//!         Update::Events(events) => println!("{} events", events.len()),
-//!         Update::Gap(gap) => println!("{gap}"),
-//!         other => println!("{other:?}"),
-//!     }
-//! }
-//! # Ok(())
-//! # }
-//! ```
+//! The clients of polling: one of the log, which asks again and again, and one of a
+//! state, which asks whether it has changed.
 
-use crate::Prices;
-use client::{failure, json, pages, pages::Pages, Pace, Server};
-pub use client::{ClientError, Failure, Follow};
-use feed::{contract::Update, Cursor, Data, IdempotencyKey, Kind, Position};
+use crate::{
+    endpoint::Endpoint,
+    pages::{PageClient, Schedule},
+    response::{failure, json},
+    Client, Error, Failure, Pace, Update, PATIENCE,
+};
+use contract::Position;
 use futures_util::stream::Stream;
 use reqwest::{
     header::{HeaderValue, ETAG, IF_NONE_MATCH},
     StatusCode, Url,
 };
-use std::time::Duration;
+use serde::de::DeserializeOwned;
+use std::{marker::PhantomData, time::Duration};
 
-// ANCHOR: rhythm
 /// How long a client pauses between its questions.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rhythm {
@@ -51,21 +36,14 @@ impl Default for Rhythm {
         }
     }
 }
-// ANCHOR_END: rhythm
 
-impl From<Rhythm> for pages::Rhythm {
-    fn from(Rhythm { interval, jitter }: Rhythm) -> Self {
-        Self::Interval { interval, jitter }
-    }
-}
-
-/// A client of one server.
+/// A client of one server by polling.
 #[derive(Clone, Debug)]
-pub struct Client {
-    pages: Pages,
+pub struct PollingClient {
+    pages: PageClient,
 }
 
-impl Client {
+impl PollingClient {
     /// A client of the server whose routes lie at `base`, which ends in `/`.
     pub fn new(base: Url) -> Self {
         Self::with_pace(base, Pace::default())
@@ -73,62 +51,62 @@ impl Client {
 
     /// A client that paces its attempts otherwise, where they fail.
     pub fn with_pace(base: Url, pace: Pace) -> Self {
-        let pages = Pages::new(base, pace, Rhythm::default().into());
+        let schedule = Schedule::Interval(Rhythm::default());
+        let pages = PageClient::new(base, pace, schedule);
         Self { pages }
     }
 
     /// The same client with other pauses between its questions.
     #[must_use]
     pub fn with_rhythm(self, rhythm: Rhythm) -> Self {
-        let pages = self.pages.with_rhythm(rhythm.into());
+        let pages = self.pages.with_schedule(Schedule::Interval(rhythm));
         Self { pages }
     }
 }
 
-impl Follow for Client {
+impl Client for PollingClient {
     /// Dropping the stream ends the asking. A page without events is an
     /// [`Update::Heartbeat`]: the server is there.
     fn subscribe(
         &self,
         position: Position,
-    ) -> impl Stream<Item = Result<Update, ClientError>> + Send + 'static {
+    ) -> impl Stream<Item = Result<Update, Error>> + Send + 'static {
         self.pages.subscribe(position)
     }
 
-    async fn publish(
-        &self,
-        key: Option<&IdempotencyKey>,
-        kind: Kind,
-        data: Data,
-    ) -> Result<Cursor, ClientError> {
-        self.pages.publish(key, kind, data).await
+    fn endpoint(&self) -> &Endpoint {
+        self.pages.endpoint()
     }
 }
 
-// ANCHOR: state_client
-/// A client of the state. It remembers which one it has, and asks for another.
+/// A client of a state, which is JSON of the type `S`. It remembers the tag of the one
+/// that it has, and asks for another.
 #[derive(Clone, Debug)]
-pub struct StateClient {
-    server: Server,
+pub struct StateClient<S> {
+    endpoint: Endpoint,
     /// The tag of the state that was handed out last, as the server wrote it: to a
     /// client, a tag has no meaning.
     etag: Option<HeaderValue>,
+    state: PhantomData<fn() -> S>,
 }
 
-impl StateClient {
+impl<S: DeserializeOwned> StateClient<S> {
     /// A client of the server whose routes lie at `base`, which ends in `/`.
     pub fn new(base: Url) -> Self {
-        let server = Server::new(base);
-        Self { server, etag: None }
+        Self {
+            endpoint: Endpoint::new(base),
+            etag: None,
+            state: PhantomData,
+        }
     }
 
-    /// The state; `None` where it is the one that the last call gave.
+    /// The state; `None` where it is the one that the last call returned.
     ///
     /// # Errors
     /// [`Failure`], sorted by what to do next. The client keeps what it has, so a later
     /// call goes on from there.
-    pub async fn get(&mut self) -> Result<Option<Prices>, Failure> {
-        let mut request = self.server.get("state", None)?.timeout(client::PATIENCE);
+    pub async fn get(&mut self) -> Result<Option<S>, Failure> {
+        let mut request = self.endpoint.get("state", None)?.timeout(PATIENCE);
         if let Some(etag) = &self.etag {
             request = request.header(IF_NONE_MATCH, etag);
         }
@@ -137,13 +115,12 @@ impl StateClient {
         match response.status() {
             StatusCode::NOT_MODIFIED => Ok(None),
             StatusCode::OK => {
-                let prices = json(response, "state").await?;
+                let state = json(response, "state").await?;
                 // Last, so that an answer that broke off is asked for again.
                 self.etag = etag;
-                Ok(Some(prices))
+                Ok(Some(state))
             }
             _ => Err(failure(response).await),
         }
     }
 }
-// ANCHOR_END: state_client

@@ -1,35 +1,29 @@
-//! Requests to one server.
+//! Where the routes of one server lie, and requests to them.
 
 use crate::{
-    failure::{json, refusal},
-    ClientError,
+    response::{json, problem},
+    Error, PATIENCE,
 };
-use feed::{
-    contract::{Accepted, NewEvent, IDEMPOTENCY_KEY},
-    Cursor, Data, IdempotencyKey, Kind,
+use contract::{
+    headers::IDEMPOTENCY_KEY, Accepted, Cursor, Data, IdempotencyKey, Kind, NewEvent,
 };
 use reqwest::{RequestBuilder, Url};
 use std::{net::IpAddr, time::Duration};
 
-/// How long an answer that need not wait for anything may take, from connecting to its
-/// last byte. Ten seconds outlast a slow mobile network; a person has long looked
-/// elsewhere.
-pub const PATIENCE: Duration = Duration::from_secs(10);
-
 /// How long a connection may rest between two requests. Shorter than the 10 s after
 /// which the book's servers close it: a request that leaves while the server closes is
-/// lost on the way, and nobody knows whether it was read.
+/// lost on the way, and it is not known whether it was read.
 const IDLE: Duration = Duration::from_secs(8);
 
 /// The server whose routes lie at one base, with the connections to it. Clones share
 /// them.
 #[derive(Clone, Debug)]
-pub struct Server {
+pub struct Endpoint {
     http: reqwest::Client,
     base: Url,
 }
 
-impl Server {
+impl Endpoint {
     /// The server whose routes lie at `base`, which ends in `/`. A query of `base` goes
     /// with every request.
     pub fn new(base: Url) -> Self {
@@ -43,12 +37,12 @@ impl Server {
     /// there is one to add.
     ///
     /// # Errors
-    /// [`ClientError::Base`] where the base is no base of anything, such as `data:`.
+    /// [`Error::Base`] where the base is no base of anything, such as `data:`.
     pub fn get(
         &self,
         route: &str,
         parameter: Option<(&str, &str)>,
-    ) -> Result<RequestBuilder, ClientError> {
+    ) -> Result<RequestBuilder, Error> {
         let mut url = self.url(route)?;
         if let Some((name, value)) = parameter {
             url.query_pairs_mut().append_pair(name, value);
@@ -62,14 +56,14 @@ impl Server {
     /// event.
     ///
     /// # Errors
-    /// [`ClientError`]; of a refusal, [`ClientError::problem`] tells the kind. An
+    /// [`Error`]; of a refusal, [`Error::problem`] has the kind. An
     /// answer must come within 10 s.
     pub async fn publish(
         &self,
         key: Option<&IdempotencyKey>,
         kind: Kind,
         data: Data,
-    ) -> Result<Cursor, ClientError> {
+    ) -> Result<Cursor, Error> {
         let mut request = self
             .http
             .post(self.url("events")?)
@@ -80,16 +74,16 @@ impl Server {
         }
         let response = request.send().await?;
         if !response.status().is_success() {
-            return Err(refusal(response).await);
+            return Err(problem(response).await);
         }
         let Accepted { id } = json(response, "answer to a publish").await?;
         Ok(id)
     }
 
-    fn url(&self, route: &str) -> Result<Url, ClientError> {
+    fn url(&self, route: &str) -> Result<Url, Error> {
         let joined = self.base.join(route);
-        let mut url = joined
-            .map_err(|error| ClientError::Base(format!("{}: {error}", self.base)))?;
+        let mut url =
+            joined.map_err(|error| Error::Base(format!("{}: {error}", self.base)))?;
         // Joining drops it (RFC 3986 §5.2.2), and it may be what the server knows its
         // clients by.
         url.set_query(self.base.query());
@@ -136,7 +130,7 @@ mod tests {
     #[test]
     fn a_query_of_the_base_goes_with_every_request() {
         let get = |base: &str, parameter| {
-            let server = Server::new(base.parse().unwrap());
+            let server = Endpoint::new(base.parse().unwrap());
             let request = server.get("events", parameter).unwrap().build().unwrap();
             request.url().to_string()
         };
@@ -146,13 +140,13 @@ mod tests {
             get("http://a.example/live/sse/?room=a&x", after),
             "http://a.example/live/sse/events?room=a&x&after=k3f9x2.17"
         );
-        assert!(Server::new("data:text".parse().unwrap())
+        assert!(Endpoint::new("data:text".parse().unwrap())
             .get("events", None)
             .is_err());
     }
 
     #[test]
-    fn this_machine_is_told_from_others() {
+    fn this_machine_is_known_from_others() {
         for (base, ours) in [
             ("http://127.0.0.1:4100/", true),
             ("http://127.8.9.10/", true),

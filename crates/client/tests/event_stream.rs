@@ -2,9 +2,9 @@
 //! browser's own `EventSource` are held to the same file.
 
 use base64::{engine::general_purpose::STANDARD, Engine};
+use client::event_stream::{Block, Message, Parser, TooLarge};
 use proptest::prelude::*;
 use serde::Deserialize;
-use sse::parser::{Block, Message, Parser, TooLarge};
 
 #[derive(Deserialize)]
 struct Vectors {
@@ -79,7 +79,7 @@ fn read<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<Expected>, Parser) {
 #[test]
 fn every_vector_whole_and_in_any_pieces() {
     let Vectors { vectors } =
-        serde_json::from_str(include_str!("vectors.json")).unwrap();
+        serde_json::from_str(include_str!("event-stream.json")).unwrap();
     assert!(vectors.len() >= 35, "{} vectors", vectors.len());
     for vector in &vectors {
         let bytes = vector.bytes();

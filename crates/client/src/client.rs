@@ -1,7 +1,7 @@
-//! One face for the clients of all methods.
+//! What the client of every method can do.
 
-use crate::ClientError;
-use feed::{contract::Update, Cursor, Data, IdempotencyKey, Kind, Position};
+use crate::{endpoint::Endpoint, Error, Update};
+use contract::{Cursor, Data, IdempotencyKey, Kind, Position};
 use futures_util::stream::Stream;
 use std::future::Future;
 
@@ -9,27 +9,33 @@ use std::future::Future;
 ///
 /// A trait, so that code which does not care about the method serves all of them: the
 /// conformance suite, for one.
-pub trait Follow: Send + Sync + 'static {
+pub trait Client: Send + Sync + 'static {
     /// Events after `position`, across as many connections or requests as it takes.
     /// Dropping the stream ends them.
     ///
     /// # Errors
-    /// [`ClientError`] as the last item, where trying again would not help: the server
+    /// [`Error`] as the last item, where trying again would not help: the server
     /// refused, or is none of this kind.
     fn subscribe(
         &self,
         position: Position,
-    ) -> impl Stream<Item = Result<Update, ClientError>> + Send + 'static;
+    ) -> impl Stream<Item = Result<Update, Error>> + Send + 'static;
+
+    /// Where the server's routes lie.
+    fn endpoint(&self) -> &Endpoint;
 
     /// Publishes one event. With a `key` it may be repeated after an error without
     /// making a second one.
     ///
     /// # Errors
-    /// [`ClientError`]; of a refusal, [`ClientError::problem`] tells the kind.
+    /// [`Error`]; of a refusal, [`Error::problem`] has the kind. An answer must come
+    /// within 10 s.
     fn publish(
         &self,
         key: Option<&IdempotencyKey>,
         kind: Kind,
         data: Data,
-    ) -> impl Future<Output = Result<Cursor, ClientError>> + Send;
+    ) -> impl Future<Output = Result<Cursor, Error>> + Send {
+        self.endpoint().publish(key, kind, data)
+    }
 }
