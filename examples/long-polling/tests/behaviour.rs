@@ -22,7 +22,7 @@ use long_polling::{
     client::{Client, Follow},
     Config,
 };
-use serving::Ending;
+use serving::{guard, Allowed, Ending};
 use std::{
     collections::BTreeSet,
     sync::{Arc, Barrier},
@@ -418,6 +418,7 @@ async fn over_http2_the_place_of_a_stream_that_is_reset_is_free_at_once() {
     let feed = still_feed(10);
     let (dialer, pipes) = Pipes::new();
     let router = long_polling::router(feed.clone(), patient(), Ending::new());
+    let router = guard(router, Allowed::default());
     let edge = serving::Config::default();
     tokio::spawn(serving::serve(pipes, router, edge, Ending::new()));
     let io = TokioIo::new(dialer.connect(64 * 1024));

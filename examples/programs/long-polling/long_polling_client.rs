@@ -4,7 +4,7 @@
 use feed::{contract::Update, Data, Feed, Position, Retention};
 use futures_util::StreamExt;
 use long_polling::client::{Client, Follow};
-use serving::Ending;
+use serving::{guard, Allowed, Ending};
 use std::{error::Error, pin::pin, time::Duration};
 use tokio::net::TcpListener;
 
@@ -21,6 +21,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let base = format!("http://{}/", listener.local_addr()?);
+    let router = guard(router, Allowed::default());
     let config = serving::Config::default();
     let server = tokio::spawn(serving::serve(listener, router, config, ending.clone()));
     // ANCHOR_END: server

@@ -3,7 +3,7 @@
 
 use feed::{contract::Update, Data, Feed, Position, Retention};
 use futures_util::StreamExt;
-use serving::Ending;
+use serving::{guard, Allowed, Ending};
 use sse::client::{Client, Follow};
 use std::{error::Error, pin::pin};
 use tokio::net::TcpListener;
@@ -17,6 +17,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let base = format!("http://{}/", listener.local_addr()?);
+    let router = guard(router, Allowed::default());
     let config = serving::Config::default();
     let server = tokio::spawn(serving::serve(listener, router, config, ending.clone()));
     // ANCHOR_END: server

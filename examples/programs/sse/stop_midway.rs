@@ -4,7 +4,7 @@ use feed::{Feed, Retention};
 use reqwest::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
-use serving::Ending;
+use serving::{guard, Allowed, Ending};
 use sse::parser::{Block, Parser};
 use std::{error::Error, time::Duration};
 use tokio::{net::TcpListener, time::sleep};
@@ -55,6 +55,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let router = sse::router(feed, config, Ending::new());
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let base = format!("http://{}", listener.local_addr()?);
+    let router = guard(router, Allowed::default());
     let edge = serving::Config::default();
     tokio::spawn(serving::serve(listener, router, edge, Ending::new()));
 

@@ -73,9 +73,7 @@ struct Server {
 /// `GET /` with its modules; and `POST cut`, which finds no socket to cut unless
 /// [`Config::demo_cut`] allows it.
 ///
-/// Put [`serving::guard`] around it. Without that, any page that a user visits may open
-/// a socket here, with the user's cookies, and read and publish: CORS does not apply to
-/// WebSocket.
+/// It needs [`serving::guard`] around it: CORS does not apply to WebSocket.
 pub fn router(feed: Feed, board: Feed, config: Config, ending: Ending) -> Router {
     let echo = Echo {
         places: Slots::new(config.max_echoes).within(config.shared.as_ref()),

@@ -39,7 +39,7 @@ async fn publish(
 async fn retried_until_there_is_an_answer() {
     use axum::{body::Body, extract::Request, middleware::Next, response::Response};
     use feed::{Feed, Position, Retention};
-    use serving::Ending;
+    use serving::{guard, Allowed, Ending};
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     static REQUESTS: AtomicUsize = AtomicUsize::new(0);
@@ -60,6 +60,7 @@ async fn retried_until_there_is_an_answer() {
     let router = router.layer(axum::middleware::from_fn(lose_answers));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}/", listener.local_addr().unwrap());
+    let router = guard(router, Allowed::default());
     let edge = serving::Config::default();
     tokio::spawn(serving::serve(listener, router, edge, Ending::new()));
     let client = Client::new(base.parse().unwrap());
