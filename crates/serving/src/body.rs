@@ -173,7 +173,7 @@ fn has_body(request: &Request) -> bool {
 }
 
 /// Refuses a body that could not be read to its end, before it is read.
-fn readable(request: &Request, limit: usize) -> Result<(), Problem> {
+fn readable(request: &Request, limit: usize) -> Result<(), ProblemResponse> {
     if !has_body(request) {
         return Ok(());
     }
