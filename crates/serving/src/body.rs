@@ -157,7 +157,7 @@ pub(crate) fn limit(guarded: Guarded, config: &Config) -> Router {
         .layer(from_fn(move |request: Request, next: Next| async move {
             match readable(&request, limit) {
                 Ok(()) => next.run(request).await,
-                Err(problem) => ProblemResponse(problem).into_response(),
+                Err(problem) => problem.into_response(),
             }
         }));
     let guarded = Guarded { router, allowed };

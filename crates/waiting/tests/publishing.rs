@@ -3,8 +3,8 @@
 use axum::{body::Body, Router};
 use contract::{IdempotencyKey, NewEvent, Position, Problem, ProblemKind};
 use feed::{Feed, Retention};
-use http::{Request, StatusCode};
 use harness::Server;
+use http::{Request, StatusCode};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use waiting::{http::publish_route, Door, Places, Room};
@@ -208,7 +208,9 @@ async fn the_largest_event_fits_the_body_limit_of_the_edge() {
     let publish = |data: usize| {
         let body = format!(r#"{{"kind":"message","data":"{}"}}"#, "x".repeat(data - 2));
         let server = &server;
-        async move { testbed::post(server.address, "/events", "application/json", &body).await }
+        async move {
+            testbed::post(server.address, "/events", "application/json", &body).await
+        }
     };
     let text = publish(64 * 1024).await;
     assert!(text.starts_with("HTTP/1.1 201 "), "{text}");
