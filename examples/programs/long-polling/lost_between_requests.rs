@@ -2,7 +2,8 @@
 //! cursor, found with one.
 
 use axum::{extract::State, http::StatusCode, routing::get, Router};
-use feed::{contract::Page, Data, Feed, Retention};
+use contract::{Data, LogPage};
+use feed::{Feed, Retention};
 use reqwest::Client;
 use serving::{guard, Allowed, Ending};
 use std::{error::Error, time::Duration};

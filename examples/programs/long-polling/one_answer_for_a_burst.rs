@@ -1,7 +1,8 @@
 //! Five events in a row: an answer for the first and one for the others, or one for all
 //! of them.
 
-use feed::{contract::Page, Cursor, Data, Feed, Retention};
+use contract::{Cursor, Data, LogPage};
+use feed::{Feed, Retention};
 use reqwest::Client;
 use serving::{guard, Allowed, Ending};
 use std::{error::Error, time::Duration};

@@ -2,7 +2,8 @@
 //! it.
 
 use axum::{extract::State, http::StatusCode, routing::get, Router};
-use feed::{contract::Page, Feed, Retention};
+use contract::LogPage;
+use feed::{Feed, Retention};
 use reqwest::Client;
 use serving::{guard, Allowed, Ending};
 use std::{error::Error, time::Duration};

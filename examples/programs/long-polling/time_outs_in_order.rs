@@ -8,7 +8,8 @@ use axum::{
     response::{Html, IntoResponse, Response},
     Router,
 };
-use feed::{contract::Page, Data, Feed, Retention};
+use contract::{Data, LogPage};
+use feed::{Feed, Retention};
 use reqwest::Client;
 use serving::{guard, Allowed, Ending};
 use std::{error::Error, time::Duration};

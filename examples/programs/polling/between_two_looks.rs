@@ -1,7 +1,8 @@
 //! A state is not a log: what lies between two looks is never seen.
 
 use axum::{extract::State, routing::get, Json, Router};
-use feed::{contract::Page, Data, Feed, Retention};
+use contract::{Data, LogPage};
+use feed::{Feed, Retention};
 use reqwest::Client;
 use serving::{guard, Allowed, Ending};
 use std::{

@@ -2,7 +2,8 @@
 //! back, and in the end off the log.
 
 use axum::http::StatusCode;
-use feed::{contract::Page, Cursor, Data, Feed, Retention};
+use contract::{Cursor, Data, LogPage};
+use feed::{Feed, Retention};
 use reqwest::Client;
 use serving::{guard, Allowed, Ending};
 use std::error::Error;

@@ -2,7 +2,8 @@
 //! is gone.
 
 use axum::{extract::State, routing::get, Json, Router};
-use feed::{contract::Page, Data, Feed, Retention};
+use contract::{Data, LogPage};
+use feed::{Feed, Retention};
 use reqwest::Client;
 use serving::{guard, Allowed, Ending};
 use std::{
