@@ -1,7 +1,8 @@
 //! What long polling owes its subscribers, over real sockets and through its own
 //! client.
 
-use long_polling::{client::Client, Config};
+use client::LongPollingClient;
+use long_polling::Config;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -14,6 +15,6 @@ fn main() -> ExitCode {
             };
             long_polling::router(feed, config, ending)
         },
-        |base, _, pace| Client::with_pace(base, pace),
+        |base, _, pace| LongPollingClient::with_pace(base, pace),
     )
 }

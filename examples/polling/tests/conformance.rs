@@ -1,9 +1,7 @@
-//! What polling owes its subscribers, over real sockets and through its own client.
+//! What polling owes its subscribers, over real sockets and through its client.
 
-use polling::{
-    client::{Client, Rhythm},
-    Config,
-};
+use client::{PollingClient, Rhythm};
+use polling::Config;
 use std::{num::NonZeroU32, process::ExitCode, time::Duration};
 
 fn main() -> ExitCode {
@@ -24,7 +22,7 @@ fn main() -> ExitCode {
                 interval,
                 ..Rhythm::default()
             };
-            Client::with_pace(base, pace).with_rhythm(rhythm)
+            PollingClient::with_pace(base, pace).with_rhythm(rhythm)
         },
     )
 }

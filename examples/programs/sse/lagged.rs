@@ -7,11 +7,11 @@ use axum::{
     routing::get,
     Router,
 };
+use client::event_stream::{Block, Message, Parser};
 use feed::{Data, Feed, Retention};
 use futures_util::{Stream, StreamExt};
 use reqwest::{Client, Response};
 use serving::{guard, Allowed, Ending};
-use sse::parser::{Block, Message, Parser};
 use std::{convert::Infallible, error::Error};
 use tokio::{net::TcpListener, sync::broadcast};
 use tokio_stream::wrappers::BroadcastStream;

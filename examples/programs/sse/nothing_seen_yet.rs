@@ -8,11 +8,11 @@ use axum::{
     routing::get,
     Router,
 };
+use client::event_stream::{Block, Parser};
 use feed::{Data, Delivery, Feed, Position, Retention};
 use futures_util::{stream, Stream, StreamExt};
 use reqwest::{Client, Response};
 use serving::{guard, Allowed, Ending};
-use sse::parser::{Block, Parser};
 use std::{convert::Infallible, error::Error, time::Duration};
 use tokio::net::TcpListener;
 

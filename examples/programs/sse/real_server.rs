@@ -1,10 +1,10 @@
 // ANCHOR: all
 //! The whole thing: a log, the server of this chapter, and its Rust client.
 
-use feed::{contract::Update, Data, Feed, Position, Retention};
+use client::{Client, SseClient, Update};
+use feed::{Data, Feed, Position, Retention};
 use futures_util::StreamExt;
 use serving::{guard, Allowed, Ending};
-use sse::client::{Client, Follow};
 use std::{error::Error, pin::pin};
 use tokio::net::TcpListener;
 
@@ -23,7 +23,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // ANCHOR_END: server
 
     // ANCHOR: client
-    let client = Client::new(base.parse()?);
+    let client = SseClient::new(base.parse()?);
     for text in ["hello", "world"] {
         let data = Data::new(text)?;
         client.publish(None, "message".parse()?, data).await?;

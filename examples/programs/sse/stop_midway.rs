@@ -1,11 +1,11 @@
 //! Reads a generated text as it comes, and stops in the middle.
 
+use client::event_stream::{Block, Parser};
 use feed::{Feed, Retention};
 use reqwest::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
 use serving::{guard, Allowed, Ending};
-use sse::parser::{Block, Parser};
 use std::{error::Error, time::Duration};
 use tokio::{net::TcpListener, time::sleep};
 

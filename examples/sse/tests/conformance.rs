@@ -1,6 +1,7 @@
-//! What SSE owes its subscribers, over real sockets and through its own client.
+//! What SSE owes its subscribers, over real sockets and through its client.
 
-use sse::{client::Client, Config};
+use client::SseClient;
+use sse::Config;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -14,6 +15,6 @@ fn main() -> ExitCode {
             };
             sse::router(feed, config, ending)
         },
-        |base, _, pace| Client::with_pace(base, pace),
+        |base, _, pace| SseClient::with_pace(base, pace),
     )
 }

@@ -7,14 +7,11 @@
 //! - [`router`]: the server, to be served by [`serving::serve`], alone or nested in
 //!   another.
 //! - [`close`]: how a socket ends, and the close codes.
-//! - `client`: a Rust client, behind the feature of that name.
 //!
 //! The messages are those of [`contract::socket`]: JSON in text frames, under the
 //! subprotocol `waiting.v1`. The server sends `hello`, `event`, `gap`, `heartbeat`,
 //! `ack` and `error`; the client sends `publish`.
 
-#[cfg(feature = "client")]
-pub mod client;
 pub mod close;
 mod config;
 mod echo;

@@ -1,8 +1,9 @@
-//! What WebSocket owes its subscribers, over real sockets and through its own client.
+//! What WebSocket owes its subscribers, over real sockets and through its client.
 
+use client::WebSocketClient;
 use feed::{Feed, Retention};
 use std::process::ExitCode;
-use websocket::{client::Client, Config};
+use websocket::Config;
 
 fn main() -> ExitCode {
     harness::conformance::main(
@@ -13,6 +14,6 @@ fn main() -> ExitCode {
             };
             websocket::router(feed, Feed::new(Retention::default()), config, ending)
         },
-        |base, _, pace| Client::with_pace(base, pace),
+        |base, _, pace| WebSocketClient::with_pace(base, pace),
     )
 }

@@ -2,9 +2,9 @@
 
 use crate::{server::base, Server, BRISK};
 use axum::Router;
-use client::{ClientError, Follow, Pace};
+use client::{Client, Error, Pace, Update};
 use conformance::{Refused, Relay, Running, Settings, Transport};
-use feed::{contract::Update, Cursor, Data, Feed, IdempotencyKey, Kind, Position};
+use feed::{Cursor, Data, Feed, IdempotencyKey, Kind, Position};
 use futures_util::{
     future::{BoxFuture, FutureExt},
     stream::{BoxStream, StreamExt},
@@ -21,7 +21,7 @@ pub fn main<R, C, F>(router: R, client: C) -> ExitCode
 where
     R: Fn(Feed, Settings, Ending) -> Router + Send + Sync + 'static,
     C: Fn(Url, Settings, Pace) -> F + Send + Sync + 'static,
-    F: Follow,
+    F: Client,
 {
     conformance::main(Method(Arc::new(Parts { router, client })))
 }
@@ -46,7 +46,7 @@ impl<R, C, F> Transport for Method<R, C>
 where
     R: Fn(Feed, Settings, Ending) -> Router + Send + Sync + 'static,
     C: Fn(Url, Settings, Pace) -> F + Send + Sync + 'static,
-    F: Follow,
+    F: Client,
 {
     fn start(&self, feed: Feed, settings: Settings) -> BoxFuture<'static, Box<dyn Running>> {
         let parts = self.0.clone();
@@ -65,12 +65,12 @@ where
     }
 }
 
-fn refused(error: ClientError) -> Refused {
+fn refused(error: Error) -> Refused {
     let problem = error.problem().map(str::to_owned);
     Refused(problem.unwrap_or_else(|| error.to_string()))
 }
 
-impl<F: Follow> Running for Stand<F> {
+impl<F: Client> Running for Stand<F> {
     fn subscribe(&self, position: Position) -> BoxStream<'static, Result<Update, Refused>> {
         let updates = self.client.subscribe(position);
         updates.map(|update| update.map_err(refused)).boxed()
