@@ -75,6 +75,7 @@ fn run(task: Task) -> anyhow::Result<()> {
 mod tests {
     use super::*;
     use clap::CommandFactory as _;
+    use std::collections::BTreeSet;
 
     #[test]
     fn flags_after_the_task_are_those_of_what_it_runs() {
@@ -87,5 +88,26 @@ mod tests {
             panic!("{parsed:?}");
         };
         assert_eq!(arguments, ["-p", "sse", "--", "--nocapture"]);
+    }
+
+    #[test]
+    fn what_is_written_about_the_tasks_names_each_and_no_other() {
+        let root = Steps::new().unwrap().root;
+        let texts = ["README.md", "CONTRIBUTING.md", ".ci/run"]
+            .map(|name| std::fs::read_to_string(root.join(name)).unwrap());
+        let named: BTreeSet<_> = texts
+            .iter()
+            .flat_map(|text| text.split("cargo xtask ").skip(1))
+            .map(|rest| {
+                rest.split(|next: char| !next.is_alphabetic())
+                    .next()
+                    .unwrap_or_default()
+            })
+            // `cargo xtask --help`
+            .filter(|name| !name.is_empty())
+            .collect();
+        let command = Cli::command();
+        let tasks = command.get_subcommands().map(|task| task.get_name());
+        assert_eq!(named, tasks.collect());
     }
 }

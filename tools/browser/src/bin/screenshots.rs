@@ -49,9 +49,9 @@ async fn panel(suite: &Suite, page: &Page) -> anyhow::Result<Vec<u8>> {
     page.open(&site.at("sse/index.html")).await?;
     let rate = "5".parse().map_err(anyhow::Error::msg)?;
     let ticks = tokio::spawn(ticker::run(site.feed.clone(), rate, 1));
-    page.click(&part("start")).await?;
+    click(page, "start").await?;
     received(page, 12).await?;
-    page.click(&part("cut")).await?;
+    click(page, "cut").await?;
     let again = "return document.querySelector(arguments[0]).textContent === '1'";
     page.until("a reconnect", again, &[json!(part("reconnects"))])
         .await?;
@@ -66,7 +66,7 @@ async fn frames(suite: &Suite, page: &Page) -> anyhow::Result<Vec<u8>> {
     let site = suite.site().await?;
     page.prefer("dark").await?;
     page.open(&site.at("http2-push/index.html")).await?;
-    page.click(&part("ask")).await?;
+    click(page, "ask").await?;
     let shown = "return document.querySelector(arguments[0]).textContent.includes('PUSH_PROMISE')";
     page.until("the frames", shown, &[json!(part("frames"))])
         .await?;
@@ -93,6 +93,13 @@ async fn drawn(
     page.open(&format!("file://{}", html.path().display()))
         .await?;
     Ok(page.find("img").await?.screenshot().await?)
+}
+
+/// Clicks on a part of the panel, once it is there.
+async fn click(page: &Page, role: &str) -> anyhow::Result<()> {
+    let there = "return document.querySelector(arguments[0])?.checkVisibility()";
+    page.until(role, there, &[json!(part(role))]).await?;
+    page.click(&part(role)).await
 }
 
 /// Waits until the panel has received so many events.
