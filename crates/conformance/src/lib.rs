@@ -19,9 +19,9 @@ mod relay;
 pub use cases::{Case, CASES};
 pub use relay::Relay;
 
+use client::Update;
 use feed::{
-    contract::{Update, WireEvent},
-    Cursor, Data, Feed, Gap, IdempotencyKey, Kind, Position,
+    contract::WireEvent, Cursor, Data, Feed, Gap, IdempotencyKey, Kind, Position,
 };
 use futures_util::{future::BoxFuture, stream::BoxStream, StreamExt};
 use libtest_mimic::{Arguments, Failed, Trial};

@@ -5,11 +5,11 @@
 //! They carry no bytes. Time is the runtime's own and jumps ahead when all are asleep,
 //! so that a case which waits in vain fails at once.
 
+use client::Update;
 use conformance::{run, Refused, Running, Settings, Transport, CASES};
 use feed::{
-    contract::{Update, WireEvent},
-    Cursor, Data, Delivery, Event, EventId, Feed, IdempotencyKey, Kind, Position,
-    PublishError, Subscription,
+    contract::WireEvent, Cursor, Data, Delivery, Event, EventId, Feed, IdempotencyKey,
+    Kind, Position, PublishError, Subscription,
 };
 use futures_util::{
     future::{BoxFuture, FutureExt},

@@ -33,7 +33,11 @@ pub fn check(steps: &mut Steps) -> anyhow::Result<()> {
         "contract",
         python(&["-c", "import openapi_spec_validator"]),
         "pip install openapi-spec-validator",
-        python(&["-m", "openapi_spec_validator", "docs/contract/openapi.yaml"]),
+        python(&[
+            "-m",
+            "openapi_spec_validator",
+            "crates/contract/openapi.yaml",
+        ]),
     )?;
     // The types in the JSDoc of the browser modules.
     steps.run_if_here(

@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn what_is_written_about_the_tasks_names_each_and_no_other() {
-        let root = Steps::new().unwrap().root;
+        let root = Steps::new().unwrap().root.clone();
         let texts = ["README.md", "CONTRIBUTING.md", ".ci/run"]
             .map(|name| std::fs::read_to_string(root.join(name)).unwrap());
         let named: BTreeSet<_> = texts

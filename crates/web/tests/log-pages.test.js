@@ -3,32 +3,51 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { request } from "../shared/http.js";
-import { followPages, parsePage } from "../shared/pages.js";
+import { followLogPages, parseLogPage } from "../shared/log-pages.js";
 import { pause } from "../shared/timer.js";
-import { asked, BASE, brokenAnswer, Heard, json, last, pageOf, pass, problem, settle } from "./support.js";
+import {
+  asked,
+  BASE,
+  brokenAnswer,
+  Heard,
+  json,
+  last,
+  pageOf,
+  pass,
+  problem,
+  settle,
+} from "./support.js";
 
 /** A method that rests for a second after each page that has no more. */
-function start() {
-  const heard = new Heard();
-  const handle = followPages(heard.wait, {
-    words: "asks",
-    patience: 10_000,
-    ask: (after, signal) => request(new URL(`events?after=${after}`, BASE), { signal }),
-    async rest(_, signal, expect) {
-      expect(1000);
-      await pause(1000, signal);
-    },
+async function start() {
+  const heard = new Heard({
+    follow: (after, signal) =>
+      followLogPages(after, signal, {
+        text: "asks",
+        patience: 10_000,
+        ask: (after, signal) => request(new URL(`events?after=${after}`, BASE), { signal }),
+        async *rest(_, signal) {
+          yield 1000;
+          await pause(1000, signal);
+        },
+      }),
   });
-  return { heard, handle };
+  await settle();
+  return heard;
 }
 
 const cursorAsked = () => last().url.searchParams.get("after");
 
 test("a page's events are handed on in order, and the next question is asked with its cursor", async () => {
-  const { heard } = start();
+  const heard = await start();
   assert.equal(cursorAsked(), "k3f9x2.5");
   await last().answer(pageOf(5, [6, 8], { next: "k3f9x2.9" }));
-  assert.deepEqual(heard.words, [["open", "asks"], ["event", "k3f9x2.6"], ["event", "k3f9x2.8"], ["cursor", "k3f9x2.9"]]);
+  assert.deepEqual(heard.words, [
+    ["opened", "asks"],
+    ["event", "k3f9x2.6"],
+    ["event", "k3f9x2.8"],
+    ["cursor", "k3f9x2.9"],
+  ]);
   assert.equal(asked.length, 1, "it rests first");
   await pass(1000);
   assert.equal(asked.length, 2);
@@ -39,52 +58,65 @@ test("a page's events are handed on in order, and the next question is asked wit
 });
 
 test("where more is due it asks again without a pause", async () => {
-  const { heard } = start();
+  const heard = await start();
   await last().answer(pageOf(5, [6], { more: true }));
   await last().answer(pageOf(6, [7], { more: true }));
   await last().answer(pageOf(7, [8]));
   assert.equal(asked.length, 3);
-  assert.deepEqual(heard.words.filter(([word]) => word === "event").map(([, id]) => id), ["k3f9x2.6", "k3f9x2.7", "k3f9x2.8"]);
+  assert.deepEqual(
+    heard.words.filter(([word]) => word === "event").map(([, id]) => id),
+    ["k3f9x2.6", "k3f9x2.7", "k3f9x2.8"],
+  );
 });
 
 test("the answer to another question is a failure, and nothing of it is handed on", async () => {
-  const { heard } = start();
+  const heard = await start();
   await last().answer(pageOf(4, [5, 6]));
-  assert.deepEqual(heard.words, [["fail", "unreachable"]]);
+  assert.deepEqual(heard.words, [["failure", "unreachable"]]);
   await pass(100_000);
   assert.equal(asked.length, 1);
   // The same holds for a gap that somebody else was told of.
-  const other = start();
+  const other = await start();
   await last().answer(problem("expired", 410, { asked: "k3f9x2.2", resume: "k3f9x2.4" }));
-  assert.deepEqual(other.heard.words, [["fail", "unreachable"]]);
+  assert.deepEqual(other.words, [["failure", "unreachable"]]);
 });
 
 test("a server that leads nowhere is a failure, not a question without an end", async () => {
   for (const others of [{ more: true }, { next: "k3f9x2.4" }, { next: "aaaaaa.6" }]) {
-    const { heard } = start();
+    const heard = await start();
     await last().answer(pageOf(5, [], others));
-    assert.deepEqual(heard.words, [["fail", "unreachable"]], JSON.stringify(others));
+    assert.deepEqual(heard.words, [["failure", "unreachable"]], JSON.stringify(others));
   }
 });
 
-test("what is no page is a failure", async () => {
+test("what is no log page is a failure", async () => {
   const good = { after: "k3f9x2.5", events: [], next: "k3f9x2.5" };
-  assert.deepEqual(parsePage(good), { ...good, more: false, finished: false });
-  for (const others of [{ after: 5 }, { next: "k3f9x2" }, { events: {} }, { events: [{ id: "k3f9x2.6" }] }]) {
-    assert.equal(parsePage({ ...good, ...others }), null, JSON.stringify(others));
+  assert.deepEqual(parseLogPage(good), { ...good, more: false, finished: false });
+  for (const others of [
+    { after: 5 },
+    { next: "k3f9x2" },
+    { events: {} },
+    { events: [{ id: "k3f9x2.6" }] },
+  ]) {
+    assert.equal(parseLogPage({ ...good, ...others }), null, JSON.stringify(others));
   }
-  const { heard } = start();
+  const heard = await start();
   await last().answer(new Response("<!doctype html>"));
-  assert.deepEqual(heard.words, [["fail", "unreachable"]]);
+  assert.deepEqual(heard.words, [["failure", "unreachable"]]);
 });
 
 test("after a gap it goes on from where the server says, at once", async () => {
-  const { heard } = start();
+  const heard = await start();
   await last().answer(problem("expired", 410, { asked: "k3f9x2.5", resume: "k3f9x2.9" }));
   assert.equal(cursorAsked(), "k3f9x2.9");
   await last().answer(pageOf(9, [10]));
   const gap = ["gap", "expired", "k3f9x2.9"];
-  assert.deepEqual(heard.words, [gap, ["open", "asks"], ["event", "k3f9x2.10"], ["cursor", "k3f9x2.10"]]);
+  assert.deepEqual(heard.words, [
+    gap,
+    ["opened", "asks"],
+    ["event", "k3f9x2.10"],
+    ["cursor", "k3f9x2.10"],
+  ]);
   await pass(1000);
   // Another log is a gap too, and gaps with a page between them are two.
   await last().answer(problem("new-log", 410, { asked: "k3f9x2.10", resume: "aaaaaa.0" }));
@@ -92,17 +124,20 @@ test("after a gap it goes on from where the server says, at once", async () => {
 });
 
 test("a gap straight after a gap is a failure, so that the next question waits", async () => {
-  const { heard } = start();
+  const heard = await start();
   await last().answer(problem("expired", 410, { asked: "k3f9x2.5", resume: "k3f9x2.9" }));
   await last().answer(problem("expired", 410, { asked: "k3f9x2.9", resume: "k3f9x2.12" }));
-  assert.deepEqual(heard.words, [["gap", "expired", "k3f9x2.9"], ["fail", "gap"]]);
+  assert.deepEqual(heard.words, [
+    ["gap", "expired", "k3f9x2.9"],
+    ["failure", "gap"],
+  ]);
   assert.equal(asked.length, 2);
 });
 
 test("a finished log is not asked again", async () => {
-  const { heard } = start();
+  const heard = await start();
   await last().answer(pageOf(5, [6], { finished: true }));
-  assert.deepEqual(heard.words.at(-1), ["end", "finished"]);
+  assert.deepEqual(heard.words.at(-1), ["finished"]);
   await pass(100_000);
   assert.equal(asked.length, 1);
 });
@@ -118,28 +153,31 @@ test("a failure is told with the verdict that its answer holds, and nobody is as
     [() => last().expire(), "unreachable"],
   ];
   for (const [fail, kind] of failures) {
-    const { heard } = start();
+    const heard = await start();
     const count = asked.length;
     await fail();
-    assert.deepEqual(heard.words, [["fail", kind]]);
+    assert.deepEqual(heard.words, [["failure", kind]]);
     assert.equal(asked.length, count);
   }
 });
 
 test("closing gives up the question that is under way, or the pause, and then it says nothing more", async () => {
-  const asking = start();
-  asking.handle.close();
+  const asking = await start();
+  asking.close();
   await settle();
   assert.equal(last().signal.aborted, true);
-  assert.deepEqual(asking.heard.words, []);
+  assert.deepEqual(asking.words, []);
 
-  const resting = start();
+  const resting = await start();
   await last().answer(pageOf(5));
   const count = asked.length;
-  resting.handle.close();
+  resting.close();
   await pass(100_000);
   assert.equal(asked.length, count);
-  assert.deepEqual(resting.heard.words, [["open", "asks"], ["cursor", "k3f9x2.5"]]);
+  assert.deepEqual(resting.words, [
+    ["opened", "asks"],
+    ["cursor", "k3f9x2.5"],
+  ]);
 });
 
 test("a pause ends early when it is given up", async () => {
@@ -150,8 +188,8 @@ test("a pause ends early when it is given up", async () => {
   await pause(1000, giveUp.signal);
 });
 
-test("the watchdog is told of the pause, and of how long a question may take", async () => {
-  const { heard } = start();
+test("the watchdog learns of the pause, and of how long a request may take", async () => {
+  const heard = await start();
   assert.deepEqual(heard.expected, [10_000]);
   await last().answer(pageOf(5));
   assert.deepEqual(heard.expected, [10_000, 10_000, 11_000]);
