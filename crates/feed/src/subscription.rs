@@ -74,6 +74,12 @@ impl Subscription {
         self.cursor
     }
 
+    /// Whether the log is finished and this reader has all of it.
+    pub fn is_finished(&self) -> bool {
+        let ring = self.shared.read();
+        ring.finished && ring.latest() == self.cursor
+    }
+
     // ANCHOR: next
     /// Waits until something is due and hands out all of it, up to [`BATCH_EVENTS`] and
     /// [`BATCH_BYTES`]. `None` means that the log is finished and this reader has seen

@@ -33,6 +33,7 @@
  * @property {string} resume the cursor from which the events go on
  */
 
+const KIND = /^[a-z][a-z0-9-]{0,31}$/;
 const CURSOR = /^([a-z0-9]{6})\.(0|[1-9][0-9]{0,19})$/;
 // The id is an unsigned 64-bit number on the server. A JavaScript number is exact to
 // 2^53 only, hence `BigInt`.
@@ -49,6 +50,14 @@ export function parseCursor(text) {
   if (!match) return null;
   const id = BigInt(match[2]);
   return id <= MAX_ID ? { epoch: match[1], id } : null;
+}
+
+/**
+ * @param {unknown} text
+ * @returns {text is string}
+ */
+export function isCursor(text) {
+  return typeof text === "string" && parseCursor(text) !== null;
 }
 
 /**
@@ -114,9 +123,11 @@ export function parseEvent(json) {
  * @returns {WireEvent | null} `null` if it is not an event of the contract
  */
 export function readEvent(value) {
-  if (typeof value?.id !== "string" || !parseCursor(value.id)) return null;
-  if (typeof value.at !== "string" || typeof value.kind !== "string") return null;
-  return { id: value.id, at: value.at, kind: value.kind, data: value.data };
+  const { id, at, kind, data } = value ?? {};
+  if (!isCursor(id)) return null;
+  if (typeof at !== "string" || data === undefined) return null;
+  if (typeof kind !== "string" || !KIND.test(kind)) return null;
+  return { id, at, kind, data };
 }
 
 /**
@@ -138,7 +149,7 @@ export function parseGap(json) {
  * @returns {Gap | null} `null` if it is not a gap of the contract
  */
 export function readGap(value, reason) {
-  if (typeof value?.resume !== "string" || !parseCursor(value.resume)) return null;
+  if (!isCursor(value?.resume)) return null;
   if (typeof reason !== "string") return null;
   // A reason that is not known yet: that events were missed is what counts.
   const known = reason === "expired" || reason === "new-log" ? reason : "unknown";

@@ -4,7 +4,7 @@
  * server's verdict, and describe why a request failed.
  */
 
-import { parseObject } from "./cursor.js";
+import { isCursor, parseObject } from "./cursor.js";
 import { bounded } from "./timer.js";
 
 /** @typedef {import("./reconnect.js").Verdict} Verdict */
@@ -86,13 +86,9 @@ export async function askStatus(base, after, signal) {
     const response = await request(url, { signal });
     const body = readObject(response, await readBody(response, signal));
     if (!response.ok) return verdictOf(response, body);
-    if (typeof body?.latest === "string" && typeof body.earliest === "string") {
-      return {
-        kind: "ready",
-        earliest: body.earliest,
-        latest: body.latest,
-        finished: body.finished === true,
-      };
+    const { earliest, latest, finished } = body ?? {};
+    if (isCursor(earliest) && isCursor(latest) && typeof finished === "boolean") {
+      return { kind: "ready", earliest, latest, finished };
     }
     return { kind: "unreachable", why: "The server's answer is no status." };
   } catch (error) {
@@ -119,7 +115,7 @@ export async function publish(base, kind, data, key) {
   });
   const body = readObject(response, await readBody(response));
   if (!response.ok) throw new Error(describeProblem(response, body));
-  if (typeof body?.id !== "string") throw new Error("The server's answer has no id.");
+  if (!isCursor(body?.id)) throw new Error("The server's answer has no id.");
   return body.id;
 }
 

@@ -9,7 +9,7 @@
  * `gap`, `heartbeat`, and an `ack` or an `error` for each `publish`.
  */
 
-import { parseCursor, parseObject, readEvent, readGap } from "../shared/cursor.js";
+import { isCursor, parseObject, readEvent, readGap } from "../shared/cursor.js";
 import {
   askStatus,
   cut,
@@ -209,11 +209,6 @@ export function afterClose(code) {
  */
 function isEvery(every) {
   return Number.isInteger(every) && Number(every) >= 0;
-}
-
-/** @param {unknown} text @returns {text is string} */
-function isCursor(text) {
-  return typeof text === "string" && parseCursor(text) !== null;
 }
 
 /**

@@ -1,19 +1,23 @@
 //! `POST events`, as a client sees it.
 
-mod common;
-
 use axum::{body::Body, Router};
-use common::{rest, send, Server};
-use contract::Problem;
-use feed::{Feed, Position, Retention};
+use contract::{IdempotencyKey, NewEvent, Position, Problem, ProblemKind};
+use feed::{Feed, Retention};
+use harness::Server;
 use http::{Request, StatusCode};
-use serving::{publish_route, Config};
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
+use waiting::{http::publish_route, Door, Places, Room};
 
 const EVENT: &str = r#"{"kind":"message","data":{"from":"Ada","text":"Hello"}}"#;
 
+fn room(feed: &Feed) -> Room {
+    let door = Door::new(CancellationToken::new(), Places::unlimited());
+    Room::new(feed.clone(), door)
+}
+
 fn routed(feed: &Feed) -> Router {
-    Router::new().route("/events", publish_route(feed.clone()))
+    Router::new().route("/events", publish_route(&room(feed)))
 }
 
 fn post(headers: &[(&str, &str)], body: &str) -> Request<Body> {
@@ -198,21 +202,14 @@ async fn the_logs_own_limits_are_told() {
 }
 
 #[tokio::test]
-async fn the_largest_event_fits_the_body_limit() {
+async fn the_largest_event_fits_the_body_limit_of_the_edge() {
     let feed = Feed::new(Retention::default());
-    let server = Server::start(routed(&feed), Config::default());
+    let server = Server::start(feed, |feed, _| routed(&feed)).await;
     let publish = |data: usize| {
         let body = format!(r#"{{"kind":"message","data":"{}"}}"#, "x".repeat(data - 2));
-        let length = body.len();
-        let head = "POST /events HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: application/json\r\n";
-        let mut peer = server.connect();
+        let server = &server;
         async move {
-            send(
-                &mut peer,
-                &format!("{head}Content-Length: {length}\r\n\r\n{body}"),
-            )
-            .await;
-            rest(&mut peer).await
+            testbed::post(server.address, "/events", "application/json", &body).await
         }
     };
     let text = publish(64 * 1024).await;
@@ -223,4 +220,25 @@ async fn the_largest_event_fits_the_body_limit() {
         assert!(text.starts_with("HTTP/1.1 413 "), "{bytes}: {text}");
         assert!(text.contains("2026:too-large"), "{bytes}: {text}");
     }
+}
+
+/// `POST` and a WebSocket's `publish` are one function: what the one has published the
+/// other finds.
+#[tokio::test]
+async fn a_key_is_the_same_whichever_way_an_event_comes_in() {
+    let feed = Feed::new(Retention::default());
+    let key: IdempotencyKey = "5b0f6f3e".parse().unwrap();
+    let publish = |event: &str| {
+        let event: NewEvent = serde_json::from_str(event).unwrap();
+        let (room, key) = (room(&feed), key.clone());
+        async move { room.publish(Some(key), event).await }
+    };
+    let published = publish(EVENT).await.unwrap();
+    assert!(!published.repeated);
+    let header = ("idempotency-key", key.as_str());
+    let (again, body) = ask(&feed, post(&[JSON, header], EVENT)).await;
+    let id = published.cursor;
+    assert_eq!((again.as_u16(), body), (200, format!(r#"{{"id":"{id}"}}"#)));
+    let other = publish(r#"{"kind":"message","data":1}"#).await.unwrap_err();
+    assert_eq!(other.kind(), Some(ProblemKind::KeyReused));
 }

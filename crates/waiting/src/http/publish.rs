@@ -1,15 +1,16 @@
 //! `POST events`: how an event comes in over HTTP.
 
-use crate::{json_body, ProblemResponse};
+use super::{json_body, refuse};
+use crate::Room;
+use ::http::{header, HeaderMap, StatusCode};
 use axum::{
-    extract::{FromRequest, Request},
+    extract::Request,
     response::{IntoResponse, Response},
     routing::{post, MethodRouter},
     Json,
 };
 use contract::{headers::IDEMPOTENCY_KEY, Accepted, IdempotencyKey, NewEvent, Problem};
-use feed::{Feed, Published};
-use http::{header, HeaderMap, StatusCode};
+use feed::Published;
 use std::borrow::Cow;
 
 /// A `POST` that publishes the event in its body, `{"kind":"message","data":…}`, and
@@ -20,52 +21,22 @@ use std::borrow::Cow;
 /// a client that got no answer may ask again: a repeated key answers 200 with the id of
 /// the event that is there already, and no second one is made.
 ///
-/// Only `Content-Type: application/json` is taken: see [`JsonBody`](crate::JsonBody).
+/// Only `Content-Type: application/json` is accepted: see [`JsonBody`](super::JsonBody).
 ///
 /// # Errors
 /// Answered as [`Problem`]s: 400 `bad-event`, 409 `finished`, 413 `too-large`, 415
-/// `not-json`, 422 `key-reused`; and 408 `timed-out` by [`serve`](crate::serve).
-pub fn publish_route<S: Clone + Send + Sync + 'static>(feed: Feed) -> MethodRouter<S> {
-    post(
-        move |headers: HeaderMap, event: Result<EventBody, ProblemResponse>| {
-            let feed = feed.clone();
-            async move {
-                let published = publish(&feed, &headers, event).await;
-                published.map(answer)
-            }
-        },
-    )
+/// `not-json`, 422 `key-reused`; and 408 `timed-out` by the edge.
+pub fn publish_route<S: Clone + Send + Sync + 'static>(room: &Room) -> MethodRouter<S> {
+    let room = room.clone();
+    post(move |request: Request| async move {
+        publish(&room, request).await.map(answer).map_err(refuse)
+    })
 }
 
-/// A body that holds an event; what holds none is a `bad-event`.
-struct EventBody(NewEvent);
-
-impl<S: Send + Sync> FromRequest<S> for EventBody {
-    type Rejection = ProblemResponse;
-
-    async fn from_request(
-        request: Request,
-        state: &S,
-    ) -> Result<Self, ProblemResponse> {
-        let event = json_body::read(request, state, Problem::bad_event).await?;
-        Ok(Self(event))
-    }
-}
-
-async fn publish(
-    feed: &Feed,
-    headers: &HeaderMap,
-    event: Result<EventBody, ProblemResponse>,
-) -> Result<Published, ProblemResponse> {
-    let EventBody(NewEvent { kind, data }) = event?;
-    match idempotency_key(headers)? {
-        Some(key) => Ok(feed.publish_once(key, kind, data).await?),
-        None => {
-            let cursor = feed.publish(kind, data).await?;
-            let repeated = false;
-            Ok(Published { cursor, repeated })
-        }
-    }
+async fn publish(room: &Room, request: Request) -> Result<Published, Problem> {
+    let key = idempotency_key(request.headers());
+    let event: NewEvent = json_body::read(request, &(), Problem::bad_event).await?;
+    room.publish(key?, event).await
 }
 
 fn answer(published: Published) -> Response {

@@ -1,19 +1,12 @@
 //! Connections that are broken on request, so that a reader can watch a client recover.
 
-use crate::ProblemResponse;
-use axum::{
-    extract::{FromRequestParts, Query},
-    routing::{post, MethodRouter},
-};
-use contract::Problem;
-use http::{request::Parts, StatusCode};
-use serde::Deserialize;
 use std::{
     collections::HashMap,
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use thiserror::Error;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// The connections that may be cut, by the names that their clients gave them. Clones
 /// share them.
@@ -40,11 +33,16 @@ struct Named {
 
 /// One open connection, under its name if it has one; forgotten when dropped.
 #[derive(Debug)]
-pub struct Cuttable {
-    /// Where it is registered, and as what; `None` where it cannot be cut.
-    registered: Option<(Cuts, String)>,
+pub(crate) struct Cuttable(Option<Registered>);
+
+#[derive(Debug)]
+struct Registered {
+    cuts: Cuts,
+    name: String,
     /// Cancelled when this connection shall break.
     cut: CancellationToken,
+    /// The same, waited for: registered once and not for each event.
+    cancelled: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
 /// The connection was cut on request.
@@ -60,38 +58,6 @@ pub struct Cut;
 #[derive(Clone, Debug)]
 pub struct ConnectionName(pub Option<String>);
 
-#[derive(Deserialize)]
-struct Parameters {
-    connection: Option<String>,
-}
-
-impl<S: Sync> FromRequestParts<S> for ConnectionName {
-    type Rejection = ProblemResponse;
-
-    async fn from_request_parts(
-        parts: &mut Parts,
-        _state: &S,
-    ) -> Result<Self, ProblemResponse> {
-        // No name, rather than a refusal: it is no part of the contract, and must not
-        // come between a client and its events.
-        let name = Query::try_from_uri(&parts.uri)
-            .ok()
-            .and_then(|Query(Parameters { connection })| connection);
-        Ok(Self(name))
-    }
-}
-
-/// `POST cut?connection=NAME`: breaks the connections of this name. 204, or 404 where
-/// there are none.
-pub fn cut_route<S: Clone + Send + Sync + 'static>(cuts: Cuts) -> MethodRouter<S> {
-    post(move |ConnectionName(name): ConnectionName| async move {
-        match name {
-            Some(name) if cuts.cut(&name) => Ok(StatusCode::NO_CONTENT),
-            _ => Err(ProblemResponse(Problem::not_found())),
-        }
-    })
-}
-
 impl Cuts {
     /// None yet. Unless `allowed`, there never will be any.
     pub fn new(allowed: bool) -> Self {
@@ -103,26 +69,26 @@ impl Cuts {
 
     /// Registers a connection. It cannot be cut without a name of 1 to 64 of
     /// `[A-Za-z0-9_-]`, which stands in a URL as it is.
-    pub fn register(&self, ConnectionName(name): ConnectionName) -> Cuttable {
-        let Some(name) = name.filter(|name| self.allowed && is_plain(name)) else {
-            return Cuttable {
-                registered: None,
-                cut: CancellationToken::new(),
+    pub(crate) fn register(&self, ConnectionName(name): ConnectionName) -> Cuttable {
+        let name = name.filter(|name| self.allowed && is_plain(name));
+        Cuttable(name.map(|name| {
+            let cut = {
+                let mut by_name = self.lock();
+                let named = by_name.entry(name.clone()).or_default();
+                named.connections += 1;
+                named.cut.clone()
             };
-        };
-        let mut by_name = self.lock();
-        let named = by_name.entry(name.clone()).or_default();
-        named.connections += 1;
-        let cut = named.cut.clone();
-        drop(by_name);
-        Cuttable {
-            registered: Some((self.clone(), name)),
-            cut,
-        }
+            Registered {
+                cuts: self.clone(),
+                name,
+                cancelled: Box::pin(cut.clone().cancelled_owned()),
+                cut,
+            }
+        }))
     }
 
     /// Breaks the connections of this name; whether there were any.
-    fn cut(&self, name: &str) -> bool {
+    pub fn cut(&self, name: &str) -> bool {
         let mut by_name = self.lock();
         // Taken out, so that a client which reconnects under the same name gets a token
         // of its own and lives.
@@ -149,27 +115,32 @@ fn is_plain(name: &str) -> bool {
 
 impl Cuttable {
     /// Completes when this connection shall break; never, where it cannot be cut.
-    /// Cancel-safe.
-    pub async fn cut(&self) {
-        self.cut.cancelled().await;
+    /// Cancel-safe, and completes again once it has.
+    pub(crate) async fn cut(&mut self) {
+        match &mut self.0 {
+            Some(registered) => registered.cancelled.as_mut().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// The token behind it, where it can be cut.
+    pub(crate) fn token(&self) -> Option<CancellationToken> {
+        self.0.as_ref().map(|registered| registered.cut.clone())
     }
 }
 
-impl Drop for Cuttable {
+impl Drop for Registered {
     fn drop(&mut self) {
-        let Some((cuts, name)) = &self.registered else {
-            return;
-        };
-        let mut by_name = cuts.lock();
+        let mut by_name = self.cuts.lock();
         if self.cut.is_cancelled() {
-            // Its entry was taken out when it was cut; one that is there now is a newer
+            // Its entry was removed when it was cut; one that is there now is a newer
             // connection's.
             return;
         }
-        if let Some(named) = by_name.get_mut(name) {
+        if let Some(named) = by_name.get_mut(&self.name) {
             named.connections -= 1;
             if named.connections == 0 {
-                by_name.remove(name);
+                by_name.remove(&self.name);
             }
         }
     }
@@ -189,14 +160,13 @@ mod tests {
         let (first, second) = (cuts.register(named("a")), cuts.register(named("a")));
         let other = cuts.register(named("b"));
         assert!(cuts.cut("a"));
-        assert!(
-            first.cut.is_cancelled()
-                && second.cut.is_cancelled()
-                && !other.cut.is_cancelled()
-        );
+        let is_cut = |connection: &Cuttable| {
+            connection.token().is_some_and(|token| token.is_cancelled())
+        };
+        assert!(is_cut(&first) && is_cut(&second) && !is_cut(&other));
         let again = cuts.register(named("a"));
         drop((first, second));
-        assert!(!again.cut.is_cancelled());
+        assert!(!is_cut(&again));
         assert!(cuts.cut("a"), "the newer connection is still known");
         assert!(!cuts.cut("a"));
         drop(other);
@@ -207,13 +177,10 @@ mod tests {
     fn a_name_is_plain_and_nothing_is_registered_unless_allowed() {
         let cuts = Cuts::new(true);
         for wrong in ["", "a b", "a/b", "ä", &"x".repeat(65)] {
-            assert!(
-                cuts.register(named(wrong)).registered.is_none(),
-                "{wrong:?}"
-            );
+            assert!(cuts.register(named(wrong)).0.is_none(), "{wrong:?}");
         }
         let never = Cuts::new(false);
         let held = never.register(named("a"));
-        assert!(held.registered.is_none() && !never.cut("a"));
+        assert!(held.0.is_none() && !never.cut("a"));
     }
 }

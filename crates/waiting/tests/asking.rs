@@ -4,14 +4,16 @@ use axum::{
     body::Body, extract::State, http::Response, response::IntoResponse, routing::get,
     Router,
 };
-use contract::Problem;
-use feed::{
-    contract::Page as WirePage, Data, Epoch, Feed, Position, Retention,
-    State as LogState,
-};
+use contract::{Data, Epoch, LogPage, Position, Problem, Status};
+use feed::{Feed, Retention};
 use http::{Request, StatusCode};
-use serving::{status_route, After, Ending, Page, ProblemResponse, Slots};
+use serving::ProblemResponse;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
+use waiting::{
+    http::{status_route, After},
+    Door, Places, Room,
+};
 
 fn log(max_events: usize) -> Feed {
     let epoch: Epoch = "aaaaaa".parse().unwrap();
@@ -33,11 +35,16 @@ async fn put(feed: &Feed, numbers: std::ops::RangeInclusive<u64>) {
     }
 }
 
+fn room(feed: &Feed) -> Room {
+    let door = Door::new(CancellationToken::new(), Places::unlimited());
+    Room::new(feed.clone(), door)
+}
+
 async fn page(
-    State(feed): State<Feed>,
+    State(room): State<Room>,
     After(after): After,
-) -> Result<Page, ProblemResponse> {
-    Ok(Page::read(&feed, after.unwrap_or_default())?)
+) -> Result<waiting::LogPage, ProblemResponse> {
+    Ok(room.page(after.unwrap_or_default())?)
 }
 
 async fn ask(router: Router, target: &str) -> (Response<()>, String) {
@@ -48,10 +55,10 @@ async fn ask(router: Router, target: &str) -> (Response<()>, String) {
     (Response::from_parts(head, ()), text)
 }
 
-async fn events(feed: &Feed, target: &str) -> WirePage {
+async fn events(feed: &Feed, target: &str) -> LogPage {
     let router = Router::new()
         .route("/events", get(page))
-        .with_state(feed.clone());
+        .with_state(room(feed));
     let (head, body) = ask(router, target).await;
     assert_eq!(head.status(), StatusCode::OK, "{body}");
     assert_eq!(head.headers()["content-type"], "application/json");
@@ -102,7 +109,7 @@ async fn what_a_page_does_not_hold_is_announced_and_the_end_as_well() {
 #[tokio::test]
 async fn members_that_say_nothing_are_left_out() {
     let feed = log(100);
-    let page = Page::read(&feed, Position::Latest).unwrap();
+    let page = room(&feed).page(Position::Latest).unwrap();
     assert!(page.is_empty() && !page.is_finished());
     let router = Router::new().route("/", get(|| async { page }));
     let (_, body) = ask(router, "/").await;
@@ -121,7 +128,7 @@ async fn what_is_gone_is_410_and_what_never_was_is_400() {
         ("bbbbbb.4", 410, "new-log"),
         ("aaaaaa.9", 400, "future-cursor"),
     ] {
-        let problem = Page::read(&feed, after.parse().unwrap()).unwrap_err();
+        let problem = room(&feed).page(after.parse().unwrap()).unwrap_err();
         assert_eq!((problem.status, problem.name()), (status, Some(name)));
     }
 }
@@ -130,18 +137,15 @@ async fn what_is_gone_is_410_and_what_never_was_is_400() {
 async fn status_is_the_verdict_that_a_wait_would_meet() {
     let feed = log(2);
     put(&feed, 1..=5).await;
-    let ending = Ending::new();
-    let slots = Slots::new(1);
-    let router: Router = Router::new().route(
-        "/status",
-        status_route(feed.clone(), ending.clone(), Some(slots.clone())),
-    );
+    let (end, places) = (CancellationToken::new(), Places::new(1));
+    let room = Room::new(feed.clone(), Door::new(end.clone(), places.clone()));
+    let router: Router = Router::new().route("/status", status_route(&room));
     let verdict = |target: &'static str| {
         let router = router.clone();
         async move {
             let (head, body) = ask(router, target).await;
             assert_eq!(head.headers()["cache-control"], "no-store");
-            match serde_json::from_str::<LogState>(&body) {
+            match serde_json::from_str::<Status>(&body) {
                 Ok(state) => Ok(state),
                 Err(_) => Err(serde_json::from_str::<Problem>(&body)
                     .unwrap()
@@ -164,13 +168,13 @@ async fn status_is_the_verdict_that_a_wait_would_meet() {
         refused("future-cursor")
     );
     assert_eq!(verdict("/status?after=x").await, refused("bad-cursor"));
-    assert_eq!(slots.in_use(), 0, "a place was only tried");
+    assert_eq!(places.in_use(), 0, "a place was only tried");
 
-    let taken = slots.try_take().unwrap();
+    let held = places.acquire().unwrap();
     assert_eq!(verdict("/status").await, refused("busy"));
-    drop(taken);
+    drop(held);
     assert_eq!(verdict("/status").await, Ok(feed.state()));
-    ending.begin();
+    end.cancel();
     assert_eq!(verdict("/status").await, refused("ending"));
 }
 
@@ -183,10 +187,10 @@ async fn an_empty_page_never_promises_more_however_much_is_published_meanwhile()
     });
     let mut stuck = 0;
     while !publisher.is_finished() {
-        let page = Page::read(&feed, Position::Latest).unwrap();
+        let page = room(&feed).page(Position::Latest).unwrap();
         let body = page.into_response().into_body();
         let body = axum::body::to_bytes(body, 1_000_000).await.unwrap();
-        let page: WirePage = serde_json::from_slice(&body).unwrap();
+        let page: LogPage = serde_json::from_slice(&body).unwrap();
         stuck += usize::from(page.more && page.next == page.after);
     }
     assert_eq!(publisher.join().unwrap(), Some(()));

@@ -1,12 +1,13 @@
 //! A request body that must be JSON.
 
-use crate::ProblemResponse;
+use super::refuse;
+use ::http::{header, HeaderMap, StatusCode};
 use axum::{
     body::Bytes,
     extract::{FromRequest, Request},
+    response::Response,
 };
 use contract::Problem;
-use http::{header, HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 
 /// An extractor for a JSON body; axum's own answers in plain text, and this one as a
@@ -15,7 +16,7 @@ use serde::de::DeserializeOwned;
 /// Only `Content-Type: application/json` is taken, and no `Content-Encoding`: what
 /// arrives compressed would have to be bounded twice. A form on another site cannot
 /// send that type without asking first (CORS calls such a request *not simple*), so
-/// this is a second fence behind the [`guard`](crate::guard).
+/// this is a second fence behind the guard of the edge.
 ///
 /// # Errors
 /// 415 `not-json`, 413 `too-large`, 400 `bad-body`.
@@ -23,13 +24,11 @@ use serde::de::DeserializeOwned;
 pub struct JsonBody<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
-    type Rejection = ProblemResponse;
+    type Rejection = Response;
 
-    async fn from_request(
-        request: Request,
-        state: &S,
-    ) -> Result<Self, ProblemResponse> {
-        Ok(Self(read(request, state, Problem::bad_body).await?))
+    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
+        let value = read(request, state, Problem::bad_body).await;
+        value.map(Self).map_err(refuse)
     }
 }
 
