@@ -55,7 +55,7 @@ async fn publish(feed: &Feed, text: &str) -> Result<(), Box<dyn Error>> {
 
 /// Asks the finished server for what comes after a cursor, or for a cursor where there
 /// is none yet.
-async fn ask(http: &Client, base: &str, after: &str) -> reqwest::Result<Page> {
+async fn ask(http: &Client, base: &str, after: &str) -> reqwest::Result<LogPage> {
     let url = format!("{base}/events?after={after}");
     let request = http.get(url).header("prefer", "wait=20");
     request.send().await?.json().await

@@ -27,7 +27,7 @@ async fn serve(linger: Duration) -> Result<(Feed, String), Box<dyn Error>> {
     Ok((feed, base))
 }
 
-type Asked = JoinHandle<reqwest::Result<Page>>;
+type Asked = JoinHandle<reqwest::Result<LogPage>>;
 
 fn ask(http: &Client, base: &str, after: Cursor) -> Asked {
     let url = format!("{base}/events?after={after}");

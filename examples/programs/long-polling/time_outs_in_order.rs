@@ -106,13 +106,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let patient = proxy(&http, &server, LONG).await?;
     let answer = ask(&http, &patient, &cursor, "wait=1", LONG).await?;
     assert_eq!(answer.status(), 200);
-    assert!(answer.json::<Page>().await?.events.is_empty());
+    assert!(answer.json::<LogPage>().await?.events.is_empty());
 
     // The proxy's is the shortest: a status that the server never sent, and no JSON.
     let hasty = proxy(&http, &server, SHORT).await?;
     let answer = ask(&http, &hasty, &cursor, "wait=20", LONG).await?;
     assert_eq!(answer.status(), 504);
-    assert!(answer.json::<Page>().await.is_err());
+    assert!(answer.json::<LogPage>().await.is_err());
 
     // The client's is the shortest: no answer at all, as if the server were dead.
     let error = ask(&http, &patient, &cursor, "wait=20", SHORT)
@@ -123,7 +123,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // Nothing was lost in all this: each request names its place.
     feed.publish("message".parse()?, Data::new("one")?).await?;
     let answer = ask(&http, &hasty, &cursor, "wait=20", LONG).await?;
-    assert_eq!(answer.json::<Page>().await?.events.len(), 1);
+    assert_eq!(answer.json::<LogPage>().await?.events.len(), 1);
     // ANCHOR_END: main
     Ok(())
 }

@@ -27,7 +27,7 @@ async fn publish(feed: &Feed, price: u32) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-async fn poll(http: &Client, url: &str, after: &str) -> reqwest::Result<Page> {
+async fn poll(http: &Client, url: &str, after: &str) -> reqwest::Result<LogPage> {
     let url = format!("{url}events?after={after}");
     http.get(url).send().await?.json().await
 }

@@ -34,7 +34,7 @@ async fn poll(
     http: &Client,
     url: &str,
     after: Cursor,
-) -> reqwest::Result<Option<Page>> {
+) -> reqwest::Result<Option<LogPage>> {
     let answer = http.get(format!("{url}?after={after}")).send().await?;
     match answer.status() {
         StatusCode::GONE => Ok(None),

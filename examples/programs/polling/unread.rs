@@ -65,7 +65,7 @@ async fn kept(http: &Client) -> Result<(), Box<dyn Error>> {
     let answer = http.get(&url).send().await?;
     drop(answer); // the same tunnel
 
-    let page: Page = http.get(&url).send().await?.json().await?;
+    let page: LogPage = http.get(&url).send().await?.json().await?;
     assert_eq!(page.events[0].data.get(), r#""your train is cancelled""#);
     Ok(())
 }
