@@ -2,7 +2,10 @@
 //! Somebody draws, and somebody else comes late: a replay of the log draws the same
 //! board.
 
-use contract::{Position, ServerMessage, SUBPROTOCOL};
+use contract::{
+    socket::{ServerMessage, SUBPROTOCOL},
+    Position,
+};
 use feed::{Feed, Retention};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{json, Value};
