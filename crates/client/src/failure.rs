@@ -233,12 +233,6 @@ mod tests {
             ..Problem::gap(told)
         };
         assert_eq!(gap(&half), None);
-        let unknown = Gap {
-            reason: GapReason::Unknown,
-            asked: None,
-            ..told
-        };
-        assert_eq!(gap(&Problem::gap(unknown)), Some(unknown));
         assert_eq!(gap(&Problem::busy()), None);
     }
 }

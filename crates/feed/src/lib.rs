@@ -31,10 +31,10 @@
 //! - [`contract`]: the shapes that all methods put on the wire.
 //! - [`ticker`]: invented stock prices, so that there is something to wait for.
 
-mod bounds;
-mod cursor;
 mod event;
 mod log;
+mod problem;
+mod random;
 mod ring;
 mod subscription;
 mod view;
@@ -42,20 +42,18 @@ mod view;
 pub mod contract;
 pub mod ticker;
 
-pub use bounds::{MAX_DEPTH, MAX_DIGITS};
-pub use cursor::{
-    Cursor, Epoch, EventId, ParseCursorError, ParsePositionError, Position,
+pub use ::contract::{
+    Cursor, Data, Epoch, EventId, Gap, GapReason, IdempotencyKey, Kind,
+    ParseCursorError, ParseKeyError, ParseKindError, ParsePositionError, Position,
+    Status as State, MAX_DEPTH, MAX_DIGITS,
 };
-pub use event::{
-    Data, Encoding, Event, IdempotencyKey, Kind, ParseKeyError, ParseKindError,
-    ENCODING_SLOTS,
-};
-pub use log::{Builder, Feed, FutureCursor, PublishError, Published, ReadError, State};
+pub use event::{Encoding, Event, ENCODING_SLOTS};
+pub use log::{Builder, Feed, FutureCursor, PublishError, Published, ReadError};
+pub use random::{random_epoch, random_key};
 pub use ring::Retention;
 pub use subscription::{Delivery, Subscription, BATCH_BYTES, BATCH_EVENTS};
 pub use view::View;
 
-use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Events that are due, in order, and the cursor to ask with next.
@@ -72,46 +70,4 @@ pub struct Batch {
     /// What the log held at the moment in which the batch was read: whether more is
     /// due, and whether all was said.
     pub log: State,
-}
-
-/// Why a cursor no longer names a place from which nothing would be missed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum GapReason {
-    /// Events after the cursor have left the retained window.
-    Expired,
-    /// The cursor is of another epoch: the log that gave it is gone, and this one
-    /// started anew.
-    NewLog,
-    /// What the reader came back with names no place in this log, so nobody can tell
-    /// where it stood. A client also takes a reason that it does not know for this one:
-    /// events were missed, whyever that was.
-    #[serde(other)]
-    Unknown,
-}
-
-/// Events were missed and cannot be had any more: said aloud, never skipped in silence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Gap {
-    /// Why there is a gap.
-    pub reason: GapReason,
-    /// The cursor that the reader held; left out where the reason is
-    /// [`GapReason::Unknown`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub asked: Option<Cursor>,
-    /// The place from which reading goes on: the oldest that is still retained.
-    pub resume: Cursor,
-}
-
-impl std::fmt::Display for Gap {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { asked, resume, .. } = self;
-        match asked {
-            Some(asked) => write!(
-                f,
-                "events after {asked} are missing; going on from {resume}"
-            ),
-            None => write!(f, "events may be missing; going on from {resume}"),
-        }
-    }
 }

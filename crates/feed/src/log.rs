@@ -1,12 +1,14 @@
 //! The log: publish, read, subscribe.
 
 use crate::{
+    random_epoch,
     ring::{Retention, Ring},
-    Batch, Cursor, Data, Encoding, Epoch, Event, Gap, IdempotencyKey, Kind, Position,
-    Subscription, ENCODING_SLOTS,
+    Batch, Encoding, Event, Subscription, ENCODING_SLOTS,
+};
+use contract::{
+    Cursor, Data, Epoch, EventId, Gap, IdempotencyKey, Kind, Position, Status,
 };
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use std::{
     fmt,
     sync::{Arc, Mutex, PoisonError, RwLock},
@@ -103,7 +105,7 @@ impl Builder {
 
     /// The log, empty.
     pub fn build(self) -> Feed {
-        let epoch = self.epoch.unwrap_or_else(Epoch::random);
+        let epoch = self.epoch.unwrap_or_else(random_epoch);
         Feed {
             shared: Arc::new(Shared {
                 ring: RwLock::new(Ring::new(epoch, self.retention)),
@@ -175,17 +177,6 @@ pub struct Published {
     pub cursor: Cursor,
     /// Whether it was there already, from an earlier attempt with the same key.
     pub repeated: bool,
-}
-
-/// What the log holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct State {
-    /// Before the oldest retained event.
-    pub earliest: Cursor,
-    /// After the newest event.
-    pub latest: Cursor,
-    /// Whether no event will come any more.
-    pub finished: bool,
 }
 
 impl Feed {
@@ -324,7 +315,7 @@ impl Feed {
     }
 
     /// What the log holds now.
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> Status {
         self.shared.read().state()
     }
 
@@ -355,7 +346,7 @@ impl Feed {
     /// The retained event with this id, if it is there.
     pub fn event(&self, cursor: Cursor) -> Option<Arc<Event>> {
         let before = Cursor {
-            id: crate::EventId::new(cursor.id.get().checked_sub(1)?),
+            id: EventId::new(cursor.id.get().checked_sub(1)?),
             ..cursor
         };
         let batch = self.read(Position::After(before), 1, 0).ok()?;

@@ -1,8 +1,9 @@
 //! The retained window: the newest events, bounded by count and by bytes.
 
-use crate::{
-    Batch, Cursor, Data, Epoch, Event, EventId, Gap, GapReason, IdempotencyKey, Kind,
-    Position, State,
+use crate::{Batch, Event};
+use contract::{
+    Cursor, Data, Epoch, EventId, Gap, GapReason, IdempotencyKey, Kind, Position,
+    Status,
 };
 use jiff::Timestamp;
 use std::{
@@ -92,8 +93,8 @@ impl Ring {
     }
 
     /// What the log holds.
-    pub(crate) fn state(&self) -> State {
-        State {
+    pub(crate) fn state(&self) -> Status {
+        Status {
             earliest: self.earliest(),
             latest: self.latest(),
             finished: self.finished,

@@ -1,8 +1,8 @@
 //! The query parameter `after`.
 
-use crate::Problem;
+use crate::ProblemResponse;
 use axum::extract::{FromRequestParts, Query};
-use feed::Position;
+use contract::{Position, Problem};
 use http::request::Parts;
 use serde::Deserialize;
 
@@ -16,21 +16,21 @@ pub struct After(pub Option<Position>);
 
 #[derive(Deserialize)]
 struct Parameters {
-    // The name is `feed::contract::AFTER`.
+    // The name is [`contract::params::AFTER`].
     after: Option<String>,
 }
 
 impl<S: Sync> FromRequestParts<S> for After {
-    type Rejection = Problem;
+    type Rejection = ProblemResponse;
 
     async fn from_request_parts(
         parts: &mut Parts,
         _state: &S,
-    ) -> Result<Self, Problem> {
+    ) -> Result<Self, ProblemResponse> {
         let Query(Parameters { after }) =
             Query::try_from_uri(&parts.uri).map_err(Problem::bad_cursor)?;
         let position = after.map(|text| text.parse()).transpose();
-        position.map(Self).map_err(Problem::bad_cursor)
+        Ok(Self(position.map_err(Problem::bad_cursor)?))
     }
 }
 
@@ -42,7 +42,9 @@ mod tests {
     async fn after(target: &str) -> Result<Option<Position>, Problem> {
         let (mut parts, ()) = Request::get(target).body(()).unwrap().into_parts();
         let extracted = After::from_request_parts(&mut parts, &()).await;
-        extracted.map(|After(position)| position)
+        extracted
+            .map(|After(position)| position)
+            .map_err(|ProblemResponse(problem)| problem)
     }
 
     #[tokio::test]

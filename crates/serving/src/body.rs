@@ -1,6 +1,6 @@
 //! A limit and a deadline on every request body.
 
-use crate::{deadline_io::Wire, Config, Problem};
+use crate::{deadline_io::Wire, Config, ProblemResponse};
 use axum::{
     body::{Body, Bytes},
     extract::{DefaultBodyLimit, Request},
@@ -8,7 +8,8 @@ use axum::{
     response::{IntoResponse, Response},
     Router,
 };
-use http::{header, HeaderMap, HeaderValue, Method, StatusCode, Version};
+use contract::{Problem, ProblemKind};
+use http::{header, HeaderMap, HeaderValue, Method, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use std::{
     future::{poll_fn, Future},
@@ -168,13 +169,14 @@ async fn limited(
     }
     let version = request.version();
     if let Err(problem) = codings(request.headers()) {
-        return leave_unread(problem.into_response(), version, wire);
+        return leave_unread(ProblemResponse(problem).into_response(), version, wire);
     }
     let waits = request.headers().contains_key(header::EXPECT);
     let failure = Arc::new(OnceLock::new());
     let announced = request.body().size_hint().lower();
     if usize::try_from(announced).map_or(true, |bytes| bytes > limit) {
-        let refused = Problem::from(Failure::TooLarge { limit }).into_response();
+        let refused =
+            ProblemResponse::from(Failure::TooLarge { limit }).into_response();
         return leave_unread(refused, version, wire);
     }
     let back = Back::default();
@@ -209,9 +211,11 @@ async fn limited(
     match failure.get() {
         // The handler gave up because the body broke off. It cannot know why; the
         // client should.
-        Some(failure) if failed => {
-            leave_unread(Problem::from(*failure).into_response(), version, wire)
-        }
+        Some(failure) if failed => leave_unread(
+            ProblemResponse::from(*failure).into_response(),
+            version,
+            wire,
+        ),
         _ => response,
     }
 }
@@ -231,8 +235,7 @@ fn codings(headers: &HeaderMap) -> Result<(), Problem> {
     if plain && codings.next().is_none() {
         return Ok(());
     }
-    let title = "This transfer coding is not understood";
-    let problem = Problem::new(StatusCode::NOT_IMPLEMENTED, "unknown-coding", title);
+    let problem = Problem::of(ProblemKind::UnknownCoding);
     Err(problem.with_detail("Transfer-Encoding can only be chunked"))
 }
 

@@ -1,10 +1,11 @@
 //! Connections that are broken on request, so that a reader can watch a client recover.
 
-use crate::Problem;
+use crate::ProblemResponse;
 use axum::{
     extract::{FromRequestParts, Query},
     routing::{post, MethodRouter},
 };
+use contract::Problem;
 use http::{request::Parts, StatusCode};
 use serde::Deserialize;
 use std::{
@@ -65,12 +66,12 @@ struct Parameters {
 }
 
 impl<S: Sync> FromRequestParts<S> for ConnectionName {
-    type Rejection = Problem;
+    type Rejection = ProblemResponse;
 
     async fn from_request_parts(
         parts: &mut Parts,
         _state: &S,
-    ) -> Result<Self, Problem> {
+    ) -> Result<Self, ProblemResponse> {
         // No name, rather than a refusal: it is no part of the contract, and must not
         // come between a client and its events.
         let name = Query::try_from_uri(&parts.uri)
@@ -86,7 +87,7 @@ pub fn cut_route<S: Clone + Send + Sync + 'static>(cuts: Cuts) -> MethodRouter<S
     post(move |ConnectionName(name): ConnectionName| async move {
         match name {
             Some(name) if cuts.cut(&name) => Ok(StatusCode::NO_CONTENT),
-            _ => Err(Problem::not_found()),
+            _ => Err(ProblemResponse(Problem::not_found())),
         }
     })
 }

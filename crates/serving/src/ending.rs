@@ -1,6 +1,6 @@
 //! How a server with streams that never end comes to an end.
 
-use crate::Problem;
+use contract::Problem;
 use std::future::Future;
 use tokio_util::{
     sync::{CancellationToken, WaitForCancellationFutureOwned},

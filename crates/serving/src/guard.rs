@@ -1,12 +1,13 @@
 //! Which hosts this server answers for, and which pages may act on it.
 
-use crate::Problem;
+use crate::ProblemResponse;
 use axum::{
     extract::Request,
     middleware::{from_fn, Next},
     response::{IntoResponse, Response},
     Router,
 };
+use contract::Problem;
 use http::{header, uri::Authority, HeaderMap, Method, StatusCode, Uri};
 use std::{fmt, net::IpAddr, str::FromStr, sync::Arc};
 use thiserror::Error;
@@ -65,7 +66,7 @@ pub fn guard<S: Clone + Send + Sync + 'static>(
 async fn check(allowed: &Allowed, request: Request, next: Next) -> Response {
     match allowed.check(request.method(), request.uri(), request.headers()) {
         Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
+        Err(problem) => ProblemResponse(problem).into_response(),
     }
 }
 
@@ -73,8 +74,8 @@ impl Allowed {
     /// What [`guard`] says of a request, for a server that is no router.
     ///
     /// # Errors
-    /// [`Problem`]: 400 without one `Host`, 421 for a host that is not ours, 403 for a
-    /// page of another site that acts.
+    /// 400 without one `Host`, 421 for a host that is not ours, 403 for a page of
+    /// another site that acts.
     pub fn check(
         &self,
         method: &Method,
@@ -128,9 +129,8 @@ impl Allowed {
 /// The host that a request is for: HTTP/2's `:authority` or an absolute target before
 /// the `Host` header (RFC 9112 §3.2.2, RFC 9113 §8.3.1).
 fn host(uri: &Uri, headers: &HeaderMap) -> Result<Authority, Problem> {
-    let bad = |detail: &str| Problem {
-        status: StatusCode::BAD_REQUEST.as_u16(),
-        ..Problem::wrong_host(detail)
+    let bad = |detail: &str| {
+        Problem::wrong_host(detail).with_status(StatusCode::BAD_REQUEST.as_u16())
     };
     let mut hosts = headers.get_all(header::HOST).iter();
     let named = hosts.next();

@@ -1,10 +1,11 @@
 //! A request body that must be JSON.
 
-use crate::Problem;
+use crate::ProblemResponse;
 use axum::{
     body::Bytes,
     extract::{FromRequest, Request},
 };
+use contract::Problem;
 use http::{header, HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 
@@ -22,10 +23,13 @@ use serde::de::DeserializeOwned;
 pub struct JsonBody<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
-    type Rejection = Problem;
+    type Rejection = ProblemResponse;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        read(request, state, Problem::bad_body).await.map(Self)
+    async fn from_request(
+        request: Request,
+        state: &S,
+    ) -> Result<Self, ProblemResponse> {
+        Ok(Self(read(request, state, Problem::bad_body).await?))
     }
 }
 

@@ -63,7 +63,7 @@
 //!
 //! # Errors
 //!
-//! Handlers answer errors as [`Problem`]s (RFC 9457), and [`fallbacks`] does for what
+//! Handlers answer errors as [`ProblemResponse`]s (RFC 9457), and [`fallbacks`] does for what
 //! is not routed. Errors that hyper finds before there is a request (400 for what is no
 //! HTTP, 431 for a head that is too large) have a status and no body.
 //!
@@ -109,7 +109,10 @@ pub use json_body::JsonBody;
 pub use listener::{Listener, Tcp};
 pub use page::Page;
 pub use peers::Underway;
-pub use problem::{fallbacks, Problem, CONTENT_TYPE, TYPE_PREFIX};
+pub use problem::{fallbacks, ProblemResponse};
+
+// Until callers name the crate.
+pub use contract::{Problem, PROBLEM_JSON as CONTENT_TYPE};
 pub use publish::publish_route;
 pub use serve::{serve, serve_connections};
 pub use slots::{Slot, Slots};

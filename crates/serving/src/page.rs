@@ -1,12 +1,12 @@
 //! A page of the log: the whole answer to one request for events.
 
-use crate::Problem;
 use axum::response::{IntoResponse, Response};
-use feed::{Batch, Feed, Position, BATCH_BYTES, BATCH_EVENTS};
+use contract::{Position, Problem};
+use feed::{Batch, Feed, BATCH_BYTES, BATCH_EVENTS};
 use http::header;
 
 /// What is due after a position, as the answer to a request; on the wire it is a
-/// [`feed::contract::Page`].
+/// [`contract::LogPage`].
 #[derive(Clone, Debug)]
 pub struct Page(Batch);
 

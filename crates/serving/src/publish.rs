@@ -1,16 +1,14 @@
 //! `POST events`: how an event comes in over HTTP.
 
-use crate::{json_body, Problem};
+use crate::{json_body, ProblemResponse};
 use axum::{
     extract::{FromRequest, Request},
     response::{IntoResponse, Response},
     routing::{post, MethodRouter},
     Json,
 };
-use feed::{
-    contract::{Accepted, NewEvent, IDEMPOTENCY_KEY},
-    Feed, IdempotencyKey, Published,
-};
+use contract::{headers::IDEMPOTENCY_KEY, Accepted, IdempotencyKey, NewEvent, Problem};
+use feed::{Feed, Published};
 use http::{header, HeaderMap, StatusCode};
 use std::borrow::Cow;
 
@@ -29,13 +27,11 @@ use std::borrow::Cow;
 /// `not-json`, 422 `key-reused`; and 408 `timed-out` by [`serve`](crate::serve).
 pub fn publish_route<S: Clone + Send + Sync + 'static>(feed: Feed) -> MethodRouter<S> {
     post(
-        move |headers: HeaderMap, event: Result<EventBody, Problem>| {
+        move |headers: HeaderMap, event: Result<EventBody, ProblemResponse>| {
             let feed = feed.clone();
             async move {
-                match publish(&feed, &headers, event).await {
-                    Ok(published) => answer(published),
-                    Err(problem) => problem.into_response(),
-                }
+                let published = publish(&feed, &headers, event).await;
+                published.map(answer)
             }
         },
     )
@@ -45,19 +41,22 @@ pub fn publish_route<S: Clone + Send + Sync + 'static>(feed: Feed) -> MethodRout
 struct EventBody(NewEvent);
 
 impl<S: Send + Sync> FromRequest<S> for EventBody {
-    type Rejection = Problem;
+    type Rejection = ProblemResponse;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let event = json_body::read(request, state, Problem::bad_event).await;
-        event.map(Self)
+    async fn from_request(
+        request: Request,
+        state: &S,
+    ) -> Result<Self, ProblemResponse> {
+        let event = json_body::read(request, state, Problem::bad_event).await?;
+        Ok(Self(event))
     }
 }
 
 async fn publish(
     feed: &Feed,
     headers: &HeaderMap,
-    event: Result<EventBody, Problem>,
-) -> Result<Published, Problem> {
+    event: Result<EventBody, ProblemResponse>,
+) -> Result<Published, ProblemResponse> {
     let EventBody(NewEvent { kind, data }) = event?;
     match idempotency_key(headers)? {
         Some(key) => Ok(feed.publish_once(key, kind, data).await?),

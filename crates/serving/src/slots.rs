@@ -1,6 +1,6 @@
 //! A bound on how many requests may wait at once.
 
-use crate::Problem;
+use contract::Problem;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 

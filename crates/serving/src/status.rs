@@ -1,11 +1,12 @@
 //! `GET status`: what the log holds, and whether a wait could begin.
 
-use crate::{After, Ending, Problem, Slots};
+use crate::{After, Ending, ProblemResponse, Slots};
 use axum::{
     routing::{get, MethodRouter},
     Json,
 };
-use feed::{Feed, Position, State};
+use contract::{Position, Problem, Status};
+use feed::Feed;
 use http::header;
 
 /// A `GET` that answers what the log holds,
@@ -25,7 +26,7 @@ pub fn status_route<S: Clone + Send + Sync + 'static>(
 ) -> MethodRouter<S> {
     get(move |After(after): After| async move {
         let state = status(&feed, &ending, slots.as_ref(), after.unwrap_or_default())?;
-        Ok::<_, Problem>(([(header::CACHE_CONTROL, "no-store")], Json(state)))
+        Ok::<_, ProblemResponse>(([(header::CACHE_CONTROL, "no-store")], Json(state)))
     })
 }
 
@@ -34,7 +35,7 @@ fn status(
     ending: &Ending,
     slots: Option<&Slots>,
     position: Position,
-) -> Result<State, Problem> {
+) -> Result<Status, Problem> {
     ending.refuse_if_begun()?;
     let log = feed.read(position, 1, 0)?.log;
     if let Some(slots) = slots {

@@ -8,7 +8,8 @@ use axum::{
     Router,
 };
 use common::{assert_took, in_time, read_until, rest, send, timed, Server};
-use serving::{Config, Problem};
+use contract::Problem;
+use serving::Config;
 use std::{
     pin::Pin,
     task::{Context, Poll},

@@ -1,8 +1,9 @@
 //! Which hosts are answered, and which pages may act.
 
 use axum::{body::Body, routing::get, Router};
+use contract::Problem;
 use http::{Request, StatusCode};
-use serving::{guard, Allowed, HostName, Origin, Problem};
+use serving::{guard, Allowed, HostName, Origin};
 use tower::ServiceExt;
 
 fn allowed() -> Allowed {

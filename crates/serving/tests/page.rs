@@ -4,12 +4,13 @@ use axum::{
     body::Body, extract::State, http::Response, response::IntoResponse, routing::get,
     Router,
 };
+use contract::Problem;
 use feed::{
     contract::Page as WirePage, Data, Epoch, Feed, Position, Retention,
     State as LogState,
 };
 use http::{Request, StatusCode};
-use serving::{status_route, After, Ending, Page, Problem, Slots};
+use serving::{status_route, After, Ending, Page, ProblemResponse, Slots};
 use tower::ServiceExt;
 
 fn log(max_events: usize) -> Feed {
@@ -32,8 +33,11 @@ async fn put(feed: &Feed, numbers: std::ops::RangeInclusive<u64>) {
     }
 }
 
-async fn page(State(feed): State<Feed>, After(after): After) -> Result<Page, Problem> {
-    Page::read(&feed, after.unwrap_or_default())
+async fn page(
+    State(feed): State<Feed>,
+    After(after): After,
+) -> Result<Page, ProblemResponse> {
+    Ok(Page::read(&feed, after.unwrap_or_default())?)
 }
 
 async fn ask(router: Router, target: &str) -> (Response<()>, String) {

@@ -1,9 +1,9 @@
 //! Problem details, byte for byte.
 
 use axum::{body::Body, response::IntoResponse, routing::get, Router};
-use feed::{Gap, GapReason, PublishError, ReadError};
+use contract::{Gap, GapReason, Problem};
 use http::Request;
-use serving::{fallbacks, Problem};
+use serving::{fallbacks, ProblemResponse};
 use std::collections::BTreeSet;
 use tower::ServiceExt;
 
@@ -25,19 +25,15 @@ async fn bytes(answer: impl IntoResponse) -> String {
     format!("{status}\n{}\n{body}", lines.concat())
 }
 
-fn gap(reason: GapReason) -> Gap {
-    Gap {
-        reason,
-        asked: Some("k3f9x2.3".parse().unwrap()),
-        resume: "k3f9x2.9".parse().unwrap(),
-    }
-}
-
 #[tokio::test]
 async fn a_gap() {
-    let problem = Problem::from(ReadError::Gap(gap(GapReason::Expired)));
+    let gap = Gap {
+        reason: GapReason::Expired,
+        asked: Some("k3f9x2.3".parse().unwrap()),
+        resume: "k3f9x2.9".parse().unwrap(),
+    };
     assert_eq!(
-        bytes(problem).await,
+        bytes(ProblemResponse(Problem::gap(gap))).await,
         "410 Gone\n\
          cache-control: no-store\n\
          content-type: application/problem+json\n\
@@ -51,7 +47,7 @@ async fn a_gap() {
 async fn a_busy_server() {
     testbed::fix_draws();
     assert_eq!(
-        bytes(Problem::busy()).await,
+        bytes(ProblemResponse(Problem::busy())).await,
         "503 Service Unavailable\n\
          cache-control: no-store\n\
          content-type: application/problem+json\n\
@@ -64,55 +60,22 @@ async fn a_busy_server() {
 #[test]
 fn those_who_are_refused_together_are_told_different_times() {
     for refuse in [Problem::busy, Problem::ending] {
-        let times: BTreeSet<_> =
-            (0..500).filter_map(|_| refuse().retry_after).collect();
-        assert_eq!(times, (1..=10).collect());
+        let times: BTreeSet<_> = (0..500)
+            .map(|_| ProblemResponse(refuse()).into_response())
+            .map(|answer| answer.headers()["retry-after"].to_str().unwrap().to_owned())
+            .collect();
+        assert_eq!(times, (1..=10).map(|n: u16| n.to_string()).collect());
     }
 }
 
 #[test]
-fn every_error_of_the_log_has_its_problem() {
-    let (asked, latest) = ("k3f9x2.9".parse().unwrap(), "k3f9x2.3".parse().unwrap());
-    let too_large = PublishError::TooLarge { bytes: 2, limit: 1 };
-    for (problem, status, name) in [
-        (
-            Problem::from(ReadError::Future { asked, latest }),
-            400,
-            "future-cursor",
-        ),
-        (
-            ReadError::Gap(gap(GapReason::NewLog)).into(),
-            410,
-            "new-log",
-        ),
-        (too_large.into(), 413, "too-large"),
-        (PublishError::KeyReused.into(), 422, "key-reused"),
-        (PublishError::Finished.into(), 409, "finished"),
-        (Problem::ending(), 503, "ending"),
-    ] {
-        assert_eq!((problem.status, problem.name()), (status, Some(name)));
-        let parsed: Problem =
-            serde_json::from_str(&serde_json::to_string(&problem).unwrap()).unwrap();
-        let retry_after = problem.retry_after;
-        assert_eq!(
-            Problem {
-                retry_after,
-                ..parsed
-            },
-            problem,
-            "a client reads what was written"
-        );
-    }
-}
-
-#[test]
-fn a_strangers_problem_can_be_read() {
-    let problem: Problem =
-        serde_json::from_str(r#"{"title":"Oh","instance":"/x","y":1}"#).unwrap();
-    assert_eq!(
-        (&*problem.type_uri, problem.name(), problem.status),
-        ("about:blank", None, 0)
-    );
+fn a_time_that_a_problem_names_is_kept() {
+    let problem = Problem {
+        retry_after: Some(77),
+        ..Problem::busy()
+    };
+    let answer = ProblemResponse(problem).into_response();
+    assert_eq!(answer.headers()["retry-after"], "77");
 }
 
 #[tokio::test]

@@ -4,9 +4,10 @@ mod common;
 
 use axum::{body::Body, Router};
 use common::{rest, send, Server};
+use contract::Problem;
 use feed::{Feed, Position, Retention};
 use http::{Request, StatusCode};
-use serving::{publish_route, Config, Problem};
+use serving::{publish_route, Config};
 use tower::ServiceExt;
 
 const EVENT: &str = r#"{"kind":"message","data":{"from":"Ada","text":"Hello"}}"#;

@@ -16,10 +16,11 @@ use axum::{
     routing::get,
     Json, Router,
 };
+use contract::Problem;
 use http::{header, StatusCode, Uri};
 use serde::Deserialize;
 use serde_json::json;
-use serving::{assets, fallbacks, Problem, Slots};
+use serving::{assets, fallbacks, ProblemResponse, Slots};
 
 /// How many exchanges may run at once. Each is a connection of this process to itself.
 pub const EXCHANGES: usize = 8;
@@ -72,10 +73,10 @@ async fn whereabouts(State(panel): State<Panel>) -> Response {
 async fn exchange(
     State(panel): State<Panel>,
     wish: Result<Query<Wish>, axum::extract::rejection::QueryRejection>,
-) -> Result<Response, Problem> {
+) -> Result<Response, ProblemResponse> {
     let Query(wish) = wish.map_err(|error| {
         let title = "This is no exchange";
-        Problem::new(StatusCode::BAD_REQUEST, "bad-exchange", title)
+        Problem::new(StatusCode::BAD_REQUEST.as_u16(), "bad-exchange", title)
             .with_detail(error.body_text())
     })?;
     let server = panel.server.ok_or_else(Problem::not_found)?;
@@ -85,8 +86,9 @@ async fn exchange(
         Err(error) => {
             tracing::warn!(%error, "the push server does not answer its own client");
             let title = "The push server does not answer";
-            Err(Problem::new(StatusCode::BAD_GATEWAY, "no-answer", title)
-                .with_detail(error))
+            let status = StatusCode::BAD_GATEWAY.as_u16();
+            let problem = Problem::new(status, "no-answer", title);
+            Err(problem.with_detail(error).into())
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::{
     recording::{Recording, Tap},
 };
 use bytes::Bytes;
+use contract::Problem;
 use futures_util::{
     future::{BoxFuture, FutureExt as _},
     stream::{FuturesUnordered, StreamExt as _},
@@ -16,7 +17,7 @@ use http::{
     header, uri::Uri, HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
 };
 use serde_json::json;
-use serving::{Allowed, Ending, Listener, Problem};
+use serving::{Allowed, Ending, Listener};
 use std::{
     future::poll_fn,
     io,
@@ -365,7 +366,7 @@ impl Site {
     fn refusal(&self, problem: &Problem) -> Answer {
         // Never fails: a problem is strings and numbers.
         let body = serde_json::to_vec(problem).unwrap_or_default();
-        let mut answer = self.ok(Content::new(serving::CONTENT_TYPE, body));
+        let mut answer = self.ok(Content::new(contract::PROBLEM_JSON, body));
         *answer.head.status_mut() = StatusCode::from_u16(problem.status)
             .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         if problem.status == StatusCode::METHOD_NOT_ALLOWED {

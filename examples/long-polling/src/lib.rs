@@ -27,12 +27,13 @@ use axum::{
     response::{IntoResponse, Response},
     Router,
 };
-use feed::{Feed, Position};
+use contract::{Position, Problem};
+use feed::Feed;
 use parked::{Parked, Woken};
 use prefer::Wait;
 use serving::{
     assets, cut_route, fallbacks, publish_route, status_route, After, ConnectionName,
-    Cuts, Ending, Page, Problem, Slots,
+    Cuts, Ending, Page, ProblemResponse, Slots,
 };
 use std::{sync::Arc, time::Duration};
 
@@ -82,7 +83,7 @@ async fn events(
     After(after): After,
     Wait(wished): Wait,
     name: ConnectionName,
-) -> Result<Response, Problem> {
+) -> Result<Response, ProblemResponse> {
     server.ending.refuse_if_begun()?;
     let position = after.unwrap_or_default();
     let granted = drawn(wished.min(server.config.max_wait));

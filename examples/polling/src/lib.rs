@@ -18,10 +18,12 @@ pub use state::{Board, Price, Prices};
 use state::Written;
 
 use axum::{extract::State, routing::get, Router};
+use contract::Problem;
 use feed::{Feed, View};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use serving::{
-    assets, fallbacks, publish_route, status_route, After, Ending, Page, Problem,
+    assets, fallbacks, publish_route, status_route, After, Ending, Page,
+    ProblemResponse,
 };
 use std::{ops::RangeInclusive, sync::Arc};
 
@@ -71,9 +73,9 @@ pub fn router(feed: Feed, config: Config, ending: Ending) -> Router {
 async fn events(
     State(server): State<Server>,
     After(after): After,
-) -> Result<Page, Problem> {
+) -> Result<Page, ProblemResponse> {
     server.admit()?;
-    Page::read(&server.feed, after.unwrap_or_default())
+    Ok(Page::read(&server.feed, after.unwrap_or_default())?)
 }
 // ANCHOR_END: events
 

@@ -7,10 +7,11 @@ use axum::{
     http::{header, HeaderMap, HeaderValue, StatusCode},
     response::{IntoResponse, Response},
 };
-use feed::{ticker::Tick, Cursor, Event, Feed, View};
+use contract::Cursor;
+use feed::{ticker::Tick, Event, Feed, View};
 use headers::{ETag, HeaderMapExt};
 use serde::{Deserialize, Serialize};
-use serving::{is_known, Problem};
+use serving::{is_known, ProblemResponse};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
@@ -106,7 +107,7 @@ impl Written {
 pub(crate) async fn state(
     State(server): State<Server>,
     request: HeaderMap,
-) -> Result<Response, Problem> {
+) -> Result<Response, ProblemResponse> {
     server.admit()?;
     // Tag and state are of one look.
     let (etag, json) = server.prices.read(|board, version| {

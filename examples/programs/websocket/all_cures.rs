@@ -10,14 +10,13 @@ use axum::{
     routing::any,
     Router,
 };
-use feed::{
-    contract::{
-        Ack, ClientMessage, Heartbeat, Hello, Refusal, ServerMessage, SUBPROTOCOL,
-    },
-    Delivery, Feed, Retention, Subscription,
+use contract::{
+    socket::{Ack, ClientMessage, Refusal, ServerMessage, SUBPROTOCOL},
+    Heartbeat, Hello, IdempotencyKey, Problem,
 };
+use feed::{Delivery, Feed, Retention, Subscription};
 use futures_util::{SinkExt, StreamExt};
-use serving::{guard, After, Allowed, Ending, Problem};
+use serving::{guard, After, Allowed, Ending, ProblemResponse};
 use std::{error::Error, future::pending, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -43,7 +42,7 @@ async fn open(
     upgrade: WebSocketUpgrade,
     State(app): State<App>,
     After(after): After,
-) -> Result<Response, Problem> {
+) -> Result<Response, ProblemResponse> {
     // Before the answer: no event is lost between the two, and a wrong cursor is
     // refused.
     let subscription = app.feed.subscribe(after.unwrap_or_default())?;
@@ -165,7 +164,7 @@ async fn deliver(
 // ANCHOR_END: deliver
 
 async fn answer(feed: &Feed, said: &str) -> ServerMessage {
-    let publish = match serde_json::from_str(said) {
+    let publish = match ClientMessage::read(said) {
         Ok(ClientMessage::Publish(publish)) => publish,
         Err(error) => return refusal(None, Problem::bad_event(error)),
     };
@@ -180,8 +179,7 @@ async fn answer(feed: &Feed, said: &str) -> ServerMessage {
     }
 }
 
-fn refusal(reference: Option<feed::IdempotencyKey>, problem: Problem) -> ServerMessage {
-    let problem = serde_json::value::to_raw_value(&problem).expect("a problem is JSON");
+fn refusal(reference: Option<IdempotencyKey>, problem: Problem) -> ServerMessage {
     ServerMessage::Error(Refusal { reference, problem })
 }
 

@@ -6,14 +6,8 @@
 //! in which a line end is written `\n` or `\r` and comes out as it went in.
 
 use bytes::Bytes;
-use feed::{
-    contract::{
-        control::{END, GAP, HEARTBEAT, HELLO},
-        End, EndReason, Heartbeat, Hello,
-    },
-    Cursor, Event, Gap,
-};
-use serde::Serialize;
+use contract::{stream::StreamMessage, Cursor, End, EndReason, Gap, Heartbeat, Hello};
+use feed::Event;
 use std::time::Duration;
 
 // ANCHOR: event
@@ -44,8 +38,12 @@ pub fn event(event: &Event) -> Bytes {
 /// `retry_ms` is how long a browser shall wait before it reconnects.
 pub fn hello(cursor: Cursor, every: Duration, retry_ms: u64) -> Bytes {
     let every = milliseconds(every);
-    let data = json(&Hello { cursor, every });
-    format!("id: {cursor}\nevent: {HELLO}\nretry: {retry_ms}\ndata: {data}\n\n").into()
+    let hello = StreamMessage::Hello(Hello { cursor, every });
+    block(
+        &format!("id: {cursor}\n"),
+        &hello,
+        &format!("retry: {retry_ms}\n"),
+    )
 }
 // ANCHOR_END: opening
 
@@ -55,21 +53,29 @@ pub fn hello(cursor: Cursor, every: Duration, retry_ms: u64) -> Bytes {
 /// that this client was not sent.
 pub fn heartbeat(cursor: Cursor, every: Duration) -> Bytes {
     let every = milliseconds(every);
-    let data = json(&Heartbeat { every });
-    format!("id: {cursor}\nevent: {HEARTBEAT}\ndata: {data}\n\n").into()
+    let heartbeat = StreamMessage::Heartbeat(Heartbeat { every });
+    block(&format!("id: {cursor}\n"), &heartbeat, "")
 }
 
 /// Events were missed. The id is the place from which the stream goes on, so that a
 /// client that reconnects right after this block is not told of the same gap twice.
-pub fn gap(gap: &Gap) -> Bytes {
-    let data = json(gap);
-    format!("id: {}\nevent: {GAP}\ndata: {data}\n\n", gap.resume).into()
+pub fn gap(gap: Gap) -> Bytes {
+    block(
+        &format!("id: {}\n", gap.resume),
+        &StreamMessage::Gap(gap),
+        "",
+    )
 }
 
 /// The stream ends on purpose. It moves no cursor.
 pub fn end(reason: EndReason) -> Bytes {
-    let data = json(&End { reason });
-    format!("event: {END}\ndata: {data}\n\n").into()
+    block("", &StreamMessage::End(End { reason }), "")
+}
+
+/// A control message, with its line `id:` before its type, and `retry:` after it.
+fn block(id: &str, message: &StreamMessage, retry: &str) -> Bytes {
+    let (event, data) = (message.event_type(), message.data());
+    format!("{id}event: {event}\n{retry}data: {data}\n\n").into()
 }
 // ANCHOR_END: control
 
@@ -77,16 +83,11 @@ fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn json(data: &impl Serialize) -> String {
-    // Four structures of numbers and fixed names, which serialise; the tests state
-    // every byte of them.
-    serde_json::to_string(data).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use feed::{Data, Feed, GapReason, Position};
+    use contract::{Data, GapReason, Position};
+    use feed::Feed;
 
     #[tokio::test]
     async fn the_blocks_are_the_contracts() {
@@ -120,7 +121,7 @@ mod tests {
             resume: "k3f9x2.9".parse().unwrap(),
         };
         assert_eq!(
-            gap(&missed),
+            gap(missed),
             "id: k3f9x2.9\nevent: gap\ndata: {\"reason\":\"expired\",\"asked\":\"k3f9x2.3\",\"resume\":\"k3f9x2.9\"}\n\n"
         );
         let unknown = Gap {
@@ -129,7 +130,7 @@ mod tests {
             ..missed
         };
         assert_eq!(
-            gap(&unknown),
+            gap(unknown),
             "id: k3f9x2.9\nevent: gap\ndata: {\"reason\":\"unknown\",\"resume\":\"k3f9x2.9\"}\n\n"
         );
         assert_eq!(

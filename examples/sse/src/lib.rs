@@ -29,11 +29,12 @@ use axum::{
     routing::post,
     Router,
 };
-use feed::{Cursor, Encoding, Feed, Gap, GapReason, Position, Subscription};
+use contract::{headers, Cursor, Gap, GapReason, Position, Problem};
+use feed::{Encoding, Feed, Subscription};
 use serde::Deserialize;
 use serving::{
     assets, cut_route, fallbacks, publish_route, status_route, After, ConnectionName,
-    Cuts, Ending, Problem, Slots,
+    Cuts, Ending, ProblemResponse, Slots,
 };
 use std::{convert::Infallible, iter, sync::Arc};
 use stream::Connection;
@@ -123,7 +124,7 @@ impl<S: Sync> FromRequestParts<S> for LastEventId {
         struct Parameters {
             last_event_id: Option<String>,
         }
-        let header = parts.headers.get("last-event-id");
+        let header = parts.headers.get(headers::LAST_EVENT_ID);
         let id = match header.map(HeaderValue::to_str) {
             // An empty id is none (WHATWG HTML §9.2.3).
             Some(Ok(id)) if !id.is_empty() => id.to_owned(),
@@ -150,7 +151,7 @@ async fn events(
     last: LastEventId,
     After(after): After,
     name: ConnectionName,
-) -> Result<Response, Problem> {
+) -> Result<Response, ProblemResponse> {
     server.ending.refuse_if_begun()?;
     // The last id wins. A browser repeats the URL with its first `?after=` for ever,
     // and only the id moves on.
@@ -177,9 +178,7 @@ async fn events(
     let every = server.config.heartbeat;
     let retry_ms = fastrand::u64(server.config.retry_ms.clone());
     let hello = framing::hello(subscription.cursor(), every, retry_ms);
-    let blocks: Vec<_> = iter::once(hello)
-        .chain(gap.as_ref().map(framing::gap))
-        .collect();
+    let blocks: Vec<_> = iter::once(hello).chain(gap.map(framing::gap)).collect();
     let connection = Connection {
         blocks: blocks.into_iter(),
         subscription,

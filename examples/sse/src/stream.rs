@@ -2,7 +2,8 @@
 
 use crate::framing;
 use bytes::Bytes;
-use feed::{contract::EndReason, Delivery, Encoding, Event, Subscription};
+use contract::EndReason;
+use feed::{Delivery, Encoding, Event, Subscription};
 use futures_util::{stream, Stream};
 use serving::{Cut, Cuttable, Slot};
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
@@ -76,7 +77,7 @@ impl Connection {
                 // a silence starts anew.
                 delivery = tokio::time::timeout(self.every, self.subscription.next()) => match delivery {
                     Ok(Some(Delivery::Batch(batch))) => self.batch = batch.events.into_iter(),
-                    Ok(Some(Delivery::Gap(gap))) => return Some(Ok(framing::gap(&gap))),
+                    Ok(Some(Delivery::Gap(gap))) => return Some(Ok(framing::gap(gap))),
                     Ok(None) => self.end(EndReason::Finished),
                     Err(_silence) => return Some(Ok(self.heartbeat())),
                 },

@@ -12,9 +12,10 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
+use contract::Problem;
 use futures_util::{stream, Stream, StreamExt};
 use serde::{Deserialize, Serialize};
-use serving::{JsonBody, Problem, Slot};
+use serving::{JsonBody, ProblemResponse, Slot};
 use std::{convert::Infallible, time::Duration};
 
 /// The longest prompt, in characters: a few paragraphs, since the answer repeats it.
@@ -58,15 +59,12 @@ fn generate(prompt: &str) -> Vec<String> {
 pub(crate) async fn answer(
     State(server): State<Server>,
     JsonBody(Request { prompt }): JsonBody<Request>,
-) -> Result<Response, Problem> {
+) -> Result<Response, ProblemResponse> {
     if prompt.chars().count() > MAX_PROMPT {
-        return Err(Problem::too_large(format_args!(
-            "a prompt has at most {MAX_PROMPT} characters"
-        )));
+        let detail = format_args!("a prompt has at most {MAX_PROMPT} characters");
+        return Err(Problem::too_large(detail).into());
     }
-    if server.ending.has_begun() {
-        return Err(Problem::ending());
-    }
+    server.ending.refuse_if_begun()?;
     let slot = server.slots.try_take()?;
     let tokens = generate(&prompt);
     let stopped = server.ending.begun();
@@ -99,7 +97,7 @@ fn events(
 }
 
 fn block(event: &str, data: &impl Serialize) -> Bytes {
-    let data = serde_json::to_string(data).unwrap_or_default();
+    let data = serde_json::to_string(data).expect("texts and numbers become JSON");
     format!("{event}data: {data}\n\n").into()
 }
 // ANCHOR_END: answer

@@ -27,7 +27,7 @@ mod handshake;
 pub use client::{ClientError, Follow};
 pub use handshake::{open, Opened, Socket};
 
-use crate::close::Close;
+use crate::close::close_for;
 use client::{
     failure, updates, Failure, Method, Pace, Server, Session, Watchdog, PATIENCE,
 };
@@ -213,7 +213,7 @@ impl Publisher {
         kind: Kind,
         data: Data,
     ) -> Result<Cursor, ClientError> {
-        let reference = key.cloned().unwrap_or_else(IdempotencyKey::random);
+        let reference = key.cloned().unwrap_or_else(feed::random_key);
         let publish = Publish {
             reference,
             kind,
@@ -446,9 +446,7 @@ impl Follower {
         // Without a `ref` it answers something that the server could not read, and
         // nobody knows which.
         if let Some(reference) = &refusal.reference {
-            let problem = serde_json::from_str(refusal.problem.get());
-            let problem =
-                problem.map_err(|error| ClientError::Protocol(error.to_string()))?;
+            let problem = Box::new(refusal.problem.clone());
             self.answered(reference, Err(ClientError::Refused(problem)));
         }
         Ok(())
@@ -596,7 +594,7 @@ impl Connection {
     /// What an error of tungstenite comes to. Where the server broke the protocol, it
     /// is told with which rule, as RFC 6455 §7.1.7 asks; tungstenite does not.
     async fn broken(&mut self, error: Error) -> Failure {
-        let Some(close) = Close::of(&error) else {
+        let Some(close) = close_for(&error) else {
             return ClientError::NoAnswer.into();
         };
         let frame = CloseFrame {

@@ -17,6 +17,7 @@
 //! §3.1).
 
 use crate::tunnel::Socket;
+use contract::socket::Close;
 use futures_util::{
     future::join,
     stream::{SplitSink, SplitStream},
@@ -26,61 +27,14 @@ use serving::Slot;
 use std::time::Duration;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{
-    self,
-    error::ProtocolError,
-    protocol::{frame::coding::CloseCode, CloseFrame},
-    Message,
+    self, error::ProtocolError, protocol::CloseFrame, Message,
 };
 
-/// What this server says when it closes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Close {
-    /// 1000: the log is finished, and the peer has all of it. There is nothing to
-    /// reconnect for.
-    Finished,
-    /// 1001: this server is going away.
-    Shutdown,
-    /// 1002: the peer broke the rules of framing.
-    Protocol,
-    /// 1003: a binary message, where only text is understood.
-    Binary,
-    /// 1007: a text message that is no UTF-8.
-    NotUtf8,
-    /// 1009: a message larger than this server takes.
-    TooLarge,
-}
-
-impl Close {
-    /// The status code (RFC 6455 §7.4.1).
-    pub fn code(self) -> u16 {
-        let code = match self {
-            Self::Finished => CloseCode::Normal,
-            Self::Shutdown => CloseCode::Away,
-            Self::Protocol => CloseCode::Protocol,
-            Self::Binary => CloseCode::Unsupported,
-            Self::NotUtf8 => CloseCode::Invalid,
-            Self::TooLarge => CloseCode::Size,
-        };
-        code.into()
-    }
-
-    /// The reason, for a person who reads a log; programs go by the code.
-    pub fn reason(self) -> &'static str {
-        match self {
-            Self::Finished => "finished",
-            Self::Shutdown => "shutdown",
-            Self::Protocol => "protocol error",
-            Self::Binary => "text only",
-            Self::NotUtf8 => "not UTF-8",
-            Self::TooLarge => "too large",
-        }
-    }
-
-    fn message(self) -> Message {
-        Message::Close(Some(CloseFrame {
-            code: self.code().into(),
-            reason: self.reason().into(),
-        }))
+/// The frame that closes a socket.
+fn frame(close: Close) -> CloseFrame {
+    CloseFrame {
+        code: close.code().into(),
+        reason: close.reason().into(),
     }
 }
 
@@ -96,33 +50,31 @@ pub(crate) enum End {
     Closes(Close),
 }
 
-impl Close {
-    /// What to say to a peer that broke the protocol; `None` where nobody is to blame
-    /// or nobody is there to be told.
-    ///
-    /// tungstenite reports a broken protocol as an error and sends nothing; the close
-    /// that RFC 6455 §7.1.7 asks for is ours to send.
-    pub(crate) fn of(error: &tungstenite::Error) -> Option<Self> {
-        use tungstenite::Error::{Capacity, Protocol, Utf8};
-        match error {
-            Capacity(_) => Some(Self::TooLarge),
-            Utf8(_) => Some(Self::NotUtf8),
-            // The connection ended without a close. There is nobody to tell.
-            Protocol(ProtocolError::ResetWithoutClosingHandshake) => None,
-            // We wrote after the peer's close had come. The reader has seen it, or is
-            // about to.
-            Protocol(ProtocolError::SendAfterClosing) => None,
-            Protocol(_) => Some(Self::Protocol),
-            // The connection is lost; or it is closed already; or the peer does not
-            // read, and what waits for it has grown too large.
-            _ => None,
-        }
+/// How to close on a peer that broke the protocol; `None` where nobody is to blame, or
+/// nobody is left to read it.
+///
+/// tungstenite reports a broken protocol as an error and sends nothing; the close that
+/// RFC 6455 §7.1.7 asks for is ours to send.
+pub(crate) fn close_for(error: &tungstenite::Error) -> Option<Close> {
+    use tungstenite::Error::{Capacity, Protocol, Utf8};
+    match error {
+        Capacity(_) => Some(Close::TooLarge),
+        Utf8(_) => Some(Close::NotUtf8),
+        // The connection ended without a close. Nobody is there.
+        Protocol(ProtocolError::ResetWithoutClosingHandshake) => None,
+        // We wrote after the peer's close had come. The reader has seen it, or is about
+        // to.
+        Protocol(ProtocolError::SendAfterClosing) => None,
+        Protocol(_) => Some(Close::Protocol),
+        // The connection is lost; or it is closed already; or the peer does not read,
+        // and what waits for it has grown too large.
+        _ => None,
     }
 }
 
 impl From<tungstenite::Error> for End {
     fn from(error: tungstenite::Error) -> Self {
-        Close::of(&error).map_or(Self::Gone, Self::Closes)
+        close_for(&error).map_or(Self::Gone, Self::Closes)
     }
 }
 
@@ -138,7 +90,7 @@ impl End {
         let word = match self {
             Self::Dropped => return,
             Self::Gone => None,
-            Self::Closes(close) => Some(close.message()),
+            Self::Closes(close) => Some(Message::Close(Some(frame(close)))),
         };
         let goodbye = async {
             let said = async {

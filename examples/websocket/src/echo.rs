@@ -1,16 +1,12 @@
 //! `GET echo`: whatever comes goes back. The least that a WebSocket server is, with an
 //! end and limits.
 
-use crate::{
-    close::{Close, End},
-    handshake::Handshake,
-    tunnel::Socket,
-    Config,
-};
+use crate::{close::End, handshake::Handshake, tunnel::Socket, Config};
 use axum::{extract::State, response::Response};
 use bytes::Bytes;
+use contract::socket::Close;
 use futures_util::{SinkExt, StreamExt};
-use serving::{Ending, Problem, Slots};
+use serving::{Ending, ProblemResponse, Slots};
 use std::{sync::Arc, time::Duration};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -27,7 +23,7 @@ pub(crate) struct Echo {
 pub(crate) async fn open(
     State(echo): State<Echo>,
     handshake: Handshake,
-) -> Result<Response, Problem> {
+) -> Result<Response, ProblemResponse> {
     echo.ending.refuse_if_begun()?;
     let place = echo.places.try_take()?;
     let (limits, ending) = (echo.config.echo_limits(), echo.ending.clone());

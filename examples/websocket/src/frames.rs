@@ -1,11 +1,11 @@
 //! The messages of the protocol, written: JSON in text frames.
 
 use bytes::{Bytes, BytesMut};
-use feed::{
-    contract::{Ack, ServerMessage},
-    Encoding, Event, IdempotencyKey,
+use contract::{
+    socket::{Ack, Refusal, ServerMessage},
+    Cursor, IdempotencyKey, Problem,
 };
-use serving::Problem;
+use feed::{Encoding, Event};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 /// The message of an event, `{"event":{…}}`: made once and shared by every socket. What
@@ -25,28 +25,25 @@ pub(crate) fn event(event: &Event, encoding: Encoding) -> Message {
 
 /// Any other message; these are for one socket alone.
 pub(crate) fn message(message: &ServerMessage) -> Message {
-    // Nothing in a message can fail to become JSON; an empty text would be a defect of
-    // this crate, and the golden files would show it.
-    text(serde_json::to_vec(message).unwrap_or_default().into())
+    let json = serde_json::to_vec(message).expect("a message becomes JSON");
+    text(json.into())
 }
 
 fn text(json: Bytes) -> Message {
     // JSON is UTF-8. It is looked at all the same: only `unsafe` code may promise what
     // it has not seen.
-    Message::Text(Utf8Bytes::try_from(json).unwrap_or_default())
+    Message::Text(Utf8Bytes::try_from(json).expect("JSON is UTF-8"))
 }
 
 /// What was published is in the log.
-pub(crate) fn ack(reference: IdempotencyKey, id: feed::Cursor) -> ServerMessage {
+pub(crate) fn ack(reference: IdempotencyKey, id: Cursor) -> ServerMessage {
     ServerMessage::Ack(Ack { reference, id })
 }
 
 /// What was sent is not taken.
 pub(crate) fn refusal(
     reference: Option<IdempotencyKey>,
-    problem: &Problem,
+    problem: Problem,
 ) -> ServerMessage {
-    // As above: a problem is text and numbers.
-    let problem = serde_json::value::to_raw_value(problem).unwrap_or_default();
-    ServerMessage::Error(feed::contract::Refusal { reference, problem })
+    ServerMessage::Error(Refusal { reference, problem })
 }

@@ -14,9 +14,9 @@ use axum::{
     },
     response::{IntoResponse, Response},
 };
-use feed::contract::SUBPROTOCOL;
+use contract::{socket::SUBPROTOCOL, Problem, ProblemKind};
 use hyper::{ext::Protocol, upgrade::OnUpgrade};
-use serving::{Ending, Problem, Underway};
+use serving::{Ending, ProblemResponse, Underway};
 use std::future::Future;
 use tokio_tungstenite::{
     tungstenite::{
@@ -150,24 +150,22 @@ const UPGRADE: [(HeaderName, &str); 3] = [
 
 impl Refusal {
     fn answer(self, version: Version) -> Response {
-        let only = "Only a WebSocket is opened here";
-        let problem = |status, why| {
-            Problem::new(status, "upgrade-required", only).with_detail(why)
-        };
+        let problem = |kind, why| Problem::of(kind).with_detail(why);
         match self {
             Self::Broken(why) => {
-                let title = "This is not a WebSocket handshake";
-                let problem =
-                    Problem::new(StatusCode::BAD_REQUEST, "bad-handshake", title);
-                problem.with_detail(why).into_response()
+                let refused = problem(ProblemKind::BadHandshake, why);
+                ProblemResponse(refused).into_response()
             }
             // HTTP/2 has no `Upgrade` (RFC 9113 §8.2.2), so 426 would be a lie there.
             Self::NotAsked(why) if version >= Version::HTTP_2 => {
                 let [.., known] = UPGRADE;
-                ([known], problem(StatusCode::BAD_REQUEST, why)).into_response()
+                let refused = problem(ProblemKind::UpgradeRequired, why)
+                    .with_status(StatusCode::BAD_REQUEST.as_u16());
+                ([known], ProblemResponse(refused)).into_response()
             }
             Self::NotAsked(why) => {
-                (UPGRADE, problem(StatusCode::UPGRADE_REQUIRED, why)).into_response()
+                let refused = problem(ProblemKind::UpgradeRequired, why);
+                (UPGRADE, ProblemResponse(refused)).into_response()
             }
         }
     }
@@ -189,11 +187,9 @@ impl Handshake {
                 ..self
             });
         }
-        let title = "The subprotocol of this server was not offered";
-        let problem = Problem::new(StatusCode::BAD_REQUEST, "bad-subprotocol", title);
-        Err(problem.with_detail(format_args!(
-            "send the header Sec-WebSocket-Protocol: {SUBPROTOCOL}"
-        )))
+        let detail =
+            format_args!("send the header Sec-WebSocket-Protocol: {SUBPROTOCOL}");
+        Err(Problem::of(ProblemKind::BadSubprotocol).with_detail(detail))
     }
 
     /// Answers, and runs `serve` on the socket once the answer is out, in a task that

@@ -9,7 +9,7 @@
 //! - [`close`]: how a socket ends, and the close codes.
 //! - `client`: a Rust client, behind the feature of that name.
 //!
-//! The messages are those of [`feed::contract`]: JSON in text frames, under the
+//! The messages are those of [`contract::socket`]: JSON in text frames, under the
 //! subprotocol `waiting.v1`. The server sends `hello`, `event`, `gap`, `heartbeat`,
 //! `ack` and `error`; the client sends `publish`.
 
@@ -36,7 +36,7 @@ use feed::{Encoding, Feed, Retention};
 use handshake::Handshake;
 use serving::{
     assets, cut_route, fallbacks, publish_route, status_route, After, ConnectionName,
-    Cuts, Ending, Problem, Slots,
+    Cuts, Ending, ProblemResponse, Slots,
 };
 use socket::Connection;
 use std::sync::Arc;
@@ -137,7 +137,7 @@ async fn open(
     handshake: Handshake,
     After(after): After,
     name: ConnectionName,
-) -> Result<Response, Problem> {
+) -> Result<Response, ProblemResponse> {
     server.ending.refuse_if_begun()?;
     let handshake = handshake.choose()?;
     let connection = Connection {

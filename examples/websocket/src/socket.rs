@@ -1,21 +1,21 @@
 //! One open socket: one task that reads and writes, both always.
 
 use crate::{
-    close::{Close, End},
+    close::End,
     frames,
     tunnel::{Heard, Socket},
 };
 use bytes::Bytes;
-use feed::{
-    contract::{ClientMessage, Heartbeat, Hello, ServerMessage},
-    Delivery, Encoding, Feed, IdempotencyKey, Subscription,
+use contract::{
+    socket::{ClientMessage, Close, ServerMessage},
+    Heartbeat, Hello, Problem,
 };
+use feed::{Delivery, Encoding, Feed, Subscription};
 use futures_util::{
     stream::{SplitSink, SplitStream},
     SinkExt, StreamExt,
 };
-use serde::Deserialize;
-use serving::{Cuttable, Ending, Problem, Slot};
+use serving::{Cuttable, Ending, Slot};
 use std::time::Duration;
 use tokio::{
     sync::mpsc,
@@ -147,35 +147,22 @@ impl Reader {
 
 /// Does what a message asks for; the answer to it.
 async fn answer(feed: &Feed, text: &str) -> Answer {
-    let publish = match serde_json::from_str(text) {
+    // A text that is no message leaves the connection as it is: the peer's WebSocket is
+    // sound.
+    let publish = match ClientMessage::read(text) {
         Ok(ClientMessage::Publish(publish)) => publish,
-        Err(error) => return unreadable(text, error).into(),
+        Err(error) => {
+            let reference = error.reference.clone();
+            return frames::refusal(reference, Problem::bad_event(error)).into();
+        }
     };
-    let reference = publish.reference;
-    let published = feed.publish_once(reference.clone(), publish.kind, publish.data);
+    let (reference, event) = publish.into_event();
+    let published = feed.publish_once(reference.clone(), event.kind, event.data);
     let answer = match published.await {
         Ok(published) => frames::ack(reference, published.cursor),
-        Err(error) => frames::refusal(Some(reference), &error.into()),
+        Err(error) => frames::refusal(Some(reference), error.into()),
     };
     answer.into()
-}
-
-/// The answer to a text that is no message. The connection stays: the peer has spoken
-/// WebSocket well.
-fn unreadable(text: &str, error: serde_json::Error) -> ServerMessage {
-    /// As much of a publish as its publisher needs to know which one was meant.
-    #[derive(Deserialize)]
-    struct Attempt {
-        publish: Reference,
-    }
-    #[derive(Deserialize)]
-    struct Reference {
-        #[serde(rename = "ref")]
-        reference: IdempotencyKey,
-    }
-    let attempt = serde_json::from_str::<Attempt>(text).ok();
-    let reference = attempt.map(|attempt| attempt.publish.reference);
-    frames::refusal(reference, &Problem::bad_event(error))
 }
 
 /// Writes, as long as the socket lives.

@@ -1,0 +1,435 @@
+//! Problem details, [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457): what a server
+//! refuses, and what a client reads of it.
+
+use crate::{Cursor, Gap, GapReason};
+use serde::{Deserialize, Serialize};
+use std::{borrow::Cow, fmt, time::Duration};
+
+/// What every problem's `type` begins with; its name follows.
+///
+/// A tag URI ([RFC 4151](https://www.rfc-editor.org/rfc/rfc4151)) and not a link: it
+/// names the problem for ever and promises no page that somebody would have to keep.
+pub const TYPE_PREFIX: &str = "tag:waiting.example,2026:";
+
+/// The media type of problem details, [RFC 9457
+/// §3](https://www.rfc-editor.org/rfc/rfc9457#section-3).
+pub const PROBLEM_JSON: &str = "application/problem+json";
+
+/// The problems of the contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ProblemKind {
+    /// 410: events after the cursor have left the retained window.
+    Expired,
+    /// 410: the cursor is of another log.
+    NewLog,
+    /// 400: the cursor names an event that does not exist yet.
+    FutureCursor,
+    /// 503: every place is in use, or too many ask.
+    Busy,
+    /// 503: this server is shutting down.
+    Ending,
+    /// 408: the request took longer to arrive than this server waits.
+    TimedOut,
+    /// 400: the request holds no event that the log could append.
+    BadEvent,
+    /// 400: the body is JSON of another shape than this resource accepts, or no JSON.
+    BadBody,
+    /// 413: the body, or the event, is larger than this server accepts.
+    TooLarge,
+    /// 415: the `Content-Type` is not JSON, or there is a `Content-Encoding`.
+    NotJson,
+    /// 501: the body has a `Transfer-Encoding` other than `chunked`.
+    UnknownCoding,
+    /// 422: the idempotency key was used for another event.
+    KeyReused,
+    /// 409: the log is complete and accepts no more events.
+    Finished,
+    /// 400: the text names no place in any log.
+    BadCursor,
+    /// 426, or 400 over HTTP/2: only a WebSocket is opened here.
+    UpgradeRequired,
+    /// 400: the request breaks the rules of WebSocket's opening handshake.
+    BadHandshake,
+    /// 400: the client does not offer the [subprotocol](crate::socket::SUBPROTOCOL).
+    BadSubprotocol,
+    /// 404: nothing is here.
+    NotFound,
+    /// 405: something is here, but not for this method.
+    MethodNotAllowed,
+    /// 421, or 400: the request names no host that this server answers for.
+    WrongHost,
+    /// 403: a page of another site may not do this.
+    ForeignOrigin,
+}
+
+impl ProblemKind {
+    /// Each of them.
+    pub const ALL: [Self; 21] = [
+        Self::Expired,
+        Self::NewLog,
+        Self::FutureCursor,
+        Self::Busy,
+        Self::Ending,
+        Self::TimedOut,
+        Self::BadEvent,
+        Self::BadBody,
+        Self::TooLarge,
+        Self::NotJson,
+        Self::UnknownCoding,
+        Self::KeyReused,
+        Self::Finished,
+        Self::BadCursor,
+        Self::UpgradeRequired,
+        Self::BadHandshake,
+        Self::BadSubprotocol,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::WrongHost,
+        Self::ForeignOrigin,
+    ];
+
+    /// The last part of the problem's `type`, such as `expired`.
+    pub fn name(self) -> &'static str {
+        self.definition().0
+    }
+
+    /// The status code with which it is answered, unless HTTP asks for another there.
+    pub fn status(self) -> u16 {
+        self.definition().1
+    }
+
+    /// The kind in words.
+    pub fn title(self) -> &'static str {
+        self.definition().2
+    }
+
+    /// The kind of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    fn definition(self) -> (&'static str, u16, &'static str) {
+        match self {
+            Self::Expired => ("expired", 410, "Events after this cursor are gone"),
+            Self::NewLog => ("new-log", 410, "The cursor is of another log"),
+            Self::FutureCursor => {
+                ("future-cursor", 400, "The cursor is ahead of the log")
+            }
+            Self::Busy => ("busy", 503, "No place is free"),
+            Self::Ending => ("ending", 503, "This server is going away"),
+            Self::TimedOut => ("timed-out", 408, "The request took too long to arrive"),
+            Self::BadEvent => ("bad-event", 400, "This is not an event to publish"),
+            Self::BadBody => ("bad-body", 400, "This is not what this resource takes"),
+            Self::TooLarge => ("too-large", 413, "The content is too large"),
+            Self::NotJson => ("not-json", 415, "Only JSON is taken here"),
+            Self::UnknownCoding => {
+                let title = "This transfer coding is not understood";
+                ("unknown-coding", 501, title)
+            }
+            Self::KeyReused => {
+                let title = "This Idempotency-Key was used for another event";
+                ("key-reused", 422, title)
+            }
+            Self::Finished => ("finished", 409, "The log is finished"),
+            Self::BadCursor => ("bad-cursor", 400, "This is not a position in a log"),
+            Self::UpgradeRequired => {
+                ("upgrade-required", 426, "Only a WebSocket is opened here")
+            }
+            Self::BadHandshake => {
+                ("bad-handshake", 400, "This is not a WebSocket handshake")
+            }
+            Self::BadSubprotocol => {
+                let title = "The subprotocol of this server was not offered";
+                ("bad-subprotocol", 400, title)
+            }
+            Self::NotFound => ("not-found", 404, "Nothing is here"),
+            Self::MethodNotAllowed => {
+                let title = "This method is not for this resource";
+                ("method-not-allowed", 405, title)
+            }
+            Self::WrongHost => (
+                "wrong-host",
+                421,
+                "This server does not answer for that host",
+            ),
+            Self::ForeignOrigin => (
+                "foreign-origin",
+                403,
+                "A page of another origin may not do this",
+            ),
+        }
+    }
+}
+
+/// Whether an answer with this status may be another one soon: the client waits, and
+/// asks again. 408, 429 and all of 5xx.
+pub fn is_temporary(status: u16) -> bool {
+    matches!(status, 408 | 429 | 500..=599)
+}
+
+/// An error answer that a program can read: what kind of problem, and what to do about
+/// it.
+///
+/// ```
+/// use contract::{Problem, ProblemKind};
+///
+/// let body = r#"{"type":"tag:waiting.example,2026:busy","title":"No place is free","status":503}"#;
+/// let problem: Problem = serde_json::from_str(body).unwrap();
+/// assert_eq!(problem.kind(), Some(ProblemKind::Busy));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// What kind of problem, as a URI; absent in a body means `about:blank` (§3.1.1).
+    #[serde(rename = "type", default = "about_blank")]
+    pub type_uri: Cow<'static, str>,
+    /// The kind in words; the same for every problem of the kind (§3.1.3).
+    #[serde(default)]
+    pub title: Cow<'static, str>,
+    /// The status code, repeated for those who see only the body (§3.1.2). 0 where a
+    /// body leaves it out.
+    #[serde(default)]
+    pub status: u16,
+    /// What is wrong this time, in words (§3.1.4).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<Box<str>>,
+    /// The cursor that the client asked with, where one was the problem.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Cursor>,
+    /// The cursor to go on from, where events were missed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resume: Option<Cursor>,
+    /// Seconds until asking again makes sense: the header `Retry-After`, and no part of
+    /// the body.
+    #[serde(skip)]
+    pub retry_after: Option<u16>,
+}
+
+fn about_blank() -> Cow<'static, str> {
+    "about:blank".into()
+}
+
+impl Problem {
+    /// A problem of the contract.
+    pub fn of(kind: ProblemKind) -> Self {
+        Self::new(kind.status(), kind.name(), kind.title())
+    }
+
+    /// A problem named `name`, which is the last part of its `type`. For what is no part
+    /// of the contract.
+    pub fn new(status: u16, name: &str, title: &'static str) -> Self {
+        Self {
+            type_uri: format!("{TYPE_PREFIX}{name}").into(),
+            title: title.into(),
+            status,
+            detail: None,
+            asked: None,
+            resume: None,
+            retry_after: None,
+        }
+    }
+
+    /// The same problem, with words on what is wrong this time.
+    #[must_use]
+    pub fn with_detail(mut self, detail: impl fmt::Display) -> Self {
+        self.detail = Some(detail.to_string().into());
+        self
+    }
+
+    /// The same problem, answered with another status.
+    #[must_use]
+    pub fn with_status(mut self, status: u16) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// The last part of `type`, such as `expired`; `None` if the type is not one of
+    /// this project's.
+    pub fn name(&self) -> Option<&str> {
+        self.type_uri.strip_prefix(TYPE_PREFIX)
+    }
+
+    /// Which problem of the contract this is; `None` if it is none.
+    pub fn kind(&self) -> Option<ProblemKind> {
+        self.name().and_then(ProblemKind::from_name)
+    }
+
+    /// `expired` or `new-log`: events were missed; `resume` says from where to go on.
+    pub fn gap(gap: Gap) -> Self {
+        let kind = match gap.reason {
+            GapReason::Expired => ProblemKind::Expired,
+            // A cursor that names no place in this log is of another, as far as anybody
+            // can tell.
+            GapReason::NewLog | GapReason::Unknown => ProblemKind::NewLog,
+        };
+        Self {
+            asked: gap.asked,
+            resume: Some(gap.resume),
+            ..Self::of(kind)
+        }
+    }
+
+    /// The gap that an answer with status 410 reports; `None` where it reports none.
+    pub fn to_gap(&self) -> Option<Gap> {
+        let reason = match self.name()? {
+            "expired" => GapReason::Expired,
+            "new-log" => GapReason::NewLog,
+            // Of a newer server, perhaps. That events were missed is what counts.
+            _ => GapReason::Unknown,
+        };
+        Some(Gap {
+            reason,
+            asked: self.asked,
+            resume: self.resume?,
+        })
+    }
+
+    /// `future-cursor`.
+    pub fn future_cursor(asked: Cursor, latest: Cursor) -> Self {
+        let detail = format_args!("the newest event is {latest}");
+        Self {
+            asked: Some(asked),
+            ..Self::of(ProblemKind::FutureCursor).with_detail(detail)
+        }
+    }
+
+    /// `bad-cursor`.
+    pub fn bad_cursor(detail: impl fmt::Display) -> Self {
+        Self::of(ProblemKind::BadCursor).with_detail(detail)
+    }
+
+    /// `bad-event`.
+    pub fn bad_event(detail: impl fmt::Display) -> Self {
+        Self::of(ProblemKind::BadEvent).with_detail(detail)
+    }
+
+    /// `bad-body`.
+    pub fn bad_body(detail: impl fmt::Display) -> Self {
+        Self::of(ProblemKind::BadBody).with_detail(detail)
+    }
+
+    /// `too-large`.
+    pub fn too_large(detail: impl fmt::Display) -> Self {
+        Self::of(ProblemKind::TooLarge).with_detail(detail)
+    }
+
+    /// `not-json`.
+    pub fn not_json(detail: impl fmt::Display) -> Self {
+        Self::of(ProblemKind::NotJson).with_detail(detail)
+    }
+
+    /// `key-reused`.
+    pub fn key_reused() -> Self {
+        Self::of(ProblemKind::KeyReused)
+    }
+
+    /// `finished`.
+    pub fn finished() -> Self {
+        Self::of(ProblemKind::Finished)
+    }
+
+    /// `busy`. Its answer has `Retry-After`, which the server draws.
+    pub fn busy() -> Self {
+        Self::of(ProblemKind::Busy)
+    }
+
+    /// `ending`. Its answer has `Retry-After`, which the server draws.
+    pub fn ending() -> Self {
+        Self::of(ProblemKind::Ending)
+    }
+
+    /// `wrong-host`.
+    pub fn wrong_host(detail: impl fmt::Display) -> Self {
+        Self::of(ProblemKind::WrongHost).with_detail(detail)
+    }
+
+    /// `foreign-origin`.
+    pub fn foreign_origin(detail: impl fmt::Display) -> Self {
+        Self::of(ProblemKind::ForeignOrigin).with_detail(detail)
+    }
+
+    /// `timed-out`.
+    pub fn timed_out(after: Duration) -> Self {
+        let seconds = after.as_secs_f64();
+        let detail = format_args!("the body was not complete after {seconds} s");
+        Self::of(ProblemKind::TimedOut).with_detail(detail)
+    }
+
+    /// `not-found`.
+    pub fn not_found() -> Self {
+        Self::of(ProblemKind::NotFound)
+    }
+
+    /// `method-not-allowed`. Its answer has `Allow`.
+    pub fn method_not_allowed() -> Self {
+        Self::of(ProblemKind::MethodNotAllowed)
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.status, self.title)?;
+        match &self.detail {
+            Some(detail) => write!(f, ": {detail}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Problem {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_has_a_name_of_its_own() {
+        for kind in ProblemKind::ALL {
+            assert_eq!(ProblemKind::from_name(kind.name()), Some(kind));
+            let read: Problem = serde_json::from_str(
+                &serde_json::to_string(&Problem::of(kind)).unwrap(),
+            )
+            .unwrap();
+            assert_eq!((read.kind(), read.status), (Some(kind), kind.status()));
+        }
+        assert_eq!(Problem::new(502, "no-answer", "x").kind(), None);
+    }
+
+    #[test]
+    fn a_strangers_problem_can_be_read() {
+        let problem: Problem =
+            serde_json::from_str(r#"{"title":"Oh","instance":"/x","y":1}"#).unwrap();
+        assert_eq!(
+            (&*problem.type_uri, problem.name(), problem.status),
+            ("about:blank", None, 0)
+        );
+    }
+
+    #[test]
+    fn a_gap_is_a_problem_that_names_where_to_go_on() {
+        for reason in [GapReason::Expired, GapReason::NewLog] {
+            let gap = Gap {
+                reason,
+                asked: Some("k3f9x2.1".parse().unwrap()),
+                resume: "aaaaaa.0".parse().unwrap(),
+            };
+            let problem = Problem::gap(gap);
+            assert_eq!(problem.to_gap(), Some(gap));
+            let resume = None;
+            assert_eq!(
+                Problem {
+                    resume,
+                    ..problem.clone()
+                }
+                .to_gap(),
+                None
+            );
+            let newer = Problem {
+                type_uri: format!("{TYPE_PREFIX}moved").into(),
+                ..problem
+            };
+            let reason = GapReason::Unknown;
+            assert_eq!(newer.to_gap(), Some(Gap { reason, ..gap }));
+        }
+        assert_eq!(Problem::busy().to_gap(), None);
+    }
+}
