@@ -1,8 +1,8 @@
 //! The list of cases, and what each works with.
 
 use crate::{
-    observer::Observer, streams, wire, Hook, Method, Outcome, Refused, Running, Settings,
-    Transport,
+    observer::Observer, streams, wire, Hook, Method, Outcome, Refused, Running,
+    Settings, Transport,
 };
 use contract::{Cursor, Data, IdempotencyKey, Kind, Position};
 use futures_util::future::{BoxFuture, FutureExt};
@@ -305,7 +305,11 @@ pub(crate) async fn expect(client: &mut Observer, events: &[Published]) -> Outco
             .event()
             .await
             .map_err(|error| format!("before event {number}: {error}"))?;
-        equal("the next event's data", event.data.get(), number.to_string())?;
+        equal(
+            "the next event's data",
+            event.data.get(),
+            number.to_string(),
+        )?;
         equal("its id", event.id, *cursor)?;
     }
     Ok(())

@@ -135,9 +135,7 @@ pub fn main(method: Method, subject: impl Subject + 'static) -> ExitCode {
                     .worker_threads(2)
                     .enable_all()
                     .build()?;
-                runtime
-                    .block_on(run(case, &*sockets))
-                    .map_err(Failed::from)
+                runtime.block_on(run(case, &*sockets)).map_err(Failed::from)
             })
         })
         .collect();

@@ -17,12 +17,8 @@ pub enum Method {
 
 impl Method {
     /// Each of them.
-    pub const ALL: &'static [Self] = &[
-        Self::Polling,
-        Self::LongPolling,
-        Self::Sse,
-        Self::WebSocket,
-    ];
+    pub const ALL: &'static [Self] =
+        &[Self::Polling, Self::LongPolling, Self::Sse, Self::WebSocket];
 
     /// Those that answer with pages.
     pub(crate) const PAGES: &'static [Self] = &[Self::Polling, Self::LongPolling];

@@ -72,9 +72,10 @@ impl std::str::FromStr for Signal {
             "HUP" => Ok(Self::Hup),
             "USR1" => Ok(Self::Usr1),
             "USR2" => Ok(Self::Usr2),
-            _ => Err(
-                "a signal is SIGTERM, SIGINT, SIGHUP, SIGUSR1 or SIGUSR2".to_owned(),
-            ),
+            _ => {
+                Err("a signal is SIGTERM, SIGINT, SIGHUP, SIGUSR1 or SIGUSR2"
+                    .to_owned())
+            }
         }
     }
 }
@@ -127,8 +128,9 @@ impl Program {
             ("{heartbeat-s}", ms.div_ceil(1000).to_string()),
         ];
         let filled = |word: &String| {
-            let fill =
-                |word: String, (name, value): &(&str, String)| word.replace(name, value);
+            let fill = |word: String, (name, value): &(&str, String)| {
+                word.replace(name, value)
+            };
             values.iter().fold(word.clone(), fill)
         };
         let words: Vec<String> = self.words.iter().map(filled).collect();
@@ -387,7 +389,10 @@ mod tests {
     #[test]
     fn a_command_line_is_split_into_words() {
         let split = |line| words(line).expect("words");
-        assert_eq!(split("node  s.mjs --port 0"), ["node", "s.mjs", "--port", "0"]);
+        assert_eq!(
+            split("node  s.mjs --port 0"),
+            ["node", "s.mjs", "--port", "0"]
+        );
         assert_eq!(split("'a b' c\"d e\"f ''"), ["a b", "cd ef", ""]);
         assert!(words("'a").is_err());
     }

@@ -187,7 +187,9 @@ impl Answer {
         let head = String::from_utf8_lossy(&buffer[..end]).into_owned();
         let mut lines = head.split("\r\n");
         let first = lines.next().unwrap_or_default();
-        let code = first.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3));
+        let code = first
+            .strip_prefix("HTTP/1.1 ")
+            .and_then(|rest| rest.get(..3));
         let status = code.and_then(|code| code.parse().ok());
         let status = status.ok_or_else(|| format!("no status line: {first:?}"))?;
         let headers: Vec<(String, String)> = lines
@@ -329,13 +331,18 @@ impl Whole {
     }
 
     /// The problem of an answer that has to be this one. `status` are those allowed.
-    pub(crate) fn problem(&self, name: &str, status: &[u16]) -> Result<Problem, String> {
-        let wrong = |why: &str| format!("expected the problem {name}, found {self}{why}");
+    pub(crate) fn problem(
+        &self,
+        name: &str,
+        status: &[u16],
+    ) -> Result<Problem, String> {
+        let wrong =
+            |why: &str| format!("expected the problem {name}, found {self}{why}");
         if self.media_type() != PROBLEM_JSON {
             return Err(wrong(", which is no application/problem+json"));
         }
-        let problem: Problem =
-            serde_json::from_str(&self.body).map_err(|error| wrong(&format!(": {error}")))?;
+        let problem: Problem = serde_json::from_str(&self.body)
+            .map_err(|error| wrong(&format!(": {error}")))?;
         if problem.type_uri != format!("{TYPE_PREFIX}{name}") {
             return Err(wrong(""));
         }

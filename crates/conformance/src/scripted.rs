@@ -101,7 +101,9 @@ const FINISHED: (&str, &str) = (
 fn plan(method: Method) -> Vec<(&'static str, &'static str)> {
     match method {
         Method::Polling => {
-            vec![CURSOR, RESUME, UNKNOWN, GAP, BUSY, HAMMER, LOGIN, OTHER, FINISHED]
+            vec![
+                CURSOR, RESUME, UNKNOWN, GAP, BUSY, HAMMER, LOGIN, OTHER, FINISHED,
+            ]
         }
         Method::LongPolling => vec![
             CURSOR, WISH, PAUSE, RESUME, UNKNOWN, GAP, BUSY, HAMMER, LOGIN, OTHER,
@@ -208,7 +210,8 @@ impl Script {
     async fn next_for(&mut self, case: (&str, &str)) -> Result<Ask, Gone> {
         let next = self.next().await;
         if next.is_err() {
-            let why = format!("the client did not come back within {} s", NEXT.as_secs());
+            let why =
+                format!("the client did not come back within {} s", NEXT.as_secs());
             self.record(case, Err(why));
         }
         next
@@ -371,7 +374,9 @@ fn stands(ask: &Ask, id: u64) -> Result<(), String> {
     let expected = at(id);
     match &ask.position {
         Some(found) if *found == expected => Ok(()),
-        found => Err(format!("expected it to ask from {expected}, found {found:?}")),
+        found => Err(format!(
+            "expected it to ask from {expected}, found {found:?}"
+        )),
     }
 }
 
@@ -434,7 +439,10 @@ async fn read(mut socket: TcpStream, method: Method) -> Option<Ask> {
 impl Ask {
     /// The value of a header, by its name in lower case.
     fn header(&self, name: &str) -> Option<&str> {
-        let mut lines = self.head.split("\r\n").filter_map(|line| line.split_once(':'));
+        let mut lines = self
+            .head
+            .split("\r\n")
+            .filter_map(|line| line.split_once(':'));
         let found = lines.find(|(other, _)| other.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.trim())
     }
@@ -509,8 +517,10 @@ impl Link {
             )
             .await;
             let mut link = Self::Stream(ask.socket);
-            let block =
-                format!("id: {}\nevent: hello\nretry: 1000\ndata: {hello}\n\n", at(id));
+            let block = format!(
+                "id: {}\nevent: hello\nretry: 1000\ndata: {hello}\n\n",
+                at(id)
+            );
             link.block(&block).await;
             return link;
         }
@@ -545,7 +555,8 @@ impl Link {
 
     async fn event(&mut self, id: u64) {
         let json = event(id, "");
-        self.block(&format!("id: {}\ndata: {json}\n\n", at(id))).await;
+        self.block(&format!("id: {}\ndata: {json}\n\n", at(id)))
+            .await;
         self.message(format!(r#"{{"event":{json}}}"#)).await;
     }
 
@@ -560,7 +571,8 @@ impl Link {
             at(id)
         ))
         .await;
-        self.message(r#"{"weather":{"rain":true}}"#.to_owned()).await;
+        self.message(r#"{"weather":{"rain":true}}"#.to_owned())
+            .await;
         self.message(format!(r#"{{"event":{json}}}"#)).await;
     }
 
@@ -568,7 +580,8 @@ impl Link {
         let (asked, resume) = (at(asked), at(resume));
         let gap =
             format!(r#"{{"reason":"expired","asked":"{asked}","resume":"{resume}"}}"#);
-        self.block(&format!("id: {resume}\nevent: gap\ndata: {gap}\n\n")).await;
+        self.block(&format!("id: {resume}\nevent: gap\ndata: {gap}\n\n"))
+            .await;
         self.message(format!(r#"{{"gap":{gap}}}"#)).await;
     }
 

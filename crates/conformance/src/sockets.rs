@@ -1,12 +1,12 @@
 //! The suite over a network, by the clients of the crate `client`.
 
 use crate::{
-    subject::relay_to, Hook, Method, Outcome, Refused, Relay, Running, Server, Settings,
-    Subject, Transport,
+    subject::relay_to, Hook, Method, Outcome, Refused, Relay, Running, Server,
+    Settings, Subject, Transport,
 };
 use client::{
-    Client, Error, LongPollingClient, Pace, PollingClient, Publisher, Rhythm, SseClient,
-    Update, WebSocketClient,
+    Client, Error, LongPollingClient, Pace, PollingClient, Publisher, Rhythm,
+    SseClient, Update, WebSocketClient,
 };
 use contract::{Cursor, Data, IdempotencyKey, Kind, Position};
 use futures_util::{
@@ -60,11 +60,10 @@ impl Transport for Sockets {
                         interval: POLL_EVERY,
                         ..Rhythm::default()
                     };
-                    let client = |base| {
-                        PollingClient::with_pace(base, PACE).with_rhythm(rhythm)
-                    };
+                    let client =
+                        |base| PollingClient::with_pace(base, PACE).with_rhythm(rhythm);
                     Box::new(Clients {
-                    method: self.method,
+                        method: self.method,
                         subscriber: client(through),
                         publisher: client(base),
                         relay,
@@ -77,7 +76,7 @@ impl Transport for Sockets {
                             .with_wait(settings.heartbeat)
                     };
                     Box::new(Clients {
-                    method: self.method,
+                        method: self.method,
                         subscriber: client(through),
                         publisher: client(base),
                         relay,

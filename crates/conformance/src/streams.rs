@@ -123,7 +123,9 @@ pub(crate) async fn events_keep_their_order_under_load(bench: Bench<'_>) -> Outc
     }
 }
 
-pub(crate) async fn nothing_is_lost_or_doubled_across_cuts(bench: Bench<'_>) -> Outcome {
+pub(crate) async fn nothing_is_lost_or_doubled_across_cuts(
+    bench: Bench<'_>,
+) -> Outcome {
     let server = bench.start().await?;
     let (mut client, _) = server.connected(Position::Latest).await?;
     for round in 0..4u64 {
@@ -215,9 +217,7 @@ pub(crate) async fn a_cursor_from_the_future_is_refused(bench: Bench<'_>) -> Out
 }
 
 pub(crate) async fn silence_is_filled_with_heartbeats(bench: Bench<'_>) -> Outcome {
-    let server = bench
-        .start_with(10_000, Duration::from_millis(100))
-        .await?;
+    let server = bench.start_with(10_000, Duration::from_millis(100)).await?;
     let (mut client, _) = server.connected(Position::Latest).await?;
     for _ in 0..3 {
         client.heartbeat().await?;
@@ -266,7 +266,14 @@ pub(crate) async fn a_finished_log_accepts_no_event(bench: Bench<'_>) -> Outcome
     let first = server.publish(Some("a"), &data(&1)?).await;
     let id = first.map_err(|Refused(why)| format!("a publish was refused: {why}"))?;
     server.running.finish().await?;
-    expect(&mut client, &[Published { cursor: id, number: 1 }]).await?;
+    expect(
+        &mut client,
+        &[Published {
+            cursor: id,
+            number: 1,
+        }],
+    )
+    .await?;
     // From here on the log is known to be complete.
     client.finished().await?;
     let late = server.publish(None, &data(&2)?).await;
@@ -341,7 +348,14 @@ pub(crate) async fn a_retried_publish_is_one_event(bench: Bench<'_>) -> Outcome 
     let retried = server.publish(Some(&key), &data(&1)?).await;
     equal("the answer to the retry", retried, Ok(id))?;
     let second = server.put(2..=2).await?;
-    expect(&mut client, &[Published { cursor: id, number: 1 }]).await?;
+    expect(
+        &mut client,
+        &[Published {
+            cursor: id,
+            number: 1,
+        }],
+    )
+    .await?;
     expect(&mut client, &second).await
 }
 
@@ -367,7 +381,14 @@ pub(crate) async fn a_refused_publish_leaves_no_event(bench: Bench<'_>) -> Outco
         refused("too-large"),
     )?;
     let second = server.put(2..=2).await?;
-    expect(&mut client, &[Published { cursor: id, number: 1 }]).await?;
+    expect(
+        &mut client,
+        &[Published {
+            cursor: id,
+            number: 1,
+        }],
+    )
+    .await?;
     expect(&mut client, &second).await
 }
 

@@ -8,8 +8,8 @@ use crate::{
     Method, Outcome,
 };
 use contract::{
-    socket::SUBPROTOCOL, Accepted, Cursor, End, EndReason, Event, Gap, GapReason, Hello,
-    LogPage, Position, ProblemKind, Status,
+    socket::SUBPROTOCOL, Accepted, Cursor, End, EndReason, Event, Gap, GapReason,
+    Hello, LogPage, Position, ProblemKind, Status,
 };
 use futures_util::{future::join, SinkExt, StreamExt};
 use serde::Deserialize;
@@ -108,10 +108,7 @@ impl Started {
 }
 
 /// A problem of the contract, with its own status.
-fn problem(
-    whole: &Whole,
-    kind: ProblemKind,
-) -> Result<contract::Problem, String> {
+fn problem(whole: &Whole, kind: ProblemKind) -> Result<contract::Problem, String> {
     whole.problem(kind.name(), &[kind.status()])
 }
 
@@ -152,7 +149,8 @@ pub(crate) async fn status_gives_the_verdict_of_a_wait(bench: Bench<'_>) -> Outc
     let server = bench.start().await?;
     let published = server.put(1..=2).await?;
     let here = published[0].cursor;
-    let verdict = |after: String| server.ask(Request::get(format!("status?after={after}")));
+    let verdict =
+        |after: String| server.ask(Request::get(format!("status?after={after}")));
     let _: Status = verdict(here.to_string()).await?.json(200)?;
     let ahead = future(here);
     let found = verdict(ahead.to_string()).await?;
@@ -164,11 +162,16 @@ pub(crate) async fn status_gives_the_verdict_of_a_wait(bench: Bench<'_>) -> Outc
     equal("asked", found.asked, Some(other))?;
     let resume = found.resume.map(|resume| resume.epoch);
     equal("the log of resume", resume, Some(here.epoch))?;
-    problem(&verdict("nowhere".to_owned()).await?, ProblemKind::BadCursor)?;
+    problem(
+        &verdict("nowhere".to_owned()).await?,
+        ProblemKind::BadCursor,
+    )?;
     Ok(())
 }
 
-pub(crate) async fn a_problem_is_sent_as_one_and_not_stored(bench: Bench<'_>) -> Outcome {
+pub(crate) async fn a_problem_is_sent_as_one_and_not_stored(
+    bench: Bench<'_>,
+) -> Outcome {
     let server = bench.start().await?;
     let (method, _) = server.wire()?;
     let status = server.ask(Request::get("status?after=nowhere")).await?;
@@ -216,7 +219,10 @@ pub(crate) async fn a_wrong_method_is_answered_with_the_right_ones(
     if contains(found.header("allow"), "GET") {
         Ok(())
     } else {
-        Err(format!("expected Allow with GET, found {:?}", found.header("allow")))
+        Err(format!(
+            "expected Allow with GET, found {:?}",
+            found.header("allow")
+        ))
     }
 }
 
@@ -233,8 +239,16 @@ pub(crate) async fn a_page_of_another_origin_is_refused(bench: Bench<'_>) -> Out
     }
     let own = base.origin().ascii_serialization();
     let answer = send(base, &request().with("Origin", own.clone())).await?;
-    let expected = if method == Method::WebSocket { 101 } else { 201 };
-    equal(&format!("the status for a page of {own}"), answer.status, expected)
+    let expected = if method == Method::WebSocket {
+        101
+    } else {
+        201
+    };
+    equal(
+        &format!("the status for a page of {own}"),
+        answer.status,
+        expected,
+    )
 }
 
 pub(crate) async fn a_name_that_is_not_the_servers_own_is_refused(
@@ -271,23 +285,33 @@ pub(crate) async fn an_event_has_the_form_of_the_contract(bench: Bench<'_>) -> O
         .chars()
         .map(|c| if c.is_ascii_digit() { '0' } else { c })
         .collect();
-    equal("at, with 0 for digits", form.as_str(), "0000-00-00T00:00:00.000Z")
+    equal(
+        "at, with 0 for digits",
+        form.as_str(),
+        "0000-00-00T00:00:00.000Z",
+    )
 }
 
-pub(crate) async fn line_ends_between_tokens_become_spaces(bench: Bench<'_>) -> Outcome {
+pub(crate) async fn line_ends_between_tokens_become_spaces(
+    bench: Bench<'_>,
+) -> Outcome {
     let server = bench.start().await?;
     let start = server.end().await?;
     let body = server.body("[1,\r\n2.50]");
     server.published(Request::post(body), 201).await?;
     let text = server.event_text(start).await?;
-    let event: Event = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    let event: Event =
+        serde_json::from_str(&text).map_err(|error| error.to_string())?;
     equal("the data", event.data.get(), "[1,  2.50]")
 }
 
-pub(crate) async fn a_publish_is_created_and_a_retry_is_not(bench: Bench<'_>) -> Outcome {
+pub(crate) async fn a_publish_is_created_and_a_retry_is_not(
+    bench: Bench<'_>,
+) -> Outcome {
     let server = bench.start().await?;
     let key = random_key();
-    let request = || Request::post(server.body("1")).with("Idempotency-Key", key.clone());
+    let request =
+        || Request::post(server.body("1")).with("Idempotency-Key", key.clone());
     let answer = server.ask(request()).await?;
     let Accepted { id } = answer.json(201)?;
     if !contains(answer.header("cache-control"), "no-store") {
@@ -326,7 +350,10 @@ pub(crate) async fn a_body_that_is_no_event_is_refused(bench: Bench<'_>) -> Outc
     let key = "k".repeat(65);
     let request = Request::post(server.body("1")).with("Idempotency-Key", key);
     let found = server.ask(request).await?;
-    at("a key of 65 characters", problem(&found, ProblemKind::BadEvent))?;
+    at(
+        "a key of 65 characters",
+        problem(&found, ProblemKind::BadEvent),
+    )?;
     Ok(())
 }
 
@@ -355,7 +382,11 @@ pub(crate) async fn a_page_names_the_question_that_it_answers(
     equal("next", page.next, last.id)?;
     if server.is_new {
         let ids: Vec<_> = page.events.iter().map(|event| event.id).collect();
-        equal("the events", ids, vec![published[1].cursor, published[2].cursor])?;
+        equal(
+            "the events",
+            ids,
+            vec![published[1].cursor, published[2].cursor],
+        )?;
     }
     Ok(())
 }
@@ -386,7 +417,9 @@ async fn read_pages(server: &Started, start: Cursor) -> Result<Vec<Cursor>, Stri
     }
     let (mut after, mut ids) = (start, Vec::new());
     loop {
-        let page = server.ask(Request::get(format!("events?after={after}"))).await?;
+        let page = server
+            .ask(Request::get(format!("events?after={after}")))
+            .await?;
         let Page { events, next, more } = page.json(200)?;
         let bytes: usize = events.iter().map(|event| event.get().len()).sum();
         if events.len() > 256 || (bytes > 64 * 1024 && events.len() > 1) {
@@ -436,7 +469,9 @@ pub(crate) async fn a_gap_between_pages_is_gone(bench: Bench<'_>) -> Outcome {
     let server = bench.start().await?;
     let here = server.put(1..=1).await?[0].cursor;
     let asked = foreign(here);
-    let found = server.ask(Request::get(format!("events?after={asked}"))).await?;
+    let found = server
+        .ask(Request::get(format!("events?after={asked}")))
+        .await?;
     let found = problem(&found, ProblemKind::NewLog)?;
     equal("asked", found.asked, Some(asked))?;
     let resume = found.resume.ok_or("the problem has no resume")?;
@@ -454,7 +489,11 @@ pub(crate) async fn without_a_wish_to_wait_nothing_is_parked(
     let request = Request::get(format!("events?after={here}"));
     let answer = at("without the header", server.ask(request).await)?;
     let _: LogPage = answer.json(200)?;
-    equal("Preference-Applied", answer.header("preference-applied"), None::<&str>)?;
+    equal(
+        "Preference-Applied",
+        answer.header("preference-applied"),
+        None::<&str>,
+    )?;
     let request = Request::get("events?after=latest").with(PREFER, "wait=25");
     let answer = at("without a cursor", server.ask(request).await)?;
     let page: LogPage = answer.json(200)?;
@@ -551,10 +590,18 @@ fn json<'a, T: Deserialize<'a>>(block: &'a Block) -> Result<T, String> {
 /// The first block of a stream, which has to be `hello`.
 async fn hello(blocks: &mut Blocks) -> Result<Hello, String> {
     let block = blocks.block().await?;
-    equal("the first block's event", block.event.as_deref(), Some("hello"))?;
+    equal(
+        "the first block's event",
+        block.event.as_deref(),
+        Some("hello"),
+    )?;
     let hello: Hello = json(&block)?;
     let cursor = hello.cursor.to_string();
-    equal("its id, beside its cursor", block.id.as_deref(), Some(&*cursor))?;
+    equal(
+        "its id, beside its cursor",
+        block.id.as_deref(),
+        Some(&*cursor),
+    )?;
     Ok(hello)
 }
 
@@ -564,7 +611,11 @@ pub(crate) async fn a_stream_opens_with_hello(bench: Bench<'_>) -> Outcome {
     let request = Request::get(format!("events?after={here}"));
     let mut blocks = Blocks::open(server.base()?, request).await?;
     let block = blocks.block().await?;
-    equal("the first block's event", block.event.as_deref(), Some("hello"))?;
+    equal(
+        "the first block's event",
+        block.event.as_deref(),
+        Some("hello"),
+    )?;
     let hello: Hello = json(&block)?;
     equal("its cursor", hello.cursor, here)?;
     if hello.every == 0 {
@@ -628,7 +679,11 @@ pub(crate) async fn every_block_has_its_id(bench: Bench<'_>) -> Outcome {
         }
         let event: Event = json(&block)?;
         let id = event.id.to_string();
-        equal("an event's id as the block has it", block.id.as_deref(), Some(&*id))?;
+        equal(
+            "an event's id as the block has it",
+            block.id.as_deref(),
+            Some(&*id),
+        )?;
         if event.kind == server.kind {
             let expected = ours.next().map(|event| event.cursor);
             equal("the event", Some(event.id), expected)?;
@@ -673,12 +728,20 @@ pub(crate) async fn a_last_event_id_is_newer_than_the_url(bench: Bench<'_>) -> O
 pub(crate) async fn an_unknown_last_event_id_is_a_gap(bench: Bench<'_>) -> Outcome {
     let server = bench.start().await?;
     let here = server.put(1..=1).await?[0].cursor;
-    for id in ["latest".to_owned(), "nowhere".to_owned(), future(here).to_string()] {
+    for id in [
+        "latest".to_owned(),
+        "nowhere".to_owned(),
+        future(here).to_string(),
+    ] {
         let request = Request::get("events").with("Last-Event-ID", id.clone());
         let mut blocks = at(&id, Blocks::open(server.base()?, request).await)?;
         let Hello { cursor, .. } = at(&id, hello(&mut blocks).await)?;
         let block = blocks.block().await?;
-        equal(&format!("{id}: the next event"), block.event.as_deref(), Some("gap"))?;
+        equal(
+            &format!("{id}: the next event"),
+            block.event.as_deref(),
+            Some("gap"),
+        )?;
         let gap: Gap = json(&block)?;
         equal(&format!("{id}: reason"), gap.reason, GapReason::Unknown)?;
         equal(&format!("{id}: asked"), gap.asked, None::<Cursor>)?;
@@ -759,7 +822,8 @@ impl Socket {
         equal("Sec-WebSocket-Protocol", found, Some(SUBPROTOCOL))?;
         let (socket, rest) = answer.into_socket();
         let socket =
-            WebSocketStream::from_partially_read(socket, rest, Role::Client, None).await;
+            WebSocketStream::from_partially_read(socket, rest, Role::Client, None)
+                .await;
         Ok(Self(socket))
     }
 
@@ -857,7 +921,8 @@ pub(crate) async fn what_asks_for_no_websocket_is_refused(bench: Bench<'_>) -> O
     ] {
         let found = server.ask(request).await?;
         at(what, problem(&found, ProblemKind::UpgradeRequired))?;
-        for (name, value) in [("upgrade", "websocket"), ("sec-websocket-version", "13")] {
+        for (name, value) in [("upgrade", "websocket"), ("sec-websocket-version", "13")]
+        {
             if !contains(found.header(name), value) {
                 return Err(format!(
                     "{what}: expected {name}: {value}, found {:?}",
@@ -945,7 +1010,11 @@ pub(crate) async fn a_text_that_is_no_message_is_an_error(bench: Bench<'_>) -> O
         let found = message.error.problem;
         let kind = ProblemKind::BadEvent;
         equal(text, found.kind(), Some(kind))?;
-        equal(&format!("the status for {text}"), found.status, kind.status())?;
+        equal(
+            &format!("the status for {text}"),
+            found.status,
+            kind.status(),
+        )?;
     }
     socket.say(&format!("{{{publish}}}")).await?;
     let answer = socket.answer().await?;
@@ -957,13 +1026,23 @@ pub(crate) async fn a_text_that_is_no_message_is_an_error(bench: Bench<'_>) -> O
     }
 }
 
-pub(crate) async fn a_client_that_breaks_the_rules_is_closed(bench: Bench<'_>) -> Outcome {
+pub(crate) async fn a_client_that_breaks_the_rules_is_closed(
+    bench: Bench<'_>,
+) -> Outcome {
     let server = bench.start().await?;
     // Frames by hand (RFC 6455 §5.2), with a mask of zeros.
     for (what, bytes, code) in [
-        ("a frame that is not masked", &[0x81, 0x02, b'h', b'i'][..], 1002),
+        (
+            "a frame that is not masked",
+            &[0x81, 0x02, b'h', b'i'][..],
+            1002,
+        ),
         ("a binary message", &[0x82, 0x81, 0, 0, 0, 0, 7], 1003),
-        ("a text that is no UTF-8", &[0x81, 0x81, 0, 0, 0, 0, 0xff], 1007),
+        (
+            "a text that is no UTF-8",
+            &[0x81, 0x81, 0, 0, 0, 0, 0xff],
+            1007,
+        ),
     ] {
         let mut socket = Socket::open(server.base()?, "").await?;
         socket.hello().await?;

@@ -1,19 +1,17 @@
-//! What SSE owes its subscribers, over real sockets and through its own client.
+//! What SSE owes its clients, by the cases of the suite.
 
-use sse::{client::Client, Config};
+use conformance::Method;
+use sse::Config;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    harness::conformance::main(
-        |feed, settings, ending| {
-            let config = Config {
-                heartbeat: settings.heartbeat,
-                // Short, so that a client which was cut does not make the test wait.
-                retry_ms: 5..10,
-                ..Default::default()
-            };
-            sse::router(feed, config, ending)
-        },
-        |base, _, pace| Client::with_pace(base, pace),
-    )
+    harness::conformance::main(Method::Sse, |feed, settings, ending| {
+        let config = Config {
+            heartbeat: settings.heartbeat,
+            // Short, so that a client which was cut does not make the test wait.
+            retry_ms: 5..10,
+            ..Default::default()
+        };
+        sse::router(feed, config, ending)
+    })
 }
