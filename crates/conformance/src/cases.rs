@@ -110,6 +110,8 @@ cases![
     line_ends_between_tokens_become_spaces(wire, POST, [],
         "The log passes it on as it was published, but for line ends between its tokens, which become spaces, and does not look inside."),
     a_publish_is_created_and_a_retry_is_not(wire, POST, [],
+        "The log appends the first, with status 201."),
+    a_retry_is_answered_also_of_a_finished_log(wire, POST, [Start, Finish],
         "To a retry it gives the same id with status 200 and appends nothing, also where the log is complete by then."),
     a_key_may_be_quoted(wire, POST, [],
         "This server takes both, `\"5b0f…\"` and `5b0f…`, for the same key"),

@@ -596,7 +596,7 @@ impl Link {
             }
             Self::Socket(socket) => {
                 let reason = "".into();
-                let _ = socket.close(Some(CloseFrame { code, reason })).await;
+                let _ = (**socket).close(Some(CloseFrame { code, reason })).await;
             }
         }
     }

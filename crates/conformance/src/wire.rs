@@ -321,6 +321,21 @@ pub(crate) async fn a_publish_is_created_and_a_retry_is_not(
     equal("the id that the retry gets", again, id)
 }
 
+pub(crate) async fn a_retry_is_answered_also_of_a_finished_log(
+    bench: Bench<'_>,
+) -> Outcome {
+    let server = bench.start().await?;
+    let (mut client, _) = server.connected(Position::Latest).await?;
+    let request = || Request::post(server.body("1")).with("Idempotency-Key", "a");
+    let id = server.published(request(), 201).await?;
+    server.running.finish().await?;
+    client.event().await?;
+    // From here on the log is known to be complete.
+    client.finished().await?;
+    let again = server.published(request(), 200).await?;
+    equal("the id that the retry gets", again, id)
+}
+
 pub(crate) async fn a_key_may_be_quoted(bench: Bench<'_>) -> Outcome {
     let server = bench.start().await?;
     let key = random_key();

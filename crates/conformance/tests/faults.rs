@@ -64,7 +64,7 @@ const CAUGHT: &[(Fault, &[&str])] = &[
             "nothing_is_lost_or_doubled_across_cuts",
             "an_expired_cursor_is_a_gap",
             "a_cursor_of_another_log_is_a_gap",
-            "a_client_that_was_away_too_long_is_told",
+            "a_client_that_was_away_too_long_gets_a_gap",
         ],
     ),
     (
@@ -72,7 +72,7 @@ const CAUGHT: &[(Fault, &[&str])] = &[
         &[
             "nothing_is_lost_or_doubled_across_cuts",
             "a_client_that_saw_nothing_yet_loses_nothing",
-            "a_client_that_was_away_too_long_is_told",
+            "a_client_that_was_away_too_long_gets_a_gap",
         ],
     ),
     (
@@ -80,7 +80,7 @@ const CAUGHT: &[(Fault, &[&str])] = &[
         &[
             "nothing_is_lost_or_doubled_across_cuts",
             "a_client_that_saw_nothing_yet_loses_nothing",
-            "a_client_that_was_away_too_long_is_told",
+            "a_client_that_was_away_too_long_gets_a_gap",
         ],
     ),
     (
@@ -88,17 +88,20 @@ const CAUGHT: &[(Fault, &[&str])] = &[
         &[
             "a_cursor_comes_before_the_wait",
             "history_comes_first_and_then_what_is_new",
+            "the_earliest_is_the_oldest_event_that_is_kept",
             "a_client_starts_after_its_cursor",
+            "events_keep_their_order_under_load",
             "nothing_is_lost_or_doubled_across_cuts",
             "a_client_that_saw_nothing_yet_loses_nothing",
-            "a_client_that_was_away_too_long_is_told",
+            "a_client_that_was_away_too_long_gets_a_gap",
             "silence_is_filled_with_heartbeats",
             "a_shutdown_ends_open_connections",
             "a_finished_log_ends_its_clients",
+            "a_finished_log_accepts_no_event",
             "data_comes_out_as_it_went_in",
             "every_client_sees_what_one_publishes",
             "a_retried_publish_is_one_event",
-            "a_refused_publish_says_why_and_leaves_no_event",
+            "a_refused_publish_leaves_no_event",
         ],
     ),
     (
@@ -106,7 +109,7 @@ const CAUGHT: &[(Fault, &[&str])] = &[
         &[
             "an_expired_cursor_is_a_gap",
             "a_cursor_of_another_log_is_a_gap",
-            "a_client_that_was_away_too_long_is_told",
+            "a_client_that_was_away_too_long_gets_a_gap",
         ],
     ),
     (
@@ -124,40 +127,56 @@ const CAUGHT: &[(Fault, &[&str])] = &[
         &[
             "a_finished_log_ends_its_clients",
             "a_finished_log_lets_late_clients_read_to_its_end",
-            "a_refused_publish_says_why_and_leaves_no_event",
+            "a_finished_log_accepts_no_event",
         ],
     ),
     (
         Fault::Reorders,
         &[
             "history_comes_first_and_then_what_is_new",
+            "the_earliest_is_the_oldest_event_that_is_kept",
             "a_client_starts_after_its_cursor",
             "events_keep_their_order_under_load",
             "nothing_is_lost_or_doubled_across_cuts",
             "a_client_that_saw_nothing_yet_loses_nothing",
             "an_expired_cursor_is_a_gap",
             "a_cursor_of_another_log_is_a_gap",
-            "a_client_that_was_away_too_long_is_told",
+            "a_client_that_was_away_too_long_gets_a_gap",
             "a_finished_log_ends_its_clients",
             "a_finished_log_lets_late_clients_read_to_its_end",
             "a_retried_publish_is_one_event",
-            "a_refused_publish_says_why_and_leaves_no_event",
+            "a_refused_publish_leaves_no_event",
         ],
     ),
     (Fault::ManglesLineEnds, &["data_comes_out_as_it_went_in"]),
     (
         Fault::IgnoresTheKey,
         &[
+            "a_finished_log_accepts_no_event",
             "a_retried_publish_is_one_event",
-            "a_refused_publish_says_why_and_leaves_no_event",
+            "a_refused_publish_leaves_no_event",
         ],
     ),
     (
         Fault::MisnamesWhatItPublished,
         &[
+            "a_cursor_comes_before_the_wait",
+            "history_comes_first_and_then_what_is_new",
+            "the_earliest_is_the_oldest_event_that_is_kept",
+            "a_client_starts_after_its_cursor",
+            "events_keep_their_order_under_load",
+            "nothing_is_lost_or_doubled_across_cuts",
+            "a_client_that_saw_nothing_yet_loses_nothing",
+            "an_expired_cursor_is_a_gap",
+            "a_cursor_of_another_log_is_a_gap",
+            "a_client_that_was_away_too_long_gets_a_gap",
+            "silence_is_filled_with_heartbeats",
+            "a_finished_log_ends_its_clients",
+            "a_finished_log_lets_late_clients_read_to_its_end",
+            "a_finished_log_accepts_no_event",
             "every_client_sees_what_one_publishes",
             "a_retried_publish_is_one_event",
-            "a_refused_publish_says_why_and_leaves_no_event",
+            "a_refused_publish_leaves_no_event",
         ],
     ),
 ];
@@ -493,6 +512,7 @@ fn main() -> ExitCode {
     trials.push(Trial::test("every_case_catches_something", || {
         let idle: Vec<_> = CASES
             .iter()
+            .filter(|case| !case.is_raw)
             .map(|case| case.name)
             .filter(|name| !CAUGHT.iter().any(|(_, caught)| caught.contains(name)))
             .collect();
