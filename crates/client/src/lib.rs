@@ -1,181 +1,71 @@
-//! What the Rust clients share, whatever they wait by: when to try again, when to take
-//! silence for death, what a subscription remembers between its connections, and how an
-//! answer that is no success becomes an error one can act on.
+//! The Rust clients of the four methods that wait.
+//!
+//! Each is a [`Client`]: [`subscribe`](Client::subscribe) is a stream of [`Update`]s,
+//! across as many connections or requests as it takes, and
+//! [`publish`](Client::publish) appends one event.
+//!
+//! ```no_run
+//! use client::{Client, SseClient, Update};
+//! use contract::Position;
+//! use futures_util::StreamExt;
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = SseClient::new("http://127.0.0.1:4100/".parse()?);
+//! let mut updates = std::pin::pin!(client.subscribe(Position::Latest));
+//! while let Some(update) = updates.next().await {
+//!     match update? {
+//!         Update::Events(events) => println!("{} events", events.len()),
+//!         Update::Gap(gap) => println!("{gap}"),
+//!         other => println!("{other:?}"),
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! - [`PollingClient`], [`LongPollingClient`], [`SseClient`], [`WebSocketClient`]: one
+//!   for each method.
+//! - [`StateClient`]: a state by its `ETag`, for those who need no events.
+//! - [`event_stream`]: the format of SSE, read.
+//! - [`websocket`]: what one can do with the socket itself.
 
-mod failure;
-mod follow;
-pub mod pages;
+mod backoff;
+mod client;
+mod endpoint;
+mod error;
+pub mod event_stream;
+mod long_polling;
+mod pages;
 #[cfg(test)]
 mod policy;
-mod server;
-mod session;
+mod polling;
+mod response;
+mod sse;
+mod subscription;
+mod watchdog;
+pub mod websocket;
 
-pub use failure::{
-    body, failure, is_of_type, json, refusal, ClientError, Failure, LONGEST_WAIT,
-    MAX_BODY_BYTES,
-};
-pub use follow::Follow;
-pub use server::{Server, PATIENCE};
-pub use session::{updates, Method, Session};
+pub use backoff::Pace;
+pub use client::Client;
+pub use endpoint::Endpoint;
+pub use error::{Error, Failure};
+pub use feed::contract::Update;
+pub use long_polling::LongPollingClient;
+pub use polling::{PollingClient, Rhythm, StateClient};
+pub use sse::SseClient;
+pub use websocket::{Publisher, WebSocketClient};
 
-use retry_policies::{
-    policies::ExponentialBackoff, Jitter, RetryDecision, RetryPolicy,
-};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-/// How a client paces its attempts to connect.
-#[derive(Clone, Copy, Debug)]
-pub struct Pace {
-    /// The bound of the first wait; each further failure doubles it. Default 1 s: one
-    /// lost connection is repaired before a person notices.
-    pub first: Duration,
-    /// The bound that the doubling stops at. Default 30 s: a server that was away for
-    /// an hour is found again within half a minute, and a million clients ask 33,000
-    /// times a second at most while it is gone.
-    pub cap: Duration,
-}
+/// How long an answer that need not wait for anything may take, from connecting to its
+/// last byte. Ten seconds outlast a slow mobile network.
+const PATIENCE: Duration = Duration::from_secs(10);
 
-impl Default for Pace {
-    fn default() -> Self {
-        Self {
-            first: Duration::from_secs(1),
-            cap: Duration::from_secs(30),
-        }
-    }
-}
+/// The longest wait that a server may ask for; what is longer counts as this. A page
+/// that sleeps for a month is no better than one that gave up, and a number that large
+/// is more likely a mistake.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
-/// The least that a server may ask for as a first wait. From nothing, no doubling would
-/// ever lead away.
-const LEAST_FIRST: Duration = Duration::from_millis(100);
-
-/// How long a connection must have stood until its failure is a first one again. A
-/// server that accepts everybody, greets them and fails must not be asked by all of
-/// them each second, so neither an open connection nor a greeting proves it well.
-pub const HEALTHY_AFTER: Duration = Duration::from_secs(5);
-
-// ANCHOR: backoff
-/// Waits that grow, drawn from the whole range up to the bound ("full jitter"): clients
-/// that lost their server in one moment do not come back in one moment. None is shorter
-/// than a tenth of the first bound.
-#[derive(Clone, Debug)]
-pub struct Backoff {
-    pace: Pace,
-    failures: u32,
-}
-
-impl Backoff {
-    /// Starts at the first wait.
-    pub fn new(pace: Pace) -> Self {
-        Self { pace, failures: 0 }
-    }
-
-    // ANCHOR: next_wait
-    /// How long to wait after one more failure.
-    pub fn next_wait(&mut self) -> Duration {
-        let policy = ExponentialBackoff::builder()
-            .retry_bounds(self.pace.first, self.pace.cap.max(self.pace.first))
-            .jitter(Jitter::Full)
-            .build_with_max_retries(u32::MAX);
-        let now = SystemTime::now();
-        let decision = policy.should_retry(now, self.failures);
-        self.failures = self.failures.saturating_add(1);
-        let drawn = match decision {
-            RetryDecision::Retry { execute_after } => {
-                execute_after.duration_since(now).unwrap_or_default()
-            }
-            RetryDecision::DoNotRetry => self.pace.cap,
-        };
-        drawn.max(self.pace.first / 10)
-    }
-    // ANCHOR_END: next_wait
-
-    /// Starts anew, after a connection that stood for [`HEALTHY_AFTER`].
-    pub fn reset(&mut self) {
-        self.failures = 0;
-    }
-
-    /// The server has asked for another first wait. From 100 ms to an hour is taken.
-    pub fn set_first(&mut self, first: Duration) {
-        self.pace.first = first.clamp(LEAST_FIRST, LONGEST_WAIT);
-    }
-}
-// ANCHOR_END: backoff
-
-/// How long a silence may last before the connection is taken for dead, learned from
-/// the server's heartbeats.
-#[derive(Clone, Copy, Debug)]
-pub struct Watchdog {
-    /// Between two signs of life, at most.
-    patience: Duration,
-}
-
-/// A heartbeat may be late by a slow network or a busy server; two missing in a row are
-/// no accident.
-const MISSED_HEARTBEATS: u32 = 2;
-
-/// Added for the way, however short the heartbeat: a round trip to the other side of
-/// the world and a retransmission.
-const ON_THE_WAY: Duration = Duration::from_secs(1);
-
-impl Default for Watchdog {
-    /// Before the server has told its interval: that of the contract, 15 s.
-    fn default() -> Self {
-        let mut watchdog = Self {
-            patience: Duration::ZERO,
-        };
-        watchdog.heard_interval(Duration::from_secs(15));
-        watchdog
-    }
-}
-
-impl Watchdog {
-    /// The server lets at most this much time pass in silence. Nothing is taken for no
-    /// promise, and more than an hour for an hour.
-    pub fn heard_interval(&mut self, every: Duration) {
-        if !every.is_zero() {
-            self.patience = MISSED_HEARTBEATS * every.min(LONGEST_WAIT) + ON_THE_WAY;
-        }
-    }
-
-    /// How long to wait for the next sign of life.
-    pub fn patience(&self) -> Duration {
-        self.patience
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn waits_grow_stay_under_the_cap_and_start_anew() {
-        let pace = Pace {
-            first: Duration::from_millis(100),
-            cap: Duration::from_secs(2),
-        };
-        let longest = |failures: u32| {
-            (0..500)
-                .map(|_| Backoff { pace, failures }.next_wait())
-                .max()
-                .unwrap_or_default()
-        };
-        let shortest = (0..500)
-            .map(|_| Backoff { pace, failures: 5 }.next_wait())
-            .min();
-        assert!(longest(0) <= Duration::from_millis(200), "{:?}", longest(0));
-        assert!(longest(3) > longest(0));
-        assert!(longest(40) <= pace.cap);
-        assert!(longest(40) > pace.cap / 2, "drawn from the whole range");
-        assert!(
-            shortest.unwrap() < pace.cap / 4,
-            "drawn from the whole range"
-        );
-
-        let mut backoff = Backoff::new(pace);
-        for _ in 0..40 {
-            backoff.next_wait();
-        }
-        backoff.reset();
-        assert!(backoff.next_wait() <= Duration::from_millis(200));
-    }
-}
+/// No answer of the contract comes near this size: a page has 64 KiB of events, or one
+/// event, whose data has 64 KiB.
+const MAX_BODY_BYTES: usize = 1024 * 1024;

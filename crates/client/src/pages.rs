@@ -1,4 +1,4 @@
-//! Page after page: the follower for the methods that answer with pages, polling and
+//! LogPage after page: the follower for the methods that answer with pages, polling and
 //! long polling.
 //!
 //! Both ask for what comes after their cursor, again and again. They differ in when: by
@@ -6,12 +6,15 @@
 //! waits with the next one.
 
 use crate::{
-    failure, json, server::PATIENCE, updates, ClientError, Failure, Follow, Method,
-    Pace, Server, Session, LONGEST_WAIT,
+    endpoint::Endpoint,
+    response::{failure, json},
+    subscription::{updates, Driver, SubscriptionState},
+    Error, Failure, Pace, Rhythm, Update, LONGEST_WAIT, PATIENCE,
 };
-use feed::{
-    contract::{Page, Update, AFTER},
-    Cursor, Data, IdempotencyKey, Kind, Position,
+use contract::{
+    headers::{PREFER, PREFERENCE_APPLIED},
+    params::AFTER,
+    Cursor, LogPage, Position,
 };
 use futures_util::stream::Stream;
 use reqwest::{header::HeaderMap, RequestBuilder, StatusCode, Url};
@@ -20,14 +23,9 @@ use tokio::time::{sleep, Instant};
 
 /// When a client asks for its next page.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Rhythm {
+pub(crate) enum Schedule {
     /// Polling: after a pause.
-    Interval {
-        /// The pause, on average.
-        interval: Duration,
-        /// By how much of the interval a pause may differ from it, from 0 to 1.
-        jitter: f64,
-    },
+    Interval(Rhythm),
     /// Long polling: at once, with the wish that the server wait this long for
     /// something to answer. Sent as `Prefer: wait=N` (RFC 7240 §4.3), in whole seconds,
     /// rounded up; an hour at most.
@@ -37,12 +35,12 @@ pub enum Rhythm {
 /// Between requests for pages that a server should have waited with and did not: 1 to 2
 /// s. Something on the way may have dropped the wish, and without a pause the client
 /// would ask as fast as it can.
-const UNWAITED: Rhythm = Rhythm::Interval {
+const UNWAITED: Schedule = Schedule::Interval(Rhythm {
     interval: Duration::from_millis(1500),
     jitter: 1.0 / 3.0,
-};
+});
 
-impl Rhythm {
+impl Schedule {
     // ANCHOR: pause
     /// How long to pause after a page; `first` after the first one of a connection.
     ///
@@ -50,7 +48,7 @@ impl Rhythm {
     /// because their server came back or a minute began, are spread over it. The jitter
     /// of the later ones keeps them from falling into step again.
     fn pause(self, first: bool) -> Duration {
-        let Self::Interval { interval, jitter } = self else {
+        let Self::Interval(Rhythm { interval, jitter }) = self else {
             return Duration::ZERO;
         };
         let factor = match first {
@@ -65,38 +63,58 @@ impl Rhythm {
 
 /// A client of one server that answers with pages.
 #[derive(Clone, Debug)]
-pub struct Pages {
-    server: Server,
+pub(crate) struct PageClient {
+    endpoint: Endpoint,
     pace: Pace,
-    rhythm: Rhythm,
+    schedule: Schedule,
 }
 
-impl Pages {
+impl PageClient {
     /// A client of the server whose routes lie at `base`, which ends in `/`. `pace` is
-    /// for when it fails, `rhythm` for when it does not.
-    pub fn new(base: Url, pace: Pace, rhythm: Rhythm) -> Self {
+    /// for when it fails, `schedule` for when it does not.
+    pub(crate) fn new(base: Url, pace: Pace, schedule: Schedule) -> Self {
         Self {
-            server: Server::new(base),
+            endpoint: Endpoint::new(base),
             pace,
-            rhythm,
+            schedule,
         }
     }
 
-    /// The same client with another rhythm.
+    /// The same client with another schedule.
     #[must_use]
-    pub fn with_rhythm(self, rhythm: Rhythm) -> Self {
-        Self { rhythm, ..self }
+    pub(crate) fn with_schedule(self, schedule: Schedule) -> Self {
+        Self { schedule, ..self }
+    }
+
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// The updates after `position`.
+    pub(crate) fn subscribe(
+        &self,
+        position: Position,
+    ) -> impl Stream<Item = Result<Update, Error>> + Send + 'static {
+        updates(PageFollower {
+            subscription: SubscriptionState::new(position, self.pace),
+            client: self.clone(),
+            pause: Duration::ZERO,
+            fresh: true,
+        })
     }
 
     // ANCHOR: request
     /// The next request of a subscription, with its time-out.
-    fn request(&self, session: &Session) -> Result<RequestBuilder, ClientError> {
-        let after = session.position().to_string();
-        let request = self.server.get("events", Some((AFTER, &after)))?;
-        Ok(match self.rhythm {
+    fn request(
+        &self,
+        subscription: &SubscriptionState,
+    ) -> Result<RequestBuilder, Error> {
+        let after = subscription.position().to_string();
+        let request = self.endpoint.get("events", Some((AFTER, &after)))?;
+        Ok(match self.schedule {
             // The first question of a connection does not wait: its answer shows at
             // once that the server is there.
-            Rhythm::Wait(wait) if session.is_open() => {
+            Schedule::Wait(wait) if subscription.is_open() => {
                 // Rounded up: half a second is a wish to wait, and 0 would be a wish
                 // not to.
                 let wait = wait.min(LONGEST_WAIT);
@@ -104,7 +122,7 @@ impl Pages {
                 // Later than the server's own, so that a quiet log ends in an empty
                 // page and not in an error.
                 let patience = Duration::from_secs(seconds).saturating_add(PATIENCE);
-                let request = request.header("prefer", format!("wait={seconds}"));
+                let request = request.header(PREFER, format!("wait={seconds}"));
                 request.timeout(patience)
             }
             _ => request.timeout(PATIENCE),
@@ -113,138 +131,107 @@ impl Pages {
     // ANCHOR_END: request
 }
 
-impl Follow for Pages {
-    fn subscribe(
-        &self,
-        position: Position,
-    ) -> impl Stream<Item = Result<Update, ClientError>> + Send + 'static {
-        updates(Follower {
-            session: Session::new(position, self.pace),
-            pages: self.clone(),
-            pause: Duration::ZERO,
-            fresh: true,
-        })
-    }
-
-    async fn publish(
-        &self,
-        key: Option<&IdempotencyKey>,
-        kind: Kind,
-        data: Data,
-    ) -> Result<Cursor, ClientError> {
-        self.server.publish(key, kind, data).await
-    }
-}
-
 /// One subscription.
-struct Follower {
-    pages: Pages,
-    session: Session,
+struct PageFollower {
+    client: PageClient,
+    subscription: SubscriptionState,
     /// Before the next request.
     pause: Duration,
     /// Whether no pause was made since the connection opened.
     fresh: bool,
 }
 
-/// A page, and what its headers told.
+/// A page, and what its headers said.
 struct Answer {
-    page: Page,
+    page: LogPage,
     /// Whether the server has waited with it.
     waited: bool,
 }
 
-impl Method for Follower {
-    fn session(&mut self) -> &mut Session {
-        &mut self.session
+impl Driver for PageFollower {
+    fn subscription(&mut self) -> &mut SubscriptionState {
+        &mut self.subscription
     }
 
-    // ANCHOR: step
     async fn step(&mut self) {
         sleep(self.pause).await;
         self.pause = match self.ask().await {
-            Ok(answer) => self.take(answer),
-            // Told to the user, with the wait before the next attempt; the cursor is
-            // kept.
-            Err(failure) => self.session.failed(failure),
+            Ok(answer) => self.handle(answer),
+            // Reported, with the wait before the next attempt; the cursor is kept.
+            Err(failure) => self.subscription.failed(failure),
         };
     }
-    // ANCHOR_END: step
 }
 
-impl Follower {
-    // ANCHOR: ask
+impl PageFollower {
     async fn ask(&self) -> Result<Answer, Failure> {
         let asked = Instant::now();
-        let response = self.pages.request(&self.session)?.send().await?;
+        let response = self.client.request(&self.subscription)?.send().await?;
         if response.status() != StatusCode::OK {
             let failure = failure(response).await;
             if let Failure::Gap(gap) = &failure {
-                gap.asked.map_or(Ok(()), |asked| self.is_mine(asked))?;
+                gap.asked
+                    .map_or(Ok(()), |asked| self.check_question(asked))?;
             }
             return Err(failure);
         }
         let headers = response.headers().clone();
-        let page: Page = json(response, "page").await?;
-        self.is_mine(page.after)?;
-        leads_on(&page)?;
+        let page: LogPage = json(response, "page").await?;
+        self.check_question(page.after)?;
+        check_progress(&page)?;
         let waited = waited_with(&headers, asked.elapsed());
         Ok(Answer { page, waited })
     }
 
     /// Fails where an answer belongs to another question: some cache on the way does
     /// not look at the query.
-    fn is_mine(&self, after: Cursor) -> Result<(), ClientError> {
-        match self.session.position() {
-            Position::After(asked) if asked != after => {
-                Err(ClientError::Protocol(format!(
-                    "asked for what follows {asked}, and was told what follows {after}"
-                )))
-            }
+    fn check_question(&self, after: Cursor) -> Result<(), Error> {
+        match self.subscription.position() {
+            Position::After(asked) if asked != after => Err(Error::Protocol(format!(
+                "asked for what follows {asked}, and got what follows {after}"
+            ))),
             _ => Ok(()),
         }
     }
-    // ANCHOR_END: ask
 
-    // ANCHOR: take
-    /// Tells what a page holds, and how long to pause after it.
-    fn take(&mut self, Answer { page, waited }: Answer) -> Duration {
-        self.session.heard();
-        let opens = self.session.at(page.after);
+    /// Reports what a page holds. How long to pause after it.
+    fn handle(&mut self, Answer { page, waited }: Answer) -> Duration {
+        self.subscription.heard();
+        let opens = self.subscription.at(page.after);
         self.fresh |= opens;
         let empty = page.events.is_empty();
         match empty {
-            true => self.session.heartbeat(),
+            true => self.subscription.heartbeat(),
             false => page
                 .events
                 .into_iter()
-                .for_each(|event| self.session.event(event)),
+                .for_each(|event| self.subscription.event(event)),
         }
-        self.session.at(page.next);
+        self.subscription.at(page.next);
         if page.finished {
-            self.session.finish();
+            self.subscription.finish();
         }
-        match self.pages.rhythm {
+        match self.client.schedule {
             _ if page.more => Duration::ZERO,
-            Rhythm::Wait(_) if empty && !waited && !opens => UNWAITED.pause(false),
-            rhythm => rhythm.pause(std::mem::take(&mut self.fresh)),
+            Schedule::Wait(_) if empty && !waited && !opens => UNWAITED.pause(false),
+            schedule => schedule.pause(std::mem::take(&mut self.fresh)),
         }
     }
-    // ANCHOR_END: take
 }
 
 /// Fails where a page leads back, into another log, or nowhere although more is due:
 /// the same question would be asked again, without end and without a pause.
-fn leads_on(
-    &Page {
+fn check_progress(
+    &LogPage {
         after, next, more, ..
-    }: &Page,
-) -> Result<(), ClientError> {
+    }: &LogPage,
+) -> Result<(), Error> {
     if next.epoch == after.epoch && (next.id > after.id || next.id == after.id && !more)
     {
         return Ok(());
     }
     let fault = format!("a page that leads from {after} to {next}");
-    Err(ClientError::Protocol(fault))
+    Err(Error::Protocol(fault))
 }
 
 /// Whether the server waited with an empty page: it says so (RFC 7240 §3), and the time
@@ -258,7 +245,7 @@ pub(crate) fn waited_with(headers: &HeaderMap, took: Duration) -> bool {
 /// How many seconds the server says that it was ready to wait.
 fn granted(headers: &HeaderMap) -> Option<u64> {
     let mut applied = headers
-        .get_all("preference-applied")
+        .get_all(PREFERENCE_APPLIED)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))

@@ -2,11 +2,21 @@
 //! inside this crate. `tests/policy.rs` has those that can be tried from outside.
 
 use crate::{
-    failure::retry_after, pages::waited_with, Backoff, Pace, Session, Watchdog,
+    backoff::Backoff,
+    pages::waited_with,
+    response::{failure, retry_after},
+    subscription::SubscriptionState,
+    watchdog::Watchdog,
+    websocket::CloseAction,
+    Failure, Pace,
 };
-use feed::Position;
-use reqwest::header::{HeaderMap, HeaderName, DATE, RETRY_AFTER};
+use contract::{headers::PREFERENCE_APPLIED, Position};
+use reqwest::{
+    header::{HeaderMap, HeaderName, DATE, RETRY_AFTER},
+    Response,
+};
 use serde::Deserialize;
+use serde_json::Value;
 use std::time::Duration;
 use tokio::time::advance;
 
@@ -17,6 +27,8 @@ struct Vectors {
     watchdog: Vec<Silence>,
     health: Vec<Health>,
     waited: Vec<Waited>,
+    answers: Vec<Answer>,
+    close_codes: Vec<CloseCode>,
 }
 
 #[derive(Deserialize)]
@@ -54,6 +66,24 @@ struct Waited {
     waited: bool,
 }
 
+#[derive(Deserialize)]
+struct Answer {
+    status: u16,
+    #[serde(rename = "type")]
+    media_type: Option<String>,
+    retry_after: Option<String>,
+    body: Value,
+    then: String,
+    #[serde(default)]
+    wait: u64,
+}
+
+#[derive(Deserialize)]
+struct CloseCode {
+    code: u16,
+    then: String,
+}
+
 fn vectors() -> Vectors {
     serde_json::from_str(include_str!("../tests/policy.json")).unwrap()
 }
@@ -76,7 +106,13 @@ fn a_back_off_draws_between_its_bounds() {
             cap: ms(it.cap),
         };
         let failures = it.failures;
-        let draw = |_| Backoff { pace, failures }.next_wait();
+        let draw = |_| {
+            let mut backoff = Backoff::new(pace);
+            for _ in 0..failures {
+                backoff.next_wait();
+            }
+            backoff.next_wait()
+        };
         let draws: Vec<_> = (0..1000).map(draw).collect();
         let (least, most) = (draws.iter().min().unwrap(), draws.iter().max().unwrap());
         // `next_wait` asks the clock twice, so what it draws comes out a little
@@ -117,17 +153,17 @@ async fn a_connection_is_healthy_once_it_was_open_for_long_enough() {
             first: ms(1),
             cap: ms(u64::from(u32::MAX)),
         };
-        let mut session = Session::new(Position::Latest, pace);
+        let mut subscription = SubscriptionState::new(Position::Latest, pace);
         for _ in 0..40 {
-            session.reconnecting(None);
+            subscription.reconnecting(None);
         }
         if let Some(open) = it.open {
-            session.at("k3f9x2.1".parse().unwrap());
+            subscription.at("k3f9x2.1".parse().unwrap());
             // Neither makes it well.
-            session.heard();
+            subscription.heard();
             advance(ms(open)).await;
         }
-        let wait = session.reconnecting(None);
+        let wait = subscription.reconnecting(None);
         assert_eq!(wait <= ms(1), it.healthy, "{:?}: {wait:?}", it.open);
     }
 }
@@ -136,7 +172,7 @@ async fn a_connection_is_healthy_once_it_was_open_for_long_enough() {
 fn what_counts_as_waited() {
     for it in vectors().waited {
         let mut headers = HeaderMap::new();
-        let name = HeaderName::from_static("preference-applied");
+        let name = HeaderName::from_static(PREFERENCE_APPLIED);
         header(&mut headers, name, it.applied.as_deref());
         let waited = waited_with(&headers, ms(it.took));
         assert_eq!(waited, it.waited, "{:?} in {} ms", it.applied, it.took);
@@ -149,15 +185,59 @@ fn a_first_wait_is_bounded_whatever_the_server_asks_for() {
         let mut backoff = Backoff::new(Pace::default());
         backoff.set_first(ms(asked));
         for _ in 0..100 {
-            let wait = Backoff {
-                failures: 0,
-                ..backoff
-            }
-            .next_wait();
+            let wait = backoff.clone().next_wait();
             assert!(
                 wait >= ms(most) / 10 && wait <= ms(most),
                 "{asked}: {wait:?}"
             );
         }
     }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_no_success_ends_a_client_only_where_the_server_itself_says_so(
+) {
+    for it in vectors().answers {
+        let body = match it.body {
+            Value::Null => "<!doctype html>".to_owned(),
+            body => body.to_string(),
+        };
+        let what = format!("{} {:?} {body}", it.status, it.media_type);
+        let mut answer = http::Response::builder().status(it.status);
+        for (name, value) in [
+            ("content-type", it.media_type),
+            ("retry-after", it.retry_after),
+        ] {
+            if let Some(value) = value {
+                answer = answer.header(name, value);
+            }
+        }
+        let (then, wait) =
+            match failure(Response::from(answer.body(body).unwrap())).await {
+                Failure::Temporary(wait) => ("again", wait),
+                Failure::Unexpected(_) => ("again", None),
+                Failure::Gap(_) => ("gap", None),
+                Failure::Permanent(_) => ("final", None),
+            };
+        assert_eq!(then, it.then, "{what}");
+        assert_eq!(
+            wait.unwrap_or_default(),
+            Duration::from_millis(it.wait),
+            "{what}"
+        );
+    }
+}
+
+#[test]
+fn a_code_decides_what_comes_after_a_close() {
+    for it in vectors().close_codes {
+        let action = match CloseAction::of(Some(it.code)) {
+            CloseAction::Stop => "stop",
+            CloseAction::GiveUp => "give-up",
+            CloseAction::DropLargest => "drop-largest",
+            CloseAction::Reconnect => "again",
+        };
+        assert_eq!(action, it.then, "{}", it.code);
+    }
+    assert_eq!(CloseAction::of(None), CloseAction::Reconnect);
 }

@@ -1,32 +1,53 @@
 //! What a follower of pages makes of what servers, caches and networks answer.
 
-use client::{
-    pages::{Pages, Rhythm},
-    ClientError, Failure, Follow, Pace,
-};
-use feed::{contract::Update, Position};
+mod support;
+
+use client::{Client, Error, LongPollingClient, Pace, PollingClient, Rhythm, Update};
+use contract::Position;
 use futures_util::{stream::BoxStream, StreamExt};
-use harness::BRISK;
+use reqwest::Url;
 use std::time::Duration;
+use support::BRISK;
 use testbed::{update, Script};
 use tokio::time::Instant;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// Polls as fast as it can.
-const AT_ONCE: Rhythm = Rhythm::Interval {
+const AT_ONCE: Method = Method::Polling(Rhythm {
     interval: Duration::ZERO,
     jitter: 0.0,
-};
+});
 
-const LONG: Rhythm = Rhythm::Wait(Duration::from_secs(20));
+const LONG: Method = Method::LongPolling(Duration::from_secs(20));
 
-type Updates = BoxStream<'static, Result<Update, ClientError>>;
+type Updates = BoxStream<'static, Result<Update, Error>>;
 
-fn follow(script: &Script, rhythm: Rhythm, position: Position) -> Updates {
-    Pages::new(script.base.clone(), BRISK, rhythm)
-        .subscribe(position)
-        .boxed()
+/// The two methods that answer with pages, and how their clients ask.
+#[derive(Clone, Copy)]
+enum Method {
+    Polling(Rhythm),
+    /// With the wait to ask for.
+    LongPolling(Duration),
+}
+
+impl Method {
+    fn subscribe(self, base: Url, pace: Pace, position: Position) -> Updates {
+        match self {
+            Self::Polling(rhythm) => {
+                let client = PollingClient::with_pace(base, pace).with_rhythm(rhythm);
+                client.subscribe(position).boxed()
+            }
+            Self::LongPolling(wait) => {
+                let client = LongPollingClient::with_pace(base, pace).with_wait(wait);
+                client.subscribe(position).boxed()
+            }
+        }
+    }
+}
+
+fn subscribe(script: &Script, method: Method, position: Position) -> Updates {
+    method.subscribe(script.base.clone(), BRISK, position)
 }
 
 fn answer(status: &str, headers: &str, body: &str) -> String {
@@ -80,7 +101,7 @@ async fn target(script: &mut Script) -> String {
     head.split(' ').nth(1).unwrap().to_owned()
 }
 
-async fn error(updates: &mut Updates) -> ClientError {
+async fn error(updates: &mut Updates) -> Error {
     let error = testbed::in_time("an error", updates.next()).await;
     let error = error.unwrap().unwrap_err();
     assert!(updates.next().await.is_none(), "nothing follows an error");
@@ -89,7 +110,7 @@ async fn error(updates: &mut Updates) -> ClientError {
 
 #[tokio::test]
 async fn pages_become_updates_and_each_asks_after_the_one_before() {
-    for rhythm in [AT_ONCE, LONG] {
+    for method in [AT_ONCE, LONG] {
         let mut script = Script::of([
             page(&events(3, 3, "")),
             page(&events(3, 5, r#","more":true"#)),
@@ -103,7 +124,7 @@ async fn pages_become_updates_and_each_asks_after_the_one_before() {
             page(&events(8, 9, r#","finished":true"#)),
         ])
         .await;
-        let mut updates = follow(&script, rhythm, Position::Latest);
+        let mut updates = subscribe(&script, method, Position::Latest);
         assert!(
             matches!(update(&mut updates).await, Update::Opened(cursor) if cursor.id.get() == 3)
         );
@@ -129,14 +150,14 @@ async fn pages_become_updates_and_each_asks_after_the_one_before() {
 #[tokio::test]
 async fn the_wish_to_wait_is_in_whole_seconds_and_neither_polling_nor_a_first_question_has_one(
 ) {
-    let short = Rhythm::Wait(Duration::from_millis(300));
-    for (rhythm, wish) in [(LONG, Some("20")), (short, Some("1")), (AT_ONCE, None)] {
+    let short = Method::LongPolling(Duration::from_millis(300));
+    for (method, wish) in [(LONG, Some("20")), (short, Some("1")), (AT_ONCE, None)] {
         let mut script = Script::of([
             page(&events(0, 0, "")),
             page(&events(0, 0, r#","finished":true"#)),
         ])
         .await;
-        let mut updates = follow(&script, rhythm, after("k3f9x2.0"));
+        let mut updates = subscribe(&script, method, after("k3f9x2.0"));
         while !matches!(update(&mut updates).await, Update::Finished) {}
         let first = script.head().await;
         assert!(!first.contains("prefer"), "{first}");
@@ -154,7 +175,7 @@ async fn a_gap_is_told_and_gone_on_from() {
         page(&events(9, 10, r#","finished":true"#)),
     ])
     .await;
-    let mut updates = follow(&script, LONG, after("k3f9x2.1"));
+    let mut updates = subscribe(&script, LONG, after("k3f9x2.1"));
     assert!(
         matches!(update(&mut updates).await, Update::Gap(gap) if gap.resume.id.get() == 9)
     );
@@ -176,7 +197,7 @@ async fn an_answer_of_a_stranger_is_no_answer_and_nothing_of_it_is_told() {
         answer("404 Not Found", "", ""),
     ] {
         let mut script = Script::of([strange, page(&events(1, 2, ""))]).await;
-        let mut updates = follow(&script, LONG, after("k3f9x2.1"));
+        let mut updates = subscribe(&script, LONG, after("k3f9x2.1"));
         let lost = update(&mut updates).await;
         assert!(matches!(lost, Update::Reconnecting(_)), "{lost:?}");
         assert!(
@@ -192,8 +213,8 @@ async fn an_answer_of_a_stranger_is_no_answer_and_nothing_of_it_is_told() {
 async fn a_server_that_leads_nowhere_is_asked_less_and_less_often() {
     let stuck = page(&events(5, 5, r#","more":true"#));
     let script = Script::of(vec![stuck; 20]).await;
-    let pages = Pages::new(script.base.clone(), Pace::default(), LONG);
-    let mut updates = pages.subscribe(after("k3f9x2.5")).boxed();
+    let mut updates =
+        LONG.subscribe(script.base.clone(), Pace::default(), after("k3f9x2.5"));
     let start = Instant::now();
     for _ in 0..20 {
         assert!(matches!(
@@ -209,21 +230,6 @@ async fn a_server_that_leads_nowhere_is_asked_less_and_less_often() {
     );
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_refusal_whose_body_never_ends_is_not_waited_for() {
-    for status in ["400 Bad Request", "410 Gone", "404 Not Found"] {
-        let half =
-            format!("HTTP/1.1 {status}\r\n{PROBLEM}Content-Length: 100\r\n\r\n{{");
-        let script = Script::of([half]).await;
-        let response = reqwest::Client::builder().no_proxy().build().unwrap();
-        let response = response.get(script.base.clone()).send().await.unwrap();
-        let start = Instant::now();
-        let failure = client::failure(response).await;
-        assert!(matches!(failure, Failure::Passing(None)), "{failure:?}");
-        assert!(start.elapsed() <= Duration::from_secs(11), "{status}");
-    }
-}
-
 #[tokio::test]
 async fn a_failure_that_passes_keeps_the_cursor() {
     let mut script = Script::of([
@@ -235,7 +241,7 @@ async fn a_failure_that_passes_keeps_the_cursor() {
         page(&events(4, 5, r#","finished":true"#)),
     ])
     .await;
-    let mut updates = follow(&script, LONG, Position::Latest);
+    let mut updates = subscribe(&script, LONG, Position::Latest);
     assert!(matches!(update(&mut updates).await, Update::Opened(_)));
     assert!(matches!(update(&mut updates).await, Update::Events(_)));
     for _ in 0..3 {
@@ -260,12 +266,13 @@ async fn a_failure_that_stays_ends_the_client() {
     ] {
         let body = format!(r#"{{"type":"tag:waiting.example,2026:{problem}"}}"#);
         let script = Script::of([answer(status, PROBLEM, &body)]).await;
-        let error = error(&mut follow(&script, AT_ONCE, after("k3f9x2.0"))).await;
+        let error = error(&mut subscribe(&script, AT_ONCE, after("k3f9x2.0"))).await;
         assert_eq!(error.problem(), Some(problem), "{error:?}");
     }
-    let nowhere = Pages::new("data:text".parse().unwrap(), BRISK, AT_ONCE);
-    let error = error(&mut nowhere.subscribe(Position::Latest).boxed()).await;
-    assert!(matches!(error, ClientError::Base(_)), "{error:?}");
+    let nowhere = "data:text".parse().unwrap();
+    let mut updates = AT_ONCE.subscribe(nowhere, BRISK, Position::Latest);
+    let error = error(&mut updates).await;
+    assert!(matches!(error, Error::Base(_)), "{error:?}");
 }
 
 /// Waits for the next update, and says how long that took. For a paused clock, which
@@ -278,10 +285,10 @@ async fn timed(updates: &mut Updates) -> (Update, Duration) {
 
 #[tokio::test(start_paused = true)]
 async fn polling_pauses_but_not_while_more_is_due() {
-    let rhythm = Rhythm::Interval {
+    let method = Method::Polling(Rhythm {
         interval: HOUR,
         jitter: 0.1,
-    };
+    });
     let mut firsts = Vec::new();
     for _ in 0..10 {
         let script = Script::of([
@@ -291,7 +298,7 @@ async fn polling_pauses_but_not_while_more_is_due() {
             page(&events(3, 4, "")),
         ])
         .await;
-        let mut updates = follow(&script, rhythm, Position::Earliest);
+        let mut updates = subscribe(&script, method, Position::Earliest);
         for _ in 0..3 {
             let (_, took) = timed(&mut updates).await;
             assert!(took < HOUR / 60, "no pause yet: {took:?}");
@@ -322,7 +329,7 @@ async fn long_polling_asks_again_at_once_but_not_a_server_that_does_not_wait() {
         ],
     )
     .await;
-    let mut updates = follow(&script, LONG, Position::Earliest);
+    let mut updates = subscribe(&script, LONG, Position::Earliest);
     assert!(matches!(timed(&mut updates).await.0, Update::Opened(_)));
     assert!(matches!(timed(&mut updates).await.0, Update::Heartbeat));
     for _ in 0..3 {
@@ -338,7 +345,7 @@ async fn long_polling_asks_again_at_once_but_not_a_server_that_does_not_wait() {
     let script =
         Script::of([page(&events(0, 0, "")), waited(&events(0, 0, "")), page("")])
             .await;
-    let mut updates = follow(&script, LONG, Position::Earliest);
+    let mut updates = subscribe(&script, LONG, Position::Earliest);
     for _ in 0..3 {
         timed(&mut updates).await;
     }
@@ -348,9 +355,9 @@ async fn long_polling_asks_again_at_once_but_not_a_server_that_does_not_wait() {
 
 #[tokio::test(start_paused = true)]
 async fn a_request_without_answer_times_out_after_the_wait_it_asked_for() {
-    for (rhythm, answers, seconds) in [(AT_ONCE, 1, 10), (LONG, 0, 10), (LONG, 1, 30)] {
+    for (method, answers, seconds) in [(AT_ONCE, 1, 10), (LONG, 0, 10), (LONG, 1, 30)] {
         let script = Script::of(vec![page(&events(0, 0, "")); answers]).await;
-        let mut updates = follow(&script, rhythm, Position::Latest);
+        let mut updates = subscribe(&script, method, Position::Latest);
         for _ in 0..2 * answers {
             timed(&mut updates).await;
         }
@@ -367,7 +374,11 @@ async fn a_request_without_answer_times_out_after_the_wait_it_asked_for() {
 #[tokio::test]
 async fn a_wait_that_is_too_long_to_add_to_is_an_hour() {
     let mut script = Script::of([page(&events(0, 0, "")), page("")]).await;
-    let mut updates = follow(&script, Rhythm::Wait(Duration::MAX), Position::Latest);
+    let mut updates = subscribe(
+        &script,
+        Method::LongPolling(Duration::MAX),
+        Position::Latest,
+    );
     for _ in 0..3 {
         update(&mut updates).await;
     }
@@ -379,8 +390,8 @@ async fn a_wait_that_is_too_long_to_add_to_is_an_hour() {
 async fn a_busy_server_is_left_alone_for_as_long_as_it_asks() {
     let busy = answer("503 Service Unavailable", "Retry-After: 2592000\r\n", "{}");
     let script = Script::of([busy, page(&events(0, 0, ""))]).await;
-    let pages = Pages::new(script.base.clone(), Pace::default(), AT_ONCE);
-    let mut updates = pages.subscribe(Position::Latest).boxed();
+    let mut updates =
+        AT_ONCE.subscribe(script.base.clone(), Pace::default(), Position::Latest);
     let (update, _) = timed(&mut updates).await;
     let Update::Reconnecting(wait) = update else {
         panic!("{update:?}")
@@ -393,4 +404,29 @@ async fn a_busy_server_is_left_alone_for_as_long_as_it_asks() {
     let (update, took) = timed(&mut updates).await;
     assert!(matches!(update, Update::Opened(_)), "{update:?}");
     assert!(took >= wait, "{took:?}");
+}
+
+#[tokio::test]
+async fn long_polling_asks_for_its_wait() {
+    const PAGE: &str = r#"{"after":"k3f9x2.0","events":[],"next":"k3f9x2.0"}"#;
+    for (client, wish) in [
+        (
+            LongPollingClient::new as fn(_) -> LongPollingClient,
+            "wait=25",
+        ),
+        (
+            |base| LongPollingClient::new(base).with_wait(Duration::from_secs(7)),
+            "wait=7",
+        ),
+    ] {
+        let length = PAGE.len();
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{PAGE}");
+        let mut script = Script::of([answer]).await;
+        let updates = client(script.base.clone()).subscribe(Position::Latest);
+        let reading = tokio::spawn(updates.for_each(|_| async {}));
+        assert!(!script.head().await.contains("prefer"));
+        let second = script.head().await;
+        assert!(second.contains(&format!("prefer: {wish}\r\n")), "{second}");
+        reading.abort();
+    }
 }

@@ -1,8 +1,8 @@
 //! The suite over a network, by the clients of the crate `client`.
 
 use crate::{
-    subject::relay_to, Hook, Method, Outcome, Refused, Relay, Running, Server,
-    Settings, Subject, Transport,
+    streams::random_key, subject::relay_to, Hook, Method, Outcome, Refused, Relay,
+    Running, Server, Settings, Subject, Transport,
 };
 use client::{
     Client, Error, LongPollingClient, Pace, PollingClient, Publisher, Rhythm,
@@ -164,7 +164,23 @@ impl Publish for OneSocket {
                 OpenSocket { publisher, reading }
             };
             let socket = self.open.get_or_init(open).await;
-            socket.publisher.publish(key.as_ref(), kind, data).await
+            // By the key, a second attempt is no second event.
+            let key = key.unwrap_or_else(|| {
+                let key: Result<IdempotencyKey, _> = random_key().parse();
+                key.expect("hex digits are a key")
+            });
+            let publisher = &socket.publisher;
+            match publisher
+                .publish(Some(&key), kind.clone(), data.clone())
+                .await
+            {
+                // The server has ended the subscription, as that of a complete log. The
+                // next socket hears why.
+                Err(Error::NoAnswer) => {
+                    Client::publish(&self.client, Some(&key), kind, data).await
+                }
+                published => published,
+            }
         }
         .boxed()
     }

@@ -1016,6 +1016,7 @@ pub(crate) async fn a_text_that_is_no_message_is_an_error(bench: Bench<'_>) -> O
         r#"{"publish":{"ref":"a","kind":"message"}}"#,
         r#"{"publish":{"ref":"a","kind":"Message","data":1}}"#,
         r#"{"publish":{"kind":"message","data":1}}"#,
+        r#"{"publish":["a","message",1]}"#,
         &format!(r#"{{{publish},"more":1}}"#),
     ] {
         socket.say(text).await?;

@@ -152,7 +152,6 @@ const CAUGHT: &[(Fault, &[&str])] = &[
     (
         Fault::IgnoresTheKey,
         &[
-            "a_finished_log_accepts_no_event",
             "a_retried_publish_is_one_event",
             "a_refused_publish_leaves_no_event",
         ],

@@ -15,149 +15,96 @@ pub const TYPE_PREFIX: &str = "tag:waiting.example,2026:";
 /// §3](https://www.rfc-editor.org/rfc/rfc9457#section-3).
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
-/// The problems of the contract.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ProblemKind {
+/// One row for each problem: its name, its status, its title. All that is said of a kind
+/// follows from its row, so that none can be left out somewhere.
+macro_rules! problem_kinds {
+    ($($(#[$doc:meta])* $kind:ident = $name:literal, $status:literal, $title:literal;)*) => {
+        /// The problems of the contract.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum ProblemKind {
+            $($(#[$doc])* $kind,)*
+        }
+
+        impl ProblemKind {
+            /// Each of them.
+            pub const ALL: &'static [Self] = &[$(Self::$kind),*];
+
+            /// The last part of the problem's `type`, such as `expired`.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $name,)*
+                }
+            }
+
+            /// The status code with which it is answered, unless HTTP asks for another
+            /// there.
+            pub fn status(self) -> u16 {
+                match self {
+                    $(Self::$kind => $status,)*
+                }
+            }
+
+            /// The kind in words.
+            pub fn title(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $title,)*
+                }
+            }
+        }
+    };
+}
+
+problem_kinds! {
     /// 410: events after the cursor have left the retained window.
-    Expired,
+    Expired = "expired", 410, "Events after this cursor are gone";
     /// 410: the cursor is of another log.
-    NewLog,
+    NewLog = "new-log", 410, "The cursor is of another log";
     /// 400: the cursor names an event that does not exist yet.
-    FutureCursor,
+    FutureCursor = "future-cursor", 400, "The cursor is ahead of the log";
     /// 503: every place is in use, or too many ask.
-    Busy,
+    Busy = "busy", 503, "No place is free";
     /// 503: this server is shutting down.
-    Ending,
+    Ending = "ending", 503, "This server is going away";
     /// 408: the request took longer to arrive than this server waits.
-    TimedOut,
+    TimedOut = "timed-out", 408, "The request took too long to arrive";
     /// 400: the request holds no event that the log could append.
-    BadEvent,
+    BadEvent = "bad-event", 400, "This is not an event to publish";
     /// 400: the body is JSON of another shape than this resource accepts, or no JSON.
-    BadBody,
+    BadBody = "bad-body", 400, "This is not what this resource takes";
     /// 413: the body, or the event, is larger than this server accepts.
-    TooLarge,
+    TooLarge = "too-large", 413, "The content is too large";
     /// 415: the `Content-Type` is not JSON, or there is a `Content-Encoding`.
-    NotJson,
+    NotJson = "not-json", 415, "Only JSON is taken here";
     /// 501: the body has a `Transfer-Encoding` other than `chunked`.
-    UnknownCoding,
+    UnknownCoding = "unknown-coding", 501, "This transfer coding is not understood";
     /// 422: the idempotency key was used for another event.
-    KeyReused,
+    KeyReused = "key-reused", 422, "This Idempotency-Key was used for another event";
     /// 409: the log is complete and accepts no more events.
-    Finished,
+    Finished = "finished", 409, "The log is finished";
     /// 400: the text names no place in any log.
-    BadCursor,
+    BadCursor = "bad-cursor", 400, "This is not a position in a log";
     /// 426, or 400 over HTTP/2: only a WebSocket is opened here.
-    UpgradeRequired,
+    UpgradeRequired = "upgrade-required", 426, "Only a WebSocket is opened here";
     /// 400: the request breaks the rules of WebSocket's opening handshake.
-    BadHandshake,
+    BadHandshake = "bad-handshake", 400, "This is not a WebSocket handshake";
     /// 400: the client does not offer the [subprotocol](crate::socket::SUBPROTOCOL).
-    BadSubprotocol,
+    BadSubprotocol = "bad-subprotocol", 400,
+        "The subprotocol of this server was not offered";
     /// 404: nothing is here.
-    NotFound,
+    NotFound = "not-found", 404, "Nothing is here";
     /// 405: something is here, but not for this method.
-    MethodNotAllowed,
+    MethodNotAllowed = "method-not-allowed", 405,
+        "This method is not for this resource";
     /// 421, or 400: the request names no host that this server answers for.
-    WrongHost,
+    WrongHost = "wrong-host", 421, "This server does not answer for that host";
     /// 403: a page of another site may not do this.
-    ForeignOrigin,
+    ForeignOrigin = "foreign-origin", 403, "A page of another origin may not do this";
 }
 
 impl ProblemKind {
-    /// Each of them.
-    pub const ALL: [Self; 21] = [
-        Self::Expired,
-        Self::NewLog,
-        Self::FutureCursor,
-        Self::Busy,
-        Self::Ending,
-        Self::TimedOut,
-        Self::BadEvent,
-        Self::BadBody,
-        Self::TooLarge,
-        Self::NotJson,
-        Self::UnknownCoding,
-        Self::KeyReused,
-        Self::Finished,
-        Self::BadCursor,
-        Self::UpgradeRequired,
-        Self::BadHandshake,
-        Self::BadSubprotocol,
-        Self::NotFound,
-        Self::MethodNotAllowed,
-        Self::WrongHost,
-        Self::ForeignOrigin,
-    ];
-
-    /// The last part of the problem's `type`, such as `expired`.
-    pub fn name(self) -> &'static str {
-        self.definition().0
-    }
-
-    /// The status code with which it is answered, unless HTTP asks for another there.
-    pub fn status(self) -> u16 {
-        self.definition().1
-    }
-
-    /// The kind in words.
-    pub fn title(self) -> &'static str {
-        self.definition().2
-    }
-
     /// The kind of this name.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
-    }
-
-    fn definition(self) -> (&'static str, u16, &'static str) {
-        match self {
-            Self::Expired => ("expired", 410, "Events after this cursor are gone"),
-            Self::NewLog => ("new-log", 410, "The cursor is of another log"),
-            Self::FutureCursor => {
-                ("future-cursor", 400, "The cursor is ahead of the log")
-            }
-            Self::Busy => ("busy", 503, "No place is free"),
-            Self::Ending => ("ending", 503, "This server is going away"),
-            Self::TimedOut => ("timed-out", 408, "The request took too long to arrive"),
-            Self::BadEvent => ("bad-event", 400, "This is not an event to publish"),
-            Self::BadBody => ("bad-body", 400, "This is not what this resource takes"),
-            Self::TooLarge => ("too-large", 413, "The content is too large"),
-            Self::NotJson => ("not-json", 415, "Only JSON is taken here"),
-            Self::UnknownCoding => {
-                let title = "This transfer coding is not understood";
-                ("unknown-coding", 501, title)
-            }
-            Self::KeyReused => {
-                let title = "This Idempotency-Key was used for another event";
-                ("key-reused", 422, title)
-            }
-            Self::Finished => ("finished", 409, "The log is finished"),
-            Self::BadCursor => ("bad-cursor", 400, "This is not a position in a log"),
-            Self::UpgradeRequired => {
-                ("upgrade-required", 426, "Only a WebSocket is opened here")
-            }
-            Self::BadHandshake => {
-                ("bad-handshake", 400, "This is not a WebSocket handshake")
-            }
-            Self::BadSubprotocol => {
-                let title = "The subprotocol of this server was not offered";
-                ("bad-subprotocol", 400, title)
-            }
-            Self::NotFound => ("not-found", 404, "Nothing is here"),
-            Self::MethodNotAllowed => {
-                let title = "This method is not for this resource";
-                ("method-not-allowed", 405, title)
-            }
-            Self::WrongHost => (
-                "wrong-host",
-                421,
-                "This server does not answer for that host",
-            ),
-            Self::ForeignOrigin => (
-                "foreign-origin",
-                403,
-                "A page of another origin may not do this",
-            ),
-        }
+        Self::ALL.iter().copied().find(|kind| kind.name() == name)
     }
 }
 
@@ -383,7 +330,7 @@ mod tests {
 
     #[test]
     fn each_kind_has_a_name_of_its_own() {
-        for kind in ProblemKind::ALL {
+        for &kind in ProblemKind::ALL {
             assert_eq!(ProblemKind::from_name(kind.name()), Some(kind));
             let read: Problem = serde_json::from_str(
                 &serde_json::to_string(&Problem::of(kind)).unwrap(),

@@ -8,7 +8,7 @@ use criterion::{criterion_group, criterion_main, BenchmarkId, Criterion, Through
 use feed::{Data, Delivery, Feed, Kind, Position, Retention};
 use std::{
     sync::{
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
         Arc,
     },
     time::{Duration, Instant},
@@ -56,6 +56,29 @@ fn read(bench: &mut Criterion) {
     group.finish();
 }
 
+/// A read that meets a publisher of large events: how long the log's lock is held for
+/// one.
+fn read_beside_a_publisher(bench: &mut Criterion) {
+    let feed = Feed::new(Retention::default());
+    let done = Arc::new(AtomicBool::new(false));
+    let publisher = {
+        let (feed, done) = (feed.clone(), Arc::clone(&done));
+        let runtime = Runtime::new().expect("a runtime");
+        std::thread::spawn(move || {
+            let data = Data::new(&"é".repeat(30 * 1024)).expect("JSON");
+            while !done.load(Ordering::Relaxed) {
+                let published = runtime.block_on(feed.publish(kind(), data.clone()));
+                published.expect("published");
+            }
+        })
+    };
+    bench.bench_function("read beside a publisher of 60 KiB", |bencher| {
+        bencher.iter(|| feed.read(Position::Latest, 1, 1));
+    });
+    done.store(true, Ordering::Relaxed);
+    publisher.join().expect("the publisher ends");
+}
+
 /// One publish, until the last of the waiting subscribers has the event.
 fn fan_out(bench: &mut Criterion) {
     let runtime = Runtime::new().expect("a runtime");
@@ -101,6 +124,6 @@ fn fan_out(bench: &mut Criterion) {
 criterion_group! {
     name = log;
     config = Criterion::default().measurement_time(Duration::from_secs(3)).warm_up_time(Duration::from_secs(1));
-    targets = publish, read, fan_out
+    targets = publish, read, read_beside_a_publisher, fan_out
 }
 criterion_main!(log);

@@ -1,6 +1,7 @@
 //! The log: publish, read, subscribe.
 
 use crate::{
+    event::Draft,
     random_epoch,
     ring::{Retention, Ring},
     Batch, Encoding, Event, Subscription, ENCODING_SLOTS,
@@ -238,13 +239,16 @@ impl Feed {
         if bytes > limit {
             return Err(PublishError::TooLarge { bytes, limit });
         }
+        // Before the lock, which all readers wait for.
+        let draft = Draft::new(kind, &data);
         let cursor = {
             // The look-up, the id, the clock and the append happen under one lock: ids
             // follow the order of entries, and of two attempts with one key exactly one
             // finds the other.
             let mut ring = self.shared.write();
             if let Some(event) = key.as_ref().and_then(|key| ring.published_as(key)) {
-                return if *event.kind() == kind && event.data() == data.as_str() {
+                return if event.kind() == draft.kind() && event.data() == data.as_str()
+                {
                     Ok(Published {
                         cursor: event.cursor(),
                         repeated: true,
@@ -256,7 +260,7 @@ impl Feed {
             if ring.finished {
                 return Err(PublishError::Finished);
             }
-            ring.append((self.shared.clock)(), kind, data, key)
+            ring.append(draft, (self.shared.clock)(), key)
         };
         // After the lock is released, so that those who wake do not run into it.
         // Between the two lines a reader may already see the event; its wake-up then

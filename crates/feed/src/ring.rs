@@ -1,9 +1,8 @@
 //! The retained window: the newest events, bounded by count and by bytes.
 
-use crate::{Batch, Event};
+use crate::{event::Draft, Batch, Event};
 use contract::{
-    Cursor, Data, Epoch, EventId, Gap, GapReason, IdempotencyKey, Kind, Position,
-    Status,
+    Cursor, Epoch, EventId, Gap, GapReason, IdempotencyKey, Position, Status,
 };
 use jiff::Timestamp;
 use std::{
@@ -114,13 +113,12 @@ impl Ring {
     /// Gives the event the next id and appends it; old ones leave.
     pub(crate) fn append(
         &mut self,
+        draft: Draft,
         at: Timestamp,
-        kind: Kind,
-        data: Data,
         key: Option<IdempotencyKey>,
     ) -> Cursor {
         let id = EventId::new(self.latest.get() + 1);
-        self.push(Event::new(self.cursor(id), at, kind, data), key)
+        self.push(draft.into_event(self.cursor(id), at), key)
     }
 
     /// Appends an event that already has its id. This is the narrow seam: a backend

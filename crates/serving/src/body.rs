@@ -1,6 +1,6 @@
 //! A limit and a deadline on every request body.
 
-use crate::{deadline_io::Wire, Config, ProblemResponse};
+use crate::{deadline_io::Wire, Config, Guarded, ProblemResponse};
 use axum::{
     body::{Body, Bytes},
     extract::{DefaultBodyLimit, Request},
@@ -142,17 +142,47 @@ impl Drop for Lent {
     }
 }
 
-/// Puts the limit and the deadline of `config` on the body of every request to
-/// `router`.
-pub(crate) fn limit(router: Router, config: &Config) -> Router {
+/// The router of `guarded` with its guard, and with the limit and the deadline of
+/// `config` on the body of every request.
+///
+/// The guard is between the two: whatever it refuses, it refuses with its own problem,
+/// however large the body. What it leaves unread is dealt with outside of it.
+pub(crate) fn limit(guarded: Guarded, config: &Config) -> Router {
+    let Guarded { router, allowed } = guarded;
     let (limit, after) = (config.max_body_bytes, config.body);
-    router
+    let router = router
         // axum's extractors have a limit of their own (2 MB), which answers in plain
         // text. This one replaces it.
         .layer(DefaultBodyLimit::disable())
-        .layer(from_fn(move |request, next| {
-            limited(request, next, limit, after)
-        }))
+        .layer(from_fn(move |request: Request, next: Next| async move {
+            match readable(&request, limit) {
+                Ok(()) => next.run(request).await,
+                Err(problem) => problem.into_response(),
+            }
+        }));
+    let guarded = Guarded { router, allowed };
+    guarded.into_router().layer(from_fn(move |request, next| {
+        limited(request, next, limit, after)
+    }))
+}
+
+/// What follows CONNECT is a tunnel and no body (RFC 9110 §9.3.6); it may last as long
+/// as it likes.
+fn has_body(request: &Request) -> bool {
+    !request.body().is_end_stream() && request.method() != Method::CONNECT
+}
+
+/// Refuses a body that could not be read to its end, before it is read.
+fn readable(request: &Request, limit: usize) -> Result<(), ProblemResponse> {
+    if !has_body(request) {
+        return Ok(());
+    }
+    codings(request.headers())?;
+    let announced = request.body().size_hint().lower();
+    match usize::try_from(announced) {
+        Ok(bytes) if bytes <= limit => Ok(()),
+        _ => Err(Failure::TooLarge { limit }.into()),
+    }
 }
 
 async fn limited(
@@ -162,23 +192,13 @@ async fn limited(
     after: Duration,
 ) -> Response {
     let wire = request.extensions_mut().remove::<Wire>();
-    // What follows CONNECT is a tunnel and no body (RFC 9110 §9.3.6); it may last as
-    // long as it likes.
-    if request.body().is_end_stream() || request.method() == Method::CONNECT {
+    if !has_body(&request) {
         return next.run(request).await;
     }
     let version = request.version();
-    if let Err(problem) = codings(request.headers()) {
-        return leave_unread(ProblemResponse(problem).into_response(), version, wire);
-    }
     let waits = request.headers().contains_key(header::EXPECT);
+    let readable = readable(&request, limit).is_ok();
     let failure = Arc::new(OnceLock::new());
-    let announced = request.body().size_hint().lower();
-    if usize::try_from(announced).map_or(true, |bytes| bytes > limit) {
-        let refused =
-            ProblemResponse::from(Failure::TooLarge { limit }).into_response();
-        return leave_unread(refused, version, wire);
-    }
     let back = Back::default();
     let request = request.map(|body| {
         let body = LimitedBody {
@@ -200,7 +220,8 @@ async fn limited(
         // On HTTP/2 the stream alone is reset. A client that expects 100 (Continue)
         // waits for this answer and may never send the body. Of the others the rest is
         // read, so that the connection can be used again.
-        let keeps = version == Version::HTTP_2 || !waits && discard(body).await;
+        let keeps =
+            version == Version::HTTP_2 || readable && !waits && discard(body).await;
         return match keeps {
             true => response,
             false => leave_unread(response, version, wire),

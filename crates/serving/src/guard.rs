@@ -12,6 +12,56 @@ use http::{header, uri::Authority, HeaderMap, Method, StatusCode, Uri};
 use std::{fmt, net::IpAddr, str::FromStr, sync::Arc};
 use thiserror::Error;
 
+/// A router whose requests are checked first: what [`serve`](crate::serve) takes.
+///
+/// [`guard`] makes one, with the checks that its documentation lists. A server without
+/// them asks for that by name ([`unchecked`](Self::unchecked)). A bare router is no
+/// `Guarded`, so that a forgotten guard does not compile:
+///
+/// ```compile_fail,E0308
+/// # use serving::{guard, serve, Allowed, Config, Ending};
+/// # async fn served(listener: tokio::net::TcpListener, router: axum::Router) {
+/// serve(listener, router, Config::default(), Ending::new()).await.unwrap();
+/// # }
+/// ```
+///
+/// ```no_run
+/// # use serving::{guard, serve, Allowed, Config, Ending};
+/// # async fn served(listener: tokio::net::TcpListener, router: axum::Router) {
+/// let router = guard(router, Allowed::default());
+/// serve(listener, router, Config::default(), Ending::new()).await.unwrap();
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Guarded {
+    pub(crate) router: Router,
+    /// `None` where nothing is checked.
+    pub(crate) allowed: Option<Allowed>,
+}
+
+impl Guarded {
+    /// A router that answers every host, and lets pages of every site act on it.
+    ///
+    /// For a server that no browser reaches, and to show what goes wrong without a
+    /// guard.
+    pub fn unchecked(router: Router) -> Self {
+        Self {
+            router,
+            allowed: None,
+        }
+    }
+
+    /// The router with its checks as a layer, for a server other than
+    /// [`serve`](crate::serve).
+    pub fn into_router(self) -> Router {
+        let Self { router, allowed } = self;
+        match allowed {
+            Some(allowed) => checked(router, allowed),
+            None => router,
+        }
+    }
+}
+
 /// What is allowed beyond what [`guard`] allows anyway.
 #[derive(Clone, Debug, Default)]
 pub struct Allowed {
@@ -51,10 +101,14 @@ pub struct Allowed {
 ///
 /// This is not CORS: an allowed origin may send, and gets no leave to read. It is for a
 /// proxy that does not pass the browser's `Host` on, and for WebSocket.
-pub fn guard<S: Clone + Send + Sync + 'static>(
-    router: Router<S>,
-    allowed: Allowed,
-) -> Router<S> {
+pub fn guard(router: Router, allowed: Allowed) -> Guarded {
+    Guarded {
+        router,
+        allowed: Some(allowed),
+    }
+}
+
+fn checked(router: Router, allowed: Allowed) -> Router {
     // Shared by all requests and never changed.
     let allowed = Arc::new(allowed);
     router.layer(from_fn(move |request: Request, next: Next| {

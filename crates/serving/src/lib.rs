@@ -7,11 +7,12 @@
 //!
 //! ```no_run
 //! use axum::{routing::get, Router};
-//! use serving::{serve, Config, Ending};
+//! use serving::{guard, serve, Allowed, Config, Ending};
 //!
 //! # async fn example() -> std::io::Result<()> {
 //! let listener = tokio::net::TcpListener::bind("127.0.0.1:4100").await?;
 //! let router = Router::new().route("/", get(|| async { "hello" }));
+//! let router = guard(router, Allowed::default());
 //! let ending = Ending::new();
 //! serve(listener, router, Config::default(), ending).await
 //! # }
@@ -104,7 +105,9 @@ pub use config::Config;
 pub use cut::{cut_route, ConnectionName, Cut, Cuts, Cuttable};
 pub use deadline_io::DeadlineIo;
 pub use ending::Ending;
-pub use guard::{guard, Allowed, HostName, Origin, ParseHostError, ParseOriginError};
+pub use guard::{
+    guard, Allowed, Guarded, HostName, Origin, ParseHostError, ParseOriginError,
+};
 pub use json_body::JsonBody;
 pub use listener::{Listener, Tcp};
 pub use page::Page;

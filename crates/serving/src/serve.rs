@@ -4,7 +4,7 @@ use crate::{
     body,
     deadline_io::{DeadlineIo, Held},
     peers::{Answer, Overdue, Peers},
-    Config, Ending, Listener,
+    Config, Ending, Guarded, Listener,
 };
 use axum::{
     extract::Request as RouterRequest,
@@ -74,7 +74,7 @@ const AFTER_CUT: Duration = Duration::from_secs(1);
 /// first.
 pub async fn serve<L: Listener>(
     listener: L,
-    router: Router,
+    router: Guarded,
     config: Config,
     ending: Ending,
 ) -> io::Result<()> {

@@ -1,9 +1,13 @@
 //! Which hosts are answered, and which pages may act.
 
+mod common;
+
 use axum::{body::Body, routing::get, Router};
+use common::{assert_took, rest, send, timed, Server};
 use contract::Problem;
 use http::{Request, StatusCode};
-use serving::{guard, Allowed, HostName, Origin};
+use serving::{guard, Allowed, Config, Ending, HostName, Origin};
+use std::time::Duration;
 use tower::ServiceExt;
 
 fn allowed() -> Allowed {
@@ -15,7 +19,7 @@ fn allowed() -> Allowed {
 
 async fn ask(request: Request<Body>) -> (StatusCode, Option<String>) {
     let both = get(|| async { "read" }).post(|| async { "wrote" });
-    let router: Router = guard(Router::new().route("/", both), allowed());
+    let router = guard(Router::new().route("/", both), allowed()).into_router();
     let answer = router.oneshot(request).await.unwrap();
     let status = answer.status();
     let body = axum::body::to_bytes(answer.into_body(), 10_000)
@@ -172,4 +176,34 @@ fn wrong_flags_are_told() {
     ] {
         assert!(wrong.parse::<Origin>().is_err(), "{wrong}");
     }
+}
+
+/// Whatever a foreign page sends, it is told that it may not: its body is not looked at,
+/// and what is left of it harms no later request.
+#[tokio::test(start_paused = true)]
+async fn a_foreign_page_is_refused_before_its_body() {
+    let echo = axum::routing::post(|body: String| async { body });
+    let router = guard(Router::new().route("/", echo), allowed());
+    let server = Server::guarded(Ending::new(), router, Config::default());
+    let head = "POST / HTTP/1.1\r\nHost: localhost\r\nOrigin: https://evil.example\r\n";
+    for (length, body) in [
+        ("Content-Length: 10000000", ""),
+        ("Transfer-Encoding: gzip, chunked", ""),
+        ("Content-Length: 2", "hi"),
+    ] {
+        let mut peer = server.connect();
+        let close = "Connection: close\r\n\r\n";
+        send(&mut peer, &format!("{head}{length}\r\n{close}{body}")).await;
+        let (text, took) = timed(rest(&mut peer)).await;
+        assert!(text.starts_with("HTTP/1.1 403 "), "{length}: {text}");
+        assert!(text.contains("foreign-origin"), "{length}: {text}");
+        assert_took(took, Duration::ZERO);
+    }
+    // Without an origin that is foreign, each meets its own limit.
+    let mut peer = server.connect();
+    let large =
+        "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10000000\r\n\r\n";
+    send(&mut peer, large).await;
+    let text = rest(&mut peer).await;
+    assert!(text.starts_with("HTTP/1.1 413 "), "{text}");
 }

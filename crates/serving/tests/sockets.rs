@@ -3,7 +3,7 @@
 
 use axum::{body::Body, extract::State, http::StatusCode, routing::get, Router};
 use bytes::Bytes;
-use serving::{serve, Config, Ending, Slots};
+use serving::{serve, Config, Ending, Guarded, Slots};
 use socket2::{SockRef, Socket};
 use std::{io, net::SocketAddr, time::Duration};
 use testbed::{eventually, in_time};
@@ -20,6 +20,7 @@ async fn start(router: Router, config: Config) -> (SocketAddr, Ending) {
     SockRef::from(&listener).set_send_buffer_size(4096).unwrap();
     let address = listener.local_addr().unwrap();
     let ending = Ending::new();
+    let router = Guarded::unchecked(router);
     tokio::spawn(serve(listener, router, config, ending.clone()));
     (address, ending)
 }

@@ -9,7 +9,7 @@ use anyhow::{ensure, Context as _};
 use axum::{body::Body, extract::State, response::IntoResponse, routing::get, Router};
 use bytes::Bytes;
 use libtest_mimic::{Arguments, Trial};
-use serving::{serve, Config, Ending, Slots};
+use serving::{serve, Config, Ending, Guarded, Slots};
 use std::{
     convert::Infallible,
     env,
@@ -70,7 +70,12 @@ async fn vanishes(path: &'static str) -> anyhow::Result<()> {
         unacknowledged: Duration::from_secs(2),
         ..Config::default()
     };
-    tokio::spawn(serve(listener, router, config, Ending::new()));
+    tokio::spawn(serve(
+        listener,
+        Guarded::unchecked(router),
+        config,
+        Ending::new(),
+    ));
     let _peer = link.peer(address, path)?;
     eventually("the place is taken", || slots.in_use() == 1).await;
     link.swallow()?;

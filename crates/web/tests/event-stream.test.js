@@ -5,7 +5,11 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { EventStreamParser, readEvents } from "../sse/event-stream.js";
 
+<<<<<<< HEAD:examples/sse/tests/event-stream.test.js
+const { vectors } = JSON.parse(readFileSync(new URL("../../../crates/client/tests/event-stream.json", import.meta.url), "utf8"));
+=======
 const { vectors } = JSON.parse(readFileSync(new URL("../../../examples/sse/tests/vectors.json", import.meta.url), "utf8"));
+>>>>>>> main:crates/web/tests/event-stream.test.js
 
 for (const vector of vectors) {
   const bytes = vector.base64 ? Buffer.from(vector.base64, "base64") : Buffer.from(vector.text);

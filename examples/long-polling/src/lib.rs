@@ -10,15 +10,10 @@
 //!
 //! - [`router`]: the server, to be served by [`serving::serve`], alone or nested in
 //!   another.
-//! - `client` (feature `client`): a Rust client that asks again as soon as it is
-//!   answered.
 
 mod config;
 mod parked;
 mod prefer;
-
-#[cfg(feature = "client")]
-pub mod client;
 
 pub use config::Config;
 

@@ -1,4 +1,4 @@
-//! What goes wrong in the field, and what this server and this client do about it.
+//! What goes wrong in the field, and what this server does about it.
 //!
 //! Where a test pauses the clock, time passes only while nothing else can happen, and
 //! then at once.
@@ -9,27 +9,22 @@ use axum::{
     body::{to_bytes, Body, Bytes},
     http::{Request, StatusCode},
 };
-use feed::{
-    contract::{Page, Update},
-    Position,
-};
+use client::{Client, LongPollingClient, Update};
+use feed::{contract::Page, Position};
 use futures_util::StreamExt;
 use harness::{say, still_feed, Server};
 use http_body_util::Empty;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use long_polling::{
-    client::{Client, Follow},
-    Config,
-};
-use serving::Ending;
+use long_polling::Config;
+use serving::{guard, Allowed, Ending};
 use std::{
     collections::BTreeSet,
     sync::{Arc, Barrier},
     time::Duration,
 };
 use support::{ask, get, park, start, FOR_EVER, PATIENT};
-use testbed::{eventually, in_time, post, update, Answer, Pipes, Script};
+use testbed::{eventually, in_time, post, update, Answer, Pipes};
 use tokio::{
     task::yield_now,
     time::{sleep, Instant},
@@ -398,7 +393,7 @@ async fn the_place_of_a_client_that_vanishes_is_free_at_once() {
 #[tokio::test]
 async fn dropping_the_rust_clients_stream_frees_its_place() {
     let server = start(still_feed(10), patient()).await;
-    let client = Client::new(server.base()).with_wait(FOR_EVER);
+    let client = LongPollingClient::new(server.base()).with_wait(FOR_EVER);
     let mut updates = client.subscribe(Position::Latest).boxed();
     assert!(matches!(update(&mut updates).await, Update::Opened(_)));
     assert!(matches!(update(&mut updates).await, Update::Heartbeat));
@@ -418,6 +413,7 @@ async fn over_http2_the_place_of_a_stream_that_is_reset_is_free_at_once() {
     let feed = still_feed(10);
     let (dialer, pipes) = Pipes::new();
     let router = long_polling::router(feed.clone(), patient(), Ending::new());
+    let router = guard(router, Allowed::default());
     let edge = serving::Config::default();
     tokio::spawn(serving::serve(pipes, router, edge, Ending::new()));
     let io = TokioIo::new(dialer.connect(64 * 1024));
@@ -509,28 +505,4 @@ async fn nothing_is_cut_unless_that_is_allowed() {
     let _parked = park(&server, &get(&target, PATIENT)).await;
     let refused = post(&server, "/cut?connection=a-tab", "application/json", "").await;
     assert!(refused.contains("404 Not Found"), "{refused}");
-}
-
-// The client.
-
-#[tokio::test]
-async fn the_client_asks_for_its_wait() {
-    const PAGE: &str = r#"{"after":"k3f9x2.0","events":[],"next":"k3f9x2.0"}"#;
-    for (client, wish) in [
-        (Client::new as fn(_) -> Client, "wait=25"),
-        (
-            |base| Client::new(base).with_wait(Duration::from_secs(7)),
-            "wait=7",
-        ),
-    ] {
-        let length = PAGE.len();
-        let answer = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{PAGE}");
-        let mut script = Script::of([answer]).await;
-        let updates = client(script.base.clone()).subscribe(Position::Latest);
-        let reading = tokio::spawn(updates.for_each(|_| async {}));
-        assert!(!script.head().await.contains("prefer"));
-        let second = script.head().await;
-        assert!(second.contains(&format!("prefer: {wish}\r\n")), "{second}");
-        reading.abort();
-    }
 }

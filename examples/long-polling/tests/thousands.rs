@@ -7,7 +7,7 @@ use feed::{contract::Page, Feed};
 use futures_util::future::join_all;
 use harness::{say, still_feed};
 use long_polling::Config;
-use serving::Ending;
+use serving::{guard, Allowed, Ending};
 use support::{get, FOR_EVER, PATIENT};
 use testbed::{eventually, in_time, wire, Dialer, Pipes};
 use tokio::{
@@ -47,6 +47,7 @@ impl Crowded {
         };
         let router = long_polling::router(feed.clone(), config, ending.clone());
         let (dialer, pipes) = Pipes::new();
+        let router = guard(router, Allowed::default());
         let serving = tokio::spawn(serving::serve(pipes, router, edge, ending.clone()));
         Self {
             feed,

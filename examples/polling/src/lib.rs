@@ -9,9 +9,6 @@
 mod config;
 mod state;
 
-#[cfg(feature = "client")]
-pub mod client;
-
 pub use config::Config;
 pub use state::{Board, Price, Prices};
 

@@ -5,16 +5,14 @@
 
 mod support;
 
-use feed::{contract::Update, Feed, Position, Retention};
+use client::{Client, PollingClient, Rhythm, StateClient, Update};
+use feed::{Feed, Position, Retention};
 use futures_util::StreamExt;
 use harness::{say, still_feed, Server, BRISK};
-use polling::{
-    client::{Client, Failure, Follow, Rhythm, StateClient},
-    Config,
-};
+use polling::{Config, Prices};
 use std::{collections::BTreeSet, num::NonZeroU32, time::Duration};
 use support::{get, start, tick};
-use testbed::{in_time, post, update, Answer, Raw, Script};
+use testbed::{in_time, post, update, Answer, Raw};
 
 async fn ask(server: &Server, target: &str, headers: &str) -> Answer {
     let mut raw = Raw::connect(server.address).await;
@@ -202,7 +200,7 @@ async fn a_client_that_is_refused_keeps_its_cursor_and_comes_back() {
         interval: Duration::ZERO,
         jitter: 0.0,
     };
-    let client = Client::with_pace(server.base(), BRISK).with_rhythm(rhythm);
+    let client = PollingClient::with_pace(server.base(), BRISK).with_rhythm(rhythm);
     let mut updates = client.subscribe(Position::Latest).boxed();
     assert!(matches!(update(&mut updates).await, Update::Opened(_)));
     say(&server.feed, "meanwhile").await;
@@ -233,7 +231,7 @@ async fn a_client_far_behind_catches_up_without_a_pause() {
         interval: Duration::from_secs(100_000),
         jitter: 0.0,
     };
-    let client = Client::new(server.base()).with_rhythm(rhythm);
+    let client = PollingClient::new(server.base()).with_rhythm(rhythm);
     let mut updates = client.subscribe(Position::Earliest).boxed();
     assert!(matches!(update(&mut updates).await, Update::Opened(_)));
     let mut pages = Vec::new();
@@ -249,7 +247,7 @@ async fn a_client_far_behind_catches_up_without_a_pause() {
 #[tokio::test]
 async fn a_client_of_the_state_is_told_each_state_once() {
     let server = start(still_feed(100), Config::default()).await;
-    let mut client = StateClient::new(server.base());
+    let mut client = StateClient::<Prices>::new(server.base());
     let empty = client.get().await.unwrap().expect("the first answer");
     assert!(empty.prices.is_empty());
     assert_eq!(client.get().await.unwrap(), None);
@@ -259,29 +257,4 @@ async fn a_client_of_the_state_is_told_each_state_once() {
     assert_eq!(state.cursor.to_string(), "k3f9x2.1");
     say(&server.feed, "a chat message").await;
     assert_eq!(client.get().await.unwrap(), None);
-}
-
-#[tokio::test]
-async fn a_client_of_the_state_keeps_its_tag_until_it_has_another_state() {
-    const STATE: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nETag: \"a\"\r\nContent-Length: 33\r\n\r\n{\"cursor\":\"k3f9x2.0\",\"prices\":{}}";
-    const BUSY: &str =
-        "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n";
-    const JUNK: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nETag: \"b\"\r\nContent-Length: 2\r\n\r\n{}";
-    const SAME: &str = "HTTP/1.1 304 Not Modified\r\n\r\n";
-    let mut script = Script::of([STATE, BUSY, JUNK, SAME]).await;
-    let mut client = StateClient::new(script.base.clone());
-    assert!(client.get().await.unwrap().is_some());
-    assert!(!script.head().await.contains("if-none-match"));
-    let busy = client.get().await.unwrap_err();
-    assert!(
-        matches!(busy, Failure::Passing(Some(wait)) if wait == Duration::from_secs(7)),
-        "{busy:?}"
-    );
-    let junk = client.get().await.unwrap_err();
-    assert!(matches!(junk, Failure::Strange(_)), "{junk:?}");
-    assert_eq!(client.get().await.unwrap(), None);
-    for _ in 0..3 {
-        let head = script.head().await;
-        assert!(head.contains("if-none-match: \"a\"\r\n"), "{head}");
-    }
 }

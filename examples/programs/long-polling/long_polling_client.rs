@@ -1,10 +1,10 @@
 // ANCHOR: all
 //! The whole thing: a log, the server of this chapter, and its Rust client.
 
-use feed::{contract::Update, Data, Feed, Position, Retention};
+use client::{Client, LongPollingClient, Update};
+use feed::{Data, Feed, Position, Retention};
 use futures_util::StreamExt;
-use long_polling::client::{Client, Follow};
-use serving::Ending;
+use serving::{guard, Allowed, Ending};
 use std::{error::Error, pin::pin, time::Duration};
 use tokio::net::TcpListener;
 
@@ -21,12 +21,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let base = format!("http://{}/", listener.local_addr()?);
+    let router = guard(router, Allowed::default());
     let config = serving::Config::default();
     let server = tokio::spawn(serving::serve(listener, router, config, ending.clone()));
     // ANCHOR_END: server
 
     // ANCHOR: client
-    let client = Client::new(base.parse()?).with_wait(Duration::from_secs(15));
+    let client =
+        LongPollingClient::new(base.parse()?).with_wait(Duration::from_secs(15));
     let mut updates = pin!(client.subscribe(Position::Latest));
     let mut texts = Vec::new();
     while let Some(update) = updates.next().await {

@@ -3,7 +3,7 @@
 
 use feed::{contract::Page, Cursor, Data, Feed, Retention};
 use reqwest::Client;
-use serving::Ending;
+use serving::{guard, Allowed, Ending};
 use std::{error::Error, time::Duration};
 use tokio::{
     net::TcpListener,
@@ -20,6 +20,7 @@ async fn serve(linger: Duration) -> Result<(Feed, String), Box<dyn Error>> {
     let router = long_polling::router(feed.clone(), config, Ending::new());
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let base = format!("http://{}", listener.local_addr()?);
+    let router = guard(router, Allowed::default());
     let edge = serving::Config::default();
     tokio::spawn(serving::serve(listener, router, edge, Ending::new()));
     Ok((feed, base))

@@ -4,7 +4,7 @@
 use axum::{extract::State, http::StatusCode, routing::get, Router};
 use feed::{contract::Page, Feed, Retention};
 use reqwest::Client;
-use serving::Ending;
+use serving::{guard, Allowed, Ending};
 use std::{error::Error, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -62,6 +62,7 @@ async fn told_to_end(http: &Client) -> Result<(), Box<dyn Error>> {
     let router = long_polling::router(feed.clone(), config, ending.clone());
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let base = format!("http://{}", listener.local_addr()?);
+    let router = guard(router, Allowed::default());
     let config = serving::Config::default();
     let server = tokio::spawn(serving::serve(listener, router, config, ending.clone()));
 

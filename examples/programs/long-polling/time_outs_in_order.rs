@@ -10,7 +10,7 @@ use axum::{
 };
 use feed::{contract::Page, Data, Feed, Retention};
 use reqwest::Client;
-use serving::Ending;
+use serving::{guard, Allowed, Ending};
 use std::{error::Error, time::Duration};
 use tokio::net::TcpListener;
 
@@ -53,6 +53,7 @@ async fn whole(
 async fn serve(app: Router) -> Result<String, Box<dyn Error>> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let base = format!("http://{}", listener.local_addr()?);
+    let app = guard(app, Allowed::default());
     let edge = serving::Config::default();
     tokio::spawn(serving::serve(listener, app, edge, Ending::new()));
     Ok(base)

@@ -3,7 +3,7 @@
 use axum::{extract::State, routing::get, Router};
 use feed::{Feed, Retention};
 use reqwest::Client;
-use serving::Ending;
+use serving::{guard, Allowed, Ending};
 use std::{
     error::Error,
     sync::{Arc, Mutex},
@@ -30,6 +30,7 @@ async fn events(State(parked): State<Parked>) -> String {
 async fn serve(app: Router) -> Result<String, Box<dyn Error>> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let base = format!("http://{}", listener.local_addr()?);
+    let app = guard(app, Allowed::default());
     let edge = serving::Config::default();
     tokio::spawn(serving::serve(listener, app, edge, Ending::new()));
     Ok(base)

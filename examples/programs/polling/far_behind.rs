@@ -4,7 +4,7 @@
 use axum::http::StatusCode;
 use feed::{contract::Page, Cursor, Data, Feed, Retention};
 use reqwest::Client;
-use serving::Ending;
+use serving::{guard, Allowed, Ending};
 use std::error::Error;
 use tokio::net::TcpListener;
 
@@ -14,6 +14,7 @@ async fn serve(feed: Feed) -> Result<String, Box<dyn Error>> {
     let router = polling::router(feed, config, Ending::new());
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}/events", listener.local_addr()?);
+    let router = guard(router, Allowed::default());
     let edge = serving::Config::default();
     tokio::spawn(serving::serve(listener, router, edge, Ending::new()));
     Ok(url)

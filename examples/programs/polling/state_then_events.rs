@@ -1,10 +1,11 @@
 // ANCHOR: all
 //! The whole thing: a log, the server of this chapter, and its two Rust clients.
 
-use feed::{contract::Update, Data, Feed, Position, Retention};
+use client::{Client, PollingClient, Rhythm, StateClient, Update};
+use feed::{Data, Feed, Position, Retention};
 use futures_util::StreamExt;
-use polling::client::{Client, Follow, Rhythm, StateClient};
-use serving::Ending;
+use polling::Prices;
+use serving::{guard, Allowed, Ending};
 use std::{error::Error, pin::pin, time::Duration};
 use tokio::net::TcpListener;
 
@@ -18,12 +19,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let base = format!("http://{}/", listener.local_addr()?);
+    let router = guard(router, Allowed::default());
     let config = serving::Config::default();
     let server = tokio::spawn(serving::serve(listener, router, config, ending.clone()));
     // ANCHOR_END: server
 
     // ANCHOR: state
-    let mut state = StateClient::new(base.parse()?);
+    let mut state = StateClient::<Prices>::new(base.parse()?);
     let tick = r#"{"symbol":"ACME","price":101.25,"change":-0.25}"#;
     feed.publish("tick".parse()?, Data::from_json(tick)?)
         .await?;
@@ -44,7 +46,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         interval: Duration::from_millis(100),
         ..Rhythm::default()
     };
-    let client = Client::new(base.parse()?).with_rhythm(rhythm);
+    let client = PollingClient::new(base.parse()?).with_rhythm(rhythm);
     // From the state on: what came before is in it.
     let mut updates = pin!(client.subscribe(Position::After(prices.cursor)));
     let mut texts = Vec::new();

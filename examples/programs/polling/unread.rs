@@ -4,7 +4,7 @@
 use axum::{extract::State, routing::get, Json, Router};
 use feed::{contract::Page, Data, Feed, Retention};
 use reqwest::Client;
-use serving::Ending;
+use serving::{guard, Allowed, Ending};
 use std::{
     error::Error,
     sync::{Arc, Mutex, PoisonError},
@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 async fn serve(app: Router) -> Result<String, Box<dyn Error>> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}/", listener.local_addr()?);
+    let app = guard(app, Allowed::default());
     let edge = serving::Config::default();
     tokio::spawn(serving::serve(listener, app, edge, Ending::new()));
     Ok(url)

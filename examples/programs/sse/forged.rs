@@ -9,8 +9,8 @@ use axum::{
         IntoResponse,
     },
 };
+use client::event_stream::{Block, Parser};
 use futures_util::stream;
-use sse::parser::{Block, Parser};
 use std::{convert::Infallible, error::Error};
 
 // ANCHOR: attack

@@ -7,11 +7,11 @@ use axum::{
     routing::get,
     Router,
 };
+use client::event_stream::{Block, Message, Parser};
 use feed::{Data, Feed, Retention};
 use futures_util::{Stream, StreamExt};
 use reqwest::{Client, Response};
-use serving::Ending;
-use sse::parser::{Block, Message, Parser};
+use serving::{guard, Allowed, Ending};
 use std::{convert::Infallible, error::Error};
 use tokio::{net::TcpListener, sync::broadcast};
 use tokio_stream::wrappers::BroadcastStream;
@@ -31,12 +31,9 @@ async fn events(
 async fn connect(http: &Client, app: Router) -> Result<Response, Box<dyn Error>> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}/events", listener.local_addr()?);
-    tokio::spawn(serving::serve(
-        listener,
-        app,
-        serving::Config::default(),
-        Ending::new(),
-    ));
+    let app = guard(app, Allowed::default());
+    let edge = serving::Config::default();
+    tokio::spawn(serving::serve(listener, app, edge, Ending::new()));
     Ok(http.get(url).send().await?)
 }
 

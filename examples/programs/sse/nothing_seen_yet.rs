@@ -8,11 +8,11 @@ use axum::{
     routing::get,
     Router,
 };
+use client::event_stream::{Block, Parser};
 use feed::{Data, Delivery, Feed, Position, Retention};
 use futures_util::{stream, Stream, StreamExt};
 use reqwest::{Client, Response};
-use serving::Ending;
-use sse::parser::{Block, Parser};
+use serving::{guard, Allowed, Ending};
 use std::{convert::Infallible, error::Error, time::Duration};
 use tokio::net::TcpListener;
 
@@ -69,7 +69,8 @@ async fn serve(server: Server) -> Result<String, Box<dyn Error>> {
     let router = Router::new().route("/events", get(events));
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}/events", listener.local_addr()?);
-    let (router, edge) = (router.with_state(server), serving::Config::default());
+    let router = guard(router.with_state(server), Allowed::default());
+    let edge = serving::Config::default();
     tokio::spawn(serving::serve(listener, router, edge, Ending::new()));
     Ok(url)
 }

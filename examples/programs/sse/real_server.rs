@@ -1,10 +1,10 @@
 // ANCHOR: all
 //! The whole thing: a log, the server of this chapter, and its Rust client.
 
-use feed::{contract::Update, Data, Feed, Position, Retention};
+use client::{Client, SseClient, Update};
+use feed::{Data, Feed, Position, Retention};
 use futures_util::StreamExt;
-use serving::Ending;
-use sse::client::{Client, Follow};
+use serving::{guard, Allowed, Ending};
 use std::{error::Error, pin::pin};
 use tokio::net::TcpListener;
 
@@ -17,12 +17,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let base = format!("http://{}/", listener.local_addr()?);
+    let router = guard(router, Allowed::default());
     let config = serving::Config::default();
     let server = tokio::spawn(serving::serve(listener, router, config, ending.clone()));
     // ANCHOR_END: server
 
     // ANCHOR: client
-    let client = Client::new(base.parse()?);
+    let client = SseClient::new(base.parse()?);
     for text in ["hello", "world"] {
         let data = Data::new(text)?;
         client.publish(None, "message".parse()?, data).await?;

@@ -10,7 +10,7 @@ use axum::{
 use feed::{Feed, Retention};
 use futures_util::{Stream, StreamExt};
 use reqwest::Client;
-use serving::Ending;
+use serving::{guard, Allowed, Ending};
 use std::{convert::Infallible, error::Error};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -69,6 +69,7 @@ async fn told_to_end(http: &Client) -> Result<(), Box<dyn Error>> {
     let router = sse::router(feed, sse::Config::default(), ending.clone());
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
+    let router = guard(router, Allowed::default());
     let config = serving::Config::default();
     let server = tokio::spawn(serving::serve(listener, router, config, ending.clone()));
 

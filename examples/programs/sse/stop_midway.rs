@@ -1,11 +1,11 @@
 //! Reads a generated text as it comes, and stops in the middle.
 
+use client::event_stream::{Block, Parser};
 use feed::{Feed, Retention};
 use reqwest::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
-use serving::Ending;
-use sse::parser::{Block, Parser};
+use serving::{guard, Allowed, Ending};
 use std::{error::Error, time::Duration};
 use tokio::{net::TcpListener, time::sleep};
 
@@ -55,6 +55,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let router = sse::router(feed, config, Ending::new());
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let base = format!("http://{}", listener.local_addr()?);
+    let router = guard(router, Allowed::default());
     let edge = serving::Config::default();
     tokio::spawn(serving::serve(listener, router, edge, Ending::new()));
 

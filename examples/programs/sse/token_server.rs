@@ -7,10 +7,10 @@ use axum::{
     routing::post,
     Json, Router,
 };
+use client::event_stream::{Block, Parser};
 use futures_util::{stream, Stream, StreamExt};
 use serde::Deserialize;
 use serde_json::json;
-use sse::parser::{Block, Parser};
 use std::error::Error;
 use tokio::net::TcpListener;
 

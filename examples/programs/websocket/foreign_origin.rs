@@ -8,7 +8,7 @@ use axum::{
     Router,
 };
 use futures_util::StreamExt;
-use serving::{Allowed, Ending};
+use serving::{guard, Allowed, Ending, Guarded};
 use std::{error::Error, net::SocketAddr};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::{
@@ -30,7 +30,7 @@ async fn board(upgrade: WebSocketUpgrade, headers: HeaderMap) -> Response {
 // ANCHOR_END: board
 
 /// Serves a router on a free port and gives its address.
-async fn serve(app: Router) -> Result<SocketAddr, Box<dyn Error>> {
+async fn serve(app: Guarded) -> Result<SocketAddr, Box<dyn Error>> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let edge = serving::Config::default();
@@ -55,7 +55,8 @@ async fn open(server: SocketAddr, origin: &str) -> Result<String, tungstenite::E
 
 // ANCHOR: attack
 async fn attack() -> Result<(), Box<dyn Error>> {
-    let server = serve(Router::new().route("/board", any(board))).await?;
+    let router = Router::new().route("/board", any(board));
+    let server = serve(Guarded::unchecked(router)).await?;
     let stolen = open(server, "https://blog.tickets.example").await?;
     assert_eq!(stolen, "Ticket 19: the password is hunter2");
     Ok(())
@@ -70,7 +71,7 @@ async fn checked() -> Result<(), Box<dyn Error>> {
         origins: vec!["https://app.tickets.example".parse()?],
         ..Allowed::default()
     };
-    let server = serve(serving::guard(router, allowed)).await?;
+    let server = serve(guard(router, allowed)).await?;
     for (origin, status) in [
         (&*format!("http://{server}"), 101),
         ("https://app.tickets.example", 101),

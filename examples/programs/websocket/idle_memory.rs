@@ -12,7 +12,7 @@
 
 use anyhow::{Context, Result};
 use feed::{Feed, Retention};
-use serving::{serve, Ending};
+use serving::{guard, serve, Allowed, Ending};
 use std::{
     io::{BufRead, BufReader},
     net::SocketAddr,
@@ -60,6 +60,7 @@ async fn run_server(read_buffer: usize) -> Result<()> {
     let ending = Ending::new();
     let [feed, board] = [(); 2].map(|()| Feed::new(Retention::default()));
     let router = router(feed, board, config, ending.clone());
+    let router = guard(router, Allowed::default());
     Ok(serve(listener, router, edge, ending).await?)
 }
 

@@ -14,7 +14,7 @@ use feed::{
     Data, Feed, Position, Retention,
 };
 use futures_util::StreamExt;
-use serving::Ending;
+use serving::{guard, Allowed, Ending};
 use std::{error::Error, net::SocketAddr};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -43,6 +43,7 @@ async fn send(mut socket: WebSocket, mut prices: broadcast::Receiver<String>) {
 async fn serve(app: Router) -> Result<SocketAddr, Box<dyn Error>> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
+    let app = guard(app, Allowed::default());
     let edge = serving::Config::default();
     tokio::spawn(serving::serve(listener, app, edge, Ending::new()));
     Ok(address)

@@ -10,7 +10,7 @@ use axum::{
     Router,
 };
 use futures_util::StreamExt;
-use serving::Ending;
+use serving::{guard, Allowed, Ending};
 use std::{error::Error, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -91,6 +91,7 @@ async fn told() -> Result<(), Box<dyn Error>> {
     let router = router.with_state(ending.clone());
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
+    let router = guard(router, Allowed::default());
     let config = serving::Config::default();
     let server = tokio::spawn(serving::serve(listener, router, config, ending.clone()));
     let connection = TcpStream::connect(address).await?;

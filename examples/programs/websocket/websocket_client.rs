@@ -1,12 +1,12 @@
 // ANCHOR: all
 //! The whole thing: a log, the server of this chapter, and its Rust client.
 
-use feed::{contract::Update, Data, Feed, Position, Retention};
+use client::{Update, WebSocketClient};
+use feed::{Data, Feed, Position, Retention};
 use futures_util::StreamExt;
 use serving::{Allowed, Ending};
 use std::{error::Error, pin::pin, time::Duration};
 use tokio::net::TcpListener;
-use websocket::client::Client;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -27,7 +27,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let server = tokio::spawn(serving::serve(listener, router, config, ending.clone()));
 
     // ANCHOR: client
-    let client = Client::new(base.parse()?);
+    let client = WebSocketClient::new(base.parse()?);
     let (publisher, updates) = client.connect(Position::Latest);
     let (kind, data) = ("message".parse()?, Data::new("hello")?);
     // In a task of its own: the socket works only while somebody polls the updates.

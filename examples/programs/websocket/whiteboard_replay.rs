@@ -8,7 +8,7 @@ use feed::{
 };
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{json, Value};
-use serving::Ending;
+use serving::{guard, Allowed, Ending};
 use std::{error::Error, net::SocketAddr};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::{
@@ -26,6 +26,7 @@ async fn serve() -> Result<SocketAddr, Box<dyn Error>> {
     let router = websocket::router(feed, websocket::board(), config, Ending::new());
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
+    let router = guard(router, Allowed::default());
     let edge = serving::Config::default();
     tokio::spawn(serving::serve(listener, router, edge, Ending::new()));
     Ok(address)

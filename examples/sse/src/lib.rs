@@ -7,15 +7,10 @@
 //!
 //! - [`router`]: the server, to be served by [`serving::serve`], alone or nested in
 //!   another.
-//! - [`parser`]: the event stream format, read (WHATWG HTML §9.2.6).
-//! - `client` (feature `client`): a Rust client that keeps itself connected.
 //! - [`framing`]: the format, written.
 
-#[cfg(feature = "client")]
-pub mod client;
 mod config;
 pub mod framing;
-pub mod parser;
 mod stream;
 mod tokens;
 

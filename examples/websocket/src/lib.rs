@@ -7,14 +7,11 @@
 //! - [`router`]: the server, to be served by [`serving::serve`], alone or nested in
 //!   another.
 //! - [`close`]: how a socket ends, and the close codes.
-//! - `client`: a Rust client, behind the feature of that name.
 //!
 //! The messages are those of [`contract::socket`]: JSON in text frames, under the
 //! subprotocol `waiting.v1`. The server sends `hello`, `event`, `gap`, `heartbeat`,
 //! `ack` and `error`; the client sends `publish`.
 
-#[cfg(feature = "client")]
-pub mod client;
 pub mod close;
 mod config;
 mod echo;
@@ -73,9 +70,7 @@ struct Server {
 /// `GET /` with its modules; and `POST cut`, which finds no socket to cut unless
 /// [`Config::demo_cut`] allows it.
 ///
-/// Put [`serving::guard`] around it. Without that, any page that a user visits may open
-/// a socket here, with the user's cookies, and read and publish: CORS does not apply to
-/// WebSocket.
+/// It needs [`serving::guard`] around it: CORS does not apply to WebSocket.
 pub fn router(feed: Feed, board: Feed, config: Config, ending: Ending) -> Router {
     let echo = Echo {
         places: Slots::new(config.max_echoes).within(config.shared.as_ref()),

@@ -16,7 +16,7 @@ use axum::{
     Router,
 };
 use harness::{say, still_feed};
-use serving::{guard, Allowed};
+use serving::{guard, Allowed, Guarded};
 use support::{asking, Socket, Stand};
 use tokio_tungstenite::tungstenite::{client::ClientRequestBuilder, Error};
 use websocket::Config;
@@ -35,11 +35,15 @@ fn logged_in(router: Router) -> Router {
     }))
 }
 
-fn guarded(router: Router) -> Router {
+fn unguarded(router: Router) -> Guarded {
+    Guarded::unchecked(logged_in(router))
+}
+
+fn guarded(router: Router) -> Guarded {
     guard(logged_in(router), Allowed::default())
 }
 
-fn server(around: impl FnOnce(Router) -> Router) -> Stand {
+fn server(around: impl FnOnce(Router) -> Guarded) -> Stand {
     let edge = serving::Config::default();
     Stand::with(still_feed(10), Config::default(), edge, around)
 }
@@ -54,7 +58,7 @@ fn opened_by_a_page_of(origin: &str) -> ClientRequestBuilder {
 
 #[tokio::test]
 async fn without_a_check_of_the_origin_another_site_reads_and_writes_as_the_user() {
-    let stand = server(logged_in);
+    let stand = server(unguarded);
     say(&stand.feed, "my secret").await;
     let page = opened_by_a_page_of("https://evil.example");
     let mut socket = Socket(stand.try_open(page).await.expect("it is let in"));
@@ -98,7 +102,7 @@ async fn with_the_check_the_servers_own_page_and_a_program_are_let_in() {
 
 #[tokio::test]
 async fn without_its_cookie_nobody_is_let_in() {
-    let stand = server(logged_in);
+    let stand = server(unguarded);
     let Err(Error::Http(refused)) = stand.try_open(asking("/events")).await else {
         panic!("the login is no part of this test's server");
     };
@@ -120,7 +124,7 @@ mod over_http2 {
     #[tokio::test]
     async fn the_attack_and_the_check_are_the_same() {
         let evil = "https://evil.example";
-        assert_eq!(status(&server(logged_in), evil).await, 200);
+        assert_eq!(status(&server(unguarded), evil).await, 200);
         assert_eq!(status(&server(guarded), evil).await, 403);
         let own = "http://127.0.0.1:4103";
         assert_eq!(status(&server(guarded), own).await, 200);

@@ -4,7 +4,7 @@ mod support;
 
 use feed::{Data, Feed, Kind, Retention};
 use harness::{say, still_feed};
-use serving::Listener;
+use serving::{guard, Allowed, Listener};
 use std::{
     io,
     pin::Pin,
@@ -16,8 +16,8 @@ use std::{
     time::Duration,
 };
 use support::{
-    asking, handshake, header, masked, Frame, Socket, Stand, Wire, CLOSE, FOR_EVER,
-    PING, PONG, TEXT, WIDE,
+    asking, guarded, handshake, header, masked, Frame, Socket, Stand, Wire, CLOSE,
+    FOR_EVER, PING, PONG, TEXT, WIDE,
 };
 use testbed::{eventually, in_time, wire, Pipes};
 use tokio::{
@@ -197,12 +197,7 @@ async fn eventually_in_virtual_time(what: &str, mut holds: impl FnMut() -> bool)
 
 /// A server of the usual limits on a [`patient_edge`].
 fn patient_stand() -> Stand {
-    Stand::with(
-        still_feed(10),
-        Config::default(),
-        patient_edge(),
-        |router| router,
-    )
+    Stand::with(still_feed(10), Config::default(), patient_edge(), guarded)
 }
 
 /// An edge whose own deadline for a peer that does not read stays out of the way.
@@ -547,8 +542,7 @@ fn no_drain(drain: Duration) -> serving::Config {
 
 #[tokio::test]
 async fn a_shutdown_tells_every_socket_and_waits_for_it() {
-    let stand =
-        Stand::with(still_feed(10), quiet(), no_drain(FOR_EVER), |router| router);
+    let stand = Stand::with(still_feed(10), quiet(), no_drain(FOR_EVER), guarded);
     let mut sockets = Vec::new();
     for _ in 0..300 {
         sockets.push(greeted(&stand, "/events").await);
@@ -575,7 +569,7 @@ async fn a_socket_that_does_not_answer_the_close_is_left_after_the_patience() {
         still_feed(10),
         Config::default(),
         no_drain(FOR_EVER),
-        |router| router,
+        guarded,
     );
     let mut wire = greeted_wire(&stand, "/events").await;
     let begun = Instant::now();
@@ -591,7 +585,7 @@ async fn a_socket_that_takes_no_close_is_cut_at_the_end_of_the_drain() {
         drain: Duration::from_secs(5),
         ..patient_edge()
     };
-    let stand = Stand::with(still_feed(10), quiet(), edge, |router| router);
+    let stand = Stand::with(still_feed(10), quiet(), edge, guarded);
     // It reads nothing, and its pipe is too small even for a hello.
     let wires = [
         stand.wire("/events", 200).await,
@@ -842,6 +836,7 @@ async fn everything_that_is_due_goes_out_in_one_write() {
     let router =
         websocket::router(feed.clone(), still_feed(1), quiet(), ending.clone());
     let listener = Counting(pipes, writes.clone());
+    let router = guard(router, Allowed::default());
     let edge = serving::Config::default();
     tokio::spawn(serving::serve(listener, router, edge, ending));
     for _ in 0..50 {

@@ -11,7 +11,7 @@ use feed::contract::SUBPROTOCOL;
 use harness::{say, still_feed};
 use std::{fmt::Write, time::Duration};
 use support::{
-    handshake, masked, Frame, Stand, Wire, CLOSE, FOR_EVER, PONG, TEXT, WIDE,
+    guarded, handshake, masked, Frame, Stand, Wire, CLOSE, FOR_EVER, PONG, TEXT, WIDE,
 };
 use testbed::{golden, transcript, wire};
 use websocket::Config;
@@ -161,7 +161,7 @@ async fn the_end_of_the_server() {
         drain: FOR_EVER,
         ..serving::Config::default()
     };
-    let stand = Stand::with(still_feed(2), Config::default(), edge, |router| router);
+    let stand = Stand::with(still_feed(2), Config::default(), edge, guarded);
     let mut wire = stand.wire("/events", WIDE).await;
     wire.frame().await.expect("hello");
     stand.ending.begin();

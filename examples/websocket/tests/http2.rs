@@ -6,7 +6,7 @@ use feed::{Data, Kind};
 use futures_util::{SinkExt, StreamExt};
 use harness::{say, still_feed};
 use std::time::Duration;
-use support::{http2, Stand, FOR_EVER};
+use support::{guarded, http2, Stand, FOR_EVER};
 use testbed::{eventually, in_time};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
@@ -66,7 +66,7 @@ async fn the_ends_are_the_same() {
         close_patience: FOR_EVER,
         ..Config::default()
     };
-    let stand = Stand::with(still_feed(10), config, edge, |router| router);
+    let stand = Stand::with(still_feed(10), config, edge, guarded);
     let mut client = http2::connect(&stand).await;
     let mut binary = http2::open(&mut client, "/board").await;
     text(&mut binary).await;

@@ -10,7 +10,7 @@ use axum::{
 };
 use feed::{Feed, Retention};
 use futures_util::StreamExt as _;
-use serving::{Allowed, Config, Ending};
+use serving::{guard, Allowed, Config, Ending, Guarded};
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
@@ -126,11 +126,12 @@ impl Served {
             host: address.to_string().into(),
             script: Arc::default(),
         };
-        let router = serving::guard(router(&feed, &ending), Allowed::default())
-            .layer(from_fn_with_state(witness.clone(), watched));
+        // The witness is outside of the guard, and so sees what the guard refuses.
+        let router = guard(router(&feed, &ending), Allowed::default()).into_router();
+        let router = router.layer(from_fn_with_state(witness.clone(), watched));
         let task = tokio::spawn(serving::serve(
             listener,
-            router,
+            Guarded::unchecked(router),
             Config::default(),
             ending.clone(),
         ));

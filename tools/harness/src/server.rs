@@ -2,7 +2,7 @@
 
 use axum::Router;
 use feed::{Data, Feed, Kind, Retention};
-use serving::Ending;
+use serving::{guard, Allowed, Ending};
 use std::net::SocketAddr;
 use tokio::{net::TcpListener, task::JoinHandle};
 use url::Url;
@@ -20,7 +20,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Serves `feed` by the router that `router` makes, behind the usual edge.
+    /// Serves `feed` by the router that `router` makes, behind the usual edge and guard.
     pub async fn start(feed: Feed, router: impl FnOnce(Feed, Ending) -> Router) -> Self {
         Self::start_with(feed, serving::Config::default(), router).await
     }
@@ -34,7 +34,7 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let ending = Ending::new();
-        let router = router(feed.clone(), ending.clone());
+        let router = guard(router(feed.clone(), ending.clone()), Allowed::default());
         let serving = tokio::spawn(serving::serve(listener, router, edge, ending.clone()));
         Self {
             feed,

@@ -12,7 +12,7 @@ use reqwest::header::{
 };
 use reqwest::{redirect, Client, RequestBuilder, Response, StatusCode};
 use serde_json::{json, Value};
-use serving::{Config, Ending};
+use serving::{guard, Allowed, Config, Ending};
 use site::book::{find_root, Edition, Options};
 use site::limits::Limits;
 use site::server::{methods, router, Reload, RELOAD_PATH};
@@ -47,12 +47,8 @@ impl Site {
         );
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(serving::serve(
-            listener,
-            router,
-            Config::default(),
-            ending.clone(),
-        ));
+        let (router, edge) = (guard(router, Allowed::default()), Config::default());
+        tokio::spawn(serving::serve(listener, router, edge, ending.clone()));
         let client = Client::builder()
             .redirect(redirect::Policy::none())
             .no_proxy()

@@ -92,7 +92,7 @@ fn nobody_asks_a_proxy_on_the_way_to_this_machine() -> anyhow::Result<()> {
                 !uses || !text.contains("Client::new()"),
                 "{name}: Client::new"
             );
-            if !uses || path.ends_with("crates/client/src/server.rs") {
+            if !uses || path.ends_with("crates/client/src/endpoint.rs") {
                 continue;
             }
             for built in text.split("Client::builder()").skip(1) {

@@ -7,7 +7,7 @@
 )]
 
 use axum::Router;
-use serving::{serve, Config, Ending};
+use serving::{serve, Config, Ending, Guarded};
 use std::{future::Future, io, time::Duration};
 use testbed::{Dialer, Pipes};
 use tokio::{
@@ -49,6 +49,12 @@ impl Server {
     }
 
     pub fn start_with(ending: Ending, router: Router, config: Config) -> Self {
+        // Guarded, each request would have to name a host that is ours.
+        let router = Guarded::unchecked(router);
+        Self::guarded(ending, router, config)
+    }
+
+    pub fn guarded(ending: Ending, router: Guarded, config: Config) -> Self {
         let (dialer, pipes) = Pipes::new();
         let task = tokio::spawn(serve(pipes, router, config, ending.clone()));
         Self {

@@ -45,7 +45,7 @@ async fn snapshot_then_tail(
 async fn snapshot_and_tail_meet() {
     use axum::{extract::Request, middleware::Next};
     use feed::{ticker::Tick, Data, Feed, Retention};
-    use serving::Ending;
+    use serving::{guard, Allowed, Ending};
 
     /// Publishes so many changes of the price by 1.
     async fn ticks(feed: &Feed, count: usize) {
@@ -78,7 +78,7 @@ async fn snapshot_and_tail_meet() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}/", listener.local_addr().unwrap());
     let edge = serving::Config::default();
-    let router = router.layer(busy);
+    let router = guard(router.layer(busy), Allowed::default());
     tokio::spawn(serving::serve(listener, router, edge, Ending::new()));
 
     let http = Client::builder().no_proxy().build().unwrap();
@@ -107,6 +107,7 @@ async fn snapshot_and_tail_meet() {
             .route("/events", answer(page));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}/", listener.local_addr().unwrap());
+        let router = guard(router, Allowed::default());
         let edge = serving::Config::default();
         tokio::spawn(serving::serve(listener, router, edge, Ending::new()));
         let answer = snapshot_then_tail(&http, &base).await;

@@ -1,6 +1,6 @@
 // Reading the format by hand.
 
-use sse::parser::{Block, Parser};
+use client::event_stream::{Block, Parser};
 
 // ANCHOR: stream
 /// Everything that a server wrote before the connection broke.

@@ -34,8 +34,8 @@ fn blocks(batch: &Batch, kind: &Kind, every: Duration) -> Vec<Bytes> {
 
 #[tokio::test]
 async fn filtered_out_events_move_the_cursor() {
+    use client::event_stream::{Block, Parser};
     use feed::{Data, Feed, Position, Retention};
-    use sse::parser::{Block, Parser};
 
     let feed = Feed::new(Retention::default());
     for kind in ["tick", "message", "tick", "tick"] {

@@ -1,17 +1,13 @@
 // A publisher that does not know whether its event arrived.
 
+use client::{Client, Error, SseClient};
 use feed::{Cursor, Data, IdempotencyKey, Kind};
-use sse::client::{Client, ClientError, Follow};
 
 // ANCHOR: skeleton
 // ANCHOR: solution
 /// Publishes one event, and tries up to five times while there is no answer. However
 /// often it tries, the log has the event at most once.
-async fn publish(
-    client: &Client,
-    kind: Kind,
-    data: Data,
-) -> Result<Cursor, ClientError> {
+async fn publish(client: &SseClient, kind: Kind, data: Data) -> Result<Cursor, Error> {
     // ANCHOR_END: solution
     // Your code.
     // ANCHOR_END: skeleton
@@ -25,7 +21,7 @@ async fn publish(
         match answer.await {
             // A program for more than one user would wait here, longer each time and at
             // random.
-            Err(ClientError::Http(_)) if failures < 4 => failures += 1,
+            Err(Error::Http(_)) if failures < 4 => failures += 1,
             // A success, or a refusal that the next attempt would meet again.
             answer => return answer,
         }
@@ -39,7 +35,7 @@ async fn publish(
 async fn retried_until_there_is_an_answer() {
     use axum::{body::Body, extract::Request, middleware::Next, response::Response};
     use feed::{Feed, Position, Retention};
-    use serving::Ending;
+    use serving::{guard, Allowed, Ending};
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     static REQUESTS: AtomicUsize = AtomicUsize::new(0);
@@ -60,9 +56,10 @@ async fn retried_until_there_is_an_answer() {
     let router = router.layer(axum::middleware::from_fn(lose_answers));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}/", listener.local_addr().unwrap());
+    let router = guard(router, Allowed::default());
     let edge = serving::Config::default();
     tokio::spawn(serving::serve(listener, router, edge, Ending::new()));
-    let client = Client::new(base.parse().unwrap());
+    let client = SseClient::new(base.parse().unwrap());
 
     let data = Data::new("x").unwrap();
     let cursor = publish(&client, "message".parse().unwrap(), data).await;
@@ -74,6 +71,6 @@ async fn retried_until_there_is_an_answer() {
     let before = REQUESTS.load(Ordering::SeqCst);
     let too_large = Data::new(&"x".repeat(65 * 1024)).unwrap();
     let refused = publish(&client, "message".parse().unwrap(), too_large).await;
-    assert!(matches!(refused, Err(ClientError::Refused(_))));
+    assert!(matches!(refused, Err(Error::Refused(_))));
     assert_eq!(REQUESTS.load(Ordering::SeqCst), before + 1);
 }

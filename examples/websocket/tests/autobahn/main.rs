@@ -1,10 +1,11 @@
 //! The Autobahn test suite, by kosoku (PyPI: `kosoku`), against this server and against
-//! the socket of this client.
+//! the socket of the Rust client.
 //!
 //! Needs python3 and kosoku; without them each test is ignored, with the reason, or
 //! fails under `REQUIRE_PARTS=1`.
 
 use anyhow::{ensure, Context as _};
+use client::websocket::{open, Opened, Socket};
 use futures_util::{SinkExt, StreamExt};
 use libtest_mimic::Arguments;
 use serde::Deserialize;
@@ -20,7 +21,6 @@ use tokio::{
     process::{Child, ChildStdout, Command},
 };
 use tokio_tungstenite::tungstenite::Message;
-use websocket::client::{open, Opened, Socket};
 
 /// How long a run may take; it takes about ten seconds, most of them in cases that wait
 /// on purpose.

@@ -7,7 +7,7 @@ use axum::Router;
 use feed::{contract::SUBPROTOCOL, Feed};
 use futures_util::{SinkExt, StreamExt};
 use harness::still_feed;
-use serving::Ending;
+use serving::{guard, Allowed, Ending, Guarded};
 use std::time::Duration;
 use testbed::{in_time, wire, Dialer, Pipes};
 use tokio::{
@@ -39,13 +39,21 @@ pub struct Stand {
     pub dialer: Dialer,
 }
 
+/// As the book's servers are.
+pub fn guarded(router: Router) -> Guarded {
+    guard(router, Allowed::default())
+}
+
 impl Stand {
     pub fn start(config: Config) -> Self {
         Self::of(still_feed(100), config)
     }
 
     pub fn of(feed: Feed, config: Config) -> Self {
-        Self::with(feed, config, serving::Config::default(), |router| router)
+        let edge = serving::Config::default();
+        Self::with(feed, config, edge, |router| {
+            guard(router, Allowed::default())
+        })
     }
 
     /// With an edge of its own, and something around the router.
@@ -53,7 +61,7 @@ impl Stand {
         feed: Feed,
         config: Config,
         edge: serving::Config,
-        around: impl FnOnce(Router) -> Router,
+        around: impl FnOnce(Router) -> Guarded,
     ) -> Self {
         let (board, ending) = (still_feed(100), Ending::new());
         let router =

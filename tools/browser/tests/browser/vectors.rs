@@ -79,7 +79,7 @@ impl Vector {
         }
         let path = concat!(
             env!("CARGO_MANIFEST_DIR"),
-            "/../../examples/sse/tests/vectors.json"
+            "/../../crates/client/tests/event-stream.json"
         );
         let text = fs::read_to_string(path).context(path)?;
         Ok(serde_json::from_str::<File>(&text)?.vectors)

@@ -1,0 +1,225 @@
+//! The client of Server-Sent Events: it keeps itself connected.
+
+use crate::{
+    endpoint::Endpoint,
+    event_stream::{Block, Message, Parser},
+    response::{failure, is_of_type},
+    subscription::{updates, Driver, SubscriptionState},
+    watchdog::Watchdog,
+    Client, Error, Failure, Pace, Update,
+};
+use contract::{
+    headers::LAST_EVENT_ID, params::AFTER, stream::StreamMessage, EndReason, Position,
+};
+use futures_util::stream::Stream;
+use reqwest::{header, Response, StatusCode, Url};
+use std::time::Duration;
+use tokio::time::{sleep, timeout};
+
+/// A client of one server by Server-Sent Events.
+#[derive(Clone, Debug)]
+pub struct SseClient {
+    endpoint: Endpoint,
+    pace: Pace,
+}
+
+impl SseClient {
+    /// A client of the server whose routes lie at `base`, which ends in `/`.
+    pub fn new(base: Url) -> Self {
+        Self::with_pace(base, Pace::default())
+    }
+
+    /// A client that paces its reconnecting otherwise. What the server asks for in
+    /// `retry:` takes the place of [`Pace::first`].
+    pub fn with_pace(base: Url, pace: Pace) -> Self {
+        Self {
+            endpoint: Endpoint::new(base),
+            pace,
+        }
+    }
+}
+
+impl Client for SseClient {
+    /// Dropping the stream closes the connection.
+    fn subscribe(
+        &self,
+        position: Position,
+    ) -> impl Stream<Item = Result<Update, Error>> + Send + 'static {
+        updates(SseFollower {
+            endpoint: self.endpoint.clone(),
+            subscription: SubscriptionState::new(position, self.pace),
+            watchdog: Watchdog::default(),
+            resumes: false,
+            connection: ConnectionState::Disconnected(Duration::ZERO),
+        })
+    }
+
+    fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+}
+
+/// One subscription.
+struct SseFollower {
+    endpoint: Endpoint,
+    subscription: SubscriptionState,
+    watchdog: Watchdog,
+    /// Whether the position is one that a stream gave, and no longer the user's.
+    resumes: bool,
+    connection: ConnectionState,
+}
+
+enum ConnectionState {
+    /// No connection; the next attempt comes after this long.
+    Disconnected(Duration),
+    /// A stream, and what of it was read but is no whole block yet.
+    Connected(Response, Box<Parser>),
+}
+
+impl Driver for SseFollower {
+    fn subscription(&mut self) -> &mut SubscriptionState {
+        &mut self.subscription
+    }
+
+    async fn step(&mut self) {
+        let next = match std::mem::replace(
+            &mut self.connection,
+            ConnectionState::Disconnected(Duration::ZERO),
+        ) {
+            ConnectionState::Disconnected(wait) => {
+                sleep(wait).await;
+                self.connect().await
+            }
+            ConnectionState::Connected(response, parser) => {
+                self.read(response, parser).await
+            }
+        };
+        // Whatever ends a connection is reported, with the wait before the next attempt;
+        // the cursor is kept.
+        self.connection = next.unwrap_or_else(|failure| {
+            ConnectionState::Disconnected(self.subscription.failed(failure))
+        });
+    }
+}
+
+impl SseFollower {
+    async fn connect(&mut self) -> Result<ConnectionState, Failure> {
+        let request = match self.subscription.position() {
+            // What a browser sends when it comes back. A server that cannot place it
+            // says so in the stream, while a position of the user's own that is wrong
+            // is refused.
+            Position::After(cursor) if self.resumes => {
+                let request = self.endpoint.get("events", None)?;
+                request.header(LAST_EVENT_ID, cursor.to_string())
+            }
+            position => {
+                let after = position.to_string();
+                self.endpoint.get("events", Some((AFTER, &after)))?
+            }
+        };
+        let request = request.header(header::ACCEPT, "text/event-stream");
+        let silence = |_| Failure::Temporary(None);
+        let response = timeout(self.watchdog.patience(), request.send());
+        let response = response.await.map_err(silence)??;
+        match response.status() {
+            StatusCode::OK if is_of_type(&response, "text/event-stream") => {
+                Ok(ConnectionState::Connected(response, Box::default()))
+            }
+            StatusCode::OK => {
+                // Such as the login page of a hotel, which may be gone the next time.
+                let error = "200, but no text/event-stream".to_owned();
+                Err(Failure::Unexpected(Error::Protocol(error)))
+            }
+            StatusCode::NO_CONTENT => Ok(self.finish()),
+            _ => Err(failure(response).await),
+        }
+    }
+
+    async fn read(
+        &mut self,
+        mut response: Response,
+        mut parser: Box<Parser>,
+    ) -> Result<ConnectionState, Failure> {
+        let piece = match timeout(self.watchdog.patience(), response.chunk()).await {
+            Ok(Ok(Some(piece))) => piece,
+            // The stream broke off, ended without a word, or fell silent: all the same
+            // to a client that has its cursor.
+            Ok(Ok(None) | Err(_)) | Err(_) => return Err(Failure::Temporary(None)),
+        };
+        let mut blocks = Vec::new();
+        let pushed = parser.push(&piece, &mut blocks);
+        pushed.map_err(|too_large| Error::Protocol(too_large.to_string()))?;
+        if let Some(first) = parser.retry_ms() {
+            self.subscription
+                .set_first_wait(Duration::from_millis(first));
+        }
+        for block in blocks {
+            match self.handle(block)? {
+                None => {}
+                Some(EndReason::Shutdown) => return Err(Failure::Temporary(None)),
+                Some(EndReason::Finished) => return Ok(self.finish()),
+            }
+        }
+        Ok(ConnectionState::Connected(response, parser))
+    }
+
+    /// What one block means; a reason where the stream ends with it.
+    fn handle(&mut self, block: Block) -> Result<Option<EndReason>, Error> {
+        let message = match block {
+            Block::Id(id) => {
+                self.at(&id)?;
+                return Ok(None);
+            }
+            Block::Event(message) => message,
+        };
+        let read = StreamMessage::read(&message.kind, &message.data);
+        let read = read.map_err(|error| {
+            let Message { kind, data, .. } = &message;
+            Error::Protocol(format!("{kind} {data:.100}: {error}"))
+        })?;
+        // A greeting opens the connection and is no proof of health: a server may greet
+        // everybody, and then fail.
+        if !matches!(read, Some(StreamMessage::Hello(_))) {
+            self.subscription.heard();
+        }
+        match read {
+            Some(StreamMessage::Hello(hello)) => {
+                self.watchdog.heard_interval(ms(hello.every));
+                self.resumes = true;
+                self.subscription.at(hello.cursor);
+            }
+            Some(StreamMessage::Event(event)) => self.subscription.event(event),
+            Some(StreamMessage::Heartbeat(heartbeat)) => {
+                self.watchdog.heard_interval(ms(heartbeat.every));
+                // The server may be past events that it has not sent, and then its id
+                // says how far.
+                self.at(&message.last_event_id)?;
+                self.subscription.heartbeat();
+            }
+            Some(StreamMessage::Gap(gap)) => self.subscription.gap(gap),
+            Some(StreamMessage::End(end)) => return Ok(Some(end.reason)),
+            // A message that this client does not know yet.
+            None => {}
+        }
+        Ok(None)
+    }
+
+    /// The stream has named a place without an event.
+    fn at(&mut self, id: &str) -> Result<(), Error> {
+        let cursor = id.parse();
+        let cursor = cursor.map_err(|_| Error::Protocol(format!("the id {id:?}")))?;
+        self.resumes = true;
+        self.subscription.at(cursor);
+        Ok(())
+    }
+
+    fn finish(&mut self) -> ConnectionState {
+        self.subscription.finish();
+        // Never looked at: the subscription is over.
+        ConnectionState::Disconnected(Duration::ZERO)
+    }
+}
+
+fn ms(number: u64) -> Duration {
+    Duration::from_millis(number)
+}

@@ -1,0 +1,232 @@
+//! One subscription over WebSocket, across as many sockets as it takes.
+
+use super::{
+    connection::Connection,
+    handshake::{open, Opened},
+    publisher::Outbox,
+};
+use crate::{
+    endpoint::Endpoint,
+    response::failure,
+    subscription::{Driver, SubscriptionState},
+    watchdog::Watchdog,
+    Error, Failure, Pace,
+};
+use contract::{
+    params::AFTER,
+    socket::{Close, Refusal, ServerMessage, SUBPROTOCOL},
+    Position,
+};
+use std::time::Duration;
+use tokio::time::{sleep, timeout};
+use tokio_tungstenite::tungstenite::{protocol::CloseFrame, Message};
+
+/// How many events are reported together, at most, and how large they are together, in
+/// bytes: as many as in a page of the log.
+const BATCH_EVENTS: usize = 256;
+const BATCH_BYTES: usize = 64 * 1024;
+
+/// One subscription.
+pub(super) struct WebSocketFollower {
+    endpoint: Endpoint,
+    subscription: SubscriptionState,
+    watchdog: Watchdog,
+    outbox: Outbox,
+    connection: ConnectionState,
+}
+
+enum ConnectionState {
+    /// No connection; the next attempt comes after this long.
+    Disconnected(Duration),
+    /// An open socket.
+    Connected(Box<Connection>),
+}
+
+impl Driver for WebSocketFollower {
+    fn subscription(&mut self) -> &mut SubscriptionState {
+        &mut self.subscription
+    }
+
+    async fn step(&mut self) {
+        let at_once = ConnectionState::Disconnected(Duration::ZERO);
+        let next = match std::mem::replace(&mut self.connection, at_once) {
+            ConnectionState::Disconnected(wait) => {
+                sleep(wait).await;
+                self.connect().await
+            }
+            ConnectionState::Connected(connection) => self.read(connection).await,
+        };
+        // Whatever ends a connection is reported, with the wait before the next
+        // attempt; the cursor is kept.
+        self.connection = next.unwrap_or_else(|failure| {
+            ConnectionState::Disconnected(self.subscription.failed(failure))
+        });
+    }
+}
+
+impl WebSocketFollower {
+    /// Not connected yet.
+    pub(super) fn new(
+        endpoint: Endpoint,
+        position: Position,
+        pace: Pace,
+        outbox: Outbox,
+    ) -> Self {
+        Self {
+            endpoint,
+            subscription: SubscriptionState::new(position, pace),
+            watchdog: Watchdog::default(),
+            outbox,
+            connection: ConnectionState::Disconnected(Duration::ZERO),
+        }
+    }
+
+    async fn connect(&mut self) -> Result<ConnectionState, Failure> {
+        let after = self.subscription.position().to_string();
+        let request = self.endpoint.get("events", Some((AFTER, &after)))?;
+        let opened =
+            timeout(self.watchdog.patience(), open(request, Some(SUBPROTOCOL)));
+        let socket = match opened.await.map_err(|_silence| Error::NoAnswer)?? {
+            Opened::Socket(socket) => socket,
+            Opened::Refused(response) => return Err(failure(response).await),
+        };
+        self.outbox.resend();
+        let connection = Connection::new(*socket);
+        Ok(ConnectionState::Connected(Box::new(connection)))
+    }
+
+    /// Reads what has come, and what came with it. All of a batch is reported together,
+    /// up to what a page would hold.
+    ///
+    /// Each read also writes tungstenite's answers to pings that were read before. So a
+    /// ping is answered as long as the stream is polled, although nothing here writes.
+    async fn read(
+        &mut self,
+        mut connection: Box<Connection>,
+    ) -> Result<ConnectionState, Failure> {
+        let patience = self.watchdog.patience();
+        let Some(mut next) = connection.turn(&mut self.outbox, patience).await else {
+            return Ok(ConnectionState::Connected(connection));
+        };
+        let mut bytes = 0;
+        for count in 1.. {
+            let message = connection.message(next).await?;
+            if let Message::Close(frame) = message {
+                connection.end().await;
+                return self.closed(frame).await;
+            }
+            bytes += message.len();
+            self.handle(message)?;
+            // Before another is read, which would be lost.
+            if count >= BATCH_EVENTS || bytes > BATCH_BYTES {
+                break;
+            }
+            match connection.ready() {
+                Some(more) => next = more,
+                None => break,
+            }
+        }
+        connection.is_alive();
+        Ok(ConnectionState::Connected(connection))
+    }
+
+    /// What one message means.
+    fn handle(&mut self, message: Message) -> Result<(), Error> {
+        let text = match message {
+            Message::Text(text) => text,
+            Message::Binary(_) => {
+                return Err(Error::Protocol("a binary message".to_owned()))
+            }
+            // Signs of life, as every message is. tungstenite has the answer to a ping
+            // ready.
+            _ => return Ok(()),
+        };
+        let read = ServerMessage::read(&text);
+        let read =
+            read.map_err(|error| Error::Protocol(format!("{text:.100}: {error}")))?;
+        self.subscription.heard();
+        match read {
+            Some(ServerMessage::Hello(hello)) => {
+                self.watchdog.heard_interval(ms(hello.every));
+                self.subscription.at(hello.cursor);
+            }
+            Some(ServerMessage::Event(event)) => self.subscription.event(event),
+            Some(ServerMessage::Gap(gap)) => self.subscription.gap(gap),
+            Some(ServerMessage::Heartbeat(heartbeat)) => {
+                self.watchdog.heard_interval(ms(heartbeat.every));
+                self.subscription.heartbeat();
+            }
+            Some(ServerMessage::Ack(ack)) => {
+                self.outbox.answer(&ack.reference, Ok(ack.id));
+            }
+            Some(ServerMessage::Error(Refusal {
+                reference: Some(reference),
+                problem,
+            })) => {
+                let refused = Err(Error::Refused(Box::new(problem)));
+                self.outbox.answer(&reference, refused);
+            }
+            // An answer to something that the server could not read; which that was is
+            // not known.
+            Some(ServerMessage::Error(_)) => {}
+            // A message that this client does not know yet.
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// What a close comes to.
+    async fn closed(
+        &mut self,
+        frame: Option<CloseFrame>,
+    ) -> Result<ConnectionState, Failure> {
+        let code = frame.as_ref().map(|frame| u16::from(frame.code));
+        match CloseAction::of(code) {
+            CloseAction::Stop => {
+                self.outbox.finish(&self.endpoint).await;
+                self.subscription.finish();
+                // Not looked at: the subscription is over.
+                return Ok(ConnectionState::Disconnected(Duration::ZERO));
+            }
+            CloseAction::GiveUp => {
+                let close = frame.map(|it| format!("{}: {}", it.code, it.reason));
+                let reason = format!("closed with {}", close.unwrap_or_default());
+                self.outbox.fail(&reason);
+                return Err(Failure::Permanent(Error::Protocol(reason)));
+            }
+            CloseAction::DropLargest => self.outbox.refuse_largest(),
+            CloseAction::Reconnect => {}
+        }
+        Err(Error::NoAnswer.into())
+    }
+}
+
+fn ms(number: u64) -> Duration {
+    Duration::from_millis(number)
+}
+
+/// What to do after a close (RFC 6455 §7.4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CloseAction {
+    /// The log is finished: never come back.
+    Stop,
+    /// This program broke a rule and would break it again: never come back.
+    GiveUp,
+    /// One of the messages that have no answer was too large: refuse it, and come back.
+    DropLargest,
+    /// Come back, after a wait that grows.
+    Reconnect,
+}
+
+impl CloseAction {
+    /// By the code; `None` where the close had none, or where there was no close.
+    pub(crate) fn of(code: Option<u16>) -> Self {
+        match code.and_then(Close::from_code) {
+            Some(Close::Finished) => Self::Stop,
+            Some(Close::Protocol | Close::Binary | Close::NotUtf8) => Self::GiveUp,
+            Some(Close::TooLarge) => Self::DropLargest,
+            // The server goes or has failed, a proxy has closed, or the code is new.
+            Some(Close::Shutdown) | None => Self::Reconnect,
+        }
+    }
+}
