@@ -2,22 +2,23 @@
 // Brings a chapter's live parts to life: panels, diagrams, and the reload of `serve --watch`.
 //
 // mdBook publishes additional scripts as classic scripts with hashed names. This one is small and
-// stays so: what a page needs beyond it is imported from the live server or from assets/, and only by
-// a page that has a use for it.
+// stays so: what a page needs beyond it is imported from the live server or from assets/, and only
+// by a page that has a use for it.
 (() => {
     "use strict";
 
     /** The book's root: this script is published as `theme/loader-HASH.js` below it. */
     const root = new URL("../", /** @type {HTMLScriptElement} */ (document.currentScript).src);
 
-    // mdBook sets one that does nothing, and a page that wants to hear `unload` does not come from the back/forward cache.
+    // mdBook sets one that does nothing, and a page that wants to hear `unload` does not come from
+    // the back/forward cache.
     window.onunload = null;
 
-    // ---- Panels -------------------------------------------------------------------------------
+    // ---- Panels ----
 
     /**
-     * @typedef {{ live: boolean, methods?: Record<string, string> }} Live what assets/live.json says:
-     *     paths of the live servers, relative to the book's root
+     * @typedef {{ live: boolean, methods?: Record<string, string> }} Live what assets/live.json
+     *   says: paths of the live servers, relative to the book's root
      * @typedef {{ mount: (element: HTMLElement, options: { base: string }) => unknown }} Panel
      */
 
@@ -54,7 +55,8 @@
     function offer(element) {
         // A build that knows the repository links to it from the bar above the page.
         const link = document.querySelector("#mdbook-menu-bar a[href][title='Git repository']");
-        const repository = link instanceof HTMLAnchorElement ? link.href.replace(/\/+$/, "") : undefined;
+        const repository =
+            link instanceof HTMLAnchorElement ? link.href.replace(/\/+$/, "") : undefined;
         const how = document.createElement("p");
         const needs = " You need Rust, and minutes for the first build.";
         element.append(how);
@@ -85,32 +87,34 @@
     /** @param {NodeListOf<HTMLElement>} panels */
     async function mountPanels(panels) {
         const { live: isLive, methods = {} } = await live();
-        await Promise.all(Array.from(panels, async (element) => {
-            const path = isLive ? methods[element.dataset.method ?? ""] : undefined;
-            if (!path) {
-                explain(element, "static", "No live server is here.");
-                offer(element);
-                return;
-            }
-            const base = new URL(path, root).href;
-            try {
-                /** @type {Panel} */
-                const panel = await import(new URL("panel.js", base).href);
-                element.replaceChildren();
-                panel.mount(element, { base });
-                element.dataset.state = "live";
-            } catch (error) {
-                console.error("The live panel did not load:", error);
-                explain(element, "failed", "The live panel did not load.");
-            }
-        }));
+        await Promise.all(
+            Array.from(panels, async (element) => {
+                const path = isLive ? methods[element.dataset.method ?? ""] : undefined;
+                if (!path) {
+                    explain(element, "static", "No live server is here.");
+                    offer(element);
+                    return;
+                }
+                const base = new URL(path, root).href;
+                try {
+                    /** @type {Panel} */
+                    const panel = await import(new URL("panel.js", base).href);
+                    element.replaceChildren();
+                    panel.mount(element, { base });
+                    element.dataset.state = "live";
+                } catch (error) {
+                    console.error("The live panel did not load:", error);
+                    explain(element, "failed", "The live panel did not load.");
+                }
+            }),
+        );
     }
 
     /** @type {NodeListOf<HTMLElement>} */
     const panels = document.querySelectorAll(".live-panel");
     if (panels.length > 0) mountPanels(panels);
 
-    // ---- Diagrams -----------------------------------------------------------------------------
+    // ---- Diagrams ----
 
     /**
      * The two functions used here of the vendored library.
@@ -134,7 +138,11 @@
         sources.set(/** @type {HTMLElement} */ (element), element.textContent ?? "");
     }
 
-    /** The library, once it is asked for. It is large: most readers of a page never need it. @type {Promise<Mermaid> | undefined} */
+    /**
+     * The library, once it is asked for. It is large: most readers of a page never need it.
+     *
+     * @type {Promise<Mermaid> | undefined}
+     */
     let loading;
 
     /** @returns {Promise<Mermaid>} */
@@ -154,7 +162,8 @@
         return loading;
     }
 
-    const isDark = () => ["navy", "coal", "ayu"].some((name) => document.documentElement.classList.contains(name));
+    const isDark = () =>
+        ["navy", "coal", "ayu"].some((name) => document.documentElement.classList.contains(name));
 
     /**
      * Mermaid computes further colours from these, so they cannot be css variables.
@@ -176,7 +185,11 @@
         noteBorderColor: dark ? "#a2864a" : "#d0ab5c",
     });
 
-    /** What each drawn diagram was drawn for, so that a change of theme redraws just what it must. @type {Map<HTMLElement, boolean>} */
+    /**
+     * What each drawn diagram was drawn for, so that a change of theme redraws just what it must.
+     *
+     * @type {Map<HTMLElement, boolean>}
+     */
     const drawnDark = new Map();
     // Mermaid names elements inside an SVG after this id; it must be new for every drawing.
     let drawings = 0;
@@ -217,7 +230,8 @@
     }
 
     /**
-     * On a narrow screen a wide diagram shrinks no further than text stays readable; then its box scrolls.
+     * On a narrow screen a wide diagram shrinks no further than text stays readable; then its box
+     * scrolls.
      * @param {HTMLElement} element
      */
     function keepReadable(element) {
@@ -230,35 +244,45 @@
         if (element.scrollWidth > element.clientWidth) {
             element.tabIndex = 0;
             element.setAttribute("role", "region");
-            element.setAttribute("aria-label", svg.querySelector("title")?.textContent || "Diagram");
+            element.setAttribute(
+                "aria-label",
+                svg.querySelector("title")?.textContent || "Diagram",
+            );
         }
     }
 
     const drawAll = () => Promise.all(Array.from(sources.keys(), draw));
 
     /**
-     * Reserves about the height that a sequence diagram will take, so that text below it hardly moves when it is drawn:
-     * mermaid gives each message and note some 48 px, and actors at both ends 150 px. Other kinds keep the style sheet's.
+     * Reserves about the height that a sequence diagram will take, so that text below it hardly
+     * moves when it is drawn: mermaid gives each message and note some 48 px, and actors at both
+     * ends 150 px. Other kinds keep the style sheet's.
      * @param {HTMLElement} element
      * @param {string} source
      */
     function reserve(element, source) {
         if (!/^\s*sequenceDiagram\b/m.test(source)) return;
-        const rows = source.match(/^\s*(note\b|alt\b|loop\b|opt\b|par\b|\S+?\s*(<<)?--?(>>?|x|\)))/gim)?.length ?? 0;
+        const rows =
+            source.match(/^\s*(note\b|alt\b|loop\b|opt\b|par\b|\S+?\s*(<<)?--?(>>?|x|\)))/gim)
+                ?.length ?? 0;
         element.style.setProperty("--reserved", `${150 + 48 * rows}px`);
     }
 
     for (const [element, source] of sources) reserve(element, source);
 
     if (sources.size > 0) {
-        // A screen ahead of the view: the library comes, and the box takes its height, before it is seen.
-        const near = new IntersectionObserver((entries) => {
-            for (const { isIntersecting, target } of entries) {
-                if (!isIntersecting) continue;
-                near.unobserve(target);
-                draw(/** @type {HTMLElement} */ (target));
-            }
-        }, { rootMargin: "100% 0px" });
+        // A screen ahead of the view: the library comes, and the box takes its height, before it is
+        // seen.
+        const near = new IntersectionObserver(
+            (entries) => {
+                for (const { isIntersecting, target } of entries) {
+                    if (!isIntersecting) continue;
+                    near.unobserve(target);
+                    draw(/** @type {HTMLElement} */ (target));
+                }
+            },
+            { rootMargin: "100% 0px" },
+        );
         for (const element of sources.keys()) near.observe(element);
 
         new MutationObserver(() => {
@@ -275,24 +299,30 @@
         }
     }
 
-    // ---- Folds ------------------------------------------------------------------------------------
+    // ---- Folds ----
 
     /**
-     * Opens the folds around what a fragment names, and the fold that belongs to a failure's heading: browsers that do it
-     * by themselves do the first alone, and a result of the search names headings.
+     * Opens the folds around what a fragment names, and the fold that belongs to a failure's
+     * heading: browsers that do it by themselves do the first alone, and a result of the search
+     * names headings.
      * @param {string} hash
      */
     function unfold(hash) {
         const target = document.getElementById(decode(hash.slice(1)));
         if (!target) return;
         let hidden = false;
-        for (let fold = target.closest("details"); fold; fold = fold.parentElement?.closest("details") ?? null) {
+        for (
+            let fold = target.closest("details");
+            fold;
+            fold = fold.parentElement?.closest("details") ?? null
+        ) {
             hidden ||= !fold.open;
             fold.open = true;
         }
         if (/^H[1-6]$/.test(target.tagName)) {
             let below = target.nextElementSibling;
-            while (below && !below.matches("details.wrong, h1, h2, h3, h4, h5, h6")) below = below.nextElementSibling;
+            while (below && !below.matches("details.wrong, h1, h2, h3, h4, h5, h6"))
+                below = below.nextElementSibling;
             if (below instanceof HTMLDetailsElement) below.open = true;
         }
         // There was no place to scroll to.
@@ -308,7 +338,12 @@
         }
     }
 
-    const failures = () => Array.from(/** @type {NodeListOf<HTMLDetailsElement>} */ (document.querySelectorAll("details.wrong")));
+    const failures = () =>
+        Array.from(
+            /** @type {NodeListOf<HTMLDetailsElement>} */ (
+                document.querySelectorAll("details.wrong")
+            ),
+        );
 
     unfold(location.hash);
     addEventListener("hashchange", () => unfold(location.hash));
@@ -332,17 +367,21 @@
         opened = [];
     });
 
-    // ---- Facts and their links -------------------------------------------------------------------
+    // ---- Facts and their links ----
 
-    // All links to facts say "source". The name of the fact tells them apart in a screen reader's list, and to a pointer.
-    for (const link of /** @type {NodeListOf<HTMLAnchorElement>} */ (document.querySelectorAll("main a[href*='#fact-']"))) {
+    // All links to facts say "source". The name of the fact tells them apart in a screen reader's
+    // list, and to a pointer.
+    for (const link of /** @type {NodeListOf<HTMLAnchorElement>} */ (
+        document.querySelectorAll("main a[href*='#fact-']")
+    )) {
         if (link.textContent !== "source") continue;
         const name = `source: ${link.hash.slice("#fact-".length).replaceAll("-", " ")}`;
         link.title = name;
         link.setAttribute("aria-label", name);
     }
 
-    // An entry becomes a claim, and below it, smaller, where it comes from and who looked when; and it gets a link to copy.
+    // An entry becomes a claim, and below it, smaller, where it comes from and who looked when; and
+    // it gets a link to copy.
     for (const anchor of document.querySelectorAll("main p > a[id^='fact-']:first-child")) {
         const entry = /** @type {HTMLParagraphElement} */ (anchor.parentElement);
         const line = entry.querySelector("br");
@@ -355,12 +394,17 @@
         link.href = `#${anchor.id}`;
         link.className = "fact-link";
         link.textContent = "#";
-        link.setAttribute("aria-label", `link to ${entry.querySelector("strong")?.textContent ?? anchor.id}`);
+        link.setAttribute(
+            "aria-label",
+            `link to ${entry.querySelector("strong")?.textContent ?? anchor.id}`,
+        );
         anchor.after(link);
     }
 
     // Whoever came by such a link gets a way back to where it stood.
-    const landed = location.hash.startsWith("#fact-") ? document.getElementById(location.hash.slice(1)) : null;
+    const landed = location.hash.startsWith("#fact-")
+        ? document.getElementById(location.hash.slice(1))
+        : null;
     const from = document.referrer;
     if (landed && from.startsWith(root.href) && new URL(from).pathname !== location.pathname) {
         const back = document.createElement("a");
@@ -373,27 +417,30 @@
         landed.parentElement?.append(" ", back);
     }
 
-    // ---- Wide tables and listings ----------------------------------------------------------------
+    // ---- Wide tables and listings ----
 
-    // They scroll inside their boxes; a box that scrolls must be reachable by keyboard. Whether one does changes when the
-    // window does, or a fold around it opens.
+    // They scroll inside their boxes; a box that scrolls must be reachable by keyboard. Whether one
+    // does changes when the window does, or a fold around it opens.
     const wide = new ResizeObserver((entries) => {
         for (const { target } of entries) {
             if (target.scrollWidth > target.clientWidth) target.setAttribute("tabindex", "0");
             else target.removeAttribute("tabindex");
         }
     });
-    for (const element of document.querySelectorAll(".table-wrapper, main pre > code")) wide.observe(element);
+    for (const element of document.querySelectorAll(".table-wrapper, main pre > code"))
+        wide.observe(element);
 
     const main = document.querySelector("main");
 
-    // Such a box, and a panel, have the arrow keys while they have the focus: mdBook would turn the page.
+    // Such a box, and a panel, have the arrow keys while they have the focus: mdBook would turn the
+    // page.
     main?.addEventListener("keydown", (event) => {
         if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
-        if (event.target instanceof Element && event.target.closest("[tabindex='0'], .live-panel")) event.stopPropagation();
+        if (event.target instanceof Element && event.target.closest("[tabindex='0'], .live-panel"))
+            event.stopPropagation();
     });
 
-    // ---- Copying ----------------------------------------------------------------------------------
+    // ---- Copying ----
 
     /**
      * The commands of a shell session: not its prompts, and not what they print.
@@ -412,16 +459,18 @@
     }
 
     // mdBook's copy button takes its text from this function of its script.
-    const book = /** @type {{ playground_text?: (box: Element, hidden?: boolean) => string }} */ (/** @type {unknown} */ (window));
-    const whole = book.playground_text;
-    if (whole) {
+    const book = /** @type {{ playground_text?: (box: Element, hidden?: boolean) => string }} */ (
+        /** @type {unknown} */ (window)
+    );
+    const textOf = book.playground_text;
+    if (textOf) {
         book.playground_text = (box, hidden) => {
-            const text = whole(box, hidden);
+            const text = textOf(box, hidden);
             return box.querySelector("code.language-console") ? commands(text) : text;
         };
     }
 
-    // ---- The keyboard -----------------------------------------------------------------------------
+    // ---- The keyboard ----
 
     /**
      * A link before everything else, for who comes by the keyboard.
@@ -449,9 +498,11 @@
     skip("Skip to the live panel", panels[0] ?? null, "the-panel");
     document.body.prepend(skips);
 
-    // ---- Search -----------------------------------------------------------------------------------
+    // ---- Search ----
 
-    const field = /** @type {HTMLInputElement | null} */ (document.getElementById("mdbook-searchbar"));
+    const field = /** @type {HTMLInputElement | null} */ (
+        document.getElementById("mdbook-searchbar")
+    );
     const results = document.getElementById("mdbook-searchresults");
     const found = document.getElementById("mdbook-searchresults-outer");
     if (field && results && found) {
@@ -459,18 +510,28 @@
         field.addEventListener("input", () => field.dispatchEvent(new KeyboardEvent("keyup")));
 
         /**
-         * Where the words of the contract are explained. mdBook's index has no `after` and no `from`, which are words of
-         * every sentence, and splits a name at its hyphens. @type {Promise<Record<string, string>> | undefined}
+         * Where the words of the contract are explained. mdBook's index has no `after` and no
+         * `from`, which are words of every sentence, and splits a name at its hyphens.
+         *
+         * @type {Promise<Record<string, string>> | undefined}
          */
         let words;
         const lead = async () => {
-            words ??= fetch(new URL("assets/words.json", root)).then((answer) => answer.ok ? answer.json() : {}, () => ({}));
+            words ??= fetch(new URL("assets/words.json", root)).then(
+                (answer) => (answer.ok ? answer.json() : {}),
+                () => ({}),
+            );
             const explained = await words;
             const word = field.value.toLowerCase().replace(/^\W+|\W+$/g, "");
             const old = /** @type {HTMLElement | null} */ (results.querySelector("[data-word]"));
             const place = Object.hasOwn(explained, word) ? explained[word] : undefined;
-            // The result is there already, or there is none: this function hears of its own changes, too.
-            if (old?.dataset.word === (place && word) && (!old || old === results.firstElementChild)) return;
+            // The result is there already, or there is none: this function hears of its own
+            // changes, too.
+            if (
+                old?.dataset.word === (place && word) &&
+                (!old || old === results.firstElementChild)
+            )
+                return;
             old?.remove();
             if (!place) return;
             const link = document.createElement("a");
@@ -481,15 +542,17 @@
             result.append(link);
             results.prepend(result);
             const count = document.getElementById("mdbook-searchresults-header");
-            if (count && results.childElementCount === 1) count.textContent = `1 search result for '${word}':`;
+            if (count && results.childElementCount === 1)
+                count.textContent = `1 search result for '${word}':`;
         };
         new MutationObserver(lead).observe(found, { childList: true, subtree: true });
     }
 
-    // ---- The bar above the page -------------------------------------------------------------------
+    // ---- The bar above the page ----
 
-    // mdBook's button for the table of contents is a label: it takes no focus, may not be called a button, and may not say that
-    // something is expanded. A button stands for it, and mdBook goes on telling the label.
+    // mdBook's button for the table of contents is a label: it takes no focus, may not be called a
+    // button, and may not say that something is expanded. A button stands for it, and mdBook goes
+    // on telling the label.
     const contents = document.getElementById("mdbook-sidebar-toggle");
     if (contents?.tagName === "LABEL") {
         const button = document.createElement("button");
@@ -498,32 +561,34 @@
         button.title = contents.title;
         button.append(...contents.childNodes);
         button.addEventListener("click", () => contents.click());
-        const tell = () => {
+        const copyLabels = () => {
             for (const name of ["aria-label", "aria-controls", "aria-expanded"]) {
                 button.setAttribute(name, contents.getAttribute(name) ?? "");
             }
         };
-        tell();
-        new MutationObserver(tell).observe(contents, { attributeFilter: ["aria-expanded"] });
+        copyLabels();
+        new MutationObserver(copyLabels).observe(contents, { attributeFilter: ["aria-expanded"] });
         contents.style.display = "none";
         contents.after(button);
     }
     document.getElementById("mdbook-menu-bar")?.setAttribute("role", "banner");
 
-    // ---- serve --watch -----------------------------------------------------------------------------
+    // ---- serve --watch ----
 
     // Only the site under `serve --watch` sets this attribute.
     const reload = document.documentElement.dataset.reload;
     if (reload) {
         let seen = "";
         const listen = () => {
-            const events = new EventSource(new URL(`${reload}events${seen && `?after=${seen}`}`, root));
+            const events = new EventSource(
+                new URL(`${reload}events${seen && `?after=${seen}`}`, root),
+            );
             const again = () => {
                 events.close();
                 location.reload();
             };
             // The stream opens with the place where it begins.
-            events.addEventListener("hello", ({ lastEventId }) => seen = lastEventId);
+            events.addEventListener("hello", ({ lastEventId }) => (seen = lastEventId));
             events.addEventListener("message", again);
             // A gap means that another server answers now, with another book.
             events.addEventListener("gap", again);

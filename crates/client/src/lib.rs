@@ -42,6 +42,7 @@ mod polling;
 mod response;
 mod sse;
 mod subscription;
+mod update;
 mod watchdog;
 pub mod websocket;
 
@@ -49,10 +50,10 @@ pub use backoff::Pace;
 pub use client::Client;
 pub use endpoint::Endpoint;
 pub use error::{Error, Failure};
-pub use feed::contract::Update;
 pub use long_polling::LongPollingClient;
 pub use polling::{PollingClient, Rhythm, StateClient};
 pub use sse::SseClient;
+pub use update::Update;
 pub use websocket::{Publisher, WebSocketClient};
 
 use std::time::Duration;

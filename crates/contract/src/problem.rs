@@ -200,6 +200,25 @@ impl Problem {
         self.name().and_then(ProblemKind::from_name)
     }
 
+    /// The headers of an answer that is this problem.
+    pub fn headers(&self) -> Vec<(&'static str, Cow<'static, str>)> {
+        let mut headers: Vec<(_, Cow<'static, str>)> = vec![
+            ("content-type", PROBLEM_JSON.into()),
+            // 404, 405 and 410 may be kept by caches unless told otherwise (RFC 9110
+            // §15.1), and a problem passes.
+            ("cache-control", "no-store".into()),
+        ];
+        if self.status == ProblemKind::NotJson.status() {
+            // What is accepted instead (RFC 9110 §15.5.16).
+            headers.push(("accept", "application/json".into()));
+            headers.push(("accept-encoding", "identity".into()));
+        }
+        if let Some(seconds) = self.retry_after {
+            headers.push(("retry-after", seconds.to_string().into()));
+        }
+        headers
+    }
+
     /// `expired` or `new-log`: events were missed; `resume` says from where to go on.
     pub fn gap(gap: Gap) -> Self {
         let kind = match gap.reason {

@@ -1,6 +1,7 @@
 //! Waiting for the next entry.
 
-use crate::{log::Shared, Batch, Cursor, FutureCursor, Gap, Position};
+use crate::{log::Shared, Batch, FutureCursor};
+use contract::{Cursor, Gap, Position};
 use futures_util::stream::{self, Stream};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -72,6 +73,12 @@ impl Subscription {
     /// Where this reader stands: after everything that was handed out.
     pub fn cursor(&self) -> Cursor {
         self.cursor
+    }
+
+    /// Whether the log is finished and this reader has all of it.
+    pub fn is_finished(&self) -> bool {
+        let ring = self.shared.read();
+        ring.finished && ring.latest() == self.cursor
     }
 
     // ANCHOR: next

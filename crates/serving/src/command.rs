@@ -3,7 +3,6 @@
 
 use crate::{guard, serve, Allowed, Config, Ending, HostName, Origin};
 use axum::Router;
-use feed::{ticker::Rate, Retention};
 use std::{
     fmt,
     future::Future,
@@ -122,7 +121,7 @@ pub struct TooManyPlaces {
     places: usize,
 }
 
-/// The flags that all servers of a log share; `PORT` is the default of `--port`.
+/// The flags that all servers into which something may be published share; `PORT` is the default of `--port`.
 ///
 /// A binary flattens them into its own:
 ///
@@ -136,8 +135,8 @@ pub struct TooManyPlaces {
 ///     options: Options<4100>,
 /// }
 ///
-/// let command = Command::parse_from(["sse", "--rate", "2", "--allow-host", "book.example"]);
-/// assert_eq!(command.options.address().to_string(), "127.0.0.1:4100");
+/// let command = Command::parse_from(["sse", "--port", "0", "--allow-host", "book.example"]);
+/// assert_eq!(command.options.address().to_string(), "127.0.0.1:0");
 /// ```
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options<const PORT: u16> {
@@ -145,32 +144,9 @@ pub struct Options<const PORT: u16> {
     #[command(flatten)]
     pub listen: Listen<PORT>,
 
-    /// Invented stock ticks a second; 0 for none
-    // A negative number is a wrong rate, and should be told so; clap would take it for
-    // an unknown flag.
-    #[arg(
-        long,
-        value_name = "PER_SECOND",
-        default_value = "1",
-        allow_negative_numbers = true
-    )]
-    pub rate: Rate,
-
-    /// Seed of the ticks: the same seed gives the same prices
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
-
     /// Origin whose pages may publish, besides the server's own; may be repeated
     #[arg(long = "allow-origin", value_name = "https://NAME")]
     pub allow_origin: Vec<Origin>,
-
-    /// Events that the log keeps
-    #[arg(long, value_name = "COUNT", default_value = "10000")]
-    pub keep_events: Count,
-
-    /// Bytes of events that the log keeps; whichever is reached first
-    #[arg(long, value_name = "BYTES", default_value = "16777216")]
-    pub keep_bytes: Count,
 }
 
 impl<const PORT: u16> Options<PORT> {
@@ -190,14 +166,6 @@ impl<const PORT: u16> Options<PORT> {
     /// The limits of the edge.
     pub fn edge(&self) -> Config {
         self.listen.edge()
-    }
-
-    /// How much the log keeps.
-    pub fn retention(&self) -> Retention {
-        Retention {
-            max_events: self.keep_events.0,
-            max_bytes: self.keep_bytes.0,
-        }
     }
 
     /// How many places what waits has: as many as the flag called `flag` asks for, or

@@ -1,6 +1,5 @@
 //! How a server with streams that never end comes to an end.
 
-use contract::Problem;
 use std::future::Future;
 use tokio_util::{
     sync::{CancellationToken, WaitForCancellationFutureOwned},
@@ -77,15 +76,10 @@ impl Ending {
         self.begun.is_cancelled()
     }
 
-    /// Refuses new work once the ending has begun.
-    ///
-    /// # Errors
-    /// [`Problem::ending`] (503).
-    pub fn refuse_if_begun(&self) -> Result<(), Problem> {
-        match self.has_begun() {
-            true => Err(Problem::ending()),
-            false => Ok(()),
-        }
+    /// Cancelled when the ending begins: all that those who wait for events need to know
+    /// of it.
+    pub fn token(&self) -> CancellationToken {
+        self.begun.clone()
     }
 
     /// Completes once the ending has begun. Owned, so that a stream can keep it.
@@ -129,7 +123,7 @@ impl Ending {
     }
 
     /// Counts something that is open until the token is dropped.
-    pub(crate) fn token(&self) -> TaskTrackerToken {
+    pub(crate) fn count(&self) -> TaskTrackerToken {
         self.open.token()
     }
 

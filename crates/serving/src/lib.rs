@@ -2,8 +2,7 @@
 //!
 //! A server that waits for events keeps many connections open for a long time, and so
 //! meets every peer that is slow, silent, gone or hostile. What it does about them is
-//! the same for each method of the book, and stands here once. This crate stores
-//! nothing. It knows the [`feed`] only to translate its errors and to publish into it.
+//! the same for each method of the book, and is here once. This crate knows no log.
 //!
 //! ```no_run
 //! use axum::{routing::get, Router};
@@ -46,7 +45,7 @@
 //! | vanishes (HTTP/2) | a ping finds out | [`http2_ping_interval`](Config::http2_ping_interval) |
 //! | asks nothing over HTTP/2 | the connection ends | [`idle`](Config::idle) |
 //! | is one too many | the one that is idle for longest gives way; if none is, it waits | [`max_connections`](Config::max_connections) |
-//! | is one stream too many | 503 with `Retry-After` | [`Slots`] |
+//! | is one stream too many | 503 with `Retry-After` | the crate `waiting` |
 //! | names a host that is not ours | 421 | [`guard`] |
 //! | is a page of another site, and wants to act | 403 | [`guard`] |
 //!
@@ -79,44 +78,30 @@
 //! - A deadline for handlers: here an answer may take as long as it takes for something
 //!   to happen.
 
-mod after;
 pub mod assets;
 mod body;
 pub mod command;
 mod conditional;
 mod config;
-mod cut;
 mod deadline_io;
 mod ending;
 mod guard;
-mod json_body;
 mod listener;
-mod page;
 mod peers;
 mod problem;
-mod publish;
 mod serve;
-mod slots;
-mod status;
 
-pub use after::After;
 pub use conditional::is_known;
 pub use config::Config;
-pub use cut::{cut_route, ConnectionName, Cut, Cuts, Cuttable};
 pub use deadline_io::DeadlineIo;
 pub use ending::Ending;
 pub use guard::{
     guard, Allowed, Guarded, HostName, Origin, ParseHostError, ParseOriginError,
 };
-pub use json_body::JsonBody;
 pub use listener::{Listener, Tcp};
-pub use page::Page;
 pub use peers::Underway;
 pub use problem::{fallbacks, ProblemResponse};
 
 // Until callers name the crate.
 pub use contract::{Problem, PROBLEM_JSON as CONTENT_TYPE};
-pub use publish::publish_route;
 pub use serve::{serve, serve_connections};
-pub use slots::{Slot, Slots};
-pub use status::status_route;

@@ -4,20 +4,11 @@ use axum::{
     response::{IntoResponse, Response},
     Json, Router,
 };
-use contract::{Problem, PROBLEM_JSON};
-use http::{header, HeaderValue, StatusCode};
-use std::ops::RangeInclusive;
-
-/// Seconds until a refused client should ask again: each is told a number of its own
-/// from this range. They were refused together, and one number for all would only move
-/// the rush. Enough for a burst to pass or for a new process to start, and little
-/// enough that a person still waits. Clients add jitter of their own.
-const RETRY_AFTER: RangeInclusive<u16> = 1..=10;
+use contract::Problem;
+use http::{HeaderValue, StatusCode};
 
 /// A [`Problem`] as an answer. A handler returns `Result<_, ProblemResponse>`, and `?`
 /// makes one of whatever becomes a problem.
-///
-/// Of a problem with status 503 that names no time it draws one for `Retry-After`.
 #[derive(Clone, Debug)]
 pub struct ProblemResponse(pub Problem);
 
@@ -34,25 +25,9 @@ impl IntoResponse for ProblemResponse {
         let status = StatusCode::from_u16(problem.status)
             .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(&problem)).into_response();
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
-        // 404, 405 and 410 may be kept by caches unless told otherwise (RFC 9110
-        // §15.1), and a problem passes.
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
-            // What is accepted instead (RFC 9110 §15.5.16).
-            headers
-                .insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-            headers.insert(
-                header::ACCEPT_ENCODING,
-                HeaderValue::from_static("identity"),
-            );
-        }
-        let draw = || fastrand::u16(RETRY_AFTER);
-        let unavailable = status == StatusCode::SERVICE_UNAVAILABLE;
-        let retry_after = problem.retry_after.or_else(|| unavailable.then(draw));
-        if let Some(seconds) = retry_after {
-            headers.insert(header::RETRY_AFTER, seconds.into());
+        for (name, value) in problem.headers() {
+            let value = HeaderValue::from_str(&value).expect("names and numbers");
+            response.headers_mut().insert(name, value);
         }
         response
     }

@@ -224,7 +224,7 @@ where
                 };
                 L::prepare(&io, config);
                 let departed = L::departed(&io);
-                let held = Held::new(place, ending.token());
+                let held = Held::new(place, ending.count());
                 let io = DeadlineIo::new(io, config, departed, held);
                 let served = ending.until_cut(connection(io, ending.clone()));
                 tokio::spawn(async move {

@@ -27,10 +27,8 @@ fn parse(flags: &[&str]) -> Result<command::Options<4100>, String> {
 fn the_default_is_this_machine_only() {
     let options = parse(&[]).unwrap();
     assert_eq!(options.address().to_string(), "127.0.0.1:4100");
-    assert_eq!(options.rate.per_second(), 1.0);
-    let options = parse(&["--host", "::", "--port", "0", "--rate", "0"]).unwrap();
+    let options = parse(&["--host", "::", "--port", "0"]).unwrap();
     assert_eq!(options.address().to_string(), "[::]:0");
-    assert_eq!(options.rate.per_second(), 0.0);
 }
 
 #[test]
@@ -49,8 +47,6 @@ fn a_wrong_flag_says_what_is_expected() {
     for (flags, words) in [
         (["--host", "localhost"], "invalid IP address"),
         (["--port", "65536"], "65536"),
-        (["--rate", "-1"], "--rate"),
-        (["--rate", "often"], "events a second"),
         (
             ["--allow-host", "http://a.example"],
             "without scheme and port",

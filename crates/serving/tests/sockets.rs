@@ -3,14 +3,14 @@
 
 use axum::{body::Body, extract::State, http::StatusCode, routing::get, Router};
 use bytes::Bytes;
-use serving::{serve, Config, Ending, Guarded, Slots};
+use serving::{serve, Config, Ending, Guarded};
 use socket2::{SockRef, Socket};
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use testbed::{eventually, in_time};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpSocket, TcpStream},
-    sync::mpsc,
+    sync::{mpsc, Semaphore},
 };
 
 /// Serves on a free port, whose sockets have small buffers.
@@ -38,8 +38,8 @@ fn reset(peer: TcpStream) {
 }
 
 /// A place is taken, and nothing is ever answered.
-async fn park(State(slots): State<Slots>) {
-    let _slot = slots.try_take();
+async fn park(State(places): State<Arc<Semaphore>>) {
+    let _place = places.try_acquire_owned();
     std::future::pending::<()>().await
 }
 
@@ -47,20 +47,20 @@ const PARKED: &str = "GET /parked HTTP/1.1\r\nHost: a\r\n\r\n";
 
 #[tokio::test]
 async fn a_peer_that_goes_is_missed_whatever_it_sent_after_its_request() {
-    let slots = Slots::new(1);
+    let places = Arc::new(Semaphore::new(1));
     let router = Router::new().route("/parked", get(park));
     let (address, _ending) =
-        start(router.with_state(slots.clone()), Config::default()).await;
+        start(router.with_state(places.clone()), Config::default()).await;
     for after in ["", "\r\n", "G", PARKED, &"x".repeat(100_000)] {
         for resets in [false, true] {
             let peer = connect(address, &format!("{PARKED}{after}")).await;
-            eventually("the place is taken", || slots.in_use() == 1).await;
+            eventually("the place is taken", || places.available_permits() == 0).await;
             if resets {
                 reset(peer);
             } else {
                 drop(peer);
             }
-            eventually("the place is free", || slots.in_use() == 0).await;
+            eventually("the place is free", || places.available_permits() == 1).await;
         }
     }
 }
@@ -82,20 +82,20 @@ async fn what_was_asked_before_a_half_close_is_answered() {
 
 #[tokio::test]
 async fn a_peer_that_hangs_is_found_once_its_window_is_full() {
-    let slots = Slots::new(1);
+    let places = Arc::new(Semaphore::new(1));
     let (heartbeats, source) = mpsc::channel::<()>(1);
-    let source = std::sync::Arc::new(tokio::sync::Mutex::new(source));
+    let source = Arc::new(tokio::sync::Mutex::new(source));
     let stream = {
-        let slots = slots.clone();
+        let places = places.clone();
         move || async move {
-            let slot = slots.try_take().unwrap();
+            let place = places.try_acquire_owned().unwrap();
             let source = source.lock_owned().await;
             let blocks = futures_util::stream::unfold(
-                (source, slot),
-                |(mut source, slot)| async {
+                (source, place),
+                |(mut source, place)| async {
                     source.recv().await?;
                     let block = Bytes::from_static(b"event: heartbeat\ndata: {}\n\n");
-                    Some((Ok::<_, io::Error>(block), (source, slot)))
+                    Some((Ok::<_, io::Error>(block), (source, place)))
                 },
             );
             Body::from_stream(blocks)
@@ -114,10 +114,10 @@ async fn a_peer_that_hangs_is_found_once_its_window_is_full() {
     // It reads nothing from here on, and its system acknowledges for it.
     let room = SockRef::from(&peer).recv_buffer_size().unwrap();
     let mut sent = 0;
-    eventually("the place is taken", || slots.in_use() == 1).await;
+    eventually("the place is taken", || places.available_permits() == 0).await;
     eventually("the place is free", || {
         sent += usize::from(heartbeats.try_send(()).is_ok());
-        slots.in_use() == 0
+        places.available_permits() == 1
     })
     .await;
     // Half of what the system calls its buffer is for its own books.

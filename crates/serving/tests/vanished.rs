@@ -9,20 +9,21 @@ use anyhow::{ensure, Context as _};
 use axum::{body::Body, extract::State, response::IntoResponse, routing::get, Router};
 use bytes::Bytes;
 use libtest_mimic::{Arguments, Trial};
-use serving::{serve, Config, Ending, Guarded, Slots};
+use serving::{serve, Config, Ending, Guarded};
 use std::{
     convert::Infallible,
     env,
     io::{Read as _, Write as _},
     net::SocketAddr,
     process::{Child, Command, ExitCode},
+    sync::Arc,
     time::Duration,
 };
 use testbed::{
     eventually,
     parts::{trial, Forbidden, Missing},
 };
-use tokio::{net::TcpListener, time::sleep};
+use tokio::{net::TcpListener, sync::Semaphore, time::sleep};
 
 /// The program is also the peer, in its namespace: `vanished peer ADDRESS PATH`.
 const PEER: &str = "peer";
@@ -57,11 +58,11 @@ fn be_peer(address: &str, path: &str) -> ExitCode {
 
 async fn vanishes(path: &'static str) -> anyhow::Result<()> {
     let link = Link::new(usize::from(path == "/parked"))?;
-    let slots = Slots::new(1);
+    let places = Arc::new(Semaphore::new(1));
     let router = Router::new()
         .route("/stream", get(stream))
         .route("/parked", get(park))
-        .with_state(slots.clone());
+        .with_state(places.clone());
     let listener = TcpListener::bind((link.ours.as_str(), 0)).await?;
     let address = listener.local_addr()?;
     let config = Config {
@@ -77,25 +78,28 @@ async fn vanishes(path: &'static str) -> anyhow::Result<()> {
         Ending::new(),
     ));
     let _peer = link.peer(address, path)?;
-    eventually("the place is taken", || slots.in_use() == 1).await;
+    eventually("the place is taken", || places.available_permits() == 0).await;
     link.swallow()?;
-    eventually("the place is free", || slots.in_use() == 0).await;
+    eventually("the place is free", || places.available_permits() == 1).await;
     Ok(())
 }
 
 /// Writes a little again and again, as heartbeats do.
-async fn stream(State(slots): State<Slots>) -> impl IntoResponse {
-    let slot = slots.try_take();
-    let beats = futures_util::stream::unfold(slot, |slot| async {
+async fn stream(State(places): State<Arc<Semaphore>>) -> impl IntoResponse {
+    let place = places.try_acquire_owned();
+    let beats = futures_util::stream::unfold(place, |place| async {
         sleep(Duration::from_millis(300)).await;
-        Some((Ok::<_, Infallible>(Bytes::from_static(b": beat\n\n")), slot))
+        Some((
+            Ok::<_, Infallible>(Bytes::from_static(b": beat\n\n")),
+            place,
+        ))
     });
     Body::from_stream(beats)
 }
 
 /// Writes nothing.
-async fn park(State(slots): State<Slots>) {
-    let _slot = slots.try_take();
+async fn park(State(places): State<Arc<Semaphore>>) {
+    let _place = places.try_acquire_owned();
     std::future::pending::<()>().await
 }
 

@@ -1,10 +1,10 @@
 // @ts-check
 /**
- * The panel of HTTP/2 push. A browser takes no pushes, so a client on the server's side asks in its place, and the panel shows
- * what went over the wire.
+ * The panel of HTTP/2 push. A browser takes no pushes, so a client on the server's side
+ * asks in its place, and the panel shows what went over the wire.
  */
 
-import { explain, readBody, request, wordsOf } from "../shared/http.js";
+import { describeProblem, readBody, request, messageOf } from "../shared/http.js";
 import { createSection, find, keepKeys } from "../shared/panel.js";
 
 /**
@@ -28,14 +28,19 @@ const MARKUP = `
   <button type="submit" data-role="ask">Ask for the page</button>
 </div>
 </form>
-<p data-role="told" role="status">The frames of one exchange appear here.</p>
+<p data-role="summary" role="status">The frames of one exchange appear here.</p>
 <pre class="lp-output" data-role="frames" role="region" tabindex="0" aria-label="Frames" hidden></pre>
-<p data-role="own" hidden>To see what your own browser does, open <a data-role="address" target="_blank" rel="noopener">the same page in a new tab</a>.
-It will warn you: the certificate was made by this server a moment ago, and nobody else vouches for it.</p>
+<p data-role="own" hidden>
+  To see what your own browser does, open
+  <a data-role="address" target="_blank" rel="noopener">the same page in a new tab</a>.
+  It will warn you: the certificate was made by this server a moment ago, and nobody
+  else vouches for it.
+</p>
 `;
 
 /**
- * Puts the panel into an element, in place of what is there. Nothing is asked before the button is pressed.
+ * Puts the panel into an element, in place of what is there. Nothing is asked before
+ * the button is pressed.
  *
  * @param {HTMLElement} element
  * @param {object} options
@@ -47,7 +52,7 @@ export function mount(element, { base }) {
   const form = /** @type {HTMLFormElement} */ (root.querySelector("form"));
   const way = /** @type {HTMLSelectElement} */ (find(root, "way"));
   const accept = /** @type {HTMLInputElement} */ (find(root, "accept"));
-  const told = find(root, "told");
+  const summary = find(root, "summary");
   const frames = find(root, "frames");
   const address = /** @type {HTMLAnchorElement} */ (find(root, "address"));
   const from = new URL(base, document.baseURI);
@@ -60,25 +65,29 @@ export function mount(element, { base }) {
     asking.abort();
     asking = new AbortController();
     const signal = AbortSignal.any([asking.signal, gone.signal]);
-    told.textContent = "Asking …";
-    const wish = new URLSearchParams({ way: way.value, accept: String(accept.checked) });
+    summary.textContent = "Asking …";
+    const query = new URLSearchParams({
+      way: way.value,
+      accept: String(accept.checked),
+    });
     try {
-      const answer = await request(new URL(`exchange?${wish}`, from), { signal });
+      const answer = await request(new URL(`exchange?${query}`, from), { signal });
       const body = JSON.parse(await readBody(answer, signal));
       if (!answer.ok) {
         // Those of the exchange before say nothing about this one.
         frames.hidden = true;
         const none = "The push server is not running: its port was taken.";
-        told.textContent = answer.status === 404 ? none : explain(answer, body);
+        const absent = answer.status === 404;
+        summary.textContent = absent ? none : describeProblem(answer, body);
         return;
       }
-      told.textContent = describe(body);
+      summary.textContent = describe(body);
       frames.textContent = body.frames;
       frames.hidden = false;
     } catch (error) {
       if (signal.aborted) return;
       frames.hidden = true;
-      told.textContent = wordsOf(error);
+      summary.textContent = messageOf(error);
     }
   }
 
@@ -111,5 +120,6 @@ function describe({ hints, parts }) {
   const pushed = parts.filter((part) => part.pushed).length;
   const asked = parts.length - pushed;
   const early = hints > 0 ? "A 103 came before the page. " : "";
-  return `${early}Of the page's ${parts.length} parts, ${pushed} were pushed and ${asked} had to be asked for.`;
+  const counts = `${pushed} were pushed and ${asked} had to be asked for.`;
+  return `${early}Of the page's ${parts.length} parts, ${counts}`;
 }

@@ -7,18 +7,21 @@ import { createPageCounts, createPanel } from "../shared/panel.js";
 import { createLongPolling } from "./long-polling-client.js";
 
 /**
- * Puts a panel into an element, in place of what is there. Nothing is asked before Start.
+ * Puts a panel into an element, in place of what is there. Nothing is asked before
+ * Start.
  *
  * @param {HTMLElement} element
  * @param {object} options
- * @param {string | URL} options.base where the routes of the `long-polling` server lie. Relative to the
- *   page
+ * @param {string | URL} options.base where the routes of the `long-polling` server lie.
+ *   Relative to the page
  * @returns {{ destroy: () => void }}
  */
 export function mount(element, { base }) {
   const counts = createPageCounts();
   return createPanel(element, {
-    method: createLongPolling(new URL(base, document.baseURI), { onPage: counts.onPage }),
+    method: createLongPolling(new URL(base, document.baseURI), {
+      onPage: counts.onPage,
+    }),
     label: "Live events by long polling",
     counts: counts.element,
   });

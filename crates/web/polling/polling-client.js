@@ -4,28 +4,30 @@
  */
 
 import { askStatus, publish, request, REQUEST_TIMEOUT } from "../shared/http.js";
-import { followPages } from "../shared/pages.js";
+import { followLogPages } from "../shared/log-pages.js";
 import { Rhythm } from "./rhythm.js";
 
 /** @typedef {import("../shared/reconnect.js").Method} Method */
-/** @typedef {import("../shared/pages.js").Page} Page */
+/** @typedef {import("../shared/log-pages.js").LogPage} LogPage */
 
 // ANCHOR: method
 /**
  * Makes the method for one server.
  *
- * @param {URL} base the absolute URL under which the server's routes lie, with `/` at its end
+ * @param {URL} base the absolute URL under which the server's routes lie, with `/` at
+ *   its end
  * @param {object} [options]
  * @param {Rhythm} [options.rhythm]
- * @param {(page: Page) => void} [options.onPage] told of each answer, for a page that counts them
+ * @param {(page: LogPage) => void} [options.onPage] called with each answer, for a page
+ *   that counts them
  * @returns {Method}
  */
 export function createPolling(base, { rhythm = new Rhythm(), onPage } = {}) {
   return {
-    connect(wait) {
+    follow(after, signal) {
       let first = true;
-      return followPages(wait, {
-        words: "Polling: asks, pauses, asks again.",
+      return followLogPages(after, signal, {
+        text: "Polling: asks, pauses, asks again.",
         patience: REQUEST_TIMEOUT,
         ask(after, signal) {
           const url = new URL("events", base);
@@ -33,8 +35,8 @@ export function createPolling(base, { rhythm = new Rhythm(), onPage } = {}) {
           return request(url, { signal });
         },
         onPage,
-        async rest(_, signal, expect) {
-          await rhythm.rest(first, signal, expect);
+        async *rest(_, signal) {
+          yield* rhythm.rest(first, signal);
           first = false;
         },
       });

@@ -1,15 +1,22 @@
 // @ts-check
 /**
- * The poll that most pages need: not each event, but what the events have led to. Here that is the newest
- * price of each share.
+ * The poll that most pages need: not each event, but what the events have led to. Here
+ * that is the newest price of each share.
  *
- * A state has a name for its version, the ETag. A client that sends it back is told "304 Not Modified"
- * while nothing has changed, and the body is saved. The question and the answer's headers are not.
+ * A state has a name for its version, the ETag. A client that sends it back gets
+ * "304 Not Modified" while nothing has changed, and the body is saved. The request and
+ * the answer's headers are not.
  */
 
 import { describeChange } from "../shared/cursor.js";
-import { readBody, readObject, request, verdictOf, wordsOf } from "../shared/http.js";
-import { createCounts, createSection, find, isEnabled, setEnabled } from "../shared/panel.js";
+import { readBody, readObject, request, verdictOf, messageOf } from "../shared/http.js";
+import {
+  createCounts,
+  createSection,
+  find,
+  isEnabled,
+  setEnabled,
+} from "../shared/panel.js";
 import { Backoff, formatSeconds } from "../shared/reconnect.js";
 import { createStatusLine } from "../shared/status-line.js";
 import { pause } from "../shared/timer.js";
@@ -25,9 +32,10 @@ import { createIntervalChoice, Rhythm } from "./rhythm.js";
  */
 
 /**
- * What the server answered to one question for the state.
+ * What the server answered to one request for the state.
  *
- * @typedef {{ kind: "state", etag: string | null, prices: Map<string, Price>, bytes: number }
+ * @typedef {{ kind: "state", etag: string | null, prices: Map<string, Price>,
+ *     bytes: number }
  *   | { kind: "same" }
  *   | Verdict} StateAnswer
  */
@@ -43,8 +51,9 @@ import { createIntervalChoice, Rhythm } from "./rhythm.js";
  * @throws {Error} fit to be read, if no answer came
  */
 export async function askState(base, etag, signal) {
-  // Sent by hand. Left to itself the browser would send it too, from its cache; but then it would turn
-  // the 304 into the 200 that it has kept, and nobody could see here what was saved.
+  // Sent by hand. Left to itself the browser would send it too, from its cache; but
+  // then it would turn the 304 into the 200 that it has kept, and nobody could see here
+  // what was saved.
   /** @type {HeadersInit} */
   const headers = etag === null ? {} : { "If-None-Match": etag };
   const response = await request(new URL("state", base), { headers, signal });
@@ -54,7 +63,12 @@ export async function askState(base, etag, signal) {
   if (!response.ok) return verdictOf(response, body);
   const prices = readPrices(body?.prices);
   if (!prices) throw new Error("The server's answer is no state.");
-  return { kind: "state", etag: response.headers.get("ETag"), prices, bytes: new Blob([text]).size };
+  return {
+    kind: "state",
+    etag: response.headers.get("ETag"),
+    prices,
+    bytes: new Blob([text]).size,
+  };
 }
 // ANCHOR_END: ask
 
@@ -66,54 +80,65 @@ function readPrices(value) {
   if (typeof value !== "object" || value === null) return null;
   const prices = new Map(Object.entries(value));
   for (const entry of prices.values()) {
-    if (typeof entry?.price !== "number" || typeof entry.change !== "number") return null;
+    if (typeof entry?.price !== "number" || typeof entry.change !== "number")
+      return null;
   }
   return prices;
 }
 
 /**
- * Who is told what comes of the questions.
+ * What comes of the requests: each answer, and how it goes, for the status line.
  *
- * @typedef {object} StateObserver
- * @property {(state: State, text: string) => void} onState
- * @property {(answer: StateAnswer) => void} onAnswer
+ * @typedef {{ type: "answer", answer: StateAnswer }
+ *   | { type: "state", state: State, text: string }} StateUpdate
  */
 
 // ANCHOR: poll
 /**
- * Asks for the state again and again, until `signal` is aborted or the server refuses for good.
+ * Asks for the state again and again, until `signal` is aborted or the server refuses
+ * for good.
  *
- * There is no cursor and no gap: whoever missed a state misses nothing, since the next one is whole.
+ * There is no cursor and no gap: whoever missed a state misses nothing, since the next
+ * one is whole.
  *
  * @param {URL} base where the server's routes lie
  * @param {Rhythm} rhythm
  * @param {AbortSignal} signal
- * @param {StateObserver} observer
  * @param {Backoff} [backoff]
+ * @returns {AsyncGenerator<StateUpdate, void, void>}
  */
-export async function pollState(base, rhythm, signal, observer, backoff = new Backoff()) {
+export async function* pollState(base, rhythm, signal, backoff = new Backoff()) {
   /** @type {string | null} */
   let etag = null;
   let first = true;
-  observer.onState("connecting", "Connecting…");
+  yield { type: "state", state: "connecting", text: "Connecting…" };
   while (!signal.aborted) {
     /** @type {StateAnswer} */
-    const answer = await askState(base, etag, signal).catch((error) => ({ kind: "unreachable", why: wordsOf(error) }));
+    const answer = await askState(base, etag, signal).catch((error) => ({
+      kind: "unreachable",
+      why: messageOf(error),
+    }));
     if (signal.aborted) return;
-    observer.onAnswer(answer);
+    yield { type: "answer", answer };
     if (answer.kind === "state" || answer.kind === "same") {
       if (answer.kind === "state") etag = answer.etag;
       backoff.reset();
-      observer.onState("open", "Polling: asks, pauses, asks again.");
-      await rhythm.rest(first, signal);
+      yield {
+        type: "state",
+        state: "open",
+        text: "Polling: asks, pauses, asks again.",
+      };
+      for await (const _ of rhythm.rest(first, signal));
       first = false;
     } else if (answer.kind === "refused") {
-      return observer.onState("failed", answer.why);
+      return yield { type: "state", state: "failed", text: answer.why };
     } else {
-      const why = "why" in answer ? answer.why : "The server did not answer with a state.";
+      const why =
+        "why" in answer ? answer.why : "The server did not answer with a state.";
       // What the server asks for is a minimum, and the jitter comes on top.
       const delay = (answer.kind === "busy" ? answer.retryAfter : 0) + backoff.next();
-      observer.onState("waiting", `${why} Next try in ${formatSeconds(delay)}.`);
+      const text = `${why} Next try in ${formatSeconds(delay)}.`;
+      yield { type: "state", state: "waiting", text };
       await pause(delay, signal);
     }
   }
@@ -142,7 +167,13 @@ const MARKUP = `
  */
 export function createPricesPanel(element, { base }) {
   const rhythm = new Rhythm();
-  const counts = createCounts({ etag: "ETag", asked: "Asked", full: "200", same: "304", bytes: "Bytes of bodies" });
+  const counts = createCounts({
+    etag: "ETag",
+    asked: "Asked",
+    full: "200",
+    same: "304",
+    bytes: "Bytes of bodies",
+  });
   counts.set("etag", "none yet");
   const status = createStatusLine("Not connected. Press Start.");
   const root = createSection("The newest prices, by polling", MARKUP);
@@ -153,13 +184,13 @@ export function createPricesPanel(element, { base }) {
   root.querySelector(".lp-bar")?.after(createIntervalChoice(rhythm));
   root.append(counts.element);
 
-  /** The questions under way. @type {AbortController | null} */
+  /** The requests under way. @type {AbortController | null} */
   let polling = null;
   /** What the table shows. @type {Map<string, Price>} */
   let shown = new Map();
 
   /** @param {StateAnswer} answer */
-  function onAnswer(answer) {
+  function showAnswer(answer) {
     counts.add("asked", 1);
     if (answer.kind === "same") {
       counts.add("same", 1);
@@ -174,23 +205,32 @@ export function createPricesPanel(element, { base }) {
     }
   }
 
-  /** @type {StateObserver["onState"]} */
-  function onState(state, text) {
+  /**
+   * @param {State} state
+   * @param {string} text
+   */
+  function showState(state, text) {
     status.set(state, text);
     const active = state !== "idle" && state !== "failed";
     setEnabled(buttons.start, !active);
     setEnabled(buttons.stop, active);
   }
 
-  buttons.start.addEventListener("click", () => {
-    if (!isEnabled(buttons.start)) return;
+  async function poll() {
     polling = new AbortController();
-    pollState(base, rhythm, polling.signal, { onState, onAnswer });
+    for await (const update of pollState(base, rhythm, polling.signal)) {
+      if (update.type === "answer") showAnswer(update.answer);
+      else showState(update.state, update.text);
+    }
+  }
+
+  buttons.start.addEventListener("click", () => {
+    if (isEnabled(buttons.start)) poll();
   });
   buttons.stop.addEventListener("click", () => {
     if (!isEnabled(buttons.stop)) return;
     polling?.abort();
-    onState("idle", "Stopped.");
+    showState("idle", "Stopped.");
   });
 
   element.replaceChildren(root);
@@ -217,8 +257,13 @@ function drawPrices(body, prices, before) {
     const old = before.get(symbol);
     const changed = old?.price !== price || old.change !== change;
     row.dataset.changed = String(changed);
-    // Whether the last answer changed it, in a word: neither bold type nor a colour reaches every reader.
-    for (const text of [price.toFixed(2), describeChange(change), changed ? "● yes" : "no"]) {
+    // Whether the last answer changed it, in a word: neither bold type nor a colour
+    // reaches every reader.
+    for (const text of [
+      price.toFixed(2),
+      describeChange(change),
+      changed ? "● yes" : "no",
+    ]) {
       const cell = document.createElement("td");
       cell.textContent = text;
       row.append(cell);
@@ -226,5 +271,8 @@ function drawPrices(body, prices, before) {
     return row;
   });
   if (rows.length > 0) body.replaceChildren(...rows);
-  else body.firstElementChild?.firstElementChild?.replaceChildren("There is no price yet.");
+  else
+    body.firstElementChild?.firstElementChild?.replaceChildren(
+      "There is no price yet.",
+    );
 }

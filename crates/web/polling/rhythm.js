@@ -1,34 +1,38 @@
 // @ts-check
 /**
- * How often a page polls: the pause between two questions, and the control that sets it.
+ * How often a page polls: the pause between two requests, and the control that sets
+ * it.
  *
- * All clients of a server that is restarted, or of a page that a popular place links to, begin together.
- * With a pause that is the same for all they would stay together, and ask in waves.
+ * All clients of a server that is restarted, or of a page that a popular place links
+ * to, begin together. With a pause that is the same for all they would stay together,
+ * and ask in waves.
  */
 
 import { keepKeys } from "../shared/panel.js";
-import { startTimer } from "../shared/timer.js";
+import { pause } from "../shared/timer.js";
 
-// A page that nobody looks at needs no fresh events; it needs to be fresh when it is shown again, and
-// for that it asks at once. Ten times slower is a tenth of the cost.
+// A hidden page needs no fresh events. It asks at once when it is shown again. Ten
+// times slower is a tenth of the cost.
 const HIDDEN_FACTOR = 10;
-// However short the interval is, a hidden page asks no more than twice a minute. Browsers slow down the
-// timers of hidden pages as well, to one a second and later to one a minute.
+// However short the interval is, a hidden page asks no more than twice a minute.
+// Browsers slow down the timers of hidden pages as well, to one a second and later to
+// one a minute.
 const HIDDEN_LEAST = 30_000;
-// A tenth either way. Clients that have come apart stay apart without it, but those that a slow server
-// has answered together would otherwise go on together.
+// A tenth either way. Clients that have come apart stay apart without it, but those
+// that a slow server has answered together would otherwise go on together.
 const JITTER = 0.1;
 
 // ANCHOR: rhythm
-/** How long a client pauses between two questions. */
+/** How long a client pauses between two requests. */
 export class Rhythm {
   #interval;
-  /** Ends a pause, or plans it anew, when the interval or the page's visibility has changed. */
+  /** Says that the interval has changed. */
   #changes = new EventTarget();
 
   /**
    * @param {object} [options]
-   * @param {number} [options.interval] in milliseconds. Two seconds: a chat still feels like one
+   * @param {number} [options.interval] in milliseconds. Two seconds: a chat still feels
+   *   like one
    * @param {() => number} [options.random] uniform in [0, 1)
    */
   constructor({ interval = 2000, random = Math.random } = {}) {
@@ -36,7 +40,10 @@ export class Rhythm {
     this.random = random;
   }
 
-  /** The pause while the page is seen, in milliseconds, before jitter. It may change at any time. */
+  /**
+   * The pause while the page is seen, in milliseconds, before jitter. It may change at
+   * any time.
+   */
   get interval() {
     return this.#interval;
   }
@@ -47,47 +54,56 @@ export class Rhythm {
   }
 
   /**
-   * Waits until the next question is due.
+   * Waits until the next request is due.
    *
    * @param {boolean} first whether this client has not paused yet
    * @param {AbortSignal} signal ends the pause early
-   * @param {(pause: number) => void} [expect] told how long the pause still is, in milliseconds, each time
-   *   that changes
-   * @returns {Promise<void>}
+   * @returns {AsyncGenerator<number, void, void>} yields how long the pause still is,
+   *   in milliseconds, each time that changes
    */
   // ANCHOR: rest
-  rest(first, signal, expect = () => {}) {
-    // Drawn once for each pause. The first spreads those that began together over a whole interval.
+  async *rest(first, signal) {
+    // Drawn once for each pause. The first spreads those that began together over a
+    // whole interval.
     const share = first ? this.random() : 1 - JITTER + 2 * JITTER * this.random();
     const begin = performance.now();
-    return new Promise((resolve) => {
-      if (signal.aborted) return resolve();
-      const over = new AbortController();
-      /** @type {ReturnType<typeof setTimeout> | undefined} */
-      let timer;
-      const end = () => {
-        clearTimeout(timer);
-        over.abort();
-        resolve();
-      };
-      const plan = () => {
-        clearTimeout(timer);
-        const left = Math.max(0, share * this.#pause() - (performance.now() - begin));
-        expect(left);
-        timer = startTimer(end, left);
-      };
-      // Somebody looks again: what the page shows may be old, so it asks at once.
-      const onVisibility = () => (isHidden() ? plan() : end());
-      document.addEventListener("visibilitychange", onVisibility, { signal: over.signal });
-      this.#changes.addEventListener("change", plan, { signal: over.signal });
-      signal.addEventListener("abort", end, { signal: over.signal });
-      plan();
-    });
+    const left = () => share * this.#pause() - (performance.now() - begin);
+    let isOver = false;
+    while (!isOver && !signal.aborted) {
+      yield Math.max(0, left());
+      isOver = await this.#sleep(left(), signal);
+    }
   }
   // ANCHOR_END: rest
 
+  /**
+   * Waits for a time, or until the interval or the page's visibility has changed.
+   *
+   * @param {number} milliseconds
+   * @param {AbortSignal} signal
+   * @returns {Promise<boolean>} whether the pause is over
+   */
+  async #sleep(milliseconds, signal) {
+    const changed = new AbortController();
+    let isOver = true;
+    const change = () => {
+      isOver = false;
+      changed.abort();
+    };
+    // Somebody looks again: what the page shows may be old, so it asks at once.
+    const onVisibility = () => (isHidden() ? change() : changed.abort());
+    const until = AbortSignal.any([signal, changed.signal]);
+    document.addEventListener("visibilitychange", onVisibility, { signal: until });
+    this.#changes.addEventListener("change", change, { signal: until });
+    await pause(milliseconds, until);
+    changed.abort();
+    return isOver;
+  }
+
   #pause() {
-    return isHidden() ? Math.max(HIDDEN_LEAST, HIDDEN_FACTOR * this.#interval) : this.#interval;
+    return isHidden()
+      ? Math.max(HIDDEN_LEAST, HIDDEN_FACTOR * this.#interval)
+      : this.#interval;
   }
 }
 // ANCHOR_END: rhythm
@@ -96,12 +112,13 @@ function isHidden() {
   return document.visibilityState === "hidden";
 }
 
-// The shortest is as often as anybody should ask for what a person reads; the longest lets its reader
-// feel what an event waits.
+// The shortest is as often as anybody should ask for what a person reads; the longest
+// lets its reader feel what an event waits.
 const CHOICES = [500, 2000, 10_000];
 
 /**
- * Makes a labelled choice of intervals. A change takes effect at once, also on a pause that is under way.
+ * Makes a labelled choice of intervals. A change takes effect at once, also on a pause
+ * that is under way.
  *
  * @param {Rhythm} rhythm
  * @returns {HTMLElement}
@@ -113,7 +130,14 @@ export function createIntervalChoice(rhythm) {
   select.dataset.role = "interval";
   select.name = "interval";
   for (const milliseconds of CHOICES) {
-    select.add(new Option(`${milliseconds / 1000} s`, String(milliseconds), false, milliseconds === rhythm.interval));
+    select.add(
+      new Option(
+        `${milliseconds / 1000} s`,
+        String(milliseconds),
+        false,
+        milliseconds === rhythm.interval,
+      ),
+    );
   }
   label.append("Ask every ", select);
   keepKeys(select);

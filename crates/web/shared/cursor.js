@@ -2,9 +2,9 @@
 /**
  * Cursors, as every method of the book sends them, and the events that carry them.
  *
- * A cursor is a log's epoch and an id, printed as `k3f9x2.17`. The epoch is a short random name that
- * is made when the log is born. Two cursors can be compared only if their epochs are equal: an id of
- * one log says nothing about another log.
+ * A cursor is a log's epoch and an id, printed as `k3f9x2.17`. The epoch is a short
+ * random name that is made when the log is born. Two cursors can be compared only if
+ * their epochs are equal: an id of one log says nothing about another log.
  */
 
 /**
@@ -28,13 +28,15 @@
  *
  * @typedef {object} Gap
  * @property {"expired" | "new-log" | "unknown"} reason
- * @property {string} [asked] the cursor that could not be served; with "unknown" there is none
+ * @property {string} [asked] the cursor that could not be served; with "unknown" there
+ *   is none
  * @property {string} resume the cursor from which the events go on
  */
 
+const KIND = /^[a-z][a-z0-9-]{0,31}$/;
 const CURSOR = /^([a-z0-9]{6})\.(0|[1-9][0-9]{0,19})$/;
-// The id is an unsigned 64-bit number on the server. A JavaScript number is exact to 2^53 only,
-// hence `BigInt`.
+// The id is an unsigned 64-bit number on the server. A JavaScript number is exact to
+// 2^53 only, hence `BigInt`.
 const MAX_ID = 2n ** 64n - 1n;
 
 /**
@@ -51,13 +53,11 @@ export function parseCursor(text) {
 }
 
 /**
- * Prints a cursor.
- *
- * @param {Cursor} cursor
- * @returns {string}
+ * @param {unknown} text
+ * @returns {text is string}
  */
-export function formatCursor(cursor) {
-  return `${cursor.epoch}.${cursor.id}`;
+export function isCursor(text) {
+  return typeof text === "string" && parseCursor(text) !== null;
 }
 
 /**
@@ -75,7 +75,7 @@ export function compareCursors(a, b) {
 
 // ANCHOR: duplicate
 /**
- * Says whether a client that has come as far as `last` has already had the event at `next`.
+ * Whether a client that has read the log up to `last` has had the event at `next`.
  *
  * A cursor of another log is never a duplicate: its ids start again.
  *
@@ -92,9 +92,10 @@ export function isDuplicate(last, next) {
 /**
  * Counts what lies strictly between two cursors.
  *
- * This is exact only in a log that numbers its events without holes, as the one in this book does. A
- * cursor promises less (ids only grow), so no client may decide anything by this number. The panels
- * use it as an instrument: a method that loses an event shows it here.
+ * This is exact only in a log that numbers its events without holes, as the one in this
+ * book does. A cursor promises less (ids only grow), so no client may decide anything
+ * by this number. The panels show it, so that a method that loses an event is
+ * seen to.
  *
  * @param {Cursor | null} last
  * @param {Cursor} next
@@ -122,9 +123,11 @@ export function parseEvent(json) {
  * @returns {WireEvent | null} `null` if it is not an event of the contract
  */
 export function readEvent(value) {
-  if (typeof value?.id !== "string" || !parseCursor(value.id)) return null;
-  if (typeof value.at !== "string" || typeof value.kind !== "string") return null;
-  return { id: value.id, at: value.at, kind: value.kind, data: value.data };
+  const { id, at, kind, data } = value ?? {};
+  if (!isCursor(id)) return null;
+  if (typeof at !== "string" || data === undefined) return null;
+  if (typeof kind !== "string" || !KIND.test(kind)) return null;
+  return { id, at, kind, data };
 }
 
 /**
@@ -139,14 +142,14 @@ export function parseGap(json) {
 }
 
 /**
- * Reads a gap from a JSON value whose reason may stand elsewhere.
+ * Reads a gap from a JSON value; its reason may be elsewhere.
  *
  * @param {any} value
  * @param {unknown} reason
  * @returns {Gap | null} `null` if it is not a gap of the contract
  */
 export function readGap(value, reason) {
-  if (typeof value?.resume !== "string" || !parseCursor(value.resume)) return null;
+  if (!isCursor(value?.resume)) return null;
   if (typeof reason !== "string") return null;
   // A reason that is not known yet: that events were missed is what counts.
   const known = reason === "expired" || reason === "new-log" ? reason : "unknown";
@@ -159,19 +162,22 @@ export function readGap(value, reason) {
  * Reads a JSON object.
  *
  * @param {string} json
- * @returns {Record<string, unknown> | null} `null` if the text is not JSON, or not an object
+ * @returns {Record<string, unknown> | null} `null` if the text is not JSON, or not an
+ *   object
  */
 export function parseObject(json) {
   try {
     const value = JSON.parse(json);
-    return typeof value === "object" && value !== null && !Array.isArray(value) ? value : null;
+    return typeof value === "object" && value !== null && !Array.isArray(value)
+      ? value
+      : null;
   } catch {
     return null;
   }
 }
 
 /**
- * Says in one line what an event is about.
+ * Describes an event in one line.
  *
  * @param {WireEvent} event
  * @returns {string} plain text, never markup
@@ -179,24 +185,30 @@ export function parseObject(json) {
 export function describeEvent(event) {
   const data = /** @type {any} */ (event.data);
   if (event.kind === "message" && typeof data?.text === "string") {
-    return typeof data.from === "string" && data.from ? `${data.from}: ${data.text}` : data.text;
+    return typeof data.from === "string" && data.from
+      ? `${data.from}: ${data.text}`
+      : data.text;
   }
-  if (event.kind === "tick" && typeof data?.symbol === "string" && typeof data.price === "number") {
+  if (
+    event.kind === "tick" &&
+    typeof data?.symbol === "string" &&
+    typeof data.price === "number"
+  ) {
     return `${data.symbol} ${data.price.toFixed(2)} ${describeChange(data.change)}`;
   }
   return JSON.stringify(event.data) ?? "";
 }
 
 /**
- * Says in a few characters by how much a price has changed.
+ * Describes in a few characters by how much a price has changed.
  *
  * @param {unknown} change
  * @returns {string} plain text
  */
 export function describeChange(change) {
   const by = typeof change === "number" ? change : 0;
-  // An arrow and a sign beside the number: colour alone would not reach every reader. A narrow line
-  // must not break between them, hence the no-break spaces.
+  // An arrow and a sign beside the number: colour alone would not reach every reader. A
+  // narrow line must not break between them, hence the no-break spaces.
   const arrow = by > 0 ? "▲\u00a0+" : by < 0 ? "▼\u00a0−" : "=\u00a0";
   return `${arrow}${Math.abs(by).toFixed(2)}`;
 }

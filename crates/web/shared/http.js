@@ -1,22 +1,22 @@
 // @ts-check
 /**
- * What every method does by plain requests, however it waits: it publishes, asks for the server's
- * verdict, and says in words why a request failed.
+ * What every method does by plain requests, however it waits: publish, ask for the
+ * server's verdict, and describe why a request failed.
  */
 
-import { parseObject } from "./cursor.js";
+import { isCursor, parseObject } from "./cursor.js";
 import { bounded } from "./timer.js";
 
 /** @typedef {import("./reconnect.js").Verdict} Verdict */
 
 /**
- * How long a request that is answered at once may take, in milliseconds. Ten seconds is longer than any
- * healthy answer and shorter than a reader's patience.
+ * How long a request that is answered at once may take, in milliseconds. Ten seconds is
+ * longer than any healthy answer and shorter than a reader's patience.
  */
 export const REQUEST_TIMEOUT = 10_000;
 /**
- * The longest rest that a server may ask for, in milliseconds; a longer one counts as this. A page that
- * sleeps for a month is no better than one that gave up.
+ * The longest rest that a server may ask for, in milliseconds; a longer one counts as
+ * this.
  */
 export const LONGEST_WAIT = 60 * 60 * 1000;
 // What the type of each of the contract's problems begins with; its name follows.
@@ -26,16 +26,21 @@ const TYPE_PREFIX = "tag:waiting.example,2026:";
  * Sends a request. Its time-out covers the body of the answer too.
  *
  * @param {URL} url
- * @param {Omit<RequestInit, "signal" | "cache"> & { signal?: AbortSignal, timeout?: number }} [init]
- *   `timeout` is in milliseconds
+ * @param {Omit<RequestInit, "signal" | "cache"> & { signal?: AbortSignal, timeout?:
+ *   number }} [init] `timeout` is in milliseconds
  * @returns {Promise<Response>} whatever its status
- * @throws {Error} fit to be read, if no answer came; what `signal` was aborted with, if it was
+ * @throws {Error} fit to be read, if no answer came; what `signal` was aborted with, if
+ *   it was
  */
-export async function request(url, { signal, timeout = REQUEST_TIMEOUT, ...init } = {}) {
+export async function request(
+  url,
+  { signal, timeout = REQUEST_TIMEOUT, ...init } = {},
+) {
   const late = AbortSignal.timeout(bounded(timeout));
   try {
-    // Every answer is about this moment, so none may come from a cache. That includes the answer to a
-    // conditional request: the browser's cache would hide a 304 from the script that asked for it.
+    // Every answer is about this moment, so none may come from a cache. That includes
+    // the answer to a conditional request: the browser's cache would hide a 304 from
+    // the script that asked for it.
     return await fetch(url, {
       ...init,
       cache: "no-store",
@@ -43,7 +48,8 @@ export async function request(url, { signal, timeout = REQUEST_TIMEOUT, ...init 
     });
   } catch (error) {
     if (signal?.aborted) throw error;
-    throw new Error(late.aborted ? "The server did not answer in time." : "The server cannot be reached.");
+    const why = late.aborted ? "did not answer in time" : "cannot be reached";
+    throw new Error(`The server ${why}.`);
   }
 }
 
@@ -53,7 +59,8 @@ export async function request(url, { signal, timeout = REQUEST_TIMEOUT, ...init 
  * @param {Response} response
  * @param {AbortSignal} [signal] what the request was sent with
  * @returns {Promise<string>}
- * @throws {Error} fit to be read, if the body broke off; what `signal` was aborted with, if it was
+ * @throws {Error} fit to be read, if the body broke off; what `signal` was aborted
+ *   with, if it was
  */
 export async function readBody(response, signal) {
   try {
@@ -65,7 +72,7 @@ export async function readBody(response, signal) {
 }
 
 /**
- * Asks `GET status` what the server would say to a client with a certain cursor.
+ * Asks `GET status` what the server would answer to a client with a certain cursor.
  *
  * @param {URL} base where the server's routes lie, with `/` at its end
  * @param {string | null} after
@@ -79,13 +86,14 @@ export async function askStatus(base, after, signal) {
     const response = await request(url, { signal });
     const body = readObject(response, await readBody(response, signal));
     if (!response.ok) return verdictOf(response, body);
-    if (typeof body?.latest === "string" && typeof body.earliest === "string") {
-      return { kind: "ready", earliest: body.earliest, latest: body.latest, finished: body.finished === true };
+    const { earliest, latest, finished } = body ?? {};
+    if (isCursor(earliest) && isCursor(latest) && typeof finished === "boolean") {
+      return { kind: "ready", earliest, latest, finished };
     }
     return { kind: "unreachable", why: "The server's answer is no status." };
   } catch (error) {
     if (signal.aborted) throw error;
-    return { kind: "unreachable", why: wordsOf(error) };
+    return { kind: "unreachable", why: messageOf(error) };
   }
 }
 
@@ -106,8 +114,8 @@ export async function publish(base, kind, data, key) {
     body: JSON.stringify({ kind, data }),
   });
   const body = readObject(response, await readBody(response));
-  if (!response.ok) throw new Error(explain(response, body));
-  if (typeof body?.id !== "string") throw new Error("The server's answer has no id.");
+  if (!response.ok) throw new Error(describeProblem(response, body));
+  if (!isCursor(body?.id)) throw new Error("The server's answer has no id.");
   return body.id;
 }
 
@@ -123,12 +131,15 @@ export async function cut(base, connection) {
   const url = new URL("cut", base);
   url.searchParams.set("connection", connection);
   const response = await request(url, { method: "POST" });
-  if (!response.ok) throw new Error(explain(response, readObject(response, await readBody(response))));
+  if (response.ok) return;
+  const body = readObject(response, await readBody(response));
+  throw new Error(describeProblem(response, body));
 }
 
 /**
- * Reads the object in an answer's body, where the answer says that it holds one: a problem if it is no
- * success, JSON if it is. Whatever stands in between answers with pages of its own.
+ * Reads the object in an answer's body, where the answer says that it holds one: a
+ * problem if it is no success, JSON if it is. Whatever stands in between answers with
+ * pages of its own.
  *
  * @param {Response} response
  * @param {string} body
@@ -137,7 +148,9 @@ export async function cut(base, connection) {
 export function readObject(response, body) {
   // What follows a semicolon are parameters, such as a charset.
   const type = response.headers.get("Content-Type")?.split(";")[0].trim().toLowerCase();
-  return type === (response.ok ? "application/json" : "application/problem+json") ? parseObject(body) : null;
+  return type === (response.ok ? "application/json" : "application/problem+json")
+    ? parseObject(body)
+    : null;
 }
 
 /**
@@ -146,11 +159,13 @@ export function readObject(response, body) {
  */
 export function problemName(problem) {
   const type = problem?.type;
-  return typeof type === "string" && type.startsWith(TYPE_PREFIX) ? type.slice(TYPE_PREFIX.length) : null;
+  return typeof type === "string" && type.startsWith(TYPE_PREFIX)
+    ? type.slice(TYPE_PREFIX.length)
+    : null;
 }
 
 /**
- * What an answer that was no success says to its client.
+ * Reads an answer that was no success.
  *
  * @param {Response} response
  * @param {Record<string, unknown> | null} problem what `readObject` read
@@ -159,7 +174,7 @@ export function problemName(problem) {
 export function verdictOf(response, problem) {
   const { status, headers } = response;
   const name = problemName(problem);
-  const why = explain(response, problem);
+  const why = describeProblem(response, problem);
   if (status >= 500 || status === 408 || status === 429) {
     const retryAfter = readRetryAfter(headers.get("Retry-After"), headers.get("Date"));
     return { kind: "busy", retryAfter, why };
@@ -167,15 +182,28 @@ export function verdictOf(response, problem) {
   if (status === 410 && name !== null && typeof problem?.resume === "string") {
     return { kind: "gap", resume: problem.resume };
   }
-  // The server itself has said no, and asked in the same way it would again (RFC 9110 §15.5). Any other
-  // answer may be of somebody on the way: a proxy, a login page, a server that is not ours.
+  // The server itself refused, and would refuse the same request again (RFC 9110
+  // §15.5). Any other answer may come from a proxy or a login page on the way.
   if (status >= 400 && name !== null) return { kind: "refused", why, name };
   return { kind: "unreachable", why };
 }
 
-const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-// The three forms of a date (RFC 9110 §5.6.7). Left to `Date.parse`, the third is one of local time, and
-// what else is taken depends on the browser.
+const MONTHS = [
+  "Jan",
+  "Feb",
+  "Mar",
+  "Apr",
+  "May",
+  "Jun",
+  "Jul",
+  "Aug",
+  "Sep",
+  "Oct",
+  "Nov",
+  "Dec",
+];
+// The three forms of a date (RFC 9110 §5.6.7). Left to `Date.parse`, the third is one
+// of local time, and what else is taken depends on the browser.
 const DATES = [
   /^\w{3}, (?<day>\d{2}) (?<month>\w{3}) (?<year>\d{4}) (?<time>\d{2}:\d{2}:\d{2}) GMT$/,
   /^\w{6,9}, (?<day>\d{2})-(?<month>\w{3})-(?<year>\d{2}) (?<time>\d{2}:\d{2}:\d{2}) GMT$/,
@@ -187,7 +215,9 @@ const DATES = [
  * @returns {number | null} milliseconds since 1970; `null` if it is no date of HTTP
  */
 function readDate(text) {
-  const parts = DATES.map((form) => form.exec(text ?? "")?.groups).find((groups) => groups);
+  const parts = DATES.map((form) => form.exec(text ?? "")?.groups).find(
+    (groups) => groups,
+  );
   const month = MONTHS.indexOf(parts?.month ?? "");
   if (!parts || month < 0) return null;
   const year = Number(parts.year);
@@ -200,40 +230,49 @@ function readDate(text) {
  * Reads `Retry-After` (RFC 9110 §10.2.3).
  *
  * @param {string | null} value
- * @param {string | null} date the answer's `Date`: the time by the server's own clock, since this
- *   machine's may be wrong by any amount
+ * @param {string | null} date the answer's `Date`: the time by the server's own clock,
+ *   since this machine's may be wrong by any amount
  * @returns {number} milliseconds, an hour at most; 0 if there is none
  */
 export function readRetryAfter(value, date) {
-  if (value !== null && /^[0-9]+$/.test(value)) return Math.min(Number(value) * 1000, LONGEST_WAIT);
+  if (value !== null && /^[0-9]+$/.test(value))
+    return Math.min(Number(value) * 1000, LONGEST_WAIT);
   const until = readDate(value);
   if (until === null) return 0;
   return Math.min(Math.max(0, until - (readDate(date) ?? Date.now())), LONGEST_WAIT);
 }
 
 /**
- * Says in words why a request failed: the problem details (RFC 9457) if there are any.
+ * Describes why a request failed: the problem details (RFC 9457) if there are any.
  *
  * @param {{ status: number }} response or a refusal that came in another way
  * @param {Record<string, unknown> | null} body
  * @returns {string}
  */
-export function explain(response, body) {
-  const title = typeof body?.title === "string" ? body.title : `The server answered ${response.status}`;
+export function describeProblem(response, body) {
+  const title =
+    typeof body?.title === "string"
+      ? body.title
+      : `The server answered ${response.status}`;
   const detail = typeof body?.detail === "string" ? body.detail : "";
-  const sentences = [title, detail].filter(Boolean).map((text) => text.replace(/[.\s]*$/, "."));
+  const sentences = [title, detail]
+    .filter(Boolean)
+    .map((text) => text.replace(/[.\s]*$/, "."));
   return sentences.join(" ");
 }
 
 /** @param {unknown} error */
-export function wordsOf(error) {
+export function messageOf(error) {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** @returns {string} 24 characters of `[0-9a-f]`, at random: a name that nobody guesses */
+/**
+ * @returns {string} 24 characters of `[0-9a-f]`, at random: a name that nobody guesses
+ */
 export function randomName() {
-  // `crypto.randomUUID` exists only where the page came over HTTPS or from this machine. A reader may
-  // well serve the book to a telephone in the same room, over plain HTTP.
+  // `crypto.randomUUID` exists only where the page came over HTTPS or from this
+  // machine. A reader may well serve the book to a telephone in the same room, over
+  // plain HTTP.
   const bytes = crypto.getRandomValues(new Uint8Array(12));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -1,26 +1,31 @@
 // @ts-check
 /**
- * The live panel: one view for every method, so that what a reader compares is the method alone.
+ * The live panel: one view for every method, so that what a reader compares is the
+ * method alone.
  *
- * It connects only when Start is pressed. A browser opens six connections to a server over HTTP/1.1
- * and makes the seventh wait; a reader with seven chapters open must not meet that limit by accident.
+ * It connects only when Start is pressed. A browser opens six connections to a server
+ * over HTTP/1.1 and makes the seventh wait; a reader with seven chapters open must not
+ * meet that limit by accident.
  */
 
 import { describeEvent } from "./cursor.js";
-import { randomName, wordsOf } from "./http.js";
+import { randomName, messageOf } from "./http.js";
 import { Follower } from "./reconnect.js";
 import { createStatusLine } from "./status-line.js";
 import { startTimer } from "./timer.js";
 
 /** @typedef {import("./cursor.js").WireEvent} WireEvent */
+/** @typedef {import("./reconnect.js").FollowerUpdate} FollowerUpdate */
 /** @typedef {import("./reconnect.js").Method} Method */
 
-// More than fits a screen, and little enough that a fast ticker does not slow the page down.
+// More than fits a screen, and little enough that a fast ticker does not slow the page
+// down.
 const MAX_ITEMS = 200;
-// A glance at another tab should not cost a reconnection; a forgotten tab should not hold a connection.
+// A glance at another tab should not cost a reconnection; a forgotten tab should not
+// hold a connection.
 const HIDDEN_TOO_LONG = 30_000;
-// How far from its end the list may be scrolled and still count as "at the end", in CSS pixels. Scroll
-// positions are fractions of a pixel, and a finger is not exact.
+// How far from its end the list may be scrolled and still count as "at the end", in CSS
+// pixels. Scroll positions are fractions of a pixel, and a finger is not exact.
 const NEAR_END = 24;
 
 /** The buttons of every panel that follows a log. */
@@ -56,14 +61,19 @@ ${BUTTONS}
  * @param {HTMLElement} element
  * @param {object} options
  * @param {Method} options.method
- * @param {string} options.label what the panel is, for example `Live events over Server-Sent Events`
+ * @param {string} options.label what the panel is, for example `Live events over
+ *   Server-Sent Events`
  * @param {HTMLElement} [options.controls] the method's own controls
  * @param {HTMLElement} [options.counts] what the method itself counts
- * @param {boolean} [options.restsWhenHidden] whether the panel gives its connection back while nobody
- *   looks. `false` for a method that holds none, and takes care itself to ask less often
+ * @param {boolean} [options.restsWhenHidden] whether the panel gives its connection
+ *   back while nobody looks. `false` for a method that holds none, and takes care
+ *   itself to ask less often
  * @returns {{ follower: Follower, destroy: () => void }}
  */
-export function createPanel(element, { method, label, controls, counts, restsWhenHidden = true }) {
+export function createPanel(
+  element,
+  { method, label, controls, counts, restsWhenHidden = true },
+) {
   const root = createSection(label, MARKUP);
   const status = createStatusLine("Not connected. Press Start.");
   find(root, "start").parentElement?.append(status.element);
@@ -78,11 +88,17 @@ export function createPanel(element, { method, label, controls, counts, restsWhe
   const name = findInput(root, "name");
   const message = findInput(root, "message");
   const answer = find(root, "answer");
-  const buttons = { start: find(root, "start"), stop: find(root, "stop"), send: find(root, "send"), cut: find(root, "cut") };
+  const buttons = {
+    start: find(root, "start"),
+    stop: find(root, "stop"),
+    send: find(root, "send"),
+    cut: find(root, "cut"),
+  };
 
   /**
-   * What has come since the last frame. Drawing once a frame keeps a fast log from drawing more often
-   * than a screen can show. A hidden page draws no frames, so what waits here is bounded as well.
+   * What has come since the last frame. Drawing once a frame keeps a fast log from
+   * drawing more often than a screen can show. A hidden page draws no frames, so what
+   * waits here is bounded as well.
    *
    * @type {HTMLLIElement[]}
    */
@@ -91,29 +107,38 @@ export function createPanel(element, { method, label, controls, counts, restsWhe
   /** How many items came below the part of the list that the reader looks at. */
   let unseen = 0;
 
-  const follower = new Follower(method, {
-    onState(state, text) {
-      status.set(state, text);
-      setEnabled(buttons.start, !follower.active);
-      setEnabled(buttons.stop, follower.active);
-      setEnabled(buttons.send, follower.active);
-      setEnabled(buttons.cut, state === "open");
-    },
-    onEvent: (event) => show(eventItem(event)),
-    onGap: (gap) => show(noteItem("gap", describeGap(gap))),
-    onNote: (text) => show(noteItem("note", text)),
-    onChange: () => draw(),
-  });
+  const follower = new Follower(method);
+
+  // ANCHOR: follow
+  async function follow() {
+    for await (const update of follower.updates()) {
+      if (update.type === "event") add(eventItem(update.event));
+      else if (update.type === "gap") add(noteItem("gap", describeGap(update.gap)));
+      else if (update.type === "state") showState(update);
+      draw();
+    }
+  }
+  // ANCHOR_END: follow
+
+  /** @param {Extract<FollowerUpdate, { type: "state" }>} update */
+  function showState({ state, text, note }) {
+    status.set(state, text);
+    setEnabled(buttons.start, !follower.active);
+    setEnabled(buttons.stop, follower.active);
+    setEnabled(buttons.send, follower.active);
+    setEnabled(buttons.cut, state === "open");
+    if (note) add(noteItem("note", note));
+  }
+
   setEnabled(buttons.stop, false);
   setEnabled(buttons.send, false);
   setEnabled(buttons.cut, false);
   buttons.cut.hidden = !method.cut;
 
   /** @param {HTMLLIElement} item */
-  function show(item) {
+  function add(item) {
     pending.push(item);
     if (pending.length > MAX_ITEMS) pending = pending.slice(-MAX_ITEMS);
-    draw();
   }
 
   function draw() {
@@ -135,11 +160,12 @@ export function createPanel(element, { method, label, controls, counts, restsWhe
     const before = list.getBoundingClientRect().bottom;
     while (list.childElementCount > MAX_ITEMS) list.firstElementChild?.remove();
     if (follow) {
-      // At once, without an animation: a smooth scroll would still be under way when the next event
-      // comes, and some readers ask for no motion at all.
+      // At once, without an animation: a smooth scroll would still be under way when
+      // the next event comes, and some readers ask for no motion at all.
       log.scrollTop = log.scrollHeight;
     } else {
-      // The reader is reading something further up. Keep it where it is while older items go.
+      // The reader is reading something further up. Keep it where it is while older
+      // items go.
       log.scrollTop -= before - list.getBoundingClientRect().bottom;
     }
     drawNewest();
@@ -154,14 +180,20 @@ export function createPanel(element, { method, label, controls, counts, restsWhe
     newest.textContent = unseen === 1 ? "1 new ↓" : `${unseen} new ↓`;
   }
 
-  /** The key of a message that may or may not have arrived. @type {{ text: string, key: string } | null} */
+  /**
+   * The key of a message that may or may not have arrived.
+   *
+   * @type {{ text: string, key: string } | null}
+   */
   let unanswered = null;
 
   /** @param {SubmitEvent} event */
   async function send(event) {
     event.preventDefault();
     if (!isEnabled(buttons.send)) {
-      answer.textContent = follower.active ? "" : "Press Start first, so that you see your message come back.";
+      answer.textContent = follower.active
+        ? ""
+        : "Press Start first, so that you see your message come back.";
       return;
     }
     const data = { from: name.value.trim(), text: message.value.trim() };
@@ -169,8 +201,8 @@ export function createPanel(element, { method, label, controls, counts, restsWhe
       answer.textContent = "A name and a message, please.";
       return;
     }
-    // The same message with the same key is one event. So a reader who sees an error may press Send
-    // again, whether or not the first request had arrived.
+    // The same message with the same key is one event. So a reader who sees an error
+    // may press Send again, whether or not the first request had arrived.
     const text = JSON.stringify(data);
     if (unanswered?.text !== text) unanswered = { text, key: randomName() };
     setEnabled(buttons.send, false);
@@ -181,7 +213,7 @@ export function createPanel(element, { method, label, controls, counts, restsWhe
       clearSent(message, data.text);
       answer.textContent = `Published as ${cursor}.`;
     } catch (error) {
-      answer.textContent = `Not sent. ${wordsOf(error)} Press Send to try again.`;
+      answer.textContent = `Not sent. ${messageOf(error)} Press Send to try again.`;
     }
     setEnabled(buttons.send, follower.active);
   }
@@ -190,17 +222,18 @@ export function createPanel(element, { method, label, controls, counts, restsWhe
     if (!isEnabled(buttons.cut)) return;
     setEnabled(buttons.cut, false);
     answer.textContent = "";
-    show(noteItem("note", "Asking the server to cut this connection…"));
+    add(noteItem("note", "Asking the server to cut this connection…"));
+    draw();
     try {
       await method.cut?.();
     } catch (error) {
-      answer.textContent = `Not cut. ${wordsOf(error)}`;
+      answer.textContent = `Not cut. ${messageOf(error)}`;
       setEnabled(buttons.cut, follower.state === "open");
     }
   }
 
   buttons.start.addEventListener("click", () => {
-    if (isEnabled(buttons.start)) follower.start();
+    if (isEnabled(buttons.start)) follow();
   });
   buttons.stop.addEventListener("click", () => follower.stop());
   buttons.cut.addEventListener("click", cut);
@@ -211,7 +244,8 @@ export function createPanel(element, { method, label, controls, counts, restsWhe
   });
   newest.addEventListener("click", () => {
     log.scrollTop = log.scrollHeight;
-    // The button is about to vanish. Without this the keyboard's place in the page would vanish too.
+    // The button is about to vanish. Without this the keyboard's place in the page
+    // would vanish too.
     log.focus();
   });
   log.addEventListener("scroll", () => {
@@ -219,13 +253,13 @@ export function createPanel(element, { method, label, controls, counts, restsWhe
     drawNewest();
   });
   for (const field of root.querySelectorAll("input, select")) keepKeys(field);
-  const leavePage = heedPage(follower, restsWhenHidden);
+  const stopWatching = watchPage(follower, restsWhenHidden);
 
   element.replaceChildren(root);
   return {
     follower,
     destroy() {
-      leavePage();
+      stopWatching();
       cancelAnimationFrame(frame);
       follower.stop();
       root.remove();
@@ -234,7 +268,8 @@ export function createPanel(element, { method, label, controls, counts, restsWhe
 }
 
 /**
- * Empties a field whose text was sent, unless its reader has written something else meanwhile.
+ * Empties a field whose text was sent, unless its reader has written something else
+ * meanwhile.
  *
  * @param {{ value: string }} field
  * @param {string} sent
@@ -244,15 +279,16 @@ export function clearSent(field, sent) {
 }
 
 /**
- * Lets a follower heed what its page goes through: hidden and shown, frozen and thawed, offline and online.
+ * Lets a follower follow what its page goes through: hidden and shown, frozen and
+ * thawed, offline and online.
  *
  * @param {Follower} follower
  * @param {boolean} restsWhenHidden as for `createPanel`
  * @returns {() => void} ends this; nothing of it is left behind
  */
-export function heedPage(follower, restsWhenHidden) {
-  const living = new AbortController();
-  const { signal } = living;
+export function watchPage(follower, restsWhenHidden) {
+  const watching = new AbortController();
+  const { signal } = watching;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let hiddenTimer;
   function onVisibility() {
@@ -264,13 +300,13 @@ export function heedPage(follower, restsWhenHidden) {
     }
   }
   document.addEventListener("visibilitychange", onVisibility, { signal });
-  // A page in the back/forward cache is frozen and could not tell a live connection from a dead one; and
-  // an open connection can keep a page out of that cache.
+  // A page in the back/forward cache is frozen and could not tell a live connection
+  // from a dead one; and an open connection can keep a page out of that cache.
   addEventListener("pagehide", () => follower.pause(), { signal });
   addEventListener("pageshow", () => follower.resume(), { signal });
   addEventListener("online", () => follower.retryNow(), { signal });
   return () => {
-    living.abort();
+    watching.abort();
     clearTimeout(hiddenTimer);
   };
 }
@@ -293,7 +329,8 @@ export function describeGap(gap) {
  * Counts what comes, for the eye.
  *
  * @param {Record<string, string>} labels what each count is called, by its role
- * @returns {{ element: HTMLElement, add: (role: string, number: number) => void, set: (role: string, text: string) => void }}
+ * @returns {{ element: HTMLElement, add: (role: string, number: number) => void, set:
+ *   (role: string, text: string) => void }}
  */
 export function createCounts(labels) {
   const element = document.createElement("dl");
@@ -313,14 +350,19 @@ export function createCounts(labels) {
   }
   /** @param {string} role @param {string} text */
   const set = (role, text) => void (find(element, role).textContent = text);
-  return { element, set, add: (role, number) => set(role, String((counts[role] += number))) };
+  return {
+    element,
+    set,
+    add: (role, number) => set(role, String((counts[role] += number))),
+  };
 }
 
 /**
  * Shows where a follower stands, and what it has counted.
  *
  * @param {Record<string, string>} [more] further counts, as for `createCounts`
- * @returns {ReturnType<typeof createCounts> & { draw: (follower: Pick<Follower, "cursor" | "counts">) => void }}
+ * @returns {ReturnType<typeof createCounts> & { draw: (follower: Pick<Follower,
+ *   "cursor" | "counts">) => void }}
  */
 export function createFollowerCounts(more = {}) {
   const counts = createCounts({
@@ -337,13 +379,15 @@ export function createFollowerCounts(more = {}) {
     ...counts,
     draw(follower) {
       counts.set("cursor", follower.cursor ?? "none yet");
-      for (const [role, count] of Object.entries(follower.counts)) counts.set(role, String(count));
+      for (const [role, count] of Object.entries(follower.counts))
+        counts.set(role, String(count));
     },
   };
 }
 
 /**
- * Counts the answers of a method that answers with pages, and those that held nothing: its cost.
+ * Counts the answers of a method that answers with pages, and those that held nothing:
+ * its cost.
  *
  * @returns {{ element: HTMLElement, onPage: (page: { events: unknown[] }) => void }}
  */
@@ -377,7 +421,8 @@ export function createSection(label, markup) {
 /**
  * Keeps a field's keys to itself.
  *
- * The book turns pages on the arrow keys and opens its search on a letter. Not while one types or chooses.
+ * The book turns pages on the arrow keys and opens its search on a letter. Not while
+ * one types or chooses.
  *
  * @param {Element} field
  */
@@ -418,7 +463,9 @@ function noteItem(role, text) {
 /** @param {string} at */
 function clockTime(at) {
   const date = new Date(at);
-  return Number.isNaN(date.getTime()) ? "" : date.toLocaleTimeString([], { hour12: false });
+  return Number.isNaN(date.getTime())
+    ? ""
+    : date.toLocaleTimeString([], { hour12: false });
 }
 
 /**
@@ -428,7 +475,8 @@ function clockTime(at) {
  */
 export function find(root, role) {
   const element = root.querySelector(`[data-role="${role}"]`);
-  if (!(element instanceof HTMLElement)) throw new Error(`The panel has no part "${role}".`);
+  if (!(element instanceof HTMLElement))
+    throw new Error(`The panel has no part "${role}".`);
   return element;
 }
 
@@ -444,8 +492,8 @@ function findInput(root, role) {
 /**
  * Marks a button as usable or not, and leaves it reachable.
  *
- * A button that gets `disabled` while it has the focus loses it, and a reader with a keyboard is thrown
- * back to the top of the page. Start does exactly that to itself.
+ * A button that gets `disabled` while it has the focus loses it, and a reader with a
+ * keyboard is thrown back to the top of the page. Start does exactly that to itself.
  *
  * @param {HTMLElement} button
  * @param {boolean} enabled
@@ -469,8 +517,11 @@ export function isEnabled(button) {
  */
 function hideUntilStyled(root) {
   const href = new URL("panel.css", import.meta.url).href;
-  const links = /** @type {NodeListOf<HTMLLinkElement>} */ (document.querySelectorAll("link[rel=stylesheet]"));
-  // By the property, which is absolute: a page of its own names the same sheet by a relative URL.
+  const links = /** @type {NodeListOf<HTMLLinkElement>} */ (
+    document.querySelectorAll("link[rel=stylesheet]")
+  );
+  // By the property, which is absolute: a page of its own names the same sheet by a
+  // relative URL.
   let link = Array.from(links).find((link) => link.href === href);
   if (!link) {
     link = document.createElement("link");

@@ -1,11 +1,15 @@
 // @ts-check
 /**
- * One line that says how a connection is, to the eye and to a screen reader.
+ * One line that shows how a connection is, to the eye and to a screen reader.
  */
 
 /** @typedef {import("./reconnect.js").State} State */
 
-/** A shape for each state, so that none is told by colour alone. @type {Record<State, string>} */
+/**
+ * A shape for each state, so that none is shown by colour alone.
+ *
+ * @type {Record<State, string>}
+ */
 const SHAPES = {
   idle: "○",
   connecting: "◔",
@@ -18,14 +22,15 @@ const SHAPES = {
 /**
  * Makes a status line.
  *
- * @param {string} text what it says at first, in the state `idle`
+ * @param {string} text what it shows at first, in the state `idle`
  * @returns {{ element: HTMLElement, set: (state: State, text: string) => void }}
  */
 export function createStatusLine(text) {
   const element = document.createElement("p");
   element.className = "lp-status";
   element.dataset.role = "status";
-  // `status` is a polite live region: it is read at the next pause, and never interrupts.
+  // `status` is a polite live region: it is read at the next pause, and never
+  // interrupts.
   element.setAttribute("role", "status");
 
   const shape = document.createElement("span");

@@ -2,11 +2,13 @@
 /**
  * Waiting for a while: the one place in which the book's pages set a timer.
  *
- * A browser keeps the time of a timer in 31 bits. A longer one, after 24.8 days, wraps round and fires at
- * once. So a server that asks for a long rest would be asked without a pause.
+ * A browser keeps the time of a timer in 31 bits. A longer one, after 24.8 days, wraps
+ * round and fires at once. So a server that asks for a long rest would be asked without
+ * a pause.
  */
 
-// A day. Nothing here waits for longer, and a number that is larger by mistake then does no harm.
+// A day. Nothing here waits for longer, and a number that is larger by mistake then
+// does no harm.
 const LONGEST_TIMER = 24 * 60 * 60 * 1000;
 
 /**

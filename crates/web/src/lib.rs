@@ -23,11 +23,12 @@ macro_rules! files {
 pub const SHARED: Files = files!("shared":
     "cursor.js",
     "http.js",
+    "log-pages.js",
     "page.css",
     "page.js",
-    "pages.js",
     "panel.css",
     "panel.js",
+    "queue.js",
     "reconnect.js",
     "status-line.js",
     "timer.js",

@@ -2,9 +2,10 @@
 /**
  * The event stream format, read from the body of a `fetch()` response.
  *
- * `EventSource` can only send a GET request without headers of your own. A page that has to POST, or
- * to send a token, reads the same format from `fetch()`, and then the parser is its own affair. This
- * one follows the text of WHATWG HTML, §9.2.5 and §9.2.6:
+ * `EventSource` can only send a GET request without headers of your own. A page that
+ * has to POST, or to send a token, reads the same format from `fetch()`, and then the
+ * parser is its own affair. This one follows the text of WHATWG HTML, §9.2.5 and
+ * §9.2.6:
  * https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
  */
 
@@ -15,8 +16,9 @@
  * @property {string} lastEventId the last id that the stream has set, here or earlier
  */
 
-// An event is kept in memory until its end has come, and a stream need not send an end. One mebi
-// (2^20) of UTF-16 code units is far more than any event of this book, and little for a page.
+// An event is kept in memory until its end has come, and a stream need not send an end.
+// One mebi (2^20) of UTF-16 code units is far more than any event of this book, and
+// little for a page.
 const MAX_EVENT_LENGTH = 2 ** 20;
 
 /** Turns chunks of bytes, split anywhere, into events. */
@@ -24,26 +26,38 @@ export class EventStreamParser {
   /**
    * @param {(event: StreamEvent) => void} onEvent
    * @param {object} [options]
-   * @param {number} [options.maxEventLength] the longest event to keep, in UTF-16 code units
+   * @param {number} [options.maxEventLength] the longest event to keep, in UTF-16 code
+   *   units
    */
   constructor(onEvent, { maxEventLength = MAX_EVENT_LENGTH } = {}) {
     this.onEvent = onEvent;
     this.maxEventLength = maxEventLength;
     /** The id that a reconnection has to name. */
     this.lastEventId = "";
-    /** The reconnection time that the stream asked for, in milliseconds. @type {number | null} */
+    /**
+     * The reconnection time that the stream asked for, in milliseconds.
+     *
+     * @type {number | null}
+     */
     this.retry = null;
 
-    // Keeps the bytes of a character that was split between two chunks, replaces what is not UTF-8, and
-    // drops one byte-order mark at the very beginning: the "UTF-8 decode" that the text asks for.
+    // Keeps the bytes of a character that was split between two chunks, replaces what
+    // is not UTF-8, and drops one byte-order mark at the very beginning: the "UTF-8
+    // decode" that the text asks for.
     this.decoder = new TextDecoder("utf-8");
     /** The beginning of a line whose end has not come yet. */
     this.line = "";
-    /** Whether the last character was a CR. An LF that follows belongs to it, even in a later chunk. */
+    /**
+     * Whether the last character was a CR. An LF that follows belongs to it, even in a
+     * later chunk.
+     */
     this.sawCr = false;
     this.type = "";
     this.data = "";
-    /** The id of this block. It becomes the last event id when the block ends, and not before. */
+    /**
+     * The id of this block. It becomes the last event id when the block ends, and not
+     * before.
+     */
     this.id = "";
   }
 
@@ -60,8 +74,8 @@ export class EventStreamParser {
       if (text[0] === "\n") start = 1;
       this.sawCr = false;
     }
-    // A CR ends its line at once. To wait for what follows would hold back the event until the next
-    // one, if that LF never comes.
+    // A CR ends its line at once. To wait for what follows would hold back the event
+    // until the next one, if that LF never comes.
     for (let i = start; i < text.length; i++) {
       const character = text[i];
       if (character !== "\n" && character !== "\r") continue;
@@ -77,8 +91,8 @@ export class EventStreamParser {
     this.#checkLength();
   }
 
-  // There is no method for the end of the stream. A block that no empty line has closed is discarded,
-  // because nobody knows whether all of it has come.
+  // There is no method for the end of the stream. A block that no empty line has closed
+  // is discarded, because nobody knows whether all of it has come.
 
   /** @param {string} line */
   #endLine(line) {
@@ -117,12 +131,18 @@ export class EventStreamParser {
     this.data = "";
     // Without a data field there is no event. A block may set the id alone.
     if (data === "") return;
-    this.onEvent({ type: type || "message", data: data.slice(0, -1), lastEventId: this.lastEventId });
+    this.onEvent({
+      type: type || "message",
+      data: data.slice(0, -1),
+      lastEventId: this.lastEventId,
+    });
   }
 
   #checkLength() {
     if (this.line.length + this.data.length > this.maxEventLength) {
-      throw new RangeError(`An event is longer than ${this.maxEventLength} UTF-16 code units.`);
+      throw new RangeError(
+        `An event is longer than ${this.maxEventLength} UTF-16 code units.`,
+      );
     }
   }
 }
@@ -152,8 +172,9 @@ export async function* readEvents(body) {
       yield* ready;
     }
   } finally {
-    // Without this a loop that was left early would go on receiving what nobody reads. Nothing is to be
-    // done if the body has already failed: the reader threw that error, or the caller aborted.
+    // Without this a loop that was left early would go on receiving what nobody reads.
+    // Nothing is to be done if the body has already failed: the reader threw that
+    // error, or the caller aborted.
     await reader.cancel().catch(() => {});
   }
 }

@@ -2,13 +2,20 @@
 /**
  * A text that is generated token by token: an event stream in the answer to a POST.
  *
- * `EventSource` cannot send a prompt, since it only knows GET, and it would ask again after each end.
- * Here a request has one answer, and an answer that broke off is an error that the reader must see.
+ * `EventSource` cannot send a prompt, since it only knows GET, and it would ask again
+ * after each end. Here a request has one answer, and an answer that broke off is an
+ * error that the reader must see.
  */
 
 import { parseObject } from "../shared/cursor.js";
-import { explain, wordsOf } from "../shared/http.js";
-import { createSection, find, isEnabled, keepKeys, setEnabled } from "../shared/panel.js";
+import { describeProblem, messageOf } from "../shared/http.js";
+import {
+  createSection,
+  find,
+  isEnabled,
+  keepKeys,
+  setEnabled,
+} from "../shared/panel.js";
 import { createStatusLine } from "../shared/status-line.js";
 import { readEvents } from "./event-stream.js";
 
@@ -16,14 +23,15 @@ import { readEvents } from "./event-stream.js";
 /**
  * Asks for a text, and yields its pieces as they come.
  *
- * Leaving the loop early, or aborting the signal, closes the request. The server notices and stops
- * generating.
+ * Leaving the loop early, or aborting the signal, closes the request. The server
+ * notices and stops generating.
  *
  * @param {URL} base where the server's routes lie
  * @param {string} prompt
  * @param {AbortSignal} signal
  * @returns {AsyncGenerator<string, number, void>} gives the number of tokens at its end
- * @throws {Error} if the server refuses, or the stream ends before the server said that it is done
+ * @throws {Error} if the server refuses, or the stream ends before the server said that
+ *   it is done
  */
 export async function* generate(base, prompt, signal) {
   const response = await fetch(new URL("tokens", base), {
@@ -33,7 +41,8 @@ export async function* generate(base, prompt, signal) {
     signal,
   });
   // Unlike an EventSource, `fetch` shows why a request was refused.
-  if (!response.ok) throw new Error(explain(response, parseObject(await response.text())));
+  if (!response.ok)
+    throw new Error(describeProblem(response, parseObject(await response.text())));
   const type = response.headers.get("Content-Type") ?? "";
   if (!/^text\/event-stream\s*(;|$)/i.test(type) || !response.body) {
     await response.body?.cancel();
@@ -41,12 +50,15 @@ export async function* generate(base, prompt, signal) {
   }
   for await (const event of readEvents(response.body)) {
     const data = parseObject(event.data);
-    if (event.type === "done") return typeof data?.tokens === "number" ? data.tokens : 0;
+    if (event.type === "done")
+      return typeof data?.tokens === "number" ? data.tokens : 0;
     if (event.type === "message" && typeof data?.text === "string") yield data.text;
   }
-  // A server that is shut down half-way ends the body in good order, as one that has finished does. Only
-  // the event `done` tells them apart.
-  throw new Error("The text broke off: the stream ended before the server said that it was done.");
+  // A server that is shut down half-way ends the body in good order, as one that has
+  // finished does. Only the event `done` tells them apart.
+  throw new Error(
+    "The text broke off: the stream ended before the server said that it was done.",
+  );
 }
 // ANCHOR_END: generate
 
@@ -74,7 +86,10 @@ export function createTokenPanel(element, { base }) {
 
   const prompt = /** @type {HTMLInputElement} */ (find(root, "prompt"));
   const output = find(root, "output");
-  const buttons = { generate: find(root, "generate"), stop: find(root, "stop-generating") };
+  const buttons = {
+    generate: find(root, "generate"),
+    stop: find(root, "stop-generating"),
+  };
   prompt.value = "Tell me about the log.";
   setEnabled(buttons.stop, false);
 
@@ -87,8 +102,8 @@ export function createTokenPanel(element, { base }) {
     setEnabled(buttons.generate, false);
     setEnabled(buttons.stop, true);
     output.textContent = "";
-    // Not read aloud piece by piece: a screen reader waits until the region is no longer busy, and then
-    // reads the whole.
+    // Not read aloud piece by piece: a screen reader waits until the region is no
+    // longer busy, and then reads the whole.
     output.setAttribute("aria-busy", "true");
     status.set("connecting", "Asking…");
     try {
@@ -99,16 +114,20 @@ export function createTokenPanel(element, { base }) {
           status.set("ended", `Done: ${value} tokens.`);
           break;
         }
-        if (status.element.dataset.state !== "open") status.set("open", "Generating…");
-        // Each piece is a text node at the end. Setting the whole text again would cost more with each
-        // piece, and would throw away what the reader had selected.
+        if (status.element.dataset.state !== "open") {
+          status.set("open", "Generating…");
+        }
+        // Each piece is a text node at the end. Setting the whole text again would cost
+        // more with each piece, and would throw away what the reader had selected.
         output.append(value);
       }
     } catch (error) {
       // `TypeError` is all that `fetch` says about a network that failed.
-      if (mine.signal.aborted) status.set("idle", "Stopped. The server has stopped generating too.");
-      else if (error instanceof TypeError) status.set("failed", "The connection to the server failed.");
-      else status.set("failed", wordsOf(error));
+      if (mine.signal.aborted)
+        status.set("idle", "Stopped. The server has stopped generating too.");
+      else if (error instanceof TypeError)
+        status.set("failed", "The connection to the server failed.");
+      else status.set("failed", messageOf(error));
     }
     output.setAttribute("aria-busy", "false");
     request = null;

@@ -1,15 +1,13 @@
 // @ts-check
-// Run with `node --test examples/sse/tests/`.
+// Run with `node --test crates/web/tests/`.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { EventStreamParser, readEvents } from "../sse/event-stream.js";
 
-<<<<<<< HEAD:examples/sse/tests/event-stream.test.js
-const { vectors } = JSON.parse(readFileSync(new URL("../../../crates/client/tests/event-stream.json", import.meta.url), "utf8"));
-=======
-const { vectors } = JSON.parse(readFileSync(new URL("../../../examples/sse/tests/vectors.json", import.meta.url), "utf8"));
->>>>>>> main:crates/web/tests/event-stream.test.js
+const { vectors } = JSON.parse(
+  readFileSync(new URL("../../client/tests/event-stream.json", import.meta.url), "utf8"),
+);
 
 for (const vector of vectors) {
   const bytes = vector.base64 ? Buffer.from(vector.base64, "base64") : Buffer.from(vector.text);
@@ -22,10 +20,15 @@ for (const vector of vectors) {
       const events = [];
       const parser = new EventStreamParser((event) => events.push(event));
       let start = 0;
-      for (const length of lengths) parser.push(new Uint8Array(bytes.subarray(start, (start += length))));
+      for (const length of lengths)
+        parser.push(new Uint8Array(bytes.subarray(start, (start += length))));
       const { lastEventId, retry } = parser;
       const { events: expected, lastEventId: id, retry: time } = vector;
-      assert.deepEqual({ events, lastEventId, retry }, { events: expected, lastEventId: id, retry: time }, `in ${lengths}`);
+      assert.deepEqual(
+        { events, lastEventId, retry },
+        { events: expected, lastEventId: id, retry: time },
+        `in ${lengths}`,
+      );
     }
     const events = [];
     for await (const event of readEvents(new Blob([bytes]).stream())) events.push(event);

@@ -13,9 +13,16 @@ test("without the server's time, a date is counted on this machine's clock", () 
 test("a verdict says why, in the words of the problem if it is one", () => {
   const busy = problem("busy", 503, { title: "No place is free", detail: "100 taken" });
   const body = { title: "No place is free", detail: "100 taken" };
-  assert.deepEqual(verdictOf(busy, body), { kind: "busy", retryAfter: 0, why: "No place is free. 100 taken." });
+  assert.deepEqual(verdictOf(busy, body), {
+    kind: "busy",
+    retryAfter: 0,
+    why: "No place is free. 100 taken.",
+  });
   const strange = new Response("", { status: 404 });
-  assert.deepEqual(verdictOf(strange, null), { kind: "unreachable", why: "The server answered 404." });
+  assert.deepEqual(verdictOf(strange, null), {
+    kind: "unreachable",
+    why: "The server answered 404.",
+  });
 });
 
 test("a request says in words why no answer came, and never asks a cache", async () => {
@@ -24,7 +31,9 @@ test("a request says in words why no answer came, and never asks a cache", async
   await last().fail();
   await refused;
 
-  const late = assert.rejects(request(BASE, { timeout: 1234 }), { message: "The server did not answer in time." });
+  const late = assert.rejects(request(BASE, { timeout: 1234 }), {
+    message: "The server did not answer in time.",
+  });
   assert.equal(last().timeout, 1234);
   await last().expire();
   await late;
@@ -40,7 +49,12 @@ test("the server is asked for its verdict on a cursor", async () => {
   const first = askStatus(BASE, null, signal);
   assert.equal(last().url.href, "http://server.test/live/status");
   await last().answer(json(200, { earliest: "k3f9x2.0", latest: "k3f9x2.5", finished: false }));
-  assert.deepEqual(await first, { kind: "ready", earliest: "k3f9x2.0", latest: "k3f9x2.5", finished: false });
+  assert.deepEqual(await first, {
+    kind: "ready",
+    earliest: "k3f9x2.0",
+    latest: "k3f9x2.5",
+    finished: false,
+  });
 
   const second = askStatus(BASE, "k3f9x2.5", signal);
   assert.equal(last().url.search, "?after=k3f9x2.5");
@@ -71,18 +85,26 @@ test("a publish has its key, gives the cursor, and says why it failed", async ()
   assert.equal(`${init.method} ${url.pathname}`, "POST /live/events");
   assert.equal(headers.get("Idempotency-Key"), "key-1");
   assert.equal(headers.get("Content-Type"), "application/json");
-  assert.deepEqual(JSON.parse(String(init.body)), { kind: "message", data: { from: "Ada", text: "Hello" } });
+  assert.deepEqual(JSON.parse(String(init.body)), {
+    kind: "message",
+    data: { from: "Ada", text: "Hello" },
+  });
   await last().answer(json(201, { id: "k3f9x2.6" }));
   assert.equal(await published, "k3f9x2.6");
 
-  const refused = assert.rejects(publish(BASE, "message", {}, "key-2"), { message: "too-large. 70000 bytes." });
+  const refused = assert.rejects(publish(BASE, "message", {}, "key-2"), {
+    message: "too-large. 70000 bytes.",
+  });
   await last().answer(problem("too-large", 413, { detail: "70000 bytes" }));
   await refused;
 });
 
 test("a cut names the connection, and fails where there is none", async () => {
   const done = cut(BASE, "mine");
-  assert.equal(`${last().init.method} ${last().url.href}`, "POST http://server.test/live/cut?connection=mine");
+  assert.equal(
+    `${last().init.method} ${last().url.href}`,
+    "POST http://server.test/live/cut?connection=mine",
+  );
   await last().answer(new Response(null, { status: 204 }));
   await done;
   const refused = assert.rejects(cut(BASE, "mine"), { message: "not-found." });

@@ -1,25 +1,35 @@
 // @ts-check
-// Run with `node --test examples/long-polling/tests/`.
+// Run with `node --test crates/web/tests/`.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Backoff, Follower } from "../shared/reconnect.js";
-import { asked, BASE, brokenAnswer, json, last, pageOf, pass, policy, problem, settle } from "./support.js";
-
+import {
+  asked,
+  BASE,
+  brokenAnswer,
+  idsOf,
+  json,
+  last,
+  pageOf,
+  pass,
+  policy,
+  problem,
+  settle,
+  start,
+} from "./support.js";
 import { createLongPolling, wasWaited } from "../long-polling/long-polling-client.js";
 
 /** A client that has been answered its first question, and waits with its second. */
 async function started() {
-  /** @type {string[]} */
-  const events = [];
   const method = createLongPolling(BASE, { random: () => 0.5 });
   const backoff = new Backoff({ random: () => 0.5 });
-  const follower = new Follower(method, { onEvent: ({ id }) => events.push(id) }, { backoff });
-  follower.start();
+  const follower = new Follower(method, { backoff });
+  const updates = start(follower);
   await settle();
   await last().answer(json(200, { earliest: "k3f9x2.0", latest: "k3f9x2.5", finished: false }));
   const first = last();
   await first.answer(pageOf(5));
-  return { follower, method, events, first };
+  return { follower, method, updates, first };
 }
 
 /** The same answer, of a server that says that it waited. @param {Response} response */
@@ -52,13 +62,13 @@ test("the client gives up later than the server", async () => {
 });
 
 test("it asks again at once after events, and after a wait that was in vain", async () => {
-  const { events } = await started();
+  const { updates } = await started();
   await last().answer(pageOf(5, [6, 7]));
   await pass(25_000);
   await last().answer(waitedFor(pageOf(7)));
   await last().answer(pageOf(7, [8]));
   assert.equal(asked.length, 6);
-  assert.deepEqual(events, ["k3f9x2.6", "k3f9x2.7", "k3f9x2.8"]);
+  assert.deepEqual(idsOf(updates), ["k3f9x2.6", "k3f9x2.7", "k3f9x2.8"]);
 });
 
 test("there is never more than one question at a time", async () => {
@@ -74,7 +84,9 @@ test("there is never more than one question at a time", async () => {
 
 test("what counts as waited", () => {
   for (const { applied, took, waited } of policy.waited) {
-    const response = new Response("", { headers: applied === null ? {} : { "Preference-Applied": applied } });
+    const response = new Response("", {
+      headers: applied === null ? {} : { "Preference-Applied": applied },
+    });
     assert.equal(wasWaited(response, took), waited, `${applied} in ${took} ms`);
   }
 });
@@ -82,7 +94,11 @@ test("what counts as waited", () => {
 test("a server that does not wait is not asked without a pause", async () => {
   const { follower } = await started();
   // It knows nothing of the wish and is slow, or some cache has kept what it once answered.
-  for (const [took, answer] of /** @type {const} */ ([[10, pageOf(5)], [2000, pageOf(5)], [10, waitedFor(pageOf(5))]])) {
+  for (const [took, answer] of /** @type {const} */ ([
+    [10, pageOf(5)],
+    [2000, pageOf(5)],
+    [10, waitedFor(pageOf(5))],
+  ])) {
     const count = asked.length;
     await pass(took);
     await last().answer(answer);
@@ -111,14 +127,14 @@ test("stop and a hidden page give up the parked question at once", async () => {
 });
 
 test("an answer that breaks off is asked for again, from the same cursor", async () => {
-  const { follower, events } = await started();
+  const { follower, updates } = await started();
   await last().answer(pageOf(5, [6]));
   await last().answer(brokenAnswer());
   assert.equal(follower.state, "waiting");
   await pass(500);
   assert.equal(last().url.searchParams.get("after"), "k3f9x2.6");
   await last().answer(pageOf(6, [7]));
-  assert.deepEqual(events, ["k3f9x2.6", "k3f9x2.7"]);
+  assert.deepEqual(idsOf(updates), ["k3f9x2.6", "k3f9x2.7"]);
   assert.deepEqual(follower.counts, { received: 2, doubled: 0, lost: 0, gaps: 0, reconnects: 1 });
 });
 

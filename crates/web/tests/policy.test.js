@@ -1,20 +1,24 @@
 // @ts-check
-// Run with `node --test crates/web/tests/`. What the Rust clients do about the same vectors is tested in
-// `crates/client`.
+// Run with `node --test crates/web/tests/`. What the Rust clients do about the same vectors is
+// tested in `crates/client`.
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
 import { readGap } from "../shared/cursor.js";
 import { readObject, readRetryAfter, request, verdictOf } from "../shared/http.js";
-import { followPages } from "../shared/pages.js";
-import { Backoff, Follower, Watchdog } from "../shared/reconnect.js";
-import { BASE, Heard, last, pass, policy, settle } from "./support.js";
+import { followLogPages } from "../shared/log-pages.js";
+import { Queue } from "../shared/queue.js";
+import { Backoff, Failure, Follower, Watchdog } from "../shared/reconnect.js";
+import { BASE, Heard, last, pass, policy, settle, start } from "./support.js";
 
 /** @param {{ kind: string }} verdict */
 const thenOf = ({ kind }) => ({ gap: "gap", refused: "final" })[kind] ?? "again";
 
 test("a back-off draws between its bounds", () => {
   for (const { first: base, cap, failures, least, most } of policy.backoff) {
-    for (const [draw, wait] of [[0, least], [1, most]]) {
+    for (const [draw, wait] of [
+      [0, least],
+      [1, most],
+    ]) {
       const backoff = new Backoff({ base, cap, random: () => draw });
       for (let i = 0; i < failures; i++) backoff.next();
       assert.equal(backoff.next(), wait, `${failures} failures`);
@@ -42,23 +46,31 @@ test("a watchdog learns its patience, and it is bounded", () => {
 
 test("a connection is healthy once it was open for long enough", async () => {
   for (const { open, healthy } of policy.health) {
-    /** @type {import("../shared/reconnect.js").Wait | undefined} */
+    /** @type {Queue<import("../shared/reconnect.js").Update> | undefined} */
     let wait;
     const method = {
-      connect: (/** @type {import("../shared/reconnect.js").Wait} */ it) => ((wait = it), { close() {} }),
-      verdict: async () => /** @type {const} */ ({ kind: "ready", earliest: "k3f9x2.0", latest: "k3f9x2.5", finished: false }),
+      follow: (/** @type {string} */ _, /** @type {AbortSignal} */ signal) =>
+        (wait = new Queue(signal, () => {})),
+      verdict: async () =>
+        /** @type {const} */ ({
+          kind: "ready",
+          earliest: "k3f9x2.0",
+          latest: "k3f9x2.5",
+          finished: false,
+        }),
       publish: async () => "",
     };
     const backoff = new Backoff({ random: () => 0.5 });
-    const follower = new Follower(method, {}, { backoff, every: 3_600_000 });
-    follower.start();
+    const follower = new Follower(method, { backoff, every: 3_600_000 });
+    start(follower);
     await settle();
     backoff.failures = 3;
     if (open !== null) {
-      wait?.onOpen();
+      wait?.push({ type: "opened" });
+      await settle();
       await pass(open);
     }
-    wait?.onFail("broken");
+    wait?.fail(new Failure("broken"));
     await settle();
     assert.equal(backoff.failures, healthy ? 1 : 4, `open for ${open} ms`);
     follower.stop();
@@ -67,17 +79,24 @@ test("a connection is healthy once it was open for long enough", async () => {
 
 test("a page is taken, or asked for again", async () => {
   for (const { type = "application/json", page, then } of policy.pages) {
-    const heard = new Heard("k3f9x2.5");
-    const ask = (/** @type {string} */ after, /** @type {AbortSignal} */ signal) => request(BASE, { signal });
-    const handle = followPages(heard.wait, { words: "", patience: 1000, ask, rest: () => new Promise(() => {}) });
+    const ask = (/** @type {string} */ after, /** @type {AbortSignal} */ signal) =>
+      request(BASE, { signal });
+    const asking = {
+      text: "",
+      patience: 1000,
+      ask,
+      rest: () => new Queue(new AbortController().signal, () => {}),
+    };
+    const heard = new Heard({ follow: (after, signal) => followLogPages(after, signal, asking) });
+    await settle();
     const headers = new Headers();
     // As bytes, because a text would bring a type of its own.
     const answer = new Response(new TextEncoder().encode(JSON.stringify(page)), { headers });
     if (type !== null) answer.headers.set("Content-Type", type);
     await last().answer(answer);
-    const expected = then === "taken" ? ["open", ""] : ["fail", "unreachable"];
+    const expected = then === "taken" ? ["opened"] : ["failure", "unreachable"];
     assert.deepEqual(heard.words[0], expected, JSON.stringify(page));
-    handle.close();
+    heard.close();
   }
 });
 

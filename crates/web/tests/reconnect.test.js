@@ -2,16 +2,52 @@
 // Run with `node --test crates/web/tests/`.
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
-import { Backoff, Follower, Watchdog } from "../shared/reconnect.js";
-import { event, pass, settle } from "./support.js";
+import { Queue } from "../shared/queue.js";
+import { Backoff, Failure, Follower, Watchdog } from "../shared/reconnect.js";
+import { event, idsOf, pass, settle, start } from "./support.js";
 
-/** @typedef {import("../shared/reconnect.js").Wait} Wait */
+/** @typedef {import("../shared/reconnect.js").Update} Update */
 /** @typedef {import("../shared/reconnect.js").Verdict} Verdict */
+
+/** A wait whose other end is the test. */
+class FakeWait {
+  closed = false;
+
+  /**
+   * @param {string} after
+   * @param {AbortSignal} signal
+   */
+  constructor(after, signal) {
+    this.after = after;
+    /** @type {Queue<Update>} */
+    this.updates = new Queue(signal, () => (this.closed = true));
+  }
+
+  /** @param {Update} update */
+  async push(update) {
+    this.updates.push(update);
+    await settle();
+  }
+
+  /** @param {number} id */
+  async event(id, epoch = "k3f9x2") {
+    await this.push({ type: "event", event: event(id, epoch) });
+  }
+
+  /**
+   * @param {string} why
+   * @param {Verdict} [verdict]
+   */
+  async fail(why, verdict) {
+    this.updates.fail(new Failure(why, verdict));
+    await settle();
+  }
+}
 
 /** A method whose connections and answers the test moves by hand. */
 class FakeMethod {
   constructor() {
-    /** @type {(Wait & { closed: boolean })[]} */
+    /** @type {FakeWait[]} */
     this.waits = [];
     /** @type {(string | null)[]} */
     this.asked = [];
@@ -19,11 +55,14 @@ class FakeMethod {
     this.answer = { kind: "ready", earliest: "k3f9x2.0", latest: "k3f9x2.5", finished: false };
   }
 
-  /** @param {Wait} wait */
-  connect(wait) {
-    const entry = { ...wait, closed: false };
-    this.waits.push(entry);
-    return { close: () => void (entry.closed = true) };
+  /**
+   * @param {string} after
+   * @param {AbortSignal} signal
+   */
+  follow(after, signal) {
+    const wait = new FakeWait(after, signal);
+    this.waits.push(wait);
+    return wait.updates;
   }
 
   /** @param {string | null} after */
@@ -46,18 +85,19 @@ class FakeMethod {
 /** @param {{ random?: () => number }} [options] */
 async function started({ random = () => 0.5 } = {}) {
   const method = new FakeMethod();
-  /** @type {string[]} */
-  const events = [];
-  const follower = new Follower(method, { onEvent: (e) => events.push(e.id) }, { backoff: new Backoff({ random }) });
-  follower.start();
+  const follower = new Follower(method, { backoff: new Backoff({ random }) });
+  const updates = start(follower);
   await settle();
-  method.wait.onOpen();
-  return { method, follower, events };
+  await method.wait.push({ type: "opened" });
+  return { method, follower, updates };
 }
 
 test("a back-off doubles its bound up to the cap, uses all of it, and starts again after health", () => {
   const upper = new Backoff({ base: 1000, cap: 5000, random: () => 1 });
-  assert.deepEqual([1, 2, 3, 4, 5, 6].map(() => upper.next()), [1000, 2000, 4000, 5000, 5000, 5000]);
+  assert.deepEqual(
+    [1, 2, 3, 4, 5, 6].map(() => upper.next()),
+    [1000, 2000, 4000, 5000, 5000, 5000],
+  );
   upper.reset();
   assert.equal(upper.next(), 1000);
   const lower = new Backoff({ random: () => 0 });
@@ -87,46 +127,49 @@ test("the first wait has a cursor", async () => {
 
 test("the status says how the method waits", async () => {
   const method = new FakeMethod();
-  /** @type {string[]} */
-  const texts = [];
-  const follower = new Follower(method, { onState: (_, text) => texts.push(text) });
-  follower.start();
+  const updates = start(new Follower(method));
   await settle();
-  method.wait.onOpen("Polling.");
-  method.wait.onOpen();
+  await method.wait.push({ type: "opened", text: "Polling." });
+  await method.wait.push({ type: "opened" });
+  const texts = updates.flatMap((update) => (update.type === "state" ? [update.text] : []));
   assert.deepEqual(texts, ["Connecting…", "Polling.", "Open: waiting for events."]);
 });
 
 test("events are handed on once, in order, and move the cursor", async () => {
-  const { method, follower, events } = await started();
-  for (const id of [6, 7, 7, 6, 8]) method.wait.onEvent(event(id));
-  assert.deepEqual(events, ["k3f9x2.6", "k3f9x2.7", "k3f9x2.8"]);
+  const { method, follower, updates } = await started();
+  for (const id of [6, 7, 7, 6, 8]) await method.wait.event(id);
+  assert.deepEqual(idsOf(updates), ["k3f9x2.6", "k3f9x2.7", "k3f9x2.8"]);
   assert.equal(follower.cursor, "k3f9x2.8");
   assert.deepEqual(follower.counts, { received: 3, doubled: 2, lost: 0, gaps: 0, reconnects: 0 });
 });
 
 test("an event that was skipped without a word counts as lost", async () => {
   const { method, follower } = await started();
-  method.wait.onEvent(event(9));
+  await method.wait.event(9);
   assert.equal(follower.counts.lost, 3);
 });
 
 test("a gap moves the cursor to where it goes on, and counts what was lost", async () => {
   const { method, follower } = await started();
-  method.wait.onGap({ reason: "expired", asked: "k3f9x2.5", resume: "k3f9x2.9" });
-  method.wait.onEvent(event(10));
+  await method.wait.push({
+    type: "gap",
+    gap: { reason: "expired", asked: "k3f9x2.5", resume: "k3f9x2.9" },
+  });
+  await method.wait.event(10);
   assert.equal(follower.counts.lost, 4);
-  method.wait.onGap({ reason: "new-log", asked: "k3f9x2.10", resume: "aaaaaa.0" });
-  method.wait.onEvent(event(1, "aaaaaa"));
+  await method.wait.push({
+    type: "gap",
+    gap: { reason: "new-log", asked: "k3f9x2.10", resume: "aaaaaa.0" },
+  });
+  await method.wait.event(1, "aaaaaa");
   assert.equal(follower.cursor, "aaaaaa.1");
   assert.deepEqual(follower.counts, { received: 2, doubled: 0, lost: 4, gaps: 2, reconnects: 0 });
 });
 
 test("after a failure the server is asked once, and the next wait goes on from the cursor", async () => {
   const { method, follower } = await started();
-  method.wait.onEvent(event(6));
-  method.wait.onFail("broken");
-  await settle();
+  await method.wait.event(6);
+  await method.wait.fail("broken");
   assert.deepEqual(method.asked, [null, "k3f9x2.6"]);
   assert.equal(method.waits[0].closed, true);
   assert.equal(follower.state, "waiting");
@@ -135,7 +178,7 @@ test("after a failure the server is asked once, and the next wait goes on from t
   await pass(1);
   assert.equal(method.waits.length, 2);
   assert.equal(method.wait.after, "k3f9x2.6");
-  method.wait.onOpen();
+  await method.wait.push({ type: "opened" });
   assert.equal(follower.counts.reconnects, 1);
 });
 
@@ -143,13 +186,12 @@ test("each failure doubles the wait, also when the connection had been open for 
   const { method } = await started({ random: () => 1 });
   for (const delay of [1000, 2000, 4000]) {
     const count = method.waits.length;
-    method.wait.onFail("broken");
-    await settle();
+    await method.wait.fail("broken");
     await pass(delay - 1);
     assert.equal(method.waits.length, count);
     await pass(1);
     assert.equal(method.waits.length, count + 1);
-    method.wait.onOpen();
+    await method.wait.push({ type: "opened" });
   }
 });
 
@@ -158,22 +200,20 @@ test("a connection that was open for long starts the waits again", async () => {
   for (let i = 0; i < 3; i++) {
     for (let j = 0; j < 6; j++) {
       await pass(1000);
-      method.wait.onHeartbeat(null);
+      await method.wait.push({ type: "heartbeat" });
     }
     const count = method.waits.length;
-    method.wait.onFail("broken");
-    await settle();
+    await method.wait.fail("broken");
     await pass(1000);
     assert.equal(method.waits.length, count + 1);
-    method.wait.onOpen();
+    await method.wait.push({ type: "opened" });
   }
 });
 
 test("a busy server is given the time that it asked for, and the jitter on top", async () => {
   const { method } = await started();
   method.answer = { kind: "busy", retryAfter: 7000, why: "full" };
-  method.wait.onFail("broken");
-  await settle();
+  await method.wait.fail("broken");
   await pass(7499);
   assert.equal(method.waits.length, 1);
   await pass(1);
@@ -184,7 +224,7 @@ test("silence ends the wait, and heartbeats are no silence", async () => {
   const { method, follower } = await started();
   for (let i = 0; i < 10; i++) {
     await pass(15_000);
-    method.wait.onHeartbeat(15_000);
+    await method.wait.push({ type: "heartbeat", every: 15_000 });
   }
   assert.equal(follower.state, "open");
   await pass(31_000);
@@ -194,8 +234,8 @@ test("silence ends the wait, and heartbeats are no silence", async () => {
 
 test("a connection that never opens is silence", async () => {
   const method = new FakeMethod();
-  const follower = new Follower(method, {});
-  follower.start();
+  const follower = new Follower(method);
+  start(follower);
   await settle();
   await pass(31_000);
   assert.equal(follower.state, "waiting");
@@ -203,8 +243,7 @@ test("a connection that never opens is silence", async () => {
 
 test("a shutdown is followed by another try, without asking why", async () => {
   const { method, follower } = await started();
-  method.wait.onEnd("shutdown");
-  await settle();
+  await method.wait.push({ type: "ending" });
   assert.equal(follower.state, "waiting");
   assert.deepEqual(method.asked, [null]);
   await pass(500);
@@ -213,7 +252,7 @@ test("a shutdown is followed by another try, without asking why", async () => {
 
 test("a finished log ends it for good", async () => {
   const { method, follower } = await started();
-  method.wait.onEnd("finished");
+  await method.wait.push({ type: "finished" });
   await pass(1_000_000);
   assert.equal(follower.state, "ended");
   assert.equal(method.waits.length, 1);
@@ -222,54 +261,51 @@ test("a finished log ends it for good", async () => {
 test("a finished log ends it only when everything was had", async () => {
   const { method, follower } = await started();
   method.answer = { kind: "ready", earliest: "k3f9x2.0", latest: "k3f9x2.7", finished: true };
-  method.wait.onFail("broken");
-  await settle();
+  await method.wait.fail("broken");
   assert.equal(follower.state, "waiting");
   await pass(500);
-  method.wait.onEvent(event(6));
-  method.wait.onEvent(event(7));
-  method.wait.onFail("204");
-  await settle();
+  await method.wait.event(6);
+  await method.wait.event(7);
+  await method.wait.fail("204");
   assert.equal(follower.state, "ended");
 });
 
 test("a refusal ends it, and the next start forgets the cursor if it was that", async () => {
   const { method, follower } = await started();
-  method.wait.onFail("wrong", { kind: "refused", why: "wrong" });
+  await method.wait.fail("wrong", { kind: "refused", why: "wrong" });
   await pass(1_000_000);
   assert.equal(follower.state, "failed");
-  follower.start();
+  start(follower);
   await settle();
   assert.equal(method.wait.after, "k3f9x2.5");
   method.answer = { kind: "refused", why: "future", name: "future-cursor" };
-  method.wait.onFail("broken");
+  await method.wait.fail("broken");
   await pass(1_000_000);
   assert.equal(follower.state, "failed");
   assert.equal(method.waits.length, 2);
   method.answer = { kind: "ready", earliest: "k3f9x2.0", latest: "k3f9x2.2", finished: false };
-  follower.start();
+  start(follower);
   await settle();
   assert.equal(method.wait.after, "k3f9x2.2");
 });
 
 test("stop closes the wait and keeps the cursor, and a late word changes nothing", async () => {
-  const { method, follower, events } = await started();
+  const { method, follower, updates } = await started();
   follower.stop();
   assert.equal(method.waits[0].closed, true);
-  method.waits[0].onEvent(event(6));
-  method.waits[0].onFail("late");
+  await method.waits[0].event(6);
+  await method.waits[0].fail("late");
   await pass(1_000_000);
   assert.equal(follower.state, "idle");
-  assert.deepEqual(events, []);
-  follower.start();
+  assert.deepEqual(idsOf(updates), []);
+  start(follower);
   await settle();
   assert.equal(method.wait.after, "k3f9x2.5");
 });
 
 test("a stop between two tries calls the next one off", async () => {
   const { method, follower } = await started();
-  method.wait.onFail("broken");
-  await settle();
+  await method.wait.fail("broken");
   assert.equal(follower.state, "waiting");
   follower.stop();
   await pass(1_000_000);
@@ -299,47 +335,108 @@ test("a page that was stopped does not start because it is shown again", async (
   assert.equal(method.waits.length, 1);
 });
 
-test("a method that fails before connect returns is not left open", async () => {
+test("a method that fails at once is not left open", async () => {
   const method = new FakeMethod();
-  let closed = 0;
-  method.connect = (wait) => {
-    wait.onFail("at once");
-    return { close: () => void (closed += 1) };
+  const { follow } = method;
+  method.follow = (after, signal) => {
+    const updates = follow.call(method, after, signal);
+    method.wait.fail("at once");
+    return updates;
   };
-  const follower = new Follower(method, {});
-  follower.start();
+  const follower = new Follower(method);
+  start(follower);
   await settle();
   assert.equal(follower.state, "waiting");
-  assert.equal(closed, 1);
+  assert.equal(method.wait.closed, true);
+});
+
+test("a loop that was left is a follower that was stopped", async () => {
+  const method = new FakeMethod();
+  const follower = new Follower(method);
+  for await (const update of follower.updates()) {
+    // Of its first wait.
+    if (update.type === "event") break;
+    if (method.waits.length === 0) setImmediate(() => method.wait.event(6));
+  }
+  assert.equal(follower.state, "idle");
+  assert.equal(method.wait.closed, true);
+});
+
+test("a stop amid events hands on no more of them", async () => {
+  const method = new FakeMethod();
+  const { verdict, publish } = method;
+  const follow = async function* () {
+    for (const id of [6, 7, 8]) yield /** @type {const} */ ({ type: "event", event: event(id) });
+  };
+  const follower = new Follower({ verdict: verdict.bind(method), publish, follow });
+  const ids = [];
+  for await (const update of follower.updates()) {
+    if (update.type !== "event") continue;
+    ids.push(update.event.id);
+    follower.stop();
+  }
+  assert.deepEqual(ids, ["k3f9x2.6"]);
+  assert.equal(follower.cursor, "k3f9x2.6");
+});
+
+test("a start that is stopped at once asks nothing", async () => {
+  const method = new FakeMethod();
+  const follower = new Follower(method);
+  const updates = start(follower);
+  follower.stop();
+  await pass(1_000_000);
+  assert.deepEqual(method.asked, []);
+  assert.equal(follower.state, "idle");
+  assert.deepEqual(
+    updates.map((update) => update.type === "state" && update.text),
+    ["Connecting…", "Stopped."],
+  );
+});
+
+test("a stop and a start at once are one loop after the other", async () => {
+  const { method, follower, updates } = await started();
+  const count = updates.length;
+  follower.stop();
+  const later = start(follower);
+  await settle();
+  assert.equal(follower.state, "connecting");
+  await method.wait.push({ type: "opened" });
+  await method.wait.event(6);
+  assert.equal(updates.length, count);
+  assert.deepEqual(idsOf(later), ["k3f9x2.6"]);
+  // The watchdog is that of the second.
+  await pass(31_000);
+  assert.equal(follower.state, "waiting");
 });
 
 test("who wants the whole log begins with the earliest event that is kept", async () => {
   const method = new FakeMethod();
   method.answer = { kind: "ready", earliest: "k3f9x2.2", latest: "k3f9x2.5", finished: false };
-  const follower = new Follower(method, {}, { from: "earliest" });
-  follower.start();
+  const follower = new Follower(method, { from: "earliest" });
+  start(follower);
   await settle();
   assert.equal(method.wait.after, "k3f9x2.2");
   // Only at the beginning: it goes on from where it was.
-  method.wait.onEvent(event(3));
+  await method.wait.event(3);
   follower.stop();
-  follower.start();
+  start(follower);
+  await settle();
   assert.equal(method.wait.after, "k3f9x2.3");
 });
 
 test("a reader's own stop and a hidden page are no breaks, and what mends a break is counted", async () => {
   const { method, follower } = await started();
   follower.stop();
-  follower.start();
+  start(follower);
   await settle();
-  method.wait.onOpen();
+  await method.wait.push({ type: "opened" });
   follower.pause();
   follower.resume();
   await settle();
-  method.wait.onOpen();
+  await method.wait.push({ type: "opened" });
   assert.equal(follower.counts.reconnects, 0);
-  method.wait.onRetry("The connection broke.");
-  method.wait.onOpen();
+  await method.wait.push({ type: "reconnecting", why: "The connection broke." });
+  await method.wait.push({ type: "opened" });
   assert.equal(follower.counts.reconnects, 1);
   follower.stop();
 });

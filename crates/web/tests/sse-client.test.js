@@ -1,10 +1,9 @@
 // @ts-check
-// Run with `node --test examples/sse/tests/`.
+// Run with `node --test crates/web/tests/`.
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import { Backoff, Follower } from "../shared/reconnect.js";
-import { BASE, Heard, json, last, pass, settle } from "./support.js";
-
+import { BASE, Heard, json, last, pass, settle, start } from "./support.js";
 import { createSse } from "../sse/sse-client.js";
 
 /** The streams of this test, in order. @type {FakeEventSource[]} */
@@ -60,62 +59,96 @@ function source() {
 
 test("the browser comes back by itself once, and again only after a connection that stood", async () => {
   const method = createSse(BASE);
-  const heard = new Heard();
-  method.connect(heard.wait);
-  const words = () => heard.words.map(([word]) => word);
-  for (const [open, expected] of /** @type {const} */ ([[200, "retry"], [200, "fail"]])) {
+  let heard = new Heard(method);
+  await settle();
+  for (const [open, expected] of /** @type {const} */ ([
+    [200, "reconnecting"],
+    [200, "failure"],
+  ])) {
     source().open();
     await pass(open);
     await source().break();
-    assert.equal(words().at(-1), expected);
+    assert.equal(heard.words.at(-1)?.[0], expected);
   }
   assert.equal(source().readyState, FakeEventSource.CLOSED);
   // The same page's next stream is no new beginning.
-  for (const [open, expected] of /** @type {const} */ ([[200, "fail"], [4999, "fail"], [5000, "retry"], [5000, "retry"], [4999, "fail"]])) {
-    if (source().readyState === FakeEventSource.CLOSED) method.connect(heard.wait);
+  for (const [open, expected] of /** @type {const} */ ([
+    [200, "failure"],
+    [4999, "failure"],
+    [5000, "reconnecting"],
+    [5000, "reconnecting"],
+    [4999, "failure"],
+  ])) {
+    if (source().readyState === FakeEventSource.CLOSED) heard = new Heard(method);
+    await settle();
     source().open();
     await pass(open);
     await source().break();
-    assert.equal(words().at(-1), expected, `open for ${open} ms`);
+    assert.equal(heard.words.at(-1)?.[0], expected, `open for ${open} ms`);
   }
 });
 
-test("what cannot be read ends the stream, so that no event is skipped", () => {
-  for (const [type, data] of [["message", "no JSON"], ["message", '{"id":"k3f9x2.6"}'], ["gap", "{}"]]) {
-    const heard = new Heard();
-    createSse(BASE).connect(heard.wait);
+test("what cannot be read ends the stream, so that no event is skipped", async () => {
+  for (const [type, data] of [
+    ["message", "no JSON"],
+    ["message", '{"id":"k3f9x2.6"}'],
+    ["gap", "{}"],
+  ]) {
+    const heard = new Heard(createSse(BASE));
+    await settle();
     source().open();
     const message = new MessageEvent(type, { data });
     if (type === "message") source().onmessage?.(message);
     else source().dispatchEvent(message);
-    assert.deepEqual(heard.words.at(-1), ["fail", undefined], data);
+    await settle();
+    assert.deepEqual(heard.words.at(-1), ["failure", undefined], data);
     assert.equal(source().readyState, FakeEventSource.CLOSED);
   }
 });
 
-test("the greeting and a heartbeat move the cursor and name the interval before there is an event", () => {
-  const heard = new Heard();
-  createSse(BASE).connect(heard.wait);
+test("the greeting and a heartbeat move the cursor and name the interval before there is an event", async () => {
+  const heard = new Heard(createSse(BASE));
+  await settle();
   source().open();
-  for (const [type, lastEventId] of [["hello", "k3f9x2.6"], ["heartbeat", "k3f9x2.9"]]) {
+  for (const [type, lastEventId] of [
+    ["hello", "k3f9x2.6"],
+    ["heartbeat", "k3f9x2.9"],
+  ]) {
     source().dispatchEvent(new MessageEvent(type, { data: '{"every":2000}', lastEventId }));
+    await settle();
     assert.equal(heard.expected.at(-1), 2000);
     assert.deepEqual(heard.words.at(-1), ["cursor", lastEventId]);
   }
 });
 
+test("the end of a stream is no break", async () => {
+  for (const [reason, expected] of [
+    ["finished", "finished"],
+    ["shutdown", "ending"],
+  ]) {
+    const heard = new Heard(createSse(BASE));
+    await settle();
+    source().open();
+    source().dispatchEvent(new MessageEvent("end", { data: JSON.stringify({ reason }) }));
+    // At once, or the browser would come back when the response ends.
+    assert.equal(source().readyState, FakeEventSource.CLOSED);
+    await source().break();
+    assert.deepEqual(heard.words, [["opened"], [expected]]);
+  }
+});
+
 test("a stream that never opened is the follower's to try again", async () => {
-  const heard = new Heard();
-  createSse(BASE).connect(heard.wait);
+  const heard = new Heard(createSse(BASE));
+  await settle();
   await source().break();
-  assert.deepEqual(heard.words, [["fail", undefined]]);
+  assert.deepEqual(heard.words, [["failure", undefined]]);
   assert.equal(source().readyState, FakeEventSource.CLOSED);
 });
 
 test("streams that open and die at once are asked for less and less often", async () => {
-  const follower = new Follower(createSse(BASE), {}, { backoff: new Backoff({ random: () => 1 }) });
+  const follower = new Follower(createSse(BASE), { backoff: new Backoff({ random: () => 1 }) });
   const ready = { earliest: "k3f9x2.0", latest: "k3f9x2.5", finished: false };
-  follower.start();
+  start(follower);
   await settle();
   await last().answer(json(200, ready));
   // Its own try.

@@ -1,13 +1,20 @@
 // @ts-check
-// Run with `node --test examples/websocket/tests/`.
+// Run with `node --test crates/web/tests/`.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { pass, settle } from "./support.js";
-
 import { Board, MAX_POINTS, MAX_STROKES, Outbox, Pen, readStroke } from "../websocket/strokes.js";
 import { Refused } from "../websocket/websocket-client.js";
 
-const STROKE = { colour: "red", width: 10, points: [[0, 0], [500, 250], [1000, 1000]] };
+const STROKE = {
+  colour: "red",
+  width: 10,
+  points: [
+    [0, 0],
+    [500, 250],
+    [1000, 1000],
+  ],
+};
 
 /**
  * @param {number} id
@@ -33,14 +40,31 @@ test("what others send is brought within bounds", () => {
   assert.equal(read?.colour, "ink");
   assert.equal(read?.width, 50);
   assert.equal(read?.points.length, MAX_POINTS);
-  assert.deepEqual(read?.points.slice(0, 3), [[0, 1000], [1, 3], [7, 7]]);
+  assert.deepEqual(read?.points.slice(0, 3), [
+    [0, 1000],
+    [1, 3],
+    [7, 7],
+  ]);
   assert.equal(readStroke({ points: [[1, 1]], width: "10" })?.width, 4);
   assert.equal(readStroke({ points: [[1, 1]], width: -1 })?.width, 1);
   assert.equal(readStroke({ points: [[1, 1]], colour: ["red"] })?.colour, "ink");
 });
 
 test("what is no stroke is left out", () => {
-  for (const points of [undefined, null, 7, "[[1,1]]", {}, [], [1, 2], [[1]], [["1", "2"]], [[NaN, 1]], [[1, Infinity]], [null]]) {
+  for (const points of [
+    undefined,
+    null,
+    7,
+    "[[1,1]]",
+    {},
+    [],
+    [1, 2],
+    [[1]],
+    [["1", "2"]],
+    [[NaN, 1]],
+    [[1, Infinity]],
+    [null],
+  ]) {
     assert.equal(readStroke({ ...STROKE, points }), null, JSON.stringify(points));
   }
   for (const data of [null, undefined, 7, "stroke", []]) assert.equal(readStroke(data), null);
@@ -56,9 +80,25 @@ function newPen() {
 
 test("a pen makes whole points on the board, and leaves out what nobody could see", () => {
   const { pen, strokes } = newPen();
-  for (const [x, y] of [[-20, 5.4], [1, 5], [2.6, 6], [900, 1200]]) pen.moveTo(x, y);
+  for (const [x, y] of [
+    [-20, 5.4],
+    [1, 5],
+    [2.6, 6],
+    [900, 1200],
+  ])
+    pen.moveTo(x, y);
   pen.lift();
-  assert.deepEqual(strokes, [{ colour: "blue", width: 4, points: [[0, 5], [3, 6], [900, 1000]] }]);
+  assert.deepEqual(strokes, [
+    {
+      colour: "blue",
+      width: 4,
+      points: [
+        [0, 5],
+        [3, 6],
+        [900, 1000],
+      ],
+    },
+  ]);
 });
 
 test("a pen that does not move makes a dot, and one that does nothing makes nothing", () => {
@@ -68,7 +108,10 @@ test("a pen that does not move makes a dot, and one that does nothing makes noth
   pen.moveTo(10, 10);
   pen.lift();
   pen.lift();
-  assert.deepEqual(strokes.map(({ points }) => points), [[[10, 10]]]);
+  assert.deepEqual(
+    strokes.map(({ points }) => points),
+    [[[10, 10]]],
+  );
 });
 
 test("a long line is sent in pieces that hang together", () => {
@@ -76,33 +119,39 @@ test("a long line is sent in pieces that hang together", () => {
   for (let step = 0; step <= 2 * (MAX_POINTS - 1); step++) pen.moveTo((step % 2) * 500, step * 5);
   // The last piece is full exactly at the end; there is no rest.
   pen.lift();
-  assert.deepEqual(strokes.map(({ points }) => points.length), [MAX_POINTS, MAX_POINTS]);
+  assert.deepEqual(
+    strokes.map(({ points }) => points.length),
+    [MAX_POINTS, MAX_POINTS],
+  );
   assert.deepEqual(strokes[1].points[0], strokes[0].points.at(-1));
   for (const stroke of strokes) assert.deepEqual(readStroke(stroke), stroke);
 });
 
 test("a board shows the strokes since it was cleared, each once", () => {
   const board = new Board();
-  board.take(event(1));
-  board.take(event(2, "clear", {}));
-  board.take(event(3));
-  board.take(event(4, "message", { text: "not here" }));
-  board.take(event(5, "stroke", { points: "evil" }));
-  board.take(event(6));
-  board.take(event(3));
+  board.apply(event(1));
+  board.apply(event(2, "clear", {}));
+  board.apply(event(3));
+  board.apply(event(4, "message", { text: "not here" }));
+  board.apply(event(5, "stroke", { points: "evil" }));
+  board.apply(event(6));
+  board.apply(event(3));
   assert.deepEqual([...board.strokes.keys()], ["k3f9x2.3", "k3f9x2.6"]);
 });
 
 test("a board shows the newest strokes and no more than it can draw", () => {
   const board = new Board();
-  for (let id = 1; id <= MAX_STROKES + 5; id++) board.take(event(id));
+  for (let id = 1; id <= MAX_STROKES + 5; id++) board.apply(event(id));
   assert.equal(board.strokes.size, MAX_STROKES);
   assert.equal([...board.strokes.keys()][0], "k3f9x2.6");
 });
 
 /** An outbox whose server is the test. */
 function newOutbox() {
-  /** @type {{ kind: string, data: unknown, key: string, resolve: (id: string) => Promise<void>, reject: (error: Error) => Promise<void> }[]} */
+  /**
+   * @type {{ kind: string, data: unknown, key: string, resolve: (id: string) => Promise<void>,
+   *   reject: (error: Error) => Promise<void> }[]}
+   */
   const sent = [];
   /** @type {string[]} */
   const refused = [];
@@ -147,8 +196,14 @@ test("what has no answer is sent again with the same key when there is a connect
   await pass(60_000);
   assert.equal(sent.length, 2, "nothing is sent into nothing");
   outbox.setOpen(true);
-  assert.deepEqual(sent.map(({ data }) => data), [1, 2, 1, 2]);
-  assert.deepEqual(sent.slice(2).map(({ key }) => key), sent.slice(0, 2).map(({ key }) => key));
+  assert.deepEqual(
+    sent.map(({ data }) => data),
+    [1, 2, 1, 2],
+  );
+  assert.deepEqual(
+    sent.slice(2).map(({ key }) => key),
+    sent.slice(0, 2).map(({ key }) => key),
+  );
   assert.notEqual(sent[0].key, sent[1].key);
 });
 
@@ -201,5 +256,8 @@ test("a gap forgets what the log has taken, and keeps what it has not", async ()
   outbox.add("stroke", 2);
   await sent[0].resolve("k3f9x2.6");
   outbox.onGap();
-  assert.deepEqual([...outbox.unsent.values()].map(({ data }) => data), [2]);
+  assert.deepEqual(
+    [...outbox.unsent.values()].map(({ data }) => data),
+    [2],
+  );
 });

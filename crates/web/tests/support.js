@@ -1,12 +1,15 @@
 // @ts-check
-// What the tests of the browser modules share: a clock, a network and a document that the test moves by hand. No test
-// waits.
+// What the tests of the browser modules share: a clock, a network and a document that the test
+// moves by hand. No test waits.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { beforeEach, mock } from "node:test";
+import { Failure } from "../shared/reconnect.js";
 
-/** @typedef {import("../shared/reconnect.js").Wait} Wait */
-/** @typedef {import("../shared/reconnect.js").Verdict} Verdict */
+/** @typedef {import("../shared/reconnect.js").Follower} Follower */
+/** @typedef {import("../shared/reconnect.js").FollowerUpdate} FollowerUpdate */
+/** @typedef {import("../shared/reconnect.js").Method} Method */
+/** @typedef {import("../shared/reconnect.js").Update} Update */
 
 /** The address of the server that is not there. */
 export const BASE = new URL("http://server.test/live/");
@@ -127,7 +130,11 @@ export function pageOf(after, ids = [], others = {}) {
  * @param {Record<string, string>} [headers]
  */
 export function problem(name, status, others = {}, headers = {}) {
-  return json(status, { type: `tag:waiting.example,2026:${name}`, title: name, status, ...others }, headers);
+  return json(
+    status,
+    { type: `tag:waiting.example,2026:${name}`, title: name, status, ...others },
+    headers,
+  );
 }
 
 /**
@@ -137,38 +144,83 @@ export function problem(name, status, others = {}, headers = {}) {
  */
 export function json(status, value, headers = {}) {
   const type = status < 400 ? "application/json" : "application/problem+json";
-  return new Response(JSON.stringify(value), { status, headers: { "Content-Type": type, ...headers } });
+  return new Response(JSON.stringify(value), {
+    status,
+    headers: { "Content-Type": type, ...headers },
+  });
 }
 
 /** What both clients do about what they are told. */
-export const policy = JSON.parse(readFileSync(new URL("../../client/tests/policy.json", import.meta.url), "utf8"));
+export const policy = JSON.parse(
+  readFileSync(new URL("../../client/tests/policy.json", import.meta.url), "utf8"),
+);
 
 /** An answer whose body breaks off. */
 export function brokenAnswer() {
-  return new Response(new ReadableStream({ pull: (controller) => controller.error(new TypeError("terminated")) }));
+  return new Response(
+    new ReadableStream({ pull: (controller) => controller.error(new TypeError("terminated")) }),
+  );
 }
 
-/** Notes all that a method says, in order. */
+/** Waits once by a method, and notes what it yields, in order. */
 export class Heard {
-  /** @param {string} after */
-  constructor(after = "k3f9x2.5") {
+  #closing = new AbortController();
+
+  /**
+   * @param {Pick<Method, "follow">} method
+   * @param {string} [after]
+   */
+  constructor(method, after = "k3f9x2.5") {
     /** @type {unknown[][]} */
     this.words = [];
-    /** What the watchdog was told to expect, in milliseconds. @type {(number | null)[]} */
+    /** How long the watchdog was to wait, in milliseconds. @type {number[]} */
     this.expected = [];
-    /** @param {string} word */
-    const note = (word) => (/** @type {unknown[]} */ ...details) => void this.words.push([word, ...details]);
-    /** @type {Wait} */
-    this.wait = {
-      after,
-      onOpen: note("open"),
-      onEvent: ({ id }) => void this.words.push(["event", id]),
-      onCursor: note("cursor"),
-      onGap: ({ reason, resume }) => void this.words.push(["gap", reason, resume]),
-      onHeartbeat: (every) => void this.expected.push(every),
-      onEnd: note("end"),
-      onRetry: note("retry"),
-      onFail: (_, verdict) => void this.words.push(["fail", verdict?.kind]),
-    };
+    this.#read(method.follow(after, this.#closing.signal));
   }
+
+  /** @param {AsyncIterable<Update>} updates */
+  async #read(updates) {
+    try {
+      for await (const update of updates) this.#note(update);
+    } catch (error) {
+      assert.ok(error instanceof Failure, String(error));
+      this.words.push(["failure", error.verdict?.kind]);
+    }
+  }
+
+  /** @param {Update} update */
+  #note(update) {
+    if ("every" in update && update.every !== undefined) this.expected.push(update.every);
+    if ("cursor" in update && update.cursor !== undefined)
+      this.words.push(["cursor", update.cursor]);
+    if (update.type === "event") this.words.push(["event", update.event.id]);
+    else if (update.type === "gap") this.words.push(["gap", update.gap.reason, update.gap.resume]);
+    else if (update.type === "opened")
+      this.words.push(["opened", ...(update.text ? [update.text] : [])]);
+    else if (update.type !== "heartbeat") this.words.push([update.type]);
+  }
+
+  close() {
+    this.#closing.abort();
+  }
+}
+
+/**
+ * Starts a follower, and notes what it hands on.
+ *
+ * @param {Follower} follower
+ * @returns {FollowerUpdate[]} filled as it comes
+ */
+export function start(follower) {
+  /** @type {FollowerUpdate[]} */
+  const updates = [];
+  (async () => {
+    for await (const update of follower.updates()) updates.push(update);
+  })();
+  return updates;
+}
+
+/** @param {FollowerUpdate[]} updates */
+export function idsOf(updates) {
+  return updates.flatMap((update) => (update.type === "event" ? [update.event.id] : []));
 }

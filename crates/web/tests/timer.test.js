@@ -8,7 +8,14 @@ import "./support.js";
 
 test("a time that a timer cannot hold is a long one, and not none", () => {
   const day = 24 * 60 * 60 * 1000;
-  for (const [time, set] of [[0, 0], [-1, 0], [7.5, 7.5], [2 ** 31, day], [Infinity, day], [NaN, day]]) {
+  for (const [time, set] of [
+    [0, 0],
+    [-1, 0],
+    [7.5, 7.5],
+    [2 ** 31, day],
+    [Infinity, day],
+    [NaN, day],
+  ]) {
     assert.equal(bounded(time), set, String(time));
   }
   let fired = 0;
@@ -29,7 +36,9 @@ test("no page sets a timer in another way", () => {
   const raw = /\b(setTimeout|setInterval)\(|AbortSignal\.timeout\((?!bounded\()/;
   for (const file of files) {
     if (file.endsWith("/web/shared/timer.js")) continue;
-    const line = readFileSync(file, "utf8").split("\n").find((text) => raw.test(text.replace(/^\s*(\*|\/\/).*/, "")));
+    const line = readFileSync(file, "utf8")
+      .split("\n")
+      .find((text) => raw.test(text.replace(/^\s*(\*|\/\/).*/, "")));
     assert.equal(line, undefined, file);
   }
 });

@@ -1,10 +1,22 @@
 // @ts-check
-// Run with `node --test examples/websocket/tests/`.
+// Run with `node --test crates/web/tests/`.
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import { Backoff, Follower } from "../shared/reconnect.js";
-import { asked, BASE, event, Heard, json, last, pass, policy, problem, settle } from "./support.js";
-
+import {
+  asked,
+  BASE,
+  event,
+  Heard,
+  idsOf,
+  json,
+  last,
+  pass,
+  policy,
+  problem,
+  settle,
+  start,
+} from "./support.js";
 import { afterClose, createWebSocket, Refused } from "../websocket/websocket-client.js";
 
 /** The sockets of this test, in order. @type {FakeSocket[]} */
@@ -40,7 +52,8 @@ class FakeSocket {
 
   /** @param {number} code */
   close(code) {
-    if (code !== 1000 && !(code >= 3000 && code <= 4999)) throw new DOMException("code", "InvalidAccessError");
+    if (code !== 1000 && !(code >= 3000 && code <= 4999))
+      throw new DOMException("code", "InvalidAccessError");
     this.closedWith = code;
   }
 
@@ -76,10 +89,9 @@ function socket() {
 /** A method that is connected, and what it says. */
 async function connected() {
   const method = createWebSocket(BASE);
-  const heard = new Heard();
-  const handle = method.connect(heard.wait);
+  const heard = new Heard(method);
   await socket().hello();
-  return { method, heard, handle };
+  return { method, heard };
 }
 
 /** What a promise comes to. @param {Promise<unknown>} promise */
@@ -91,19 +103,19 @@ async function outcome(promise) {
 }
 
 test("the handshake says where to go on, what it is for and who asks", () => {
-  createWebSocket(BASE).connect(new Heard("k3f9x2.5").wait);
+  new Heard(createWebSocket(BASE), "k3f9x2.5");
   const { url, subprotocol } = socket();
   assert.equal(`${url.protocol}//${url.host}${url.pathname}`, "ws://server.test/live/events");
   assert.equal(url.searchParams.get("after"), "k3f9x2.5");
   assert.match(String(url.searchParams.get("connection")), /^[0-9a-f]{24}$/);
   assert.equal(subprotocol, "waiting.v1");
-  createWebSocket(new URL("https://server.test/")).connect(new Heard().wait);
+  new Heard(createWebSocket(new URL("https://server.test/")));
   assert.equal(socket().url.protocol, "wss:");
 });
 
 test("the board is a log of its own, with a status of its own", async () => {
   const method = createWebSocket(BASE, { log: "board" });
-  method.connect(new Heard().wait);
+  new Heard(method);
   assert.equal(socket().url.pathname, "/live/board");
   method.verdict(null, new AbortController().signal);
   assert.equal(last().url.pathname, "/live/board/status");
@@ -114,12 +126,12 @@ test("the board is a log of its own, with a status of its own", async () => {
 });
 
 test("it is open when the server has said hello, and not before", async () => {
-  const heard = new Heard();
-  createWebSocket(BASE).connect(heard.wait);
+  const heard = new Heard(createWebSocket(BASE));
   socket().onopen?.();
+  await settle();
   assert.deepEqual(heard.words, []);
   await socket().say({ hello: { cursor: "k3f9x2.5", every: 3000 } });
-  assert.deepEqual(heard.words, [["cursor", "k3f9x2.5"], ["open"]]);
+  assert.deepEqual(heard.words, [["cursor", "k3f9x2.5"], ["opened"]]);
   assert.equal(heard.expected.at(-1), 3000);
 });
 
@@ -130,21 +142,25 @@ test("each message is told as what it is, and an unknown one is left out", async
   await socket().say({ event: event(6) });
   await socket().say({ gap: { reason: "expired", asked: "k3f9x2.6", resume: "k3f9x2.9" } });
   await socket().say({ heartbeat: { every: 2000 } });
-  assert.deepEqual(heard.words, [["event", "k3f9x2.6"], ["gap", "expired", "k3f9x2.9"]]);
-  assert.deepEqual(heard.expected, [null, null, null, 2000]);
+  assert.deepEqual(heard.words, [
+    ["event", "k3f9x2.6"],
+    ["gap", "expired", "k3f9x2.9"],
+  ]);
+  assert.deepEqual(heard.expected, [2000]);
 });
 
 test("a message that cannot be read ends the connection, so that no event is skipped", async () => {
   for (const { message, then } of policy.messages) {
     const { heard } = await connected();
     await socket().say(message);
-    const failed = heard.words.some(([word]) => word === "fail");
+    const failed = heard.words.some(([word]) => word === "failure");
     assert.equal(failed, then === "again", JSON.stringify(message));
   }
   for (const data of ["no JSON", new Uint8Array(3)]) {
     const { heard } = await connected();
     socket().onmessage?.({ data });
-    assert.deepEqual(heard.words.at(-1), ["fail", undefined]);
+    await settle();
+    assert.deepEqual(heard.words.at(-1), ["failure", undefined]);
   }
 });
 
@@ -155,8 +171,8 @@ test("a close says by its code whether to come back, and what becomes of what ha
     const small = outcome(method.publish("message", 1, "small"));
     const large = outcome(method.publish("message", "x".repeat(100), "large"));
     await socket().end(code);
-    const word = { stop: ["end", "finished"], "give-up": ["fail", "refused"] }[String(then)];
-    const again = code === 1001 ? ["end", "shutdown"] : ["fail", undefined];
+    const word = { stop: ["finished"], "give-up": ["failure", "refused"] }[String(then)];
+    const again = code === 1001 ? ["ending"] : ["failure", undefined];
     assert.deepEqual(heard.words.at(-1), word ?? again, String(code));
     const refused = [await small, await large].map(({ error }) => error instanceof Refused);
     const expected = { "give-up": [true, true], "drop-largest": [false, true] }[String(then)];
@@ -165,8 +181,10 @@ test("a close says by its code whether to come back, and what becomes of what ha
 });
 
 test("a refused handshake is explained by the server's status", async () => {
-  const follower = new Follower(createWebSocket(BASE), {}, { backoff: new Backoff({ random: () => 0 }) });
-  follower.start();
+  const follower = new Follower(createWebSocket(BASE), {
+    backoff: new Backoff({ random: () => 0 }),
+  });
+  start(follower);
   await settle();
   await last().answer(json(200, { earliest: "k3f9x2.0", latest: "k3f9x2.5", finished: false }));
   await socket().end(1006);
@@ -183,11 +201,9 @@ test("a refused handshake is explained by the server's status", async () => {
 });
 
 test("it goes on after a break from the last event that it had", async () => {
-  /** @type {string[]} */
-  const events = [];
   const backoff = new Backoff({ random: () => 0 });
-  const follower = new Follower(createWebSocket(BASE), { onEvent: ({ id }) => events.push(id) }, { backoff });
-  follower.start();
+  const follower = new Follower(createWebSocket(BASE), { backoff });
+  const updates = start(follower);
   await settle();
   await last().answer(json(200, { earliest: "k3f9x2.0", latest: "k3f9x2.5", finished: false }));
   await socket().hello();
@@ -201,13 +217,13 @@ test("it goes on after a break from the last event that it had", async () => {
   await socket().hello("k3f9x2.6");
   await socket().say({ event: event(6) });
   await socket().say({ event: event(7) });
-  assert.deepEqual(events, ["k3f9x2.6", "k3f9x2.7"]);
+  assert.deepEqual(idsOf(updates), ["k3f9x2.6", "k3f9x2.7"]);
   assert.deepEqual(follower.counts, { received: 2, doubled: 1, lost: 0, gaps: 0, reconnects: 1 });
 });
 
 test("silence is noticed after the interval that hello has named", async () => {
-  const follower = new Follower(createWebSocket(BASE), {});
-  follower.start();
+  const follower = new Follower(createWebSocket(BASE));
+  start(follower);
   await settle();
   await last().answer(json(200, { earliest: "k3f9x2.0", latest: "k3f9x2.5", finished: false }));
   await socket().hello("k3f9x2.5", 1000);
@@ -221,10 +237,10 @@ test("silence is noticed after the interval that hello has named", async () => {
 });
 
 test("to close is to say 1000, and then nothing more is heard", async () => {
-  const { method, heard, handle } = await connected();
+  const { method, heard } = await connected();
   const published = outcome(method.publish("message", {}, "a"));
   const words = heard.words.length;
-  handle.close();
+  heard.close();
   assert.equal(socket().closedWith, 1000);
   assert.match((await published).error.message, /closed before the answer/);
   await socket().say({ event: event(6) });
@@ -234,7 +250,10 @@ test("to close is to say 1000, and then nothing more is heard", async () => {
 
 test("a publish is answered by the ack with its ref, and by no other", async () => {
   const { method } = await connected();
-  const [first, second] = [method.publish("message", { text: "1" }, "a"), method.publish("message", 2, "b")];
+  const [first, second] = [
+    method.publish("message", { text: "1" }, "a"),
+    method.publish("message", 2, "b"),
+  ];
   assert.deepEqual(socket().sent, [
     { publish: { ref: "a", kind: "message", data: { text: "1" } } },
     { publish: { ref: "b", kind: "message", data: 2 } },
@@ -248,9 +267,15 @@ test("a publish is answered by the ack with its ref, and by no other", async () 
 
 test("an error rejects with the problem in words, and says whether it is final", async () => {
   const { method } = await connected();
-  for (const [status, isFinal] of /** @type {const} */ ([[413, true], [429, false], [503, false]])) {
+  for (const [status, isFinal] of /** @type {const} */ ([
+    [413, true],
+    [429, false],
+    [503, false],
+  ])) {
     const published = outcome(method.publish("message", {}, "a"));
-    await socket().say({ error: { ref: "a", problem: { title: "No", detail: "because", status } } });
+    await socket().say({
+      error: { ref: "a", problem: { title: "No", detail: "because", status } },
+    });
     const { error } = await published;
     assert.equal(error.message, "No. because.");
     assert.equal(error instanceof Refused, isFinal, String(status));
@@ -283,7 +308,7 @@ test("a publish whose socket breaks is told so at once, and sent again with the 
   assert.equal(await again, "k3f9x2.6");
 
   // There is one again.
-  method.connect(new Heard().wait);
+  new Heard(method);
   await socket().hello();
   method.publish("message", { text: "1" }, "a");
   assert.equal(socket().sent[0].publish.ref, "a");
@@ -311,5 +336,8 @@ test("a cut names the connection of the sockets", async () => {
   const { method } = await connected();
   method.cut?.();
   assert.equal(last().url.pathname, "/live/cut");
-  assert.equal(last().url.searchParams.get("connection"), socket().url.searchParams.get("connection"));
+  assert.equal(
+    last().url.searchParams.get("connection"),
+    socket().url.searchParams.get("connection"),
+  );
 });

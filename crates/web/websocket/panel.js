@@ -8,19 +8,22 @@ import { createWebSocket } from "./websocket-client.js";
 import { createWhiteboard } from "./whiteboard.js";
 
 /**
- * Puts a panel into an element, in place of what is there. Nothing connects before Start.
+ * Puts a panel into an element, in place of what is there. Nothing connects before
+ * Start.
  *
- * `data-view="whiteboard"` on the element asks for the whiteboard; without it the panel shows the events of
- * the log.
+ * `data-view="whiteboard"` on the element asks for the whiteboard; without it the panel
+ * shows the events of the log.
  *
  * @param {HTMLElement} element
  * @param {object} options
- * @param {string | URL} options.base where the routes of the `websocket` server lie. Relative to the page
+ * @param {string | URL} options.base where the routes of the `websocket` server lie.
+ *   Relative to the page
  * @returns {{ destroy: () => void }}
  */
 export function mount(element, { base }) {
   const absolute = new URL(base, document.baseURI);
-  if (element.dataset.view === "whiteboard") return createWhiteboard(element, { base: absolute });
+  if (element.dataset.view === "whiteboard")
+    return createWhiteboard(element, { base: absolute });
   return createPanel(element, {
     method: createWebSocket(absolute),
     label: "Live events over WebSocket",

@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * The whiteboard without its pixels: what a stroke is, how a pen makes strokes, what the log of strokes adds
- * up to, and what of one's own is still on its way.
+ * The whiteboard without its pixels: what a stroke is, how a pen makes strokes, what
+ * the log of strokes adds up to, and what this page has drawn and not yet seen come
+ * back.
  */
 
 import { isDuplicate, parseCursor } from "../shared/cursor.js";
@@ -17,29 +18,42 @@ import { Refused } from "./websocket-client.js";
  * @typedef {object} Stroke
  * @property {string} colour one of `COLOURS`
  * @property {number} width in thousandths of the board's width
- * @property {[x: number, y: number][]} points in thousandths of the board's width and height, from its upper
- *   left corner
+ * @property {[x: number, y: number][]} points in thousandths of the board's width and
+ *   height, from its upper left corner
  */
 
-/** The largest coordinate. Whole thousandths: a pixel or less on any screen, and three digits on the wire. */
+/**
+ * The largest coordinate. Whole thousandths: a pixel or less on any screen, and three
+ * digits on the wire.
+ */
 export const SIZE = 1000;
-/** By name, because each page has its own shade of each, for its light or its dark ground. */
+/**
+ * By name, because each page has its own shade of each, for its light or its dark
+ * ground.
+ */
 export const COLOURS = ["ink", "red", "orange", "green", "blue", "purple"];
 /** The widths to choose from, in thousandths of the board's width. */
 export const WIDTHS = { thin: 4, medium: 10, thick: 24 };
 // The widest line that others may draw here: one twentieth of the board.
 const MAX_WIDTH = 50;
-/** How many points a stroke has at most. A longer line is sent in pieces, and so is seen while it is drawn. */
+/**
+ * How many points a stroke has at most. A longer line is sent in pieces, and so is seen
+ * while it is drawn.
+ */
 export const MAX_POINTS = 100;
-// How far the next point is from the last, at least. A pointer reports up to a thousand points a second; a
-// line of points that are three thousandths apart looks the same.
+// How far the next point is from the last, at least. A pointer reports up to a thousand
+// points a second; a line of points that are three thousandths apart looks the same.
 const MIN_STEP = 3;
-/** How many strokes a board shows. The newest: as many as its log keeps, so that who was there early and who came late see the same. */
+/**
+ * How many strokes a board shows. The newest: as many as its log keeps, so that a page
+ * that was there early and one that came late show the same.
+ */
 export const MAX_STROKES = 1000;
-// How much may wait for a connection. A minute of busy drawing; what is beyond has to be drawn again.
+// How much may wait for a connection. A minute of busy drawing; what is beyond has to
+// be drawn again.
 const MAX_UNSENT = 100;
-// How many publishes are under way at once. More than one, so that a line far away does not slow the pen
-// down; few, so that a server in trouble is not pressed.
+// How many publishes are under way at once. More than one, so that a slow line does
+// not slow the pen down; few, to spare a server in trouble.
 const IN_FLIGHT = 8;
 // When what failed while the connection lived is tried again, in milliseconds.
 const RETRY = 1000;
@@ -49,14 +63,16 @@ const RETRY = 1000;
  * Reads a stroke. Anybody may have published it, and anything may be in it.
  *
  * @param {any} data
- * @returns {Stroke | null} within its bounds, whatever was sent; `null` if it is no stroke at all
+ * @returns {Stroke | null} within its bounds, whatever was sent; `null` if it is no
+ *   stroke at all
  */
 export function readStroke(data) {
   if (!Array.isArray(data?.points)) return null;
   /** @type {Stroke["points"]} */
   const points = [];
   for (const point of data.points.slice(0, MAX_POINTS)) {
-    if (!Array.isArray(point) || !isNumber(point[0]) || !isNumber(point[1])) return null;
+    if (!Array.isArray(point) || !isNumber(point[0]) || !isNumber(point[1]))
+      return null;
     points.push([clamp(point[0], 0, SIZE), clamp(point[1], 0, SIZE)]);
   }
   if (points.length === 0) return null;
@@ -88,14 +104,18 @@ function clamp(value, least, most) {
 export class Pen {
   /**
    * @param {Pick<Stroke, "colour" | "width">} style
-   * @param {(stroke: Stroke) => void} onStroke told of each stroke when it is complete
+   * @param {(stroke: Stroke) => void} onStroke called with each stroke when it is
+   *   complete
    */
   constructor({ colour, width }, onStroke) {
     this.style = { colour, width };
     this.onStroke = onStroke;
     /** The points of the stroke that is being drawn. @type {Stroke["points"]} */
     this.points = [];
-    /** Whether a stroke before this one was full, and this one goes on from its last point. */
+    /**
+     * Whether a stroke before this one was full, and this one goes on from its last
+     * point.
+     */
     this.continues = false;
   }
 
@@ -114,7 +134,11 @@ export class Pen {
     /** @type {[number, number]} */
     const point = [clamp(x, 0, SIZE), clamp(y, 0, SIZE)];
     const last = this.points.at(-1);
-    if (last && Math.max(Math.abs(point[0] - last[0]), Math.abs(point[1] - last[1])) < MIN_STEP) return;
+    if (
+      last &&
+      Math.max(Math.abs(point[0] - last[0]), Math.abs(point[1] - last[1])) < MIN_STEP
+    )
+      return;
     this.points.push(point);
     if (this.points.length < MAX_POINTS) return;
     this.onStroke(this.stroke);
@@ -139,8 +163,10 @@ export class Board {
     this.strokes = new Map();
   }
 
-  /** @param {WireEvent} event of any kind; those that mean nothing here change nothing */
-  take({ id, kind, data }) {
+  /**
+   * @param {WireEvent} event of any kind; those that mean nothing here change nothing
+   */
+  apply({ id, kind, data }) {
     if (kind === "clear") return this.clear();
     const stroke = kind === "stroke" ? readStroke(data) : null;
     if (!stroke) return;
@@ -156,27 +182,29 @@ export class Board {
 // ANCHOR_END: board
 
 /**
- * Something of one's own that has not come back yet.
+ * Something that this page has published and that has not come back yet.
  *
  * @typedef {object} Unsent
  * @property {string} key the same each time it is sent
  * @property {string} kind
  * @property {unknown} data
  * @property {boolean} underWay whether it was sent and has no answer
- * @property {string | null} cursor where the log has it, once the server has said so
+ * @property {string | null} cursor where the log has it, once the server has answered
  */
 
 // ANCHOR: outbox
 /**
- * Keeps what was drawn here until it comes back as an event. What was sent and has no answer may have arrived
- * or not; sent again with the same key it is one event in either case.
+ * Keeps what was drawn here until it comes back as an event. What was sent and has no
+ * answer may have arrived or not; sent again with the same key it is one event in
+ * either case.
  */
 export class Outbox {
   /**
    * @param {(kind: string, data: unknown, key: string) => Promise<string>} publish
    * @param {object} observer
    * @param {() => void} observer.onChange what waits has changed
-   * @param {(why: string) => void} observer.onRefused something will never be taken, and is dropped
+   * @param {(why: string) => void} observer.onRefused something will never be taken,
+   *   and is dropped
    * @param {() => string | null} observer.cursor how far the log has been read
    */
   constructor(publish, observer) {

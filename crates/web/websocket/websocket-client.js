@@ -1,25 +1,36 @@
 // @ts-check
 /**
- * WebSocket as a method of waiting: the browser's `WebSocket`, and what has to stand around it.
+ * WebSocket as a method of waiting: the browser's `WebSocket`, and what it lacks.
  *
- * A `WebSocket` carries messages both ways, and that is all. It does not reconnect, it does not say why a
- * handshake failed, it does not say whether what was sent has arrived, and script sees no ping. The
- * follower (`web/reconnect.js`) does the first, `GET status` the second, and the messages do the rest:
- * `hello`, `event`, `gap`, `heartbeat`, and an `ack` or an `error` for each `publish`.
+ * A `WebSocket` carries messages both ways, and that is all. It does not reconnect, it
+ * does not say why a handshake failed, it does not say whether what was sent has
+ * arrived, and script sees no ping. The follower (`shared/reconnect.js`) does the
+ * first, `GET status` the second, and the messages do the rest: `hello`, `event`,
+ * `gap`, `heartbeat`, and an `ack` or an `error` for each `publish`.
  */
 
-import { parseCursor, parseObject, readEvent, readGap } from "../shared/cursor.js";
-import { askStatus, cut, explain, publish, randomName, REQUEST_TIMEOUT } from "../shared/http.js";
+import { isCursor, parseObject, readEvent, readGap } from "../shared/cursor.js";
+import {
+  askStatus,
+  cut,
+  describeProblem,
+  publish,
+  randomName,
+  REQUEST_TIMEOUT,
+} from "../shared/http.js";
+import { Queue } from "../shared/queue.js";
+import { Failure } from "../shared/reconnect.js";
 import { startTimer } from "../shared/timer.js";
 
 /** @typedef {import("../shared/reconnect.js").Method} Method */
-/** @typedef {import("../shared/reconnect.js").Wait} Wait */
+/** @typedef {import("../shared/reconnect.js").Update} Update */
 
-// The name of the messages and of their version. The server must choose it, or the browser gives up.
+// The name of the messages and of their version. The server must choose it, or the
+// browser gives up.
 const SUBPROTOCOL = "waiting.v1";
-// How much of what is published may wait in the browser, in bytes. `send()` never waits and never refuses:
-// on a line that is too slow it fills the memory of the page. 64 KiB is the largest event, or some seconds
-// of drawing.
+// How much of what is published may wait in the browser, in bytes. `send()` never waits
+// and never refuses: on a line that is too slow it fills the memory of the page. 64 KiB
+// is the largest event, or some seconds of drawing.
 const MAX_BUFFERED = 64 * 1024;
 
 /** An error that will be the same when the same is sent again. It is fit to be read. */
@@ -28,10 +39,12 @@ export class Refused extends Error {}
 /**
  * Makes the method for one log of one server.
  *
- * @param {URL} base the absolute URL under which the server's routes lie, with `/` at its end
+ * @param {URL} base the absolute URL under which the server's routes lie, with `/` at
+ *   its end
  * @param {object} [options]
  * @param {"events" | "board"} [options.log] which of the server's logs
- * @returns {Method} its `publish` rejects with `Refused` where it would be in vain to send the same again
+ * @returns {Method} its `publish` rejects with `Refused` where it would be in vain to
+ *   send the same again
  */
 export function createWebSocket(base, { log = "events" } = {}) {
   // Names this page's sockets, so that the server can break these and no one else's.
@@ -42,20 +55,21 @@ export function createWebSocket(base, { log = "events" } = {}) {
   let open = null;
 
   return {
-    connect(wait) {
+    follow(after, signal) {
       const url = new URL(log, base);
       url.protocol = base.protocol === "https:" ? "wss:" : "ws:";
       // Script can set no header of a handshake, so the cursor goes into the URL.
-      url.searchParams.set("after", wait.after);
+      url.searchParams.set("after", after);
       url.searchParams.set("connection", connection);
-      return connect(url, wait, (outgoing) => (open = outgoing));
+      return follow(url, signal, (outgoing) => (open = outgoing));
     },
-    verdict: (after, signal) => askStatus(isRoom ? base : new URL(`${log}/`, base), after, signal),
+    verdict: (after, signal) =>
+      askStatus(isRoom ? base : new URL(`${log}/`, base), after, signal),
     // ANCHOR: publish
     async publish(kind, data, key) {
       if (open) return open.publish(kind, data, key);
-      // A `ref` and an `Idempotency-Key` are one thing to the server. So what broke off with a socket may be
-      // sent again by a request, and is still one event.
+      // A `ref` and an `Idempotency-Key` are one thing to the server. So what broke off
+      // with a socket may be sent again by a request, and is still one event.
       if (isRoom) return publish(base, kind, data, key);
       throw new Error("There is no connection.");
     },
@@ -65,59 +79,65 @@ export function createWebSocket(base, { log = "events" } = {}) {
 }
 
 /**
- * Opens one socket, and tells `wait` what comes.
+ * Opens one socket.
  *
  * @param {URL} url
- * @param {Wait} wait
- * @param {(outgoing: Outgoing | null) => void} onOutgoing told where to publish from now on
+ * @param {AbortSignal} signal
+ * @param {(outgoing: Outgoing | null) => void} setOutgoing called with where to publish
+ *   from now on
+ * @returns {AsyncIterable<Update>}
  */
-function connect(url, wait, onOutgoing) {
+function follow(url, signal, setOutgoing) {
   const socket = new WebSocket(url, SUBPROTOCOL);
   const outgoing = new Outgoing(socket);
+  /** @type {Queue<Update>} */
+  const updates = new Queue(signal, close);
 
   // ANCHOR: messages
   socket.onmessage = ({ data }) => {
     const message = typeof data === "string" ? parseObject(data) : null;
-    // Any message is a sign of life, whatever it says.
-    wait.onHeartbeat(null);
-    // An object of several members is no message.
-    if (message && Object.keys(message).length !== 1) return;
+    const update = message && read(message);
+    if (update) updates.push(update);
     // To go on after what cannot be read might be to skip an event without a word.
-    if (!message || !take(message)) wait.onFail("The server sent no message of this protocol.");
+    else updates.fail(new Failure("The server sent no message of this protocol."));
   };
 
   /**
-   * @param {Record<string, any>} message an object with one member, whose name says what it is
-   * @returns {boolean} whether it could be read
+   * @param {Record<string, any>} message an object with one member, whose name says
+   *   what it is
+   * @returns {Update | null} `null` if it cannot be read
    */
-  function take({ hello, event, gap, heartbeat, ack, error }) {
+  function read(message) {
+    // An object of several members is no message. It is a sign of life all the same.
+    if (Object.keys(message).length !== 1) return { type: "heartbeat" };
+    const { hello, event, gap, heartbeat, ack, error } = message;
     if (hello !== undefined) {
-      if (!isCursor(hello?.cursor) || !isEvery(hello.every)) return false;
-      wait.onHeartbeat(hello.every);
-      // Where the connection begins. The same cursor as was asked with, and news only without one.
-      wait.onCursor(hello.cursor);
-      onOutgoing(outgoing);
-      wait.onOpen();
-    } else if (event !== undefined) {
-      const read = readEvent(event);
-      if (!read) return false;
-      wait.onEvent(read);
-    } else if (gap !== undefined) {
-      const read = readGap(gap, gap?.reason);
-      if (!read) return false;
-      wait.onGap(read);
-    } else if (heartbeat !== undefined) {
-      if (!isEvery(heartbeat?.every)) return false;
-      wait.onHeartbeat(heartbeat.every);
-    } else if (ack !== undefined) {
-      if (typeof ack?.ref !== "string" || !isCursor(ack.id)) return false;
+      const { cursor, every } = hello ?? {};
+      if (!isCursor(cursor) || !isEvery(every)) return null;
+      setOutgoing(outgoing);
+      return { type: "opened", cursor, every };
+    }
+    if (event !== undefined) {
+      const known = readEvent(event);
+      return known && { type: "event", event: known };
+    }
+    if (gap !== undefined) {
+      const known = readGap(gap, gap?.reason);
+      return known && { type: "gap", gap: known };
+    }
+    if (heartbeat !== undefined) {
+      const every = heartbeat?.every;
+      return isEvery(every) ? { type: "heartbeat", every } : null;
+    }
+    if (ack !== undefined) {
+      if (typeof ack?.ref !== "string" || !isCursor(ack.id)) return null;
       outgoing.onAck(ack);
     } else if (error !== undefined) {
-      if (error?.problem === undefined) return false;
+      if (error?.problem === undefined) return null;
       outgoing.onError(error);
     }
     // Anything else is of a newer server, and for a newer page.
-    return true;
+    return { type: "heartbeat" };
   }
   // ANCHOR_END: messages
 
@@ -126,34 +146,40 @@ function connect(url, wait, onOutgoing) {
   socket.onopen = () => (wasOpen = true);
 
   socket.onclose = ({ code, reason }) => {
-    onOutgoing(null);
-    const said = `The server closed the connection: ${reason || "no reason given"} (${code}).`;
+    const given = reason || "no reason given";
+    const why = `The server closed the connection: ${given} (${code}).`;
     const after = afterClose(code);
     if (after === "give-up") {
       // This page broke a rule, and would break it again.
-      outgoing.end(new Refused(said));
-      return wait.onFail(said, { kind: "refused", why: said });
+      outgoing.end(new Refused(why));
+      return updates.fail(new Failure(why, { kind: "refused", why }));
     }
-    if (after === "drop-largest") outgoing.refuseLargest(said);
+    if (after === "drop-largest") outgoing.refuseLargest(why);
     outgoing.end(new Error("The connection broke before the answer came."));
-    if (after === "stop") wait.onEnd("finished");
-    else if (code === 1001) wait.onEnd("shutdown");
-    else if (code !== 1006) wait.onFail(said);
-    // 1006 is never sent: there was no close. Lost, cut or refused are all the same to script.
-    else wait.onFail(wasOpen ? "The connection broke." : "The connection could not be opened.");
+    // 1006 is never sent: there was no close. Lost, cut or refused are all the same to
+    // script.
+    if (code === 1006) {
+      const lost = wasOpen
+        ? "The connection broke."
+        : "The connection could not be opened.";
+      return updates.fail(new Failure(lost));
+    }
+    if (after !== "stop" && code !== 1001) return updates.fail(new Failure(why));
+    updates.push({ type: after === "stop" ? "finished" : "ending" });
+    updates.end();
   };
 
-  return {
-    close() {
-      // Whatever still comes is nobody's business, least of all the server's answer to this close.
-      socket.onopen = socket.onmessage = socket.onclose = null;
-      onOutgoing(null);
-      outgoing.end(new Error("The connection was closed before the answer came."));
-      // A page may say 1000 or 3000 to 4999, and anything else throws.
-      socket.close(1000);
-    },
-  };
+  function close() {
+    // What still comes is not read, least of all the server's answer to this close.
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    setOutgoing(null);
+    outgoing.end(new Error("The connection was closed before the answer came."));
+    // A page may send 1000 or 3000 to 4999, and anything else throws.
+    socket.close(1000);
+  }
   // ANCHOR_END: close
+
+  return updates;
 }
 
 /**
@@ -177,14 +203,12 @@ export function afterClose(code) {
   }
 }
 
-/** @param {unknown} every how many milliseconds the server may be silent */
+/**
+ * @param {unknown} every how many milliseconds the server may be silent
+ * @returns {every is number}
+ */
 function isEvery(every) {
   return Number.isInteger(every) && Number(every) >= 0;
-}
-
-/** @param {unknown} text */
-function isCursor(text) {
-  return typeof text === "string" && parseCursor(text) !== null;
 }
 
 /**
@@ -204,7 +228,11 @@ class Outgoing {
   /** @param {WebSocket} socket */
   constructor(socket) {
     this.socket = socket;
-    /** By `ref`; each leaves with its answer, in its time, or with the socket. @type {Map<string, Unanswered>} */
+    /**
+     * By `ref`; each leaves with its answer, in its time, or with the socket.
+     *
+     * @type {Map<string, Unanswered>}
+     */
     this.unanswered = new Map();
   }
 
@@ -218,7 +246,8 @@ class Outgoing {
   publish(kind, data, ref) {
     const same = this.unanswered.get(ref);
     if (same) return same.promise();
-    // What has gone to `send()` and not yet to the network. It is the only back-pressure that there is.
+    // What has gone to `send()` and not yet to the network. It is the only
+    // back-pressure that there is.
     if (this.socket.bufferedAmount > MAX_BUFFERED) {
       return Promise.reject(new Error("The connection is too slow for so much."));
     }
@@ -226,8 +255,15 @@ class Outgoing {
     /** @type {Promise<string>} */
     const promise = new Promise((resolve, reject) => {
       // A socket that lives may still not answer.
-      const late = () => this.settle(ref)?.reject(new Error("The server did not answer in time."));
-      this.unanswered.set(ref, { promise: () => promise, size: text.length, resolve, reject, timer: startTimer(late, REQUEST_TIMEOUT) });
+      const late = () =>
+        this.settle(ref)?.reject(new Error("The server did not answer in time."));
+      this.unanswered.set(ref, {
+        promise: () => promise,
+        size: text.length,
+        resolve,
+        reject,
+        timer: startTimer(late, REQUEST_TIMEOUT),
+      });
     });
     this.socket.send(text);
     return promise;
@@ -242,10 +278,12 @@ class Outgoing {
   /** @param {any} error */
   onError({ ref, problem }) {
     const status = typeof problem?.status === "number" ? problem.status : 500;
-    const why = explain({ status }, problem ?? null);
-    // As for a request: 4xx is about what was sent (RFC 9110 §15.5), and 429 about how often.
+    const why = describeProblem({ status }, problem ?? null);
+    // As for a request: 4xx is about what was sent (RFC 9110 §15.5), and 429 about how
+    // often.
     const final = status >= 400 && status < 500 && status !== 408 && status !== 429;
-    // Without a `ref` it is about something that the server could not read, and nobody knows what.
+    // Without a `ref` it is about something that the server could not read, and nobody
+    // knows what.
     this.settle(ref)?.reject(final ? new Refused(why) : new Error(why));
   }
 

@@ -1,29 +1,44 @@
 // @ts-check
 /**
- * A whiteboard for several: each stroke is an event on a log of its own, and each page draws the log.
+ * A whiteboard for several: each stroke is an event on a log of its own, and each page
+ * draws the log.
  *
- * It is drawn as SVG, so that the browser itself keeps it sharp at any size, and in the colours of the
- * page's theme.
+ * It is drawn as SVG, so that the browser itself keeps it sharp at any size, and in the
+ * colours of the page's theme.
  */
 
 import { parseCursor } from "../shared/cursor.js";
-import { wordsOf } from "../shared/http.js";
-import { BUTTONS, createFollowerCounts, createSection, describeGap, find, heedPage, isEnabled, keepKeys, setEnabled } from "../shared/panel.js";
+import { messageOf } from "../shared/http.js";
+import {
+  BUTTONS,
+  createFollowerCounts,
+  createSection,
+  describeGap,
+  find,
+  watchPage,
+  isEnabled,
+  keepKeys,
+  setEnabled,
+} from "../shared/panel.js";
 import { Follower } from "../shared/reconnect.js";
 import { createStatusLine } from "../shared/status-line.js";
 import { startTimer } from "../shared/timer.js";
 import { Board, COLOURS, Outbox, Pen, SIZE, WIDTHS } from "./strokes.js";
 import { createWebSocket } from "./websocket-client.js";
 
+/** @typedef {import("../shared/reconnect.js").FollowerUpdate} FollowerUpdate */
 /** @typedef {import("./strokes.js").Stroke} Stroke */
 
-// How wide the board is for its height. Its coordinates are the same in both directions, its units are not.
+// How wide the board is for its height. Its coordinates are the same in both
+// directions, its units are not.
 const RATIO = 1.5;
-// How far an arrow key moves the pen, in thousandths of the board's width, and how much farther with Shift.
+// How far an arrow key moves the pen, in thousandths of the board's width, and how much
+// farther with Shift.
 const STEP = 10;
 const LARGE = 5;
-// How long a count may be out of date, in milliseconds. It is read aloud, and strokes come many a second.
-const SAYING = 1000;
+// How long a count may be out of date, in milliseconds. It is read aloud, and strokes
+// come many a second.
+const COUNT_EVERY = 1000;
 
 /** @type {Record<string, [x: number, y: number]>} */
 const ARROWS = {
@@ -49,15 +64,16 @@ ${BUTTONS}
   </svg>
 </div>
 <p data-role="help">
-  Draw with a mouse, a pen or a finger. By keyboard: the arrow keys move the pen, with Shift in larger steps;
-  Space lowers it and lifts it.
+  Draw with a mouse, a pen or a finger. By keyboard: the arrow keys move the pen, with
+  Shift in larger steps; Space lowers it and lifts it.
 </p>
 <p data-role="strokes" role="status">Strokes appear here as they come.</p>
-<p class="lp-note" data-role="said" role="status"></p>
+<p class="lp-note" data-role="announced" role="status"></p>
 `;
 
 /**
- * Puts a whiteboard into an element, in place of what is there. Nothing connects before Start.
+ * Puts a whiteboard into an element, in place of what is there. Nothing connects before
+ * Start.
  *
  * @param {HTMLElement} element
  * @param {object} options
@@ -71,7 +87,8 @@ export function createWhiteboard(element, { base }) {
   const root = createSection("Whiteboard over WebSocket", MARKUP);
   find(root, "start").parentElement?.append(status.element);
   root.append(counts.element);
-  // The help belongs to the field by its id, and a page may have more than one whiteboard.
+  // The help belongs to the field by its id, and a page may have more than one
+  // whiteboard.
   const id = `lp-${crypto.getRandomValues(new Uint32Array(1))[0]}`;
   find(root, "help").id = `${id}-help`;
   const surface = find(root, "board");
@@ -79,7 +96,12 @@ export function createWhiteboard(element, { base }) {
   const colour = createChoice(find(root, "colours"), `${id}-colour`, COLOURS);
   const width = createChoice(find(root, "widths"), `${id}-width`, Object.keys(WIDTHS));
   const marker = findShape(root, "pen");
-  const buttons = { start: find(root, "start"), stop: find(root, "stop"), cut: find(root, "cut"), clear: find(root, "clear") };
+  const buttons = {
+    start: find(root, "start"),
+    stop: find(root, "stop"),
+    cut: find(root, "cut"),
+    clear: find(root, "clear"),
+  };
 
   const board = new Board();
   const drawKept = createLayer(findShape(root, "kept"));
@@ -87,64 +109,75 @@ export function createWhiteboard(element, { base }) {
   const drawPens = createLayer(findShape(root, "drawing"));
 
   // ANCHOR: follow
-  const follower = new Follower(
-    method,
-    {
-      onState(state, text) {
-        status.set(state, text);
-        setEnabled(buttons.start, !follower.active);
-        setEnabled(buttons.stop, follower.active);
-        setEnabled(buttons.clear, follower.active);
-        setEnabled(buttons.cut, state === "open");
-        surface.classList.toggle("lp-drawable", follower.active);
-        if (!follower.active) liftAll();
-        if (state === "open") tellWhatIsGone();
-        outbox.setOpen(state === "open");
-      },
-      onEvent(event) {
-        board.take(event);
-        outbox.onEvent(event.id);
-      },
-      onGap(gap) {
-        // What was drawn before the gap may have been cleared in it. Who comes now sees what is kept, and so
-        // shall who was here before.
+  const follower = new Follower(method, { from: "earliest" });
+
+  async function follow() {
+    for await (const update of follower.updates()) {
+      if (update.type === "event") {
+        board.apply(update.event);
+        outbox.onEvent(update.event.id);
+      } else if (update.type === "gap") {
+        // What was drawn before the gap may have been cleared in it. A page that comes
+        // now sees what is kept, and one that was here before shall see the same.
         board.clear();
         outbox.onGap();
-        say(`${describeGap(gap)} The board shows what is still kept.`);
-      },
-      onNote: say,
-      onChange: () => draw(),
-    },
-    { from: "earliest" },
-  );
+        announce(`${describeGap(update.gap)} The board shows what is still kept.`);
+      } else if (update.type === "state") {
+        showState(update);
+      }
+      draw();
+    }
+  }
+
+  /** @param {Extract<FollowerUpdate, { type: "state" }>} update */
+  function showState({ state, text, note }) {
+    if (note) announce(note);
+    status.set(state, text);
+    setEnabled(buttons.start, !follower.active);
+    setEnabled(buttons.stop, follower.active);
+    setEnabled(buttons.clear, follower.active);
+    setEnabled(buttons.cut, state === "open");
+    surface.classList.toggle("lp-drawable", follower.active);
+    if (!follower.active) liftAll();
+    if (state === "open") announceWhatIsGone();
+    outbox.setOpen(state === "open");
+  }
   // ANCHOR_END: follow
 
   const outbox = new Outbox(method.publish, {
     onChange: () => draw(),
-    onRefused: (why) => say(`Not taken. ${why}`),
+    onRefused: (why) => announce(`Not taken. ${why}`),
     cursor: () => follower.cursor,
   });
 
-  function tellWhatIsGone() {
-    const first = follower.counts.received === 0 && follower.cursor !== null && parseCursor(follower.cursor);
-    if (first && first.id > 0n) say("The oldest strokes are no longer kept.");
+  function announceWhatIsGone() {
+    const { counts, cursor } = follower;
+    const begin = counts.received === 0 && cursor !== null && parseCursor(cursor);
+    if (begin && begin.id > 0n) announce("The oldest strokes are no longer kept.");
   }
 
   /** @param {string} text */
-  function say(text) {
-    const said = find(root, "said");
-    if (said.textContent !== text) said.textContent = text;
+  function announce(text) {
+    const announced = find(root, "announced");
+    if (announced.textContent !== text) announced.textContent = text;
   }
 
   // ANCHOR: draw
   let frame = 0;
-  /** Once a frame, however much has come. A hidden page draws none, and then draws what the log adds up to. */
+  /**
+   * Once a frame, however much has come. A hidden page draws none, and then draws what
+   * the log adds up to.
+   */
   function draw() {
     frame ||= requestAnimationFrame(() => {
       frame = 0;
       drawKept(board.strokes);
-      const unsent = [...outbox.unsent.values()].filter(({ kind }) => kind === "stroke");
-      drawUnsent(new Map(unsent.map(({ key, data }) => [key, /** @type {Stroke} */ (data)])));
+      const unsent = [...outbox.unsent.values()].filter(
+        ({ kind }) => kind === "stroke",
+      );
+      drawUnsent(
+        new Map(unsent.map(({ key, data }) => [key, /** @type {Stroke} */ (data)])),
+      );
       drawPens(new Map(Array.from(pens, ([key, pen]) => [key, pen.stroke])));
       counts.draw(follower);
       counts.set("waiting", String(outbox.unsent.size));
@@ -154,26 +187,35 @@ export function createWhiteboard(element, { base }) {
   // ANCHOR_END: draw
 
   /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let sayingTimer;
+  let countTimer;
   function countStrokes() {
-    sayingTimer ??= startTimer(() => {
-      sayingTimer = undefined;
+    countTimer ??= startTimer(() => {
+      countTimer = undefined;
       const { size } = board.strokes;
-      const text = size === 1 ? "1 stroke on the board." : `${size} strokes on the board.`;
+      const text =
+        size === 1 ? "1 stroke on the board." : `${size} strokes on the board.`;
       const strokes = find(root, "strokes");
       if (strokes.textContent !== text) strokes.textContent = text;
-    }, SAYING);
+    }, COUNT_EVERY);
   }
 
-  /** The pens that are down: one for each pointer, and the keyboard's. @type {Map<number | "keyboard", Pen>} */
+  /**
+   * The pens that are down: one for each pointer, and the keyboard's.
+   *
+   * @type {Map<number | "keyboard", Pen>}
+   */
   const pens = new Map();
 
   /** @param {number | "keyboard"} key */
   function lower(key) {
     lift(key);
-    const style = { colour: colour(), width: WIDTHS[/** @type {keyof typeof WIDTHS} */ (width())] };
+    const style = {
+      colour: colour(),
+      width: WIDTHS[/** @type {keyof typeof WIDTHS} */ (width())],
+    };
     const pen = new Pen(style, (stroke) => {
-      if (!outbox.add("stroke", stroke)) say("Not drawn: too much waits for the connection already.");
+      if (!outbox.add("stroke", stroke))
+        announce("Not drawn: too much waits for the connection already.");
     });
     pens.set(key, pen);
     return pen;
@@ -197,9 +239,10 @@ export function createWhiteboard(element, { base }) {
    * @param {Pen} pen
    * @param {PointerEvent} event
    */
-  function follow(pen, event) {
+  function movePen(pen, event) {
     const box = surface.getBoundingClientRect();
-    // A fast pointer makes several events a frame, and the browser hands on one with the others in it.
+    // A fast pointer makes several events a frame, and the browser hands on one with
+    // the others in it.
     const all = event.getCoalescedEvents?.() ?? [];
     for (const { clientX, clientY } of all.length > 0 ? all : [event]) {
       pen.moveTo(
@@ -213,16 +256,18 @@ export function createWhiteboard(element, { base }) {
   surface.addEventListener("pointerdown", (event) => {
     showMarker(false);
     if (event.button !== 0) return;
-    if (!follower.active) return say("Press Start first.");
-    // So that a line may leave the board and come back, and its end is not missed outside.
+    if (!follower.active) return announce("Press Start first.");
+    // So that a line may leave the board and come back, and its end is not missed
+    // outside.
     surface.setPointerCapture(event.pointerId);
-    follow(lower(event.pointerId), event);
+    movePen(lower(event.pointerId), event);
   });
   surface.addEventListener("pointermove", (event) => {
     const pen = pens.get(event.pointerId);
-    if (pen) follow(pen, event);
+    if (pen) movePen(pen, event);
   });
-  // After `pointerup` and `pointercancel` alike, and whatever else takes the pointer away.
+  // After `pointerup` and `pointercancel` alike, and whatever else takes the pointer
+  // away.
   surface.addEventListener("lostpointercapture", (event) => lift(event.pointerId));
   // ANCHOR_END: pointer
 
@@ -248,15 +293,18 @@ export function createWhiteboard(element, { base }) {
   });
 
   function toggle() {
-    if (!follower.active) return say("Press Start first.");
+    if (!follower.active) return announce("Press Start first.");
     const isDown = pens.has("keyboard");
     if (isDown) lift("keyboard");
     else lower("keyboard").moveTo(x, y);
     draw();
-    say(`Pen ${isDown ? "up" : "down"}, ${percent(x)} across and ${percent(y)} down the board.`);
+    const move = isDown ? "up" : "down";
+    announce(`Pen ${move}, ${percent(x)} across and ${percent(y)} down the board.`);
   }
 
-  surface.addEventListener("focus", () => showMarker(surface.matches(":focus-visible")));
+  surface.addEventListener("focus", () =>
+    showMarker(surface.matches(":focus-visible")),
+  );
   surface.addEventListener("blur", () => {
     lift("keyboard");
     showMarker(false);
@@ -279,7 +327,7 @@ export function createWhiteboard(element, { base }) {
     if (!isEnabled(buttons.start)) return;
     // It then begins again, with the oldest that is kept.
     if (follower.state === "failed") board.clear();
-    follower.start();
+    follow();
   });
   buttons.stop.addEventListener("click", () => follower.stop());
   buttons.clear.addEventListener("click", () => {
@@ -291,24 +339,25 @@ export function createWhiteboard(element, { base }) {
     try {
       await method.cut?.();
     } catch (error) {
-      say(`Not cut. ${wordsOf(error)}`);
+      announce(`Not cut. ${messageOf(error)}`);
       setEnabled(buttons.cut, follower.state === "open");
     }
   });
-  for (const button of [buttons.stop, buttons.cut, buttons.clear]) setEnabled(button, false);
+  for (const button of [buttons.stop, buttons.cut, buttons.clear])
+    setEnabled(button, false);
   // The book turns its pages on the arrow keys.
   for (const field of [surface, ...root.querySelectorAll("input")]) keepKeys(field);
-  const leavePage = heedPage(follower, true);
+  const stopWatching = watchPage(follower, true);
   drawMarker();
 
   element.replaceChildren(root);
   return {
     destroy() {
-      leavePage();
+      stopWatching();
       follower.stop();
       outbox.setOpen(false);
       cancelAnimationFrame(frame);
-      clearTimeout(sayingTimer);
+      clearTimeout(countTimer);
       root.remove();
     },
   };
@@ -351,10 +400,16 @@ function createChoice(group, name, values) {
  * Makes a layer of the drawing.
  *
  * @param {Element} group
- * @returns {(strokes: Map<string | number, Stroke>) => void} makes it show these and no others
+ * @returns {(strokes: Map<string | number, Stroke>) => void} makes it show these and no
+ *   others
  */
 function createLayer(group) {
-  /** What is drawn, and what of it. @type {Map<string | number, { line: SVGPolylineElement, points: unknown, count: number }>} */
+  /**
+   * What is drawn, and what of it.
+   *
+   * @type {Map<string | number, { line: SVGPolylineElement, points: unknown, count:
+   *   number }>}
+   */
   const lines = new Map();
   return (strokes) => {
     for (const [key, { line }] of lines) {
@@ -365,16 +420,24 @@ function createLayer(group) {
     for (const [key, { colour, width, points }] of strokes) {
       let drawn = lines.get(key);
       if (!drawn) {
-        drawn = { line: createLine(String(key), colour, width), points: null, count: 0 };
+        drawn = {
+          line: createLine(String(key), colour, width),
+          points: null,
+          count: 0,
+        };
         lines.set(key, drawn);
         group.append(drawn.line);
       }
-      // What is kept never changes. A pen that is down moves, and begins anew when its stroke is full.
+      // What is kept never changes. A pen that is down moves, and begins anew when its
+      // stroke is full.
       if (drawn.points === points && drawn.count === points.length) continue;
       Object.assign(drawn, { points, count: points.length });
       // A line of one point is not drawn at all; from the point to itself it is a dot.
       const path = points.length === 1 ? [points[0], points[0]] : points;
-      drawn.line.setAttribute("points", path.map(([x, y]) => `${x * RATIO},${y}`).join(" "));
+      drawn.line.setAttribute(
+        "points",
+        path.map(([x, y]) => `${x * RATIO},${y}`).join(" "),
+      );
     }
   };
 }
@@ -398,6 +461,7 @@ function createLine(key, colour, width) {
  */
 function findShape(root, role) {
   const element = root.querySelector(`svg [data-role="${role}"]`);
-  if (!(element instanceof SVGElement)) throw new Error(`The whiteboard has no part "${role}".`);
+  if (!(element instanceof SVGElement))
+    throw new Error(`The whiteboard has no part "${role}".`);
   return element;
 }

@@ -20,7 +20,8 @@ use contract::Problem;
 use http::{header, StatusCode, Uri};
 use serde::Deserialize;
 use serde_json::json;
-use serving::{assets, fallbacks, ProblemResponse, Slots};
+use serving::{assets, fallbacks, ProblemResponse};
+use waiting::Places;
 
 /// How many exchanges may run at once. Each is a connection of this process to itself.
 pub const EXCHANGES: usize = 8;
@@ -39,7 +40,7 @@ struct Panel {
     /// None where the push server's port could not be had.
     server: Option<Running>,
     /// The places for exchanges.
-    slots: Slots,
+    places: Places,
 }
 
 /// What the panel's client shall do.
@@ -55,7 +56,7 @@ struct Wish {
 pub fn router(server: Option<Running>) -> Router {
     let panel = Panel {
         server,
-        slots: Slots::new(EXCHANGES),
+        places: Places::new(EXCHANGES),
     };
     let router = Router::new()
         .route("/server", get(whereabouts))
@@ -80,7 +81,7 @@ async fn exchange(
             .with_detail(error.body_text())
     })?;
     let server = panel.server.ok_or_else(Problem::not_found)?;
-    let _slot = panel.slots.try_take()?;
+    let _place = panel.places.acquire()?;
     match one(&server, wish).await {
         Ok(told) => Ok(fresh(told)),
         Err(error) => {

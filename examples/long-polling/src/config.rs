@@ -1,7 +1,7 @@
 //! Every limit of the long polling server, in one place.
 
-use serving::Slots;
 use std::time::Duration;
+use waiting::Places;
 
 /// What the long polling server allows.
 #[derive(Clone, Debug)]
@@ -15,7 +15,7 @@ pub struct Config {
 
     /// The places that this server shares with others behind the same edge, if there
     /// are such; default none. A parked request then takes one of these too.
-    pub shared: Option<Slots>,
+    pub shared: Option<Places>,
 
     /// The longest a request is parked, whatever it asked for; default 25 s.
     ///

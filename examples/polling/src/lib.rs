@@ -18,16 +18,17 @@ use axum::{extract::State, routing::get, Router};
 use contract::Problem;
 use feed::{Feed, View};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use serving::{
-    assets, fallbacks, publish_route, status_route, After, Ending, Page,
-    ProblemResponse,
-};
+use serving::{assets, fallbacks, Ending, ProblemResponse};
 use std::{ops::RangeInclusive, sync::Arc};
+use waiting::{
+    http::{publish_route, status_route, After},
+    Door, LogPage, Places, Room,
+};
 
 /// What the handlers share.
 #[derive(Clone)]
 struct Server {
-    feed: Feed,
+    room: Room,
     /// The state. One for all requests, so that each event is folded once.
     prices: View<Board>,
     /// Its newest version as it is sent.
@@ -37,7 +38,6 @@ struct Server {
     rate: Arc<DefaultDirectRateLimiter>,
     /// When the refused may ask again, in seconds.
     retry_after: RangeInclusive<u16>,
-    ending: Ending,
 }
 
 // ANCHOR: router
@@ -46,19 +46,18 @@ struct Server {
 /// `GET events`, `POST events`, `GET state`, `GET status`, and the page at `GET /` with
 /// its modules.
 pub fn router(feed: Feed, config: Config, ending: Ending) -> Router {
-    let status = status_route(feed.clone(), ending.clone(), None);
     let server = Server {
         prices: state::view(feed.clone(), config.max_symbols),
         written: Written::default(),
         rate: Arc::new(RateLimiter::direct(Quota::per_second(config.max_rate))),
         retry_after: config.retry_after,
-        ending,
-        feed: feed.clone(),
+        // Nobody waits in it, so it needs no places.
+        room: Room::new(feed, Door::new(ending.token(), Places::unlimited())),
     };
     let router = Router::new()
-        .route("/events", publish_route(feed).get(events))
+        .route("/events", publish_route(&server.room).get(events))
         .route("/state", get(state::state))
-        .route("/status", status)
+        .route("/status", status_route(&server.room))
         .merge(assets::router(web::POLLING))
         .nest("/shared", assets::router(web::SHARED));
     fallbacks(router).with_state(server)
@@ -70,9 +69,9 @@ pub fn router(feed: Feed, config: Config, ending: Ending) -> Router {
 async fn events(
     State(server): State<Server>,
     After(after): After,
-) -> Result<Page, ProblemResponse> {
+) -> Result<LogPage, ProblemResponse> {
     server.admit()?;
-    Ok(Page::read(&server.feed, after.unwrap_or_default())?)
+    Ok(server.room.page(after.unwrap_or_default())?)
 }
 // ANCHOR_END: events
 
@@ -81,7 +80,7 @@ impl Server {
     /// Whether a request for events or for the state is answered: not while the server
     /// ends, and not where more ask than it will answer.
     fn admit(&self) -> Result<(), Problem> {
-        self.ending.refuse_if_begun()?;
+        self.room.door().check_open()?;
         if self.rate.check().is_ok() {
             return Ok(());
         }

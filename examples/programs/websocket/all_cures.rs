@@ -16,7 +16,7 @@ use contract::{
 };
 use feed::{Delivery, Feed, Retention, Subscription};
 use futures_util::{SinkExt, StreamExt};
-use serving::{guard, After, Allowed, Ending, ProblemResponse};
+use serving::{guard, Allowed, Ending, ProblemResponse};
 use std::{error::Error, future::pending, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -27,6 +27,7 @@ use tokio_tungstenite::{
     tungstenite::{self, client::ClientRequestBuilder, error::ProtocolError},
     WebSocketStream,
 };
+use waiting::http::After;
 
 #[derive(Clone)]
 struct App {

@@ -9,10 +9,8 @@ use axum::{
     routing::any,
     Router,
 };
-use feed::{
-    contract::{ServerMessage, SUBPROTOCOL},
-    Data, Feed, Position, Retention,
-};
+use contract::{Data, Position, ServerMessage, SUBPROTOCOL};
+use feed::{Feed, Retention};
 use futures_util::StreamExt;
 use serving::{guard, Allowed, Ending};
 use std::{error::Error, net::SocketAddr};

@@ -1,7 +1,7 @@
 //! Every limit of the SSE server, in one place.
 
-use serving::Slots;
 use std::{ops::Range, time::Duration};
+use waiting::Places;
 
 /// What the SSE server allows and how it paces its clients.
 #[derive(Clone, Debug)]
@@ -15,7 +15,7 @@ pub struct Config {
 
     /// The places that this server shares with others behind the same edge, if there
     /// are such; default none. A stream then takes one of these too.
-    pub shared: Option<Slots>,
+    pub shared: Option<Places>,
 
     /// The longest silence on a stream before a heartbeat fills it; default 15 s.
     ///

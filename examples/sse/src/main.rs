@@ -1,9 +1,9 @@
 //! The SSE server alone: `cargo run -p sse -- --port 4100 --rate 2`.
 
 use clap::Parser;
-use feed::{ticker, Feed};
 use serving::command::{self, Count, Heartbeat, Options};
 use std::process::ExitCode;
+use waiting::LogFlags;
 
 /// Serves a log of events by Server-Sent Events, with a page that shows them
 #[derive(Parser)]
@@ -11,6 +11,9 @@ use std::process::ExitCode;
 struct Command {
     #[command(flatten)]
     options: Options<4100>,
+
+    #[command(flatten)]
+    log: LogFlags,
 
     /// Streams open at once; by default nine in ten connections
     #[arg(long, value_name = "COUNT")]
@@ -25,6 +28,7 @@ struct Command {
 async fn main() -> ExitCode {
     let Command {
         options,
+        log,
         max_streams,
         heartbeat,
     } = Command::parse();
@@ -32,8 +36,7 @@ async fn main() -> ExitCode {
         Ok(places) => places,
         Err(error) => return command::fail("sse", error),
     };
-    let feed = Feed::new(options.retention());
-    let ticks = ticker::run(feed.clone(), options.rate, options.seed);
+    let (feed, ticks) = log.log();
     let config = sse::Config {
         demo_cut: true,
         max_streams,

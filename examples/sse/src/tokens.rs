@@ -6,7 +6,7 @@
 //! answer, and asks again. `EventSource` cannot read it, because it only sends GET and
 //! would ask again by itself at the end.
 
-use crate::Server;
+use crate::server::{Server, STREAM_HEADERS};
 use axum::{
     body::{Body, Bytes},
     extract::State,
@@ -15,8 +15,9 @@ use axum::{
 use contract::Problem;
 use futures_util::{stream, Stream, StreamExt};
 use serde::{Deserialize, Serialize};
-use serving::{JsonBody, ProblemResponse, Slot};
+use serving::ProblemResponse;
 use std::{convert::Infallible, time::Duration};
+use waiting::{http::JsonBody, Place};
 
 /// The longest prompt, in characters: a few paragraphs, since the answer repeats it.
 const MAX_PROMPT: usize = 2_000;
@@ -64,15 +65,15 @@ pub(crate) async fn answer(
         let detail = format_args!("a prompt has at most {MAX_PROMPT} characters");
         return Err(Problem::too_large(detail).into());
     }
-    server.ending.refuse_if_begun()?;
-    let slot = server.slots.try_take()?;
+    let door = server.room.door();
+    let place = door.enter()?;
     let tokens = generate(&prompt);
-    let stopped = server.ending.begun();
+    let stopped = door.end().clone().cancelled_owned();
     // `take_until` ends the body when the server ends. No `done` was sent then, so the
     // client knows that this is not the whole answer.
     let events =
-        events(tokens, server.config.token_pause, slot).take_until(Box::pin(stopped));
-    Ok((crate::STREAM_HEADERS, Body::from_stream(events)).into_response())
+        events(tokens, server.config.token_pause, place).take_until(Box::pin(stopped));
+    Ok((STREAM_HEADERS, Body::from_stream(events)).into_response())
 }
 
 /// One event for each token, then `done`. When the client goes, hyper drops this
@@ -80,15 +81,15 @@ pub(crate) async fn answer(
 fn events(
     tokens: Vec<String>,
     pause: Duration,
-    slot: Slot,
+    place: Place,
 ) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
     let total = tokens.len();
     let pieces = stream::unfold(
-        (tokens.into_iter(), slot),
-        move |(mut tokens, slot)| async move {
+        (tokens.into_iter(), place),
+        move |(mut tokens, place)| async move {
             let text = tokens.next()?;
             tokio::time::sleep(pause).await;
-            Some((block("", &Token { text: &text }), (tokens, slot)))
+            Some((block("", &Token { text: &text }), (tokens, place)))
         },
     );
     let done =

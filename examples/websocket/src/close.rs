@@ -23,7 +23,6 @@ use futures_util::{
     stream::{SplitSink, SplitStream},
     SinkExt, StreamExt,
 };
-use serving::Slot;
 use std::time::Duration;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{
@@ -83,9 +82,9 @@ pub(crate) type Halves = (SplitSink<Socket, Message>, SplitStream<Socket>);
 
 // ANCHOR: close
 impl End {
-    /// Says what is left to say, gives the socket's place back, and waits for the peer
-    /// to end the connection. All of it takes at most `patience`.
-    pub(crate) async fn say(self, halves: Halves, place: Slot, patience: Duration) {
+    /// Says what is left to say, drops what holds the socket's place, and waits for the
+    /// peer to end the connection. All of it takes at most `patience`.
+    pub(crate) async fn say<P>(self, halves: Halves, place: P, patience: Duration) {
         let (mut sink, mut stream) = halves;
         let word = match self {
             Self::Dropped => return,

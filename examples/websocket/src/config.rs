@@ -1,8 +1,8 @@
 //! Every limit of the WebSocket server, in one place.
 
-use serving::Slots;
 use std::{ops::RangeInclusive, time::Duration};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use waiting::Places;
 
 /// What the WebSocket server allows, and how it paces its clients.
 ///
@@ -20,7 +20,7 @@ pub struct Config {
     /// The places that this server shares with others behind the same edge, if there
     /// are such; default none. A socket then takes one of these too, also one of
     /// `/echo`.
-    pub shared: Option<Slots>,
+    pub shared: Option<Places>,
 
     /// How often the server sends a heartbeat and a ping; default 15 s. A peer from
     /// which not one byte comes for two of these, not even the answer to a ping, is

@@ -2,48 +2,62 @@
 //! end and limits.
 
 use crate::{close::End, handshake::Handshake, tunnel::Socket, Config};
-use axum::{extract::State, response::Response};
+use axum::{
+    extract::State,
+    response::Response,
+    routing::{get, MethodRouter},
+};
 use bytes::Bytes;
 use contract::socket::Close;
 use futures_util::{SinkExt, StreamExt};
-use serving::{Ending, ProblemResponse, Slots};
+use serving::{Ending, ProblemResponse};
 use std::{sync::Arc, time::Duration};
 use tokio_tungstenite::tungstenite::Message;
+use waiting::Door;
 
 /// What the handler needs.
 #[derive(Clone)]
 pub(crate) struct Echo {
+    /// With few places, because the messages may be large.
+    pub(crate) door: Door,
     pub(crate) config: Arc<Config>,
     pub(crate) ending: Ending,
-    /// The places; few, because the messages may be large.
-    pub(crate) places: Slots,
+}
+
+impl Echo {
+    /// `GET` opens a WebSocket over HTTP/1.1, and `CONNECT` over HTTP/2.
+    pub(crate) fn route(self) -> MethodRouter {
+        get(open).connect(open).with_state(self)
+    }
 }
 
 /// `GET echo`, upgraded.
-pub(crate) async fn open(
-    State(echo): State<Echo>,
+async fn open(
+    State(Echo {
+        door,
+        config,
+        ending,
+    }): State<Echo>,
     handshake: Handshake,
 ) -> Result<Response, ProblemResponse> {
-    echo.ending.refuse_if_begun()?;
-    let place = echo.places.try_take()?;
-    let (limits, ending) = (echo.config.echo_limits(), echo.ending.clone());
+    let place = door.enter()?;
+    let limits = config.echo_limits();
     let serve = move |mut socket: Socket| async move {
-        let end = repeat(&mut socket, &echo.ending, echo.config.heartbeat).await;
-        end.say(socket.split(), place, echo.config.close_patience)
-            .await;
+        let end = repeat(&mut socket, &door, config.heartbeat).await;
+        end.say(socket.split(), place, config.close_patience).await;
     };
     Ok(handshake.accept(limits, &ending, serve))
 }
 
 /// Sends each message back. Nothing is read while an answer waits to be written, which
 /// holds back a peer that does not read.
-async fn repeat(socket: &mut Socket, ending: &Ending, heartbeat: Duration) -> End {
+async fn repeat(socket: &mut Socket, door: &Door, heartbeat: Duration) -> End {
     let heard = socket.get_ref().heard();
     let mut asked = false;
     loop {
         let received = tokio::select! {
             // Cancel-safe: it only waits.
-            () = ending.begun() => return End::Closes(Close::Shutdown),
+            () = door.end().cancelled() => return End::Closes(Close::Shutdown),
             // Cancel-safe: a message is handed out whole, or stays.
             received = socket.next() => received,
             // Cancel-safe: it only waits. The second silence begins where the first

@@ -1,9 +1,9 @@
 //! The WebSocket server alone: `cargo run -p websocket -- --port 4103 --rate 2`.
 
 use clap::Parser;
-use feed::{ticker, Feed};
 use serving::command::{self, Count, Heartbeat, Options};
 use std::process::ExitCode;
+use waiting::LogFlags;
 
 /// Serves a log of events by WebSocket, with a page that shows them and a whiteboard
 #[derive(Parser)]
@@ -11,6 +11,9 @@ use std::process::ExitCode;
 struct Command {
     #[command(flatten)]
     options: Options<4103>,
+
+    #[command(flatten)]
+    log: LogFlags,
 
     /// Sockets open at once; by default nine in ten connections
     #[arg(long, value_name = "COUNT")]
@@ -25,6 +28,7 @@ struct Command {
 async fn main() -> ExitCode {
     let Command {
         options,
+        log,
         max_sockets,
         heartbeat,
     } = Command::parse();
@@ -32,9 +36,8 @@ async fn main() -> ExitCode {
         Ok(places) => places,
         Err(error) => return command::fail("websocket", error),
     };
-    let feed = Feed::new(options.retention());
+    let (feed, ticks) = log.log();
     let board = websocket::board();
-    let ticks = ticker::run(feed.clone(), options.rate, options.seed);
     let config = websocket::Config {
         demo_cut: true,
         max_sockets,

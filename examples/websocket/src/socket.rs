@@ -10,18 +10,14 @@ use contract::{
     socket::{ClientMessage, Close, ServerMessage},
     Heartbeat, Hello, Problem,
 };
-use feed::{Delivery, Encoding, Feed, Subscription};
 use futures_util::{
     stream::{SplitSink, SplitStream},
     SinkExt, StreamExt,
 };
-use serving::{Cuttable, Ending, Slot};
 use std::time::Duration;
-use tokio::{
-    sync::mpsc,
-    time::{interval_at, Instant, MissedTickBehavior},
-};
-use tokio_tungstenite::tungstenite::{self, Message};
+use tokio::sync::mpsc;
+use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
+use waiting::{Framings, Interrupted, Next, Room, Wait};
 
 /// How many answers may wait until they are written.
 ///
@@ -34,68 +30,72 @@ const ANSWERS: usize = 16;
 /// never publish.
 type Answer = Box<ServerMessage>;
 
-/// What one open socket holds: a place in the log. No queue of events, and no second
-/// task.
+// ANCHOR: held
+/// What one open socket holds: its wait. No queue of events, and no second task.
 pub(crate) struct Connection {
-    /// The log, to publish into.
-    pub(crate) feed: Feed,
-    /// The wait for the next entry.
-    pub(crate) subscription: Subscription,
-    /// Where each event keeps its framing, made once for all sockets.
-    pub(crate) encoding: Encoding,
-    /// Tells when the server ends.
-    pub(crate) ending: Ending,
-    /// Breaks this socket where a reader asked for that.
-    pub(crate) cuttable: Cuttable,
+    pub(crate) wait: Wait,
+    /// To publish into.
+    pub(crate) room: Room,
+    /// The message of each event, made once for all sockets.
+    pub(crate) messages: Framings<Utf8Bytes>,
     /// How often a heartbeat and a ping are sent.
     pub(crate) heartbeat: Duration,
-    /// How long the peer may take to answer a close.
+    /// How long the peer may need to answer a close.
     pub(crate) close_patience: Duration,
-    /// This socket's place among those that the server allows; free again when the
-    /// socket's work is over.
-    pub(crate) place: Slot,
 }
+// ANCHOR_END: held
 
 impl Connection {
+    // ANCHOR: run
     /// Serves the socket to its end.
-    pub(crate) async fn run(self, socket: Socket) {
+    pub(crate) async fn run(mut self, socket: Socket) {
         let heard = socket.get_ref().heard();
         let (mut sink, mut stream) = socket.split();
         let (answers, answered) = mpsc::channel(ANSWERS);
         let reader = Reader {
-            feed: self.feed,
+            room: self.room,
             answers,
             heard,
             silence: self.heartbeat * 2,
         };
+        let interrupted = self.wait.interrupted();
         let writer = Writer {
-            subscription: self.subscription,
-            encoding: self.encoding,
+            wait: &mut self.wait,
+            messages: self.messages,
             answered,
             heartbeat: self.heartbeat,
         };
         // Not `biased`: reading and writing both spend the task's budget of work in one
         // turn, and whoever always came first could leave the other nothing.
         let end = tokio::select! {
-            // Cancel-safe: the token stays cancelled.
-            () = self.cuttable.cut() => End::Dropped,
-            // Cancel-safe: it only waits.
-            () = self.ending.begun() => End::Closes(Close::Shutdown),
+            // Cancel-safe. The writer hears of it too, but not while it waits for the
+            // peer to read.
+            why = interrupted => why.into(),
             // Each of the two is dropped only when the socket's work is over. What the
             // writer was writing is then in tungstenite's buffer, in whole frames, so
             // that a close can still follow it.
             end = reader.run(&mut stream) => end,
             end = writer.run(&mut sink) => end,
         };
-        end.say((sink, stream), self.place, self.close_patience)
+        end.say((sink, stream), self.wait, self.close_patience)
             .await;
+    }
+    // ANCHOR_END: run
+}
+
+impl From<Interrupted> for End {
+    fn from(why: Interrupted) -> Self {
+        match why {
+            Interrupted::Ending => Self::Closes(Close::Shutdown),
+            Interrupted::Cut => Self::Dropped,
+        }
     }
 }
 
 /// Reads, as long as the socket lives. It is reading that notices a close or a lost
 /// connection, that takes in the pongs, and that makes tungstenite answer a ping.
 struct Reader {
-    feed: Feed,
+    room: Room,
     /// To the writer: this half of the socket cannot write.
     answers: mpsc::Sender<Answer>,
     /// When the peer gave its last sign of life.
@@ -130,7 +130,7 @@ impl Reader {
                 // come after its event. An error says that the writer is gone, and then
                 // both are.
                 let place = self.answers.reserve().await.map_err(|_| End::Gone)?;
-                place.send(answer(&self.feed, &text).await);
+                place.send(answer(&self.room, &text).await.into());
                 Ok(())
             }
             Message::Binary(_) => Err(End::Closes(Close::Binary)),
@@ -145,98 +145,91 @@ impl Reader {
     }
 }
 
-/// Does what a message asks for; the answer to it.
-async fn answer(feed: &Feed, text: &str) -> Answer {
-    // A text that is no message leaves the connection as it is: the peer's WebSocket is
-    // sound.
-    let publish = match ClientMessage::read(text) {
-        Ok(ClientMessage::Publish(publish)) => publish,
-        Err(error) => {
-            let reference = error.reference.clone();
-            return frames::refusal(reference, Problem::bad_event(error)).into();
+// ANCHOR: answer
+/// Does what a message asks for; the answer to it. Where the text is no message, the
+/// connection stays: the peer has spoken WebSocket well.
+async fn answer(room: &Room, text: &str) -> ServerMessage {
+    let (reference, event) = match ClientMessage::read(text) {
+        Ok(ClientMessage::Publish(publish)) => publish.into_event(),
+        Err(unreadable) => {
+            let problem = Problem::bad_event(&unreadable);
+            return frames::refusal(unreadable.reference, problem);
         }
     };
-    let (reference, event) = publish.into_event();
-    let published = feed.publish_once(reference.clone(), event.kind, event.data);
-    let answer = match published.await {
+    // The ref is the Idempotency-Key of a `POST`.
+    match room.publish(Some(reference.clone()), event).await {
         Ok(published) => frames::ack(reference, published.cursor),
-        Err(error) => frames::refusal(Some(reference), error.into()),
-    };
-    answer.into()
+        Err(problem) => frames::refusal(Some(reference), problem),
+    }
 }
+// ANCHOR_END: answer
 
 /// Writes, as long as the socket lives.
-struct Writer {
-    subscription: Subscription,
-    encoding: Encoding,
+struct Writer<'a> {
+    wait: &'a mut Wait,
+    messages: Framings<Utf8Bytes>,
     /// From the reader.
     answered: mpsc::Receiver<Answer>,
     heartbeat: Duration,
 }
 
-impl Writer {
+impl Writer<'_> {
     async fn run(mut self, sink: &mut SplitSink<Socket, Message>) -> End {
-        match self.write(sink).await {
-            Ok(end) => end,
-            Err(error) => End::from(error),
-        }
+        self.write(sink).await.unwrap_or_else(End::from)
     }
 
+    // ANCHOR: write
     async fn write(
         &mut self,
         sink: &mut SplitSink<Socket, Message>,
     ) -> Result<End, tungstenite::Error> {
         let every = self.heartbeat.as_millis().try_into().unwrap_or(u64::MAX);
-        let cursor = self.subscription.cursor();
+        let cursor = self.wait.cursor();
         let hello = ServerMessage::Hello(Hello { cursor, every });
         sink.send(frames::message(&hello)).await?;
-        let mut beats = interval_at(Instant::now() + self.heartbeat, self.heartbeat);
-        // After a write that waited, one heartbeat is enough.
-        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.wait.limit_silence(self.heartbeat);
         loop {
-            tokio::select! {
+            let next = tokio::select! {
                 // In this order: an answer is written before the event that it is
                 // about, since the reader has a place for it before the log has the
                 // event. Answers run out, so that events follow: no new ones come while
                 // this half of the task is at work.
                 biased;
-                // Cancel-safe: a tick that is not taken stays due.
-                _ = beats.tick() => {
+                // Cancel-safe: an answer that is not taken stays in the channel.
+                Some(answer) = self.answered.recv() => {
+                    sink.send(frames::message(&answer)).await?;
+                    continue;
+                }
+                // Cancel-safe: it promises it.
+                next = self.wait.next() => next,
+            };
+            match next {
+                // Written when the buffer is full, and when it is flushed, so that a
+                // batch goes out in a few writes and not in one for each event.
+                Next::Batch(batch) => {
+                    for event in batch.events {
+                        let text = self.messages.get(&event, frames::event);
+                        sink.feed(Message::Text(text)).await?;
+                    }
+                }
+                Next::Gap(gap) => {
+                    sink.feed(frames::message(&ServerMessage::Gap(gap))).await?
+                }
+                // Also while events are sent, since the limit is set anew here alone.
+                // The heartbeat is for the page, which sees no pings; the ping asks for
+                // a sign of life.
+                Next::Silence => {
+                    self.wait.limit_silence(self.heartbeat);
                     let heartbeat = ServerMessage::Heartbeat(Heartbeat { every });
-                    // The heartbeat is for the page, which sees no pings; the ping asks
-                    // for a sign of life.
                     sink.feed(frames::message(&heartbeat)).await?;
                     sink.feed(Message::Ping(Bytes::new())).await?;
                 }
-                // Cancel-safe: an answer that is not taken stays in the channel.
-                Some(answer) = self.answered.recv() => sink.feed(frames::message(&answer)).await?,
-                // Cancel-safe: its cursor moves only when it returns.
-                delivery = self.subscription.next() => match delivery {
-                    Some(delivery) => self.deliver(delivery, sink).await?,
-                    None => return Ok(End::Closes(Close::Finished)),
-                },
+                Next::Finished => return Ok(End::Closes(Close::Finished)),
+                Next::Ending => return Ok(Interrupted::Ending.into()),
+                Next::Cut => return Ok(Interrupted::Cut.into()),
             }
             sink.flush().await?;
         }
     }
-
-    /// Hands over what was due: written when the buffer is full, and when it is
-    /// flushed, so that a batch goes out in a few writes and not in one for each event.
-    async fn deliver(
-        &self,
-        delivery: Delivery,
-        sink: &mut SplitSink<Socket, Message>,
-    ) -> Result<(), tungstenite::Error> {
-        match delivery {
-            Delivery::Batch(batch) => {
-                for event in batch.events {
-                    sink.feed(frames::event(&event, self.encoding)).await?;
-                }
-                Ok(())
-            }
-            Delivery::Gap(gap) => {
-                sink.feed(frames::message(&ServerMessage::Gap(gap))).await
-            }
-        }
-    }
+    // ANCHOR_END: write
 }

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
-use feed::{ticker, Feed};
 use http2_push::panel::Running;
 use serving::{
     command::{self, Count, Heartbeat, Listen, TooManyPlaces},
-    Ending, Slots,
+    Ending,
 };
 use tokio::task::JoinHandle;
+use waiting::{LogFlags, Places};
 
 use crate::book::{self, BuildError, Edition, Options};
 use crate::limits::{self, Limits};
@@ -54,6 +54,8 @@ enum Command {
 struct Serve {
     #[command(flatten)]
     options: command::Options<4000>,
+    #[command(flatten)]
+    log: LogFlags,
     /// Port of the HTTP/2 push server, which has TLS and so no place on the book's own; 0 takes any
     /// free one. By default 4443, and where that is taken, none
     #[arg(long, value_name = "PORT")]
@@ -169,6 +171,7 @@ async fn serve(
     root: PathBuf,
     Serve {
         options,
+        log,
         push_port,
         max_streams,
         max_waits,
@@ -180,12 +183,11 @@ async fn serve(
 ) -> Result<(), Error> {
     let limits = Limits {
         edge: options.edge(),
-        places: Slots::new(options.edge().places()),
+        places: Places::new(options.edge().places()),
         max_streams: options.places("--max-streams", max_streams)?,
         max_waits: options.places("--max-waits", max_waits)?,
         max_sockets: options.places("--max-sockets", max_sockets)?,
         heartbeat: heartbeat.0,
-        retention: options.retention(),
     };
     command::init_tracing();
     command::warn_of_descriptors(WHAT, limits.descriptors());
@@ -211,7 +213,7 @@ async fn serve(
     // Its directory goes: the book is in memory.
     drop(edition);
 
-    let feed = Feed::new(limits.retention);
+    let (feed, ticks) = log.log();
     let reload = changes.map(|changes| {
         let reload = Reload::default();
         tokio::spawn(rebuild(
@@ -229,13 +231,12 @@ async fn serve(
         reload.map(|reload| reload.router(&limits, &ending)),
     );
     let ended = ending.begun();
-    let ticks = ticker::run(feed, options.rate, options.seed);
     tokio::spawn(async move {
         tokio::select! {
             // Cancel-safe: it only waits.
             () = ended => {}
             // Dropped between two ticks or before one: nothing reads the feed any more.
-            _ = ticks => {}
+            () = ticks => {}
         }
     });
 

@@ -14,9 +14,9 @@
 //! So however many streams, sockets and parked requests there are, connections and descriptors are
 //! left for a page, for `status` and for a publish.
 
-use feed::Retention;
-use serving::{Config, Slots};
+use serving::Config;
 use std::time::Duration;
+use waiting::Places;
 
 /// The default of `--max-connections` of the book's port.
 pub const CONNECTIONS: &str = "800";
@@ -35,7 +35,7 @@ pub struct Limits {
     pub edge: Config,
     /// The places for whatever waits behind that edge, of all methods together, and of the pages
     /// that are to be reloaded. Each method alone would leave the others no connection.
-    pub places: Slots,
+    pub places: Places,
     /// Streams open at once.
     pub max_streams: usize,
     /// Requests that wait at once.
@@ -44,8 +44,6 @@ pub struct Limits {
     pub max_sockets: usize,
     /// The longest silence of a stream and of a socket.
     pub heartbeat: Duration,
-    /// How much the room's log keeps.
-    pub retention: Retention,
 }
 
 impl Default for Limits {
@@ -56,12 +54,11 @@ impl Default for Limits {
         };
         let places = edge.places();
         Self {
-            places: Slots::new(places),
+            places: Places::new(places),
             max_streams: places,
             max_waits: places,
             max_sockets: places,
             heartbeat: sse::Config::default().heartbeat,
-            retention: Retention::default(),
             edge,
         }
     }

@@ -10,7 +10,7 @@ use reqwest::header::{
     CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
     LOCATION, RANGE, VARY,
 };
-use reqwest::{redirect, Client, RequestBuilder, Response, StatusCode};
+use reqwest::{redirect, Client, RequestBuilder, Response, StatusCode, Url};
 use serde_json::{json, Value};
 use serving::{guard, Allowed, Config, Ending};
 use site::book::{find_root, Edition, Options};
@@ -165,6 +165,32 @@ async fn pages_and_assets_have_their_content_types() {
             header(&response, CONTENT_TYPE).starts_with(expected),
             "{path}: {response:?}"
         );
+    }
+}
+
+/// A reader with several panels loads each shared module once: all ask for the same addresses.
+#[tokio::test]
+async fn every_module_that_a_panel_imports_is_there_and_shared_ones_are_in_one_place() {
+    let site = Site::start().await;
+    let mut due: Vec<Url> = ["polling", "long-polling", "sse", "websocket", "http2-push"]
+        .map(|name| Url::parse(&format!("{}/live/{name}/panel.js", site.base)).unwrap())
+        .into();
+    let mut seen = BTreeSet::new();
+    while let Some(module) = due.pop() {
+        if !seen.insert(module.path().to_owned()) {
+            continue;
+        }
+        let text = site.text(module.path()).await;
+        let imported = text.lines().filter_map(|line| {
+            let path = line.split_once(" from \"")?.1.strip_suffix("\";")?;
+            Some(module.join(path).unwrap())
+        });
+        due.extend(imported);
+    }
+    let shared = |path: &&String| path.contains("/shared/");
+    assert!(seen.iter().filter(shared).count() > 5, "{seen:?}");
+    for path in seen.iter().filter(shared) {
+        assert!(path.starts_with("/live/shared/"), "{path}");
     }
 }
 

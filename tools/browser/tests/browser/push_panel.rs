@@ -36,12 +36,12 @@ pub(crate) async fn frames_with(page: &Page, text: &str) -> anyhow::Result<Strin
 /// Waits until the panel says this, from its first word to its last.
 async fn told(page: &Page, words: &str) -> anyhow::Result<()> {
     let script = "return document.querySelector(arguments[0]).textContent === arguments[1]";
-    let arguments = [json!(part("told")), json!(words)];
+    let arguments = [json!(part("summary")), json!(words)];
     let Err(error) = page.until(words, script, &arguments).await else {
         return Ok(());
     };
     let script = "return document.querySelector(arguments[0]).textContent";
-    let says: String = page.run(script, &[json!(part("told"))]).await?;
+    let says: String = page.run(script, &[json!(part("summary"))]).await?;
     Err(error.context(format!("the panel says: {says}")))
 }
 

@@ -1,0 +1,55 @@
+//! Whether one more may wait.
+
+use crate::{Place, Places};
+use contract::Problem;
+use tokio_util::sync::CancellationToken;
+
+/// What everything that stays open passes first: the server must not be ending, and a
+/// place must be free. Clones share the places.
+#[derive(Clone, Debug)]
+pub struct Door {
+    end: CancellationToken,
+    places: Places,
+}
+
+impl Door {
+    /// Open until `end` is cancelled, for as many as there are `places`.
+    pub fn new(end: CancellationToken, places: Places) -> Self {
+        Self { end, places }
+    }
+
+    /// The token that is cancelled when the server begins to end.
+    pub fn end(&self) -> &CancellationToken {
+        &self.end
+    }
+
+    /// Refuses new work once the server ends.
+    ///
+    /// # Errors
+    /// 503 `ending`.
+    pub fn check_open(&self) -> Result<(), Problem> {
+        match self.end.is_cancelled() {
+            true => Err(crate::problem::ending()),
+            false => Ok(()),
+        }
+    }
+
+    /// Acquires a place.
+    ///
+    /// # Errors
+    /// 503 `ending`, and 503 `busy` where no place is free.
+    pub fn enter(&self) -> Result<Place, Problem> {
+        self.check_open()?;
+        self.places.acquire()
+    }
+
+    /// What [`enter`](Self::enter) would answer, without acquiring a place: acquired for
+    /// a moment, the last one would be missing for somebody who comes then.
+    ///
+    /// # Errors
+    /// As [`enter`](Self::enter).
+    pub fn check(&self) -> Result<(), Problem> {
+        self.check_open()?;
+        self.places.check()
+    }
+}

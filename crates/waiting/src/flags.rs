@@ -1,0 +1,98 @@
+//! The flags of a log, which the command line of every server shares.
+
+use crate::ticker::{self, Rate};
+use feed::{Feed, Retention};
+use std::future::Future;
+
+/// What the log of a server keeps, and the invented ticks in it.
+///
+/// A binary flattens them into its own, beside those of the edge.
+#[derive(Clone, Debug, clap::Args)]
+pub struct LogFlags {
+    /// Invented stock ticks a second; 0 for none
+    // A negative number is a wrong rate, and clap would report it as an unknown flag.
+    #[arg(
+        long,
+        value_name = "PER_SECOND",
+        default_value = "1",
+        allow_negative_numbers = true
+    )]
+    pub rate: Rate,
+
+    /// Seed of the ticks: the same seed gives the same prices
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+
+    /// Events that the log keeps
+    #[arg(long, value_name = "COUNT", default_value = "10000", value_parser = count)]
+    pub keep_events: usize,
+
+    /// Bytes of events that the log keeps; whichever is reached first
+    #[arg(long, value_name = "BYTES", default_value = "16777216", value_parser = count)]
+    pub keep_bytes: usize,
+}
+
+fn count(text: &str) -> Result<usize, &'static str> {
+    let count = text.parse().ok().filter(|count| *count >= 1);
+    count.ok_or("a whole number, 1 or more")
+}
+
+impl LogFlags {
+    /// How much the log keeps.
+    pub fn retention(&self) -> Retention {
+        Retention {
+            max_events: self.keep_events,
+            max_bytes: self.keep_bytes,
+        }
+    }
+
+    /// An empty log, and the ticks that are to be published in it: a task for the
+    /// runtime, which ends with the process.
+    pub fn log(&self) -> (Feed, impl Future<Output = ()> + Send + 'static) {
+        let log = Feed::new(self.retention());
+        let ticks = ticker::run(log.clone(), self.rate, self.seed);
+        // The log refuses no tick but after its end, and that ends the ticker as well.
+        let ticks = async {
+            ticks.await.ok();
+        };
+        (log, ticks)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Command {
+        #[command(flatten)]
+        log: LogFlags,
+    }
+
+    fn parse(flags: &[&str]) -> Result<LogFlags, String> {
+        let parsed = Command::try_parse_from(["server"].iter().chain(flags));
+        parsed
+            .map(|command| command.log)
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_log_keeps_what_the_flags_say() {
+        let flags = parse(&[]).unwrap();
+        assert_eq!(flags.retention(), Retention::default());
+        assert_eq!(flags.rate.per_second(), 1.0);
+        let flags = parse(&["--rate", "0", "--keep-events", "7"]).unwrap();
+        assert_eq!(flags.retention().max_events, 7);
+        assert_eq!(flags.rate, Rate::NONE);
+        for (flags, words) in [
+            (["--rate", "-1"], "--rate"),
+            (["--rate", "often"], "events a second"),
+            (["--keep-events", "0"], "1 or more"),
+            (["--keep-bytes", "much"], "1 or more"),
+        ] {
+            let error = parse(&flags).unwrap_err();
+            assert!(error.contains(words), "{flags:?}: {error}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Joining, asking and publishing.
+
+use crate::{ConnectionName, Cuts, Door, LogPage, Wait};
+use contract::{
+    Cursor, IdempotencyKey, NewEvent, Position, Problem, ProblemKind, Status,
+};
+use feed::{Feed, Published};
+
+/// One log, and those who wait for its next entry. Clones share it.
+///
+/// It is where all methods meet: each has a room of its own, with its own door, over
+/// one log.
+#[derive(Clone, Debug)]
+pub struct Room {
+    log: Feed,
+    door: Door,
+    cuts: Cuts,
+}
+
+impl Room {
+    /// A room over `log`, in which nobody can be cut.
+    pub fn new(log: Feed, door: Door) -> Self {
+        Self {
+            log,
+            door,
+            cuts: Cuts::new(false),
+        }
+    }
+
+    /// The same, in which `cuts` finds who waits.
+    #[must_use]
+    pub fn with_cuts(self, cuts: Cuts) -> Self {
+        Self { cuts, ..self }
+    }
+
+    /// What passes here before it may wait.
+    pub fn door(&self) -> &Door {
+        &self.door
+    }
+
+    /// Those who may be cut.
+    pub fn cuts(&self) -> &Cuts {
+        &self.cuts
+    }
+
+    // ANCHOR: join
+    /// Joins those who wait, at `position`.
+    ///
+    /// # Errors
+    /// In this order: 503 `ending`; 503 `busy` where no place is free; 400
+    /// `future-cursor`.
+    pub fn join(
+        &self,
+        position: Position,
+        name: ConnectionName,
+    ) -> Result<Wait, Problem> {
+        // The place first: a request that finds none costs nothing.
+        let place = self.door.enter()?;
+        let subscription = self.log.subscribe(position)?;
+        let cut = self.cuts.register(name);
+        let end = self.door.end().clone();
+        Ok(Wait::new(place, subscription, cut, end))
+    }
+    // ANCHOR_END: join
+
+    // ANCHOR: rejoin
+    /// Joins for a client that cannot help where it stood: a browser that reconnects by
+    /// itself sends the last id that it was given at this address, by whatever answered
+    /// here before. Where `last` is no place in this log, or none in any (`None`), a
+    /// refusal would stop its `EventSource` for good. So it gets a gap of unknown size,
+    /// and all that is kept.
+    ///
+    /// # Errors
+    /// As [`join`](Self::join), but for `future-cursor`.
+    pub fn rejoin(
+        &self,
+        last: Option<Cursor>,
+        name: ConnectionName,
+    ) -> Result<Wait, Problem> {
+        if let Some(cursor) = last {
+            match self.join(Position::After(cursor), name.clone()) {
+                Err(problem) if problem.kind() == Some(ProblemKind::FutureCursor) => {}
+                joined => return joined,
+            }
+        }
+        let wait = self.join(Position::Earliest, name)?;
+        Ok(wait.after_unknown_gap())
+    }
+    // ANCHOR_END: rejoin
+
+    /// What is due after `position`, now.
+    ///
+    /// # Errors
+    /// 410 `expired` or `new-log` where events after the position are gone, 400
+    /// `future-cursor`.
+    pub fn page(&self, position: Position) -> Result<LogPage, Problem> {
+        LogPage::read(&self.log, position)
+    }
+
+    /// What the log holds, or the problem that [`join`](Self::join) and
+    /// [`page`](Self::page) would answer.
+    ///
+    /// # Errors
+    /// As these.
+    pub fn status(&self, position: Position) -> Result<Status, Problem> {
+        self.door.check()?;
+        Ok(self.log.read(position, 1, 0)?.log)
+    }
+
+    // ANCHOR: publish
+    /// Publishes an event, whichever way it has come in. With a key, a retry is the same
+    /// event.
+    ///
+    /// # Errors
+    /// 409 `finished`, 413 `too-large`, 422 `key-reused`.
+    pub async fn publish(
+        &self,
+        key: Option<IdempotencyKey>,
+        event: NewEvent,
+    ) -> Result<Published, Problem> {
+        let NewEvent { kind, data } = event;
+        match key {
+            Some(key) => Ok(self.log.publish_once(key, kind, data).await?),
+            None => {
+                let cursor = self.log.publish(kind, data).await?;
+                let repeated = false;
+                Ok(Published { cursor, repeated })
+            }
+        }
+    }
+    // ANCHOR_END: publish
+}

@@ -1,0 +1,184 @@
+//! One client's wait for the next entry.
+
+use crate::{cuts::Cuttable, Place};
+use contract::{Cursor, Gap, GapReason};
+use feed::{Batch, Delivery, Subscription};
+use std::{future::Future, pin::Pin, time::Duration};
+use tokio::time::{sleep_until, Instant};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+/// The longest silence that a clock is asked for: about thirty years. What is longer is
+/// no limit.
+const LONGEST_SILENCE: Duration = Duration::from_secs(1_000_000_000);
+
+// ANCHOR: next_enum
+/// What a wait comes to.
+#[derive(Debug)]
+pub enum Next {
+    /// Events, in order; at least one.
+    Batch(Batch),
+    /// Events were missed. What follows comes after [`Gap::resume`].
+    Gap(Gap),
+    /// Nothing has happened for as long as the method allows.
+    Silence,
+    /// The log is complete, and this client has all of it.
+    Finished,
+    /// The server ends.
+    Ending,
+    /// A reader asked for this connection to break.
+    Cut,
+}
+// ANCHOR_END: next_enum
+
+/// Why a wait is over before its client is served: the two of [`Next`] that a method has
+/// to notice also while it does not wait for the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interrupted {
+    /// As [`Next::Ending`].
+    Ending,
+    /// As [`Next::Cut`].
+    Cut,
+}
+
+// ANCHOR: wait
+/// A client's place in the log, and the wait for what comes after it. It is all that an
+/// open connection holds of the log: no queue and no task.
+#[derive(Debug)]
+pub struct Wait {
+    /// The wait for the next entry.
+    subscription: Subscription,
+    /// Handed out before all else: a client came with a place that is none of this log.
+    gap: Option<Gap>,
+    /// When the silence has lasted too long, if it may not last for ever.
+    deadline: Option<Instant>,
+    /// Cancelled when the server ends.
+    token: CancellationToken,
+    /// The same, waited for. Boxed and kept, as is the cut, so that the wait
+    /// for it is registered once and not for each event.
+    end: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// Breaks this connection where a reader asked for that.
+    cut: Cuttable,
+    /// This client's place among those that may wait; free again when this is dropped.
+    _place: Place,
+}
+// ANCHOR_END: wait
+
+impl Wait {
+    pub(crate) fn new(
+        place: Place,
+        subscription: Subscription,
+        cut: Cuttable,
+        end: CancellationToken,
+    ) -> Self {
+        Self {
+            subscription,
+            gap: None,
+            deadline: None,
+            end: Box::pin(end.clone().cancelled_owned()),
+            token: end,
+            cut,
+            _place: place,
+        }
+    }
+
+    /// The same, after a gap of which nobody knows how much it hides.
+    pub(crate) fn after_unknown_gap(self) -> Self {
+        let gap = Gap {
+            reason: GapReason::Unknown,
+            asked: None,
+            resume: self.cursor(),
+        };
+        Self {
+            gap: Some(gap),
+            ..self
+        }
+    }
+
+    /// The client's cursor: after all that was handed out.
+    pub fn cursor(&self) -> Cursor {
+        self.subscription.cursor()
+    }
+
+    /// Whether the log is complete and the client has all of it, so that it need not
+    /// wait.
+    pub fn is_finished(&self) -> bool {
+        self.subscription.is_finished()
+    }
+
+    // ANCHOR: limit
+    /// From now on, [`next`](Self::next) waits no longer than this; then it returns
+    /// [`Next::Silence`], and so does every later call until the limit is set anew.
+    pub fn limit_silence(&mut self, limit: Duration) {
+        self.deadline = Some(Instant::now() + limit.min(LONGEST_SILENCE));
+    }
+    // ANCHOR_END: limit
+
+    // ANCHOR: next
+    /// Waits for whatever comes first: events, a gap, too long a silence, the end of the
+    /// log, the end of the server, or a cut.
+    ///
+    /// Cancel-safe: the cursor moves only when a batch or a gap is returned, and the
+    /// deadline stays where it is. A caller may drop the future and call again.
+    pub async fn next(&mut self) -> Next {
+        tokio::select! {
+            // In this order, and not in a random one. Who is cut, or has to end, must do
+            // so even while events pour in. So must who waits for a moment only, to
+            // gather a burst, or has to ask the peer for a sign of life; a limit that is
+            // counted from the last event does not pass while there are events.
+            biased;
+            // Cancel-safe: a token that was cancelled stays so.
+            () = self.cut.cut() => Next::Cut,
+            // Cancel-safe: polled in place, and the token stays cancelled.
+            () = &mut self.end => Next::Ending,
+            // Cancel-safe: it only waits, until a time that is kept.
+            () = silence(self.deadline) => Next::Silence,
+            // Cancel-safe: the gap is taken and the cursor moved only by a poll that
+            // returns. It registers for the wake-up and then looks at the log, so an
+            // event that comes between two calls is found.
+            next = due(&mut self.gap, &mut self.subscription) => next,
+        }
+    }
+    // ANCHOR_END: next
+
+    /// Completes when this wait is over from outside, whatever its method is doing:
+    /// [`next`](Self::next) says so only to a caller that calls it, and one that waits
+    /// to write to its peer does not. Cancel-safe.
+    pub fn interrupted(&self) -> impl Future<Output = Interrupted> + Send + 'static {
+        let (end, cut) = (self.token.clone(), self.cut.token());
+        async move {
+            tokio::select! {
+                // In the order of `next`.
+                biased;
+                // Cancel-safe, both: a token that was cancelled stays so.
+                () = cancelled(cut) => Interrupted::Cut,
+                () = end.cancelled() => Interrupted::Ending,
+            }
+        }
+    }
+}
+
+/// Completes when the token is cancelled; never without one.
+async fn cancelled(token: Option<CancellationToken>) {
+    match token {
+        Some(token) => token.cancelled().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn silence(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn due(gap: &mut Option<Gap>, subscription: &mut Subscription) -> Next {
+    if let Some(gap) = gap.take() {
+        return Next::Gap(gap);
+    }
+    match subscription.next().await {
+        Some(Delivery::Batch(batch)) => Next::Batch(batch),
+        Some(Delivery::Gap(gap)) => Next::Gap(gap),
+        None => Next::Finished,
+    }
+}

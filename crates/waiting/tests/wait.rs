@@ -1,0 +1,344 @@
+//! Joining and waiting: every outcome, their order, and what a dropped call loses
+//! (nothing). Time passes only while nothing else can happen, and then at once.
+
+use contract::{Cursor, Data, Gap, GapReason, Position, ProblemKind};
+use feed::{Feed, Retention};
+use std::{future::Future, time::Duration};
+use tokio::{
+    task::JoinHandle,
+    time::{advance, timeout, Instant},
+};
+use tokio_util::sync::CancellationToken;
+use waiting::{ConnectionName, Cuts, Door, Interrupted, Next, Places, Room, Wait};
+
+const SILENCE: Duration = Duration::from_secs(15);
+
+/// A guard against tests that hang; on a paused clock it passes as soon as nothing else
+/// can happen.
+const HANG: Duration = Duration::from_secs(3600);
+
+struct Stand {
+    log: Feed,
+    end: CancellationToken,
+    places: Places,
+    room: Room,
+}
+
+/// A room with two places, over a log that keeps three events.
+fn stand() -> Stand {
+    let log = Feed::builder()
+        .epoch("k3f9x2".parse().unwrap())
+        .retention(Retention {
+            max_events: 3,
+            ..Retention::default()
+        })
+        .build();
+    let (end, places) = (CancellationToken::new(), Places::new(2));
+    let door = Door::new(end.clone(), places.clone());
+    let room = Room::new(log.clone(), door).with_cuts(Cuts::new(true));
+    Stand {
+        log,
+        end,
+        places,
+        room,
+    }
+}
+
+impl Stand {
+    fn join(&self, position: Position) -> Wait {
+        self.room.join(position, named("a")).unwrap()
+    }
+
+    async fn publish(&self, numbers: std::ops::RangeInclusive<u64>) {
+        for number in numbers {
+            let data = Data::new(&number).unwrap();
+            let kind = "message".parse().unwrap();
+            self.log.publish(kind, data).await.unwrap();
+        }
+    }
+}
+
+fn named(name: &str) -> ConnectionName {
+    ConnectionName(Some(name.to_owned()))
+}
+
+fn cursor(id: u64) -> Cursor {
+    format!("k3f9x2.{id}").parse().unwrap()
+}
+
+async fn in_time<T>(future: impl Future<Output = T>) -> T {
+    timeout(HANG, future).await.expect("it comes")
+}
+
+/// The ids of the batch that comes next.
+async fn batch(wait: &mut Wait) -> Vec<u64> {
+    match in_time(wait.next()).await {
+        Next::Batch(batch) => {
+            let ids = batch.events.iter().map(|event| event.cursor().id.get());
+            ids.collect()
+        }
+        other => panic!("no batch: {other:?}"),
+    }
+}
+
+/// The outcome without its content.
+async fn name(wait: &mut Wait) -> &'static str {
+    match in_time(wait.next()).await {
+        Next::Batch(_) => "batch",
+        Next::Gap(_) => "gap",
+        Next::Silence => "silence",
+        Next::Finished => "finished",
+        Next::Ending => "ending",
+        Next::Cut => "cut",
+    }
+}
+
+/// A wait that is asleep, in a task of its own.
+async fn asleep(mut wait: Wait) -> JoinHandle<&'static str> {
+    let waiting = tokio::spawn(async move { name(&mut wait).await });
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!waiting.is_finished(), "it waits");
+    waiting
+}
+
+// The outcomes.
+
+#[tokio::test(start_paused = true)]
+async fn history_comes_first_and_then_what_happens() {
+    let stand = stand();
+    stand.publish(1..=2).await;
+    let mut wait = stand.join(Position::Earliest);
+    assert_eq!(wait.cursor(), cursor(0));
+    assert_eq!(batch(&mut wait).await, [1, 2]);
+    assert_eq!(wait.cursor(), cursor(2));
+    let waiting = asleep(wait).await;
+    stand.publish(3..=3).await;
+    assert_eq!(in_time(waiting).await.unwrap(), "batch");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_lags_behind_gets_a_gap_and_goes_on() {
+    let stand = stand();
+    let mut wait = stand.join(Position::Latest);
+    stand.publish(1..=5).await;
+    let Next::Gap(gap) = in_time(wait.next()).await else {
+        panic!("a gap")
+    };
+    let expected = Gap {
+        reason: GapReason::Expired,
+        asked: Some(cursor(0)),
+        resume: cursor(2),
+    };
+    assert_eq!((gap, wait.cursor()), (expected, cursor(2)));
+    assert_eq!(batch(&mut wait).await, [3, 4, 5]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_is_counted_from_where_the_limit_was_set() {
+    let stand = stand();
+    let mut wait = stand.join(Position::Latest);
+    let start = Instant::now();
+    wait.limit_silence(SILENCE);
+    advance(Duration::from_secs(10)).await;
+    stand.publish(1..=1).await;
+    // Events do not move it.
+    assert_eq!(batch(&mut wait).await, [1]);
+    assert_eq!(name(&mut wait).await, "silence");
+    assert!(start.elapsed() >= SILENCE && start.elapsed() < SILENCE * 2);
+    // Nor does it pass of itself.
+    assert_eq!(name(&mut wait).await, "silence");
+    assert!(start.elapsed() < SILENCE * 2);
+    // A method that counts from the last message sets it anew before each call.
+    wait.limit_silence(SILENCE);
+    let again = Instant::now();
+    assert_eq!(name(&mut wait).await, "silence");
+    assert!(again.elapsed() >= SILENCE);
+    wait.limit_silence(Duration::MAX);
+    let waiting = asleep(wait).await;
+    stand.log.finish();
+    assert_eq!(in_time(waiting).await.unwrap(), "finished");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_finished_log_hands_out_its_rest_first() {
+    let stand = stand();
+    stand.publish(1..=2).await;
+    let mut wait = stand.join(Position::Earliest);
+    stand.log.finish();
+    assert!(!wait.is_finished());
+    assert_eq!(batch(&mut wait).await, [1, 2]);
+    assert!(wait.is_finished());
+    assert_eq!(name(&mut wait).await, "finished");
+    let waiting = asleep(self::stand().join(Position::Latest)).await;
+    waiting.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_servers_end_and_a_cut_wake_who_waits() {
+    let first = stand();
+    let waiting = asleep(first.join(Position::Latest)).await;
+    first.end.cancel();
+    assert_eq!(in_time(waiting).await.unwrap(), "ending");
+
+    let second = stand();
+    let waiting = asleep(second.join(Position::Latest)).await;
+    let other = second.room.join(Position::Latest, named("b")).unwrap();
+    let other = asleep(other).await;
+    assert!(second.room.cuts().cut("a"));
+    assert_eq!(in_time(waiting).await.unwrap(), "cut");
+    assert!(!other.is_finished(), "another name is not cut");
+}
+
+// The order, and cancelling.
+
+#[tokio::test(start_paused = true)]
+async fn of_several_outcomes_the_cut_comes_first_and_the_events_last() {
+    let stand = stand();
+    stand.publish(1..=1).await;
+    let mut wait = stand.join(Position::Earliest);
+    wait.limit_silence(SILENCE);
+    advance(SILENCE * 2).await;
+    assert_eq!(name(&mut wait).await, "silence");
+    stand.end.cancel();
+    assert_eq!(name(&mut wait).await, "ending");
+    stand.room.cuts().cut("a");
+    for _ in 0..2 {
+        assert_eq!(name(&mut wait).await, "cut", "and it stays so");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_dropped_loses_nothing() {
+    let stand = stand();
+    let mut wait = stand.join(Position::Latest);
+    let start = Instant::now();
+    wait.limit_silence(SILENCE);
+    for n in 1..=20 {
+        // Asleep, and then dropped, as an arm of a `select!` that loses is.
+        let dropped = timeout(Duration::from_millis(100), wait.next()).await;
+        assert!(dropped.is_err());
+        stand.publish(n..=n).await;
+        assert_eq!(batch(&mut wait).await, [n]);
+    }
+    // The limit is where it was set, after all these calls.
+    assert_eq!(name(&mut wait).await, "silence");
+    assert!(start.elapsed() < SILENCE + Duration::from_secs(1));
+    // And so is a gap that was not handed out.
+    let mut wait = stand.room.rejoin(None, named("a")).unwrap();
+    stand.end.cancel();
+    assert_eq!(name(&mut wait).await, "ending");
+    stand.room.cuts().cut("a");
+    assert_eq!(name(&mut wait).await, "cut");
+}
+
+/// The publisher runs on a thread of its own and hits every moment between the look at
+/// the log and the sleep, one round or another.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_event_falls_between_the_look_and_the_sleep() {
+    const ROUNDS: u64 = 3_000;
+    let log = Feed::new(Retention::default());
+    let door = Door::new(CancellationToken::new(), Places::unlimited());
+    let room = Room::new(log.clone(), door);
+    let mut wait = room.join(Position::Latest, ConnectionName(None)).unwrap();
+    let (ask, mut asked) = tokio::sync::mpsc::channel(1);
+    let publisher = tokio::spawn(async move {
+        while let Some(round) = asked.recv().await {
+            // Each round comes a little later than the one before.
+            for _ in 0..(round % 100) * 20 {
+                std::hint::spin_loop();
+            }
+            let kind = "message".parse().unwrap();
+            let data = Data::new(&round).unwrap();
+            log.publish(kind, data).await.unwrap();
+        }
+    });
+    for round in 1..=ROUNDS {
+        ask.send(round).await.unwrap();
+        let guard = Duration::from_secs(30);
+        let next = timeout(guard, batch(&mut wait)).await;
+        assert_eq!(next.expect("no event is slept over"), [round]);
+    }
+    drop(ask);
+    publisher.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_method_that_waits_for_something_else_is_interrupted_as_well() {
+    let first = stand();
+    let wait = first.join(Position::Latest);
+    let interrupted = tokio::spawn(wait.interrupted());
+    // Events are no interruption.
+    first.publish(1..=1).await;
+    tokio::task::yield_now().await;
+    assert!(!interrupted.is_finished());
+    first.end.cancel();
+    assert_eq!(in_time(interrupted).await.unwrap(), Interrupted::Ending);
+    first.room.cuts().cut("a");
+    assert_eq!(in_time(wait.interrupted()).await, Interrupted::Cut);
+}
+
+// Joining.
+
+#[tokio::test]
+async fn joining_checks_the_end_then_the_place_then_the_position() {
+    let stand = stand();
+    let kind = |position| {
+        let refused = stand.room.join(position, named("a"));
+        let refused = refused.map_err(|problem| problem.kind().unwrap());
+        let status = stand.room.status(position);
+        let status = status.map_err(|problem| problem.kind().unwrap());
+        assert_eq!(refused.as_ref().err(), status.as_ref().err());
+        refused.err()
+    };
+    let (here, ahead) = (Position::Latest, Position::After(cursor(9)));
+    assert_eq!(kind(here), None);
+    assert_eq!(kind(ahead), Some(ProblemKind::FutureCursor));
+    assert_eq!(stand.places.in_use(), 0, "a refusal keeps no place");
+    let held = [stand.join(here), stand.join(here)];
+    for position in [here, ahead] {
+        assert_eq!(kind(position), Some(ProblemKind::Busy));
+    }
+    assert_eq!(stand.log.subscribers(), 2, "a refusal subscribes nobody");
+    let problem = stand.room.join(here, named("a")).unwrap_err();
+    assert!(problem.retry_after.is_some());
+    stand.end.cancel();
+    for position in [here, ahead] {
+        assert_eq!(kind(position), Some(ProblemKind::Ending));
+    }
+    drop(held);
+    assert_eq!((stand.places.in_use(), stand.log.subscribers()), (0, 0));
+    assert!(!stand.room.cuts().cut("a"), "no name is left behind");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_back_from_nowhere_gets_a_gap_and_all_that_is_kept() {
+    let stand = stand();
+    stand.publish(1..=5).await;
+    for last in [None, Some(cursor(9))] {
+        let mut wait = stand.room.rejoin(last, named("a")).unwrap();
+        assert_eq!((wait.cursor(), stand.places.in_use()), (cursor(2), 1));
+        let Next::Gap(gap) = in_time(wait.next()).await else {
+            panic!("a gap")
+        };
+        let expected = Gap {
+            reason: GapReason::Unknown,
+            asked: None,
+            resume: cursor(2),
+        };
+        assert_eq!(gap, expected, "{last:?}");
+        assert_eq!(batch(&mut wait).await, [3, 4, 5]);
+    }
+    // What the log itself can judge, it does.
+    let mut wait = stand.room.rejoin(Some(cursor(4)), named("a")).unwrap();
+    assert_eq!(batch(&mut wait).await, [5]);
+    let other: Cursor = "aaaaaa.4".parse().unwrap();
+    let mut stranger = stand.room.rejoin(Some(other), named("a")).unwrap();
+    assert!(matches!(
+        in_time(stranger.next()).await,
+        Next::Gap(Gap { reason: GapReason::NewLog, asked: Some(asked), .. }) if asked == other
+    ));
+    let full = stand.room.rejoin(None, named("a")).unwrap_err();
+    assert_eq!(full.kind(), Some(ProblemKind::Busy));
+}

@@ -1,0 +1,220 @@
+//! The server: where a client starts, and one response that never ends.
+
+use crate::{framing, tokens, Config};
+use axum::{
+    body::Body,
+    extract::{FromRequestParts, Query, State},
+    http::{request::Parts, HeaderName, HeaderValue, StatusCode},
+    response::{IntoResponse, Response},
+    routing::post,
+    Router,
+};
+use bytes::Bytes;
+use contract::{headers, Cursor, EndReason};
+use feed::{Event, Feed};
+use futures_util::stream;
+use serde::Deserialize;
+use serving::{assets, fallbacks, Ending, ProblemResponse};
+use std::{convert::Infallible, sync::Arc, time::Duration};
+use waiting::{
+    http::{cut_route, publish_route, status_route, After},
+    ConnectionName, Cut, Cuts, Door, Framings, Next, Places, Room, Wait,
+};
+
+/// What the handlers share.
+#[derive(Clone)]
+pub(crate) struct Server {
+    pub(crate) room: Room,
+    pub(crate) config: Arc<Config>,
+    /// The block of each event, made once for all streams.
+    blocks: Framings<Bytes>,
+}
+
+// ANCHOR: router
+/// The server: routes relative to wherever it is mounted.
+///
+/// `GET events`, `POST events`, `GET status`, `POST tokens`, the page at `GET /` with
+/// its modules, and `POST cut`, which finds no stream to cut unless
+/// [`Config::demo_cut`] allows it.
+pub fn router(feed: Feed, config: Config, ending: Ending) -> Router {
+    let places = Places::new(config.max_streams).within(config.shared.as_ref());
+    let room = Room::new(feed, Door::new(ending.token(), places))
+        .with_cuts(Cuts::new(config.demo_cut));
+    let router = Router::new()
+        .route("/events", publish_route(&room).get(events))
+        .route("/status", status_route(&room))
+        .route("/tokens", post(tokens::answer))
+        .route("/cut", cut_route(&room))
+        .merge(assets::router(web::SSE))
+        .nest("/shared", assets::router(web::SHARED));
+    fallbacks(router).with_state(Server {
+        room,
+        config: Arc::new(config),
+        blocks: Framings::default(),
+    })
+}
+// ANCHOR_END: router
+
+// ANCHOR: headers
+/// The headers of an event stream.
+pub(crate) const STREAM_HEADERS: [(HeaderName, &str); 4] = [
+    (HeaderName::from_static("content-type"), "text/event-stream"),
+    // A cache that kept a stream would play yesterday's events to today's clients (RFC
+    // 9111 §5.2.2.5). And a compressor would hold blocks back until it has enough of
+    // them (§5.2.2.6 forbids it to touch the body).
+    (
+        HeaderName::from_static("cache-control"),
+        "no-store, no-transform",
+    ),
+    // nginx collects a response before it passes it on, unless told not to.
+    (HeaderName::from_static("x-accel-buffering"), "no"),
+    // The same wish, in words that every intermediary may come to know (RFC 10036).
+    (HeaderName::from_static("incremental"), "?1"),
+];
+// ANCHOR_END: headers
+
+// ANCHOR: last_event_id
+/// Where a client that reconnects by itself stood: the header `Last-Event-ID`, or for
+/// clients that can set no header `?lastEventId=`.
+enum LastEventId {
+    /// The client sends none.
+    Absent,
+    Cursor(Cursor),
+    /// An id that no log of this server has ever given.
+    Unknown,
+}
+
+impl<S: Sync> FromRequestParts<S> for LastEventId {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        _state: &S,
+    ) -> Result<Self, Infallible> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Parameters {
+            last_event_id: Option<String>,
+        }
+        let header = parts.headers.get(headers::LAST_EVENT_ID);
+        let id = match header.map(HeaderValue::to_str) {
+            // An empty id is none (WHATWG HTML §9.2.3).
+            Some(Ok(id)) if !id.is_empty() => id.to_owned(),
+            Some(Err(_)) => return Ok(Self::Unknown),
+            _ => match Query::try_from_uri(&parts.uri) {
+                Ok(Query(Parameters { last_event_id })) => {
+                    last_event_id.unwrap_or_default()
+                }
+                Err(_) => return Ok(Self::Unknown),
+            },
+        };
+        if id.is_empty() {
+            return Ok(Self::Absent);
+        }
+        Ok(id.parse().map_or(Self::Unknown, Self::Cursor))
+    }
+}
+// ANCHOR_END: last_event_id
+
+// ANCHOR: events
+/// `GET events`: the stream.
+async fn events(
+    State(server): State<Server>,
+    last: LastEventId,
+    After(after): After,
+    name: ConnectionName,
+) -> Result<Response, ProblemResponse> {
+    // The last id wins. A browser repeats the URL with its first `?after=` for ever,
+    // and only the id moves on.
+    let wait = match last {
+        LastEventId::Absent => server.room.join(after.unwrap_or_default(), name)?,
+        LastEventId::Cursor(cursor) => server.room.rejoin(Some(cursor), name)?,
+        LastEventId::Unknown => server.room.rejoin(None, name)?,
+    };
+    if wait.is_finished() {
+        // Nothing will ever come, and 204 tells an EventSource to stop asking.
+        return Ok(
+            (StatusCode::NO_CONTENT, [("cache-control", "no-store")]).into_response()
+        );
+    }
+    let every = server.config.heartbeat;
+    let retry_ms = fastrand::u64(server.config.retry_ms.clone());
+    let stream = EventStream {
+        opening: Some(framing::hello(wait.cursor(), every, retry_ms)),
+        wait,
+        blocks: server.blocks,
+        every,
+        batch: Vec::new().into_iter(),
+        over: false,
+    };
+    // hyper asks for a block when it has room for one, so a client that does not read
+    // stops the asking.
+    let body = stream::unfold(stream, |mut stream| async move {
+        stream.next().await.map(|block| (block, stream))
+    });
+    Ok((STREAM_HEADERS, Body::from_stream(body)).into_response())
+}
+// ANCHOR_END: events
+
+// ANCHOR: stream
+// ANCHOR: held
+/// What one open stream holds: its wait, and what is due but not yet written. No queue
+/// and no task.
+struct EventStream {
+    wait: Wait,
+    /// The block of each event, made once for all streams.
+    blocks: Framings<Bytes>,
+    /// The longest silence.
+    every: Duration,
+    /// The first block, until it is written.
+    opening: Option<Bytes>,
+    /// The rest of a batch: references to shared events, at most [`feed::BATCH_EVENTS`]
+    /// of them.
+    batch: std::vec::IntoIter<Arc<Event>>,
+    /// Whether the last block was written.
+    over: bool,
+}
+// ANCHOR_END: held
+
+impl EventStream {
+    // ANCHOR: next
+    /// The next block; `None` where the response ends, and an error where it is to
+    /// break off.
+    async fn next(&mut self) -> Option<Result<Bytes, Cut>> {
+        loop {
+            // As long as these have something, hyper gets it without a wait in between,
+            // and writes many blocks with one system call.
+            if let Some(block) = self.opening.take() {
+                return Some(Ok(block));
+            }
+            if let Some(event) = self.batch.next() {
+                return Some(Ok(self.blocks.get(&event, framing::event)));
+            }
+            if self.over {
+                return None;
+            }
+            // Counted from the last block.
+            self.wait.limit_silence(self.every);
+            return match self.wait.next().await {
+                Next::Batch(batch) => {
+                    self.batch = batch.events.into_iter();
+                    continue;
+                }
+                Next::Gap(gap) => Some(Ok(framing::gap(gap))),
+                Next::Silence => {
+                    Some(Ok(framing::heartbeat(self.wait.cursor(), self.every)))
+                }
+                Next::Finished => self.end(Ok(framing::end(EndReason::Finished))),
+                Next::Ending => self.end(Ok(framing::end(EndReason::Shutdown))),
+                Next::Cut => self.end(Err(Cut)),
+            };
+        }
+    }
+    // ANCHOR_END: next
+
+    fn end(&mut self, last: Result<Bytes, Cut>) -> Option<Result<Bytes, Cut>> {
+        self.over = true;
+        Some(last)
+    }
+}
+// ANCHOR_END: stream

@@ -1,0 +1,103 @@
+//! The server: which sockets are opened, and over which log.
+
+use crate::{echo::Echo, handshake::Handshake, socket::Connection, Config};
+use axum::{
+    extract::State,
+    response::Response,
+    routing::{get, MethodRouter},
+    Router,
+};
+use feed::Feed;
+use serving::{assets, fallbacks, Ending, ProblemResponse};
+use std::sync::Arc;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+use waiting::{
+    http::{cut_route, publish_route, status_route, After},
+    ConnectionName, Cuts, Door, Framings, Places, Room,
+};
+
+/// What the handlers of one log share.
+#[derive(Clone)]
+struct Server {
+    room: Room,
+    /// The message of each event, made once for all sockets.
+    messages: Framings<Utf8Bytes>,
+    config: Arc<Config>,
+    ending: Ending,
+}
+
+/// The server: routes relative to wherever it is mounted.
+///
+/// `GET events` (upgraded), `POST events` and `GET status` over `feed`; `GET board`
+/// (upgraded) and `GET board/status` over `board`; `GET echo` (upgraded); the page at
+/// `GET /` with its modules; and `POST cut`, which finds no socket to cut unless
+/// [`Config::demo_cut`] allows it.
+///
+/// It needs [`serving::guard`] around it: CORS does not apply to WebSocket.
+pub fn router(feed: Feed, board: Feed, config: Config, ending: Ending) -> Router {
+    let config = Arc::new(config.bounded());
+    let door = |size| {
+        let places = Places::new(size).within(config.shared.as_ref());
+        Door::new(ending.token(), places)
+    };
+    // One for both logs: a place for a socket, whichever it is for.
+    let (sockets, cuts) = (door(config.max_sockets), Cuts::new(config.demo_cut));
+    let server = |log| Server {
+        room: Room::new(log, sockets.clone()).with_cuts(cuts.clone()),
+        messages: Framings::default(),
+        config: config.clone(),
+        ending: ending.clone(),
+    };
+    let (events, board) = (server(feed), server(board));
+    let echo = Echo {
+        door: door(config.max_echoes),
+        config: config.clone(),
+        ending: ending.clone(),
+    };
+    let publish = publish_route(&events.room);
+    let router = Router::new()
+        .route("/status", status_route(&events.room))
+        .route("/board/status", status_route(&board.room))
+        .route("/cut", cut_route(&events.room))
+        .route("/events", events.route().merge(publish))
+        .route("/board", board.route())
+        .route("/echo", echo.route())
+        .merge(assets::router(web::WEBSOCKET))
+        .nest("/shared", assets::router(web::SHARED));
+    fallbacks(router)
+}
+
+impl Server {
+    /// `GET` opens a WebSocket over HTTP/1.1, and `CONNECT` over HTTP/2.
+    fn route(self) -> MethodRouter {
+        get(open).connect(open).with_state(self)
+    }
+}
+
+// ANCHOR: open
+/// `GET events?after=`, upgraded.
+///
+/// What is refused here is refused before there is a WebSocket, and a browser does not
+/// show a page why: it asks `status`.
+async fn open(
+    State(server): State<Server>,
+    handshake: Handshake,
+    After(after): After,
+    name: ConnectionName,
+) -> Result<Response, ProblemResponse> {
+    let handshake = handshake.choose()?;
+    // Now and not once the socket stands: what is refused needs an answer of HTTP.
+    let wait = server.room.join(after.unwrap_or_default(), name)?;
+    let limits = server.config.limits();
+    let connection = Connection {
+        wait,
+        room: server.room,
+        messages: server.messages,
+        heartbeat: server.config.heartbeat,
+        close_patience: server.config.close_patience,
+    };
+    // Its task outlives the request. The ending knows of it, so that a shutdown waits
+    // for it, and cuts it in the end.
+    Ok(handshake.accept(limits, &server.ending, |socket| connection.run(socket)))
+}
+// ANCHOR_END: open
