@@ -13,8 +13,8 @@ import { LONGEST_WAIT } from "./http.js";
 import { pause, startTimer } from "./timer.js";
 
 /** @typedef {import("./cursor.js").Cursor} Cursor */
-/** @typedef {import("./cursor.js").WireEvent} WireEvent */
-/** @typedef {import("./cursor.js").Gap} Gap */
+/** @typedef {import("./contract.js").LogEvent} LogEvent */
+/** @typedef {import("./contract.js").Gap} Gap */
 
 /**
  * What a method learns while it waits, one at a time. Each is a sign of life.
@@ -33,7 +33,7 @@ import { pause, startTimer } from "./timer.js";
  * was named last holds.
  *
  * @typedef {{ type: "opened", cursor?: string, every?: number, text?: string }
- *   | { type: "event", event: WireEvent }
+ *   | { type: "event", event: LogEvent }
  *   | { type: "gap", gap: Gap }
  *   | { type: "heartbeat", cursor?: string, every?: number }
  *   | { type: "reconnecting", why: string }
@@ -430,7 +430,7 @@ export class Follower {
 
   // ANCHOR: deliver
   /**
-   * @param {WireEvent} event
+   * @param {LogEvent} event
    * @returns {FollowerUpdate}
    */
   #deliver(event) {
