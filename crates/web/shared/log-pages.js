@@ -123,7 +123,7 @@ export async function* followLogPages(after, signal, asking) {
 /**
  * @param {LogPage} page
  * @param {string} after the cursor that was asked with
- * @returns {string} what is wrong with this answer to that question, or an empty text
+ * @returns {string} what is wrong with this answer to that request, or an empty text
  */
 function findFault({ after: answered, next, more }, after) {
   // Each cursor has one spelling, so a text that differs is another cursor.
@@ -131,7 +131,7 @@ function findFault({ after: answered, next, more }, after) {
   const from = parseCursor(after);
   const to = parseCursor(next);
   const step = from && to && compareCursors(to, from);
-  // Otherwise the same question would be asked without an end, and without a pause.
+  // Otherwise the same request would be sent without an end, and without a pause.
   if (step === 1 || (step === 0 && !more)) return "";
   return `The server leads from ${after} to ${next}.`;
 }

@@ -199,7 +199,10 @@ export class Follower {
    * The loop that is under way, if any: an earlier one that still ends changes nothing.
    */
   #run = {};
-  /** Ends what is under way: a question, a wait, or a rest between two tries. */
+  /**
+   * Ends what is under way: a request for the status, a wait, or a rest between two
+   * tries.
+   */
   #turn = new AbortController();
   /**
    * When the connection opened, in milliseconds of `performance.now()`.
