@@ -112,6 +112,20 @@ impl Suite {
         })
     }
 
+    /// Runs this once, in a browser of its own, which then ends: for what is no test.
+    ///
+    /// # Errors
+    /// What it returns, or that it takes too long.
+    pub fn run_once<F, T>(self: Arc<Self>, kind: Kind, work: F) -> anyhow::Result<()>
+    where
+        F: Fn(Arc<Self>, Page) -> T,
+        T: Future<Output = anyhow::Result<()>>,
+    {
+        let outcome = self.runtime.block_on(self.run(kind, &work));
+        self.close();
+        outcome
+    }
+
     async fn run<F, T>(self: &Arc<Self>, kind: Kind, test: &F) -> anyhow::Result<()>
     where
         F: Fn(Arc<Self>, Page) -> T,
@@ -160,13 +174,18 @@ impl Suite {
     /// Runs the trials, and then ends every browser.
     pub fn finish(self: Arc<Self>, trials: Vec<Trial>) -> ExitCode {
         let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
+        self.close();
+        conclusion.exit_code()
+    }
+
+    /// Ends every browser between two tests.
+    fn close(&self) {
         let idle = std::mem::take(&mut *self.lock());
         self.runtime.block_on(async {
             for session in idle {
                 session.close().await;
             }
         });
-        conclusion.exit_code()
     }
 
     /// The directory of the static site, as the workflow that publishes it builds it.

@@ -2,7 +2,7 @@
 //! that does not change from one run to the next, and kept in `output/`, where the book takes them
 //! from.
 //!
-//! `cargo run -p captures` writes the files anew. A test takes each capture again and compares.
+//! `cargo xtask captures` writes the files anew. A test takes each capture again and compares.
 //!
 //! Each capture is taken with the command that the page prints above it, for a server that a reader
 //! starts by hand. The command that runs here differs in one thing: it goes to a free port, and

@@ -1,4 +1,4 @@
-//! Writes every capture of the book anew: `cargo run -p captures`. It needs `curl` and `nghttp`.
+//! Writes every capture of the book anew: `cargo xtask captures`. It needs `curl` and `nghttp`.
 
 use captures::CAPTURES;
 use std::fs;

@@ -114,7 +114,7 @@ fn compare(capture: Capture) -> anyhow::Result<()> {
     let gone: Vec<_> = expected.iter().filter(|one| !found.contains(one)).collect();
     ensure!(
         found == expected,
-        "{} differs; if on purpose, write it anew with `cargo run -p captures`. New: {new:#?}\nGone: {gone:#?}\nFound:\n{text}",
+        "{} differs; if on purpose, write it anew with `cargo xtask captures`. New: {new:#?}\nGone: {gone:#?}\nFound:\n{text}",
         path.display()
     );
     Ok(())

@@ -1,0 +1,113 @@
+//! Every task of this repository under one command: `cargo xtask --help`.
+//!
+//! `.ci/run` installs what the tasks need and calls them here, so that each is defined once.
+
+mod check;
+mod steps;
+mod test;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+use steps::{Step, Steps};
+
+/// Checks, tests and builds what is in this repository
+#[derive(Debug, Parser)]
+#[command(name = "xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Check all but the tests: format, lints, spelling, types, documentation, licences
+    Check,
+    /// Run the tests as the automatic checks do; with arguments, `cargo test` with these
+    Test {
+        /// Arguments of `cargo test`, such as `-p sse`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Build the static site in `book/`, and check its links
+    Book,
+    /// Write anew what the book shows of `curl` and `nghttp`
+    Captures,
+    /// Take anew the pictures of the README, of the card and of the icon
+    Screenshots,
+    /// Test a server, or serve for a client, by the conformance suite
+    Conformance {
+        /// Arguments of the suite; `--help` lists them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    let Cli { task } = Cli::parse();
+    match run(task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> anyhow::Result<()> {
+    let mut steps = Steps::new()?;
+    match task {
+        Task::Check => check::check(&mut steps),
+        Task::Test { arguments } => test::test(&mut steps, &arguments),
+        Task::Book => check::book(&mut steps),
+        Task::Captures => steps.run("captures", Step::cargo(&["run", "--package", "captures"])),
+        Task::Screenshots => {
+            let pictures = ["run", "--package", "browser", "--bin", "screenshots"];
+            steps.run("screenshots", Step::cargo(&pictures))
+        }
+        Task::Conformance { arguments } => {
+            let suite = Step::cargo(&["run", "--quiet", "--package", "conformance", "--"]);
+            steps.run("conformance", suite.arguments(arguments))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn flags_after_the_task_are_those_of_what_it_runs() {
+        Cli::command().debug_assert();
+        let parsed = Cli::try_parse_from(["xtask", "test", "-p", "sse", "--", "--nocapture"]);
+        let Ok(Cli {
+            task: Task::Test { arguments },
+        }) = parsed
+        else {
+            panic!("{parsed:?}");
+        };
+        assert_eq!(arguments, ["-p", "sse", "--", "--nocapture"]);
+    }
+
+    #[test]
+    fn what_is_written_about_the_tasks_names_each_and_no_other() {
+        let root = Steps::new().unwrap().root.clone();
+        let texts = ["README.md", "CONTRIBUTING.md", ".ci/run"]
+            .map(|name| std::fs::read_to_string(root.join(name)).unwrap());
+        let named: BTreeSet<_> = texts
+            .iter()
+            .flat_map(|text| text.split("cargo xtask ").skip(1))
+            .map(|rest| {
+                rest.split(|next: char| !next.is_alphabetic())
+                    .next()
+                    .unwrap_or_default()
+            })
+            // `cargo xtask --help`
+            .filter(|name| !name.is_empty())
+            .collect();
+        let command = Cli::command();
+        let tasks = command.get_subcommands().map(|task| task.get_name());
+        assert_eq!(named, tasks.collect());
+    }
+}
