@@ -9,7 +9,10 @@ use axum::{
     routing::any,
     Router,
 };
-use contract::{Data, Position, ServerMessage, SUBPROTOCOL};
+use contract::{
+    socket::{ServerMessage, SUBPROTOCOL},
+    Data, Position,
+};
 use feed::{Feed, Retention};
 use futures_util::StreamExt;
 use serving::{guard, Allowed, Ending};
