@@ -1,10 +1,10 @@
 //! The cases: one promise each.
 
 use super::{Client, Refused, Running, Settings, Transport, PATIENCE};
-use feed::{
-    Cursor, Data, Epoch, EventId, Feed, GapReason, IdempotencyKey, Kind, Position,
-    Retention,
+use contract::{
+    Cursor, Data, Epoch, EventId, GapReason, IdempotencyKey, Kind, Position,
 };
+use feed::{Feed, Retention};
 use futures_util::{future::BoxFuture, FutureExt};
 use std::time::Duration;
 

@@ -20,9 +20,8 @@ pub use cases::{Case, CASES};
 pub use relay::Relay;
 
 use client::Update;
-use feed::{
-    contract::WireEvent, Cursor, Data, Feed, Gap, IdempotencyKey, Kind, Position,
-};
+use contract::{Cursor, Data, Event, Gap, IdempotencyKey, Kind, Position};
+use feed::Feed;
 use futures_util::{future::BoxFuture, stream::BoxStream, StreamExt};
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::{
@@ -117,7 +116,7 @@ pub fn main(transport: impl Transport) -> ExitCode {
 pub(crate) struct Client {
     updates: BoxStream<'static, Result<Update, Refused>>,
     /// Events that came in one update but were not looked at yet.
-    pending: VecDeque<WireEvent>,
+    pending: VecDeque<Event>,
 }
 
 impl Client {
@@ -148,7 +147,7 @@ impl Client {
     }
 
     /// The next event; anything else but heartbeats and reconnects is an error.
-    pub(crate) async fn event(&mut self) -> Result<WireEvent, String> {
+    pub(crate) async fn event(&mut self) -> Result<Event, String> {
         promised("an event", async {
             loop {
                 if let Some(event) = self.pending.pop_front() {

@@ -7,10 +7,8 @@
 
 use client::Update;
 use conformance::{run, Refused, Running, Settings, Transport, CASES};
-use feed::{
-    contract::WireEvent, Cursor, Data, Delivery, Event, EventId, Feed, IdempotencyKey,
-    Kind, Position, PublishError, Subscription,
-};
+use contract::{Cursor, Data, EventId, IdempotencyKey, Kind, Position};
+use feed::{Delivery, Event, Feed, PublishError, Subscription};
 use futures_util::{
     future::{BoxFuture, FutureExt},
     stream::{self, BoxStream, StreamExt},
@@ -412,7 +410,7 @@ impl Client {
             }
             Delivery::Batch(batch) => {
                 self.position = Position::After(batch.next);
-                let mut events: Vec<WireEvent> = batch
+                let mut events: Vec<contract::Event> = batch
                     .events
                     .iter()
                     .map(|event| self.decoded(event))
@@ -425,7 +423,7 @@ impl Client {
         }
     }
 
-    fn decoded(&self, event: &Arc<Event>) -> WireEvent {
+    fn decoded(&self, event: &Arc<Event>) -> contract::Event {
         let json = String::from_utf8(event.json().to_vec()).expect("JSON is UTF-8");
         let json = match self.fault {
             Fault::ManglesLineEnds => json.replace("\\r", "\\n"),

@@ -10,7 +10,7 @@ use axum::{
     http::{Request, StatusCode},
 };
 use client::{Client, LongPollingClient, Update};
-use feed::{contract::Page, Position};
+use contract::{LogPage, Position};
 use futures_util::StreamExt;
 use harness::{say, still_feed, Server};
 use http_body_util::Empty;

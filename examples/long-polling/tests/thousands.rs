@@ -3,7 +3,8 @@
 
 mod support;
 
-use feed::{contract::Page, Feed};
+use contract::LogPage;
+use feed::Feed;
 use futures_util::future::join_all;
 use harness::{say, still_feed};
 use long_polling::Config;

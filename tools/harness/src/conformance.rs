@@ -4,7 +4,8 @@ use crate::{server::base, Server, BRISK};
 use axum::Router;
 use client::{Client, Error, Pace, Update};
 use conformance::{Refused, Relay, Running, Settings, Transport};
-use feed::{Cursor, Data, Feed, IdempotencyKey, Kind, Position};
+use contract::{Cursor, Data, IdempotencyKey, Kind, Position};
+use feed::Feed;
 use futures_util::{
     future::{BoxFuture, FutureExt},
     stream::{BoxStream, StreamExt},
