@@ -4,7 +4,7 @@
 pub mod http2;
 
 use axum::Router;
-use contract::SUBPROTOCOL;
+use contract::socket::SUBPROTOCOL;
 use feed::Feed;
 use futures_util::{SinkExt, StreamExt};
 use harness::still_feed;
