@@ -31,7 +31,7 @@ impl Default for Pace {
 /// ever lead away.
 const LEAST_FIRST: Duration = Duration::from_millis(100);
 
-/// How long a connection must have stood until its failure is a first one again. A
+/// How long a connection must have been open until its failure is a first one again. A
 /// server that accepts everybody, greets them and fails must not be asked by all of
 /// them each second, so neither an open connection nor a greeting proves it well.
 pub(crate) const HEALTHY_AFTER: Duration = Duration::from_secs(5);
@@ -71,7 +71,7 @@ impl Backoff {
     }
     // ANCHOR_END: next_wait
 
-    /// Starts anew, after a connection that stood for [`HEALTHY_AFTER`].
+    /// Starts anew, after a connection that was open for [`HEALTHY_AFTER`].
     pub(crate) fn reset(&mut self) {
         self.failures = 0;
     }

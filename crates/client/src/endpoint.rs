@@ -56,8 +56,8 @@ impl Endpoint {
     /// event.
     ///
     /// # Errors
-    /// [`Error`]; of a refusal, [`Error::problem`] has the kind. An
-    /// answer must come within 10 s.
+    /// [`Error`]; of a refusal, [`Error::problem`] has the kind. An answer must come
+    /// within 10 s.
     pub async fn publish(
         &self,
         key: Option<&IdempotencyKey>,

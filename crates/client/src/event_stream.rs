@@ -12,7 +12,7 @@ pub enum Block {
     /// A block with data: a browser would dispatch this event.
     Event(Message),
     /// A block that set an id and has no data. A browser keeps the id and dispatches
-    /// nothing; here the caller is told, since this id is the cursor that comes before
+    /// nothing; here it is reported, since this id is the cursor that comes before
     /// the wait.
     Id(String),
 }

@@ -1,4 +1,4 @@
-//! LogPage after page: the follower for the methods that answer with pages, polling and
+//! Page after page: the follower for the methods that answer with pages, polling and
 //! long polling.
 //!
 //! Both ask for what comes after their cursor, again and again. They differ in when: by
@@ -170,8 +170,9 @@ impl PageFollower {
         if response.status() != StatusCode::OK {
             let failure = failure(response).await;
             if let Failure::Gap(gap) = &failure {
-                gap.asked
-                    .map_or(Ok(()), |asked| self.check_question(asked))?;
+                if let Some(asked) = gap.asked {
+                    self.check_question(asked)?;
+                }
             }
             return Err(failure);
         }
@@ -194,10 +195,10 @@ impl PageFollower {
         }
     }
 
-    /// Reports what a page holds. How long to pause after it.
+    /// Reports what a page holds, and returns how long to pause after it.
     fn handle(&mut self, Answer { page, waited }: Answer) -> Duration {
         self.subscription.heard();
-        let opens = self.subscription.at(page.after);
+        let opens = self.subscription.set_cursor(page.after);
         self.fresh |= opens;
         let empty = page.events.is_empty();
         match empty {
@@ -207,7 +208,7 @@ impl PageFollower {
                 .into_iter()
                 .for_each(|event| self.subscription.event(event)),
         }
-        self.subscription.at(page.next);
+        self.subscription.set_cursor(page.next);
         if page.finished {
             self.subscription.finish();
         }

@@ -158,7 +158,7 @@ async fn a_connection_is_healthy_once_it_was_open_for_long_enough() {
             subscription.reconnecting(None);
         }
         if let Some(open) = it.open {
-            subscription.at("k3f9x2.1".parse().unwrap());
+            subscription.set_cursor("k3f9x2.1".parse().unwrap());
             // Neither makes it well.
             subscription.heard();
             advance(ms(open)).await;

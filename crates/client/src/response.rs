@@ -11,8 +11,9 @@ use serde::de::DeserializeOwned;
 use std::time::{Duration, SystemTime};
 use tokio::time::timeout;
 
-/// Reads an answer that is no success. 408, 429 and all of 5xx pass, and 410 is a gap. Only another 4xx with a problem of the contract is final: anything else may
-/// come from somebody on the way.
+/// Reads an answer that is no success. Of those that are not temporary, 410 is a gap,
+/// and only another 4xx with a problem of the contract is final: anything else may come
+/// from a proxy or a cache on the way.
 pub(crate) async fn failure(response: Response) -> Failure {
     let status = response.status();
     if is_temporary(status.as_u16()) {
@@ -39,7 +40,7 @@ pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         // More digits than 64 bits hold are a number all the same.
         Duration::from_secs(text.parse().unwrap_or(u64::MAX))
     } else {
-        // Counted on the server's own clock where it tells the time: this machine's may
+        // Counted on the server's own clock where it sends a date: this machine's may
         // be wrong by any amount.
         let now = date(headers, DATE).unwrap_or_else(SystemTime::now);
         let then = date(headers, RETRY_AFTER)?;
@@ -83,8 +84,8 @@ pub(crate) fn is_of_type(response: &Response, media_type: &str) -> bool {
 /// Reads the JSON of an answer that is a success. `what` names it, for the error.
 ///
 /// # Errors
-/// [`Error::Protocol`] where it says that it is something else, or is something
-/// else; and those of [`body`].
+/// [`Error::Protocol`] where it says that it is something else, or is something else;
+/// and those of [`body`].
 pub(crate) async fn json<T: DeserializeOwned>(
     response: Response,
     what: &str,
@@ -101,8 +102,8 @@ pub(crate) async fn json<T: DeserializeOwned>(
 /// machine's memory.
 ///
 /// # Errors
-/// [`Error::Protocol`] where it is larger than 1 MiB, [`Error::Http`] where
-/// it breaks off.
+/// [`Error::Protocol`] where it is larger than 1 MiB, [`Error::Http`] where it breaks
+/// off.
 pub(crate) async fn body(mut response: Response) -> Result<Vec<u8>, Error> {
     let mut body = Vec::new();
     while let Some(piece) = response.chunk().await? {

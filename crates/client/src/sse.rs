@@ -94,8 +94,8 @@ impl Driver for SseFollower {
                 self.read(response, parser).await
             }
         };
-        // Whatever ends a connection is reported, with the wait before the next attempt;
-        // the cursor is kept.
+        // Whatever ends a connection is reported, with the wait before the next
+        // attempt; the cursor is kept.
         self.connection = next.unwrap_or_else(|failure| {
             ConnectionState::Disconnected(self.subscription.failed(failure))
         });
@@ -142,8 +142,8 @@ impl SseFollower {
     ) -> Result<ConnectionState, Failure> {
         let piece = match timeout(self.watchdog.patience(), response.chunk()).await {
             Ok(Ok(Some(piece))) => piece,
-            // The stream broke off, ended without a word, or fell silent: all the same
-            // to a client that has its cursor.
+            // The stream broke off, ended without a word, or fell silent: which is all
+            // the same to a client that has its cursor.
             Ok(Ok(None) | Err(_)) | Err(_) => return Err(Failure::Temporary(None)),
         };
         let mut blocks = Vec::new();
@@ -167,7 +167,7 @@ impl SseFollower {
     fn handle(&mut self, block: Block) -> Result<Option<EndReason>, Error> {
         let message = match block {
             Block::Id(id) => {
-                self.at(&id)?;
+                self.set_cursor(&id)?;
                 return Ok(None);
             }
             Block::Event(message) => message,
@@ -186,14 +186,14 @@ impl SseFollower {
             Some(StreamMessage::Hello(hello)) => {
                 self.watchdog.heard_interval(ms(hello.every));
                 self.resumes = true;
-                self.subscription.at(hello.cursor);
+                self.subscription.set_cursor(hello.cursor);
             }
             Some(StreamMessage::Event(event)) => self.subscription.event(event),
             Some(StreamMessage::Heartbeat(heartbeat)) => {
                 self.watchdog.heard_interval(ms(heartbeat.every));
                 // The server may be past events that it has not sent, and then its id
                 // says how far.
-                self.at(&message.last_event_id)?;
+                self.set_cursor(&message.last_event_id)?;
                 self.subscription.heartbeat();
             }
             Some(StreamMessage::Gap(gap)) => self.subscription.gap(gap),
@@ -205,11 +205,11 @@ impl SseFollower {
     }
 
     /// The stream has named a place without an event.
-    fn at(&mut self, id: &str) -> Result<(), Error> {
+    fn set_cursor(&mut self, id: &str) -> Result<(), Error> {
         let cursor = id.parse();
         let cursor = cursor.map_err(|_| Error::Protocol(format!("the id {id:?}")))?;
         self.resumes = true;
-        self.subscription.at(cursor);
+        self.subscription.set_cursor(cursor);
         Ok(())
     }
 

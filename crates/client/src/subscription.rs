@@ -55,15 +55,14 @@ impl SubscriptionState {
         self.backoff.set_first(first);
     }
 
-    /// The server has said something of use, so that a gap which follows is no second
-    /// one in a row.
+    /// Something of use came, so that a gap which follows is no second one in a row.
     pub(crate) fn heard(&mut self) {
         self.in_gap = false;
     }
 
     /// The server has given a cursor. Whether it was the first of this connection, and
     /// so opened it.
-    pub(crate) fn at(&mut self, cursor: Cursor) -> bool {
+    pub(crate) fn set_cursor(&mut self, cursor: Cursor) -> bool {
         self.position = Position::After(cursor);
         let opens = self.opened.is_none();
         if opens {
@@ -82,7 +81,7 @@ impl SubscriptionState {
         }
     }
 
-    /// The server is there and has nothing to say.
+    /// The server is there, and nothing happened.
     pub(crate) fn heartbeat(&mut self) {
         self.ready.push_back(Ok(Update::Heartbeat));
     }
@@ -100,8 +99,8 @@ impl SubscriptionState {
     /// draws comes on top of it: clients that were refused together may have been given
     /// the same number, and must not come back together.
     pub(crate) fn reconnecting(&mut self, at_least: Option<Duration>) -> Duration {
-        let stood = self.opened.take().map(|opened| opened.elapsed());
-        if stood >= Some(HEALTHY_AFTER) {
+        let open_for = self.opened.take().map(|opened| opened.elapsed());
+        if open_for >= Some(HEALTHY_AFTER) {
             self.backoff.reset();
         }
         let asked = at_least.unwrap_or_default().min(LONGEST_WAIT);
@@ -232,9 +231,9 @@ mod tests {
     fn each_connection_opens_once() {
         let mut subscription = subscription();
         let cursor = "k3f9x2.1".parse().unwrap();
-        assert!(subscription.at(cursor));
-        assert!(!subscription.at(cursor));
+        assert!(subscription.set_cursor(cursor));
+        assert!(!subscription.set_cursor(cursor));
         subscription.reconnecting(None);
-        assert!(subscription.at(cursor));
+        assert!(subscription.set_cursor(cursor));
     }
 }

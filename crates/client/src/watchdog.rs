@@ -20,7 +20,7 @@ const MISSED_HEARTBEATS: u32 = 2;
 const ON_THE_WAY: Duration = Duration::from_secs(1);
 
 impl Default for Watchdog {
-    /// Before the server has told its interval: that of the contract, 15 s.
+    /// Before the server has named its interval: that of the contract, 15 s.
     fn default() -> Self {
         let mut watchdog = Self {
             patience: Duration::ZERO,

@@ -148,7 +148,7 @@ impl WebSocketFollower {
         match read {
             Some(ServerMessage::Hello(hello)) => {
                 self.watchdog.heard_interval(ms(hello.every));
-                self.subscription.at(hello.cursor);
+                self.subscription.set_cursor(hello.cursor);
             }
             Some(ServerMessage::Event(event)) => self.subscription.event(event),
             Some(ServerMessage::Gap(gap)) => self.subscription.gap(gap),
@@ -189,8 +189,8 @@ impl WebSocketFollower {
                 return Ok(ConnectionState::Disconnected(Duration::ZERO));
             }
             CloseAction::GiveUp => {
-                let close = frame.map(|it| format!("{}: {}", it.code, it.reason));
-                let reason = format!("closed with {}", close.unwrap_or_default());
+                let CloseFrame { code, reason } = frame.expect("the code decided so");
+                let reason = format!("closed with {code}: {reason}");
                 self.outbox.fail(&reason);
                 return Err(Failure::Permanent(Error::Protocol(reason)));
             }

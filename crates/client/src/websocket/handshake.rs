@@ -2,8 +2,8 @@
 //!
 //! By the HTTP client that the other methods use, and handed to tungstenite once it is
 //! open. tungstenite can shake hands itself, but of a refusal it shows only as much
-//! of the body as came in one piece with the head, and no chunked body at all; and in
-//! the body stands what is wrong.
+//! of the body as came in one piece with the head, and no chunked body at all; and
+//! the body says what is wrong.
 
 use crate::{Error, MAX_BODY_BYTES};
 use reqwest::{
@@ -110,7 +110,7 @@ fn limits() -> WebSocketConfig {
         .max_message_size(Some(MAX_BODY_BYTES))
         // A message may come in one frame. The default is 16 MiB.
         .max_frame_size(Some(MAX_BODY_BYTES))
-        // For servers alone: what they send is never masked. The default; said, because
+        // For servers alone: what they send is never masked. The default, set because
         // it is part of the protocol.
         .accept_unmasked_frames(false)
 }

@@ -56,9 +56,9 @@ impl Publisher {
     }
 }
 
-/// A key that no other publisher draws: 128 bits of the system's randomness. A generator
-/// that starts from a clock draws the same on two machines that start together, and the
-/// one's event would count as a retry of the other's.
+/// A key that no other publisher draws: 128 bits of the system's randomness. A
+/// generator that starts from a clock draws the same on two machines that start
+/// together, and the one's event would count as a retry of the other's.
 fn random_key() -> IdempotencyKey {
     let mut bits = [0; 16];
     getrandom::fill(&mut bits).expect("the system has a source of randomness");
