@@ -692,25 +692,31 @@ struct Lines {
 }
 
 impl Lines {
-    /// The next line but for heartbeats, and how many of these came before it; `None` at the end.
-    async fn next(&mut self) -> (Option<Value>, usize) {
-        let mut heartbeats = 0;
+    /// The next line; `None` at the end.
+    async fn next(&mut self) -> Option<Value> {
         let read = async {
             loop {
-                while let Some((line, rest)) = self.text.split_once('\n') {
-                    let line: Value = serde_json::from_str(line).unwrap();
+                if let Some((line, rest)) = self.text.split_once('\n') {
+                    let line = serde_json::from_str(line).unwrap();
                     self.text = rest.to_owned();
-                    if line.get("heartbeat").is_none() {
-                        return Some(line);
-                    }
-                    heartbeats += 1;
+                    return Some(line);
                 }
                 let chunk = self.response.chunk().await.unwrap()?;
                 self.text.push_str(std::str::from_utf8(&chunk).unwrap());
             }
         };
-        let line = tokio::time::timeout(HANG, read).await.expect("a line, or the end");
-        (line, heartbeats)
+        let line = tokio::time::timeout(HANG, read).await;
+        line.expect("a line, or the end")
+    }
+
+    /// The next line that is no heartbeat.
+    async fn message(&mut self) -> Value {
+        loop {
+            let line = self.next().await.expect("no end");
+            if line.get("heartbeat").is_none() {
+                return line;
+            }
+        }
     }
 }
 
@@ -738,7 +744,7 @@ async fn a_sixth_method_is_a_crate_and_one_line() {
     assert_eq!(header(&response, CONTENT_TYPE), "application/x-ndjson");
     let text = String::new();
     let mut lines = Lines { response, text };
-    let hello = lines.next().await.0.unwrap();
+    let hello = lines.next().await.unwrap();
     let start = hello["hello"]["cursor"].as_str().unwrap().to_owned();
     assert_eq!(hello["hello"]["every"], 10);
 
@@ -746,19 +752,18 @@ async fn a_sixth_method_is_a_crate_and_one_line() {
     let refused = site.get(events).send().await.unwrap();
     assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
     let publish = async |text: &str| {
-        let polling = site.client.post(format!("{}/live/polling/events", site.base));
-        let published = polling.json(&json!({ "kind": "message", "data": text })).send().await;
+        let polling = site
+            .client
+            .post(format!("{}/live/polling/events", site.base));
+        let published = polling
+            .json(&json!({ "kind": "message", "data": text }))
+            .send()
+            .await;
         assert_eq!(published.unwrap().status(), StatusCode::CREATED);
     };
     publish("by polling").await;
-    let mut silences = 0;
-    let (event, heartbeats) = lines.next().await;
-    silences += heartbeats;
-    assert_eq!(event.unwrap()["message"]["data"], "by polling");
-    while silences == 0 {
-        publish("once more").await;
-        silences += lines.next().await.1;
-    }
+    assert_eq!(lines.message().await["message"]["data"], "by polling");
+    while lines.next().await.unwrap().get("heartbeat").is_none() {}
     drop(lines);
 
     for n in 0..3 {
@@ -766,7 +771,11 @@ async fn a_sixth_method_is_a_crate_and_one_line() {
     }
     // Its place is free as soon as the server has noticed.
     let response = loop {
-        let response = site.get(&format!("{events}?after={start}")).send().await.unwrap();
+        let response = site
+            .get(&format!("{events}?after={start}"))
+            .send()
+            .await
+            .unwrap();
         if response.status() == StatusCode::OK {
             break response;
         }
@@ -775,7 +784,7 @@ async fn a_sixth_method_is_a_crate_and_one_line() {
     let mut lines = Lines { response, text };
     let mut following = Vec::new();
     for _ in 0..4 {
-        following.push(lines.next().await.0.unwrap());
+        following.push(lines.message().await);
     }
     assert_eq!(following[0]["hello"]["cursor"], start);
     assert_eq!(following[1]["gap"]["reason"], "expired");
@@ -783,7 +792,7 @@ async fn a_sixth_method_is_a_crate_and_one_line() {
     assert_eq!(following[3]["message"]["data"], "2");
 
     site.ending.begin();
-    let end = lines.next().await.0.unwrap();
+    let end = lines.message().await;
     assert_eq!(end, json!({ "end": { "reason": "shutdown" } }));
-    assert_eq!(lines.next().await.0, None);
+    assert_eq!(lines.next().await, None);
 }

@@ -108,8 +108,12 @@ impl Lines {
             }
             Next::Gap(gap) => StreamMessage::Gap(gap),
             Next::Silence => StreamMessage::Heartbeat(Heartbeat { every }),
-            Next::Finished => StreamMessage::End(End { reason: EndReason::Finished }),
-            Next::Ending => StreamMessage::End(End { reason: EndReason::Shutdown }),
+            Next::Finished => StreamMessage::End(End {
+                reason: EndReason::Finished,
+            }),
+            Next::Ending => StreamMessage::End(End {
+                reason: EndReason::Shutdown,
+            }),
             Next::Cut => return Some(Err(Cut)),
         };
         Some(Ok(line(&message)))
