@@ -1,141 +1,298 @@
-//! The cases: one promise each.
+//! The list of cases, and what each works with.
 
-use super::{Client, Refused, Running, Settings, Transport, PATIENCE};
-use feed::{
-    Cursor, Data, Epoch, EventId, Feed, GapReason, IdempotencyKey, Kind, Position,
-    Retention,
+use crate::{
+    observer::Observer, streams, wire, Hook, Method, Outcome, Refused, Running,
+    Settings, Transport,
 };
-use futures_util::{future::BoxFuture, FutureExt};
-use std::time::Duration;
+use contract::{Cursor, Data, IdempotencyKey, Kind, Position};
+use futures_util::future::{BoxFuture, FutureExt};
+use serde::Serialize;
+use std::{fmt::Debug, ops::RangeInclusive, time::Duration};
+use Hook::{Cut, Finish, Local, Start, Stop};
 
-type Outcome = Result<(), String>;
-
-/// One promise, and how it is put to the test.
+/// One sentence of the contract, and how it is tested.
 pub struct Case {
-    /// The promise, as a test's name.
+    /// What it tests, as a test's name.
     pub name: &'static str,
-    pub(super) run: for<'a> fn(Bench<'a>) -> BoxFuture<'a, Outcome>,
+    /// Whether it reads the bytes itself. Else it follows the log by a client.
+    pub is_raw: bool,
+    /// The methods that it is about.
+    pub methods: &'static [Method],
+    /// What it needs besides an address.
+    pub needs: &'static [Hook],
+    /// The sentence, as it is on the contract's page.
+    pub sentence: &'static str,
+    pub(crate) run: for<'a> fn(Bench<'a>) -> BoxFuture<'a, Outcome>,
 }
 
-impl std::fmt::Debug for Case {
+impl Debug for Case {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name)
     }
 }
 
+/// `name(module, methods, needs, sentence)`, where the module has a function of that
+/// name.
 macro_rules! cases {
-    ($($name:ident),* $(,)?) => {
+    ($($name:ident($module:ident, $methods:ident, $needs:expr, $sentence:expr)),* $(,)?) => {
         /// The whole suite.
-        pub const CASES: &[Case] = &[$(Case { name: stringify!($name), run: |bench| $name(bench).boxed() }),*];
+        pub const CASES: &[Case] = &[$(Case {
+            name: stringify!($name),
+            is_raw: $module::IS_RAW,
+            methods: Method::$methods,
+            needs: &$needs,
+            sentence: $sentence,
+            run: |bench| $module::$name(bench).boxed(),
+        }),*];
     };
 }
 
 cases![
-    a_cursor_comes_before_the_wait,
-    history_comes_first_and_then_what_is_new,
-    a_client_starts_after_its_cursor,
-    events_keep_their_order_under_load,
-    nothing_is_lost_or_doubled_across_cuts,
-    a_client_that_saw_nothing_yet_loses_nothing,
-    an_expired_cursor_is_a_gap,
-    a_cursor_of_another_log_is_a_gap,
-    a_client_that_was_away_too_long_is_told,
-    a_cursor_from_the_future_is_refused,
-    silence_is_filled_with_heartbeats,
-    a_shutdown_ends_open_connections,
-    a_finished_log_ends_its_clients,
-    a_finished_log_lets_late_clients_read_to_its_end,
-    data_comes_out_as_it_went_in,
-    every_client_sees_what_one_publishes,
-    a_retried_publish_is_one_event,
-    a_refused_publish_says_why_and_leaves_no_event,
+    a_cursor_comes_before_the_wait(streams, ALL, [],
+        "So every method gives the client a cursor first, before any event and even where there are no events at all."),
+    history_comes_first_and_then_what_is_new(streams, ALL, [],
+        "Events of one log come in the order of their ids, and each has an id of its own."),
+    the_earliest_is_the_oldest_event_that_is_kept(streams, ALL, [Start],
+        "with the oldest event that the server still has"),
+    a_client_starts_after_its_cursor(streams, ALL, [],
+        "with the first event after the cursor"),
+    events_keep_their_order_under_load(streams, ALL, [],
+        "The server sends each event of a log once per request, stream or socket."),
+    nothing_is_lost_or_doubled_across_cuts(streams, ALL, [Cut],
+        "Lost events are always [announced](#a-gap)."),
+    a_client_that_saw_nothing_yet_loses_nothing(streams, ALL, [Cut],
+        "A client must hold a cursor before it waits."),
+    an_expired_cursor_is_a_gap(streams, ALL, [Start],
+        "the place from which the server goes on, for each reason the one before the oldest event that it keeps; the next event is the first one after it"),
+    a_cursor_of_another_log_is_a_gap(streams, ALL, [],
+        "With the epoch the server sees that the cursor belongs to another log, and says so."),
+    a_client_that_was_away_too_long_gets_a_gap(streams, ALL, [Start, Cut],
+        "A gap says: there were events after your cursor that I cannot give you."),
+    a_cursor_from_the_future_is_refused(streams, ALL, [],
+        "`after` is past the end of this log; has `asked`"),
+    silence_is_filled_with_heartbeats(streams, ALL, [Start],
+        "A client that hears nothing at all for two such intervals and a second takes the connection for dead and reconnects."),
+    a_shutdown_ends_open_connections(streams, ALL, [Start, Stop],
+        "this server is going away; the log goes on"),
+    a_finished_log_ends_its_clients(streams, ALL, [Start, Finish],
+        "the log is complete and you have all of it"),
+    a_finished_log_lets_late_clients_read_to_its_end(streams, ALL, [Start, Finish],
+        "the log is complete and you have all of it"),
+    a_finished_log_accepts_no_event(streams, ALL, [Start, Finish],
+        "publishing to a log that is complete"),
+    data_comes_out_as_it_went_in(streams, ALL, [],
+        "So the text of a message comes out as it went in, whichever line ends it has."),
+    every_client_sees_what_one_publishes(streams, ALL, [],
+        "The answer names the event that was appended."),
+    a_retried_publish_is_one_event(streams, ALL, [],
+        "All retries carry the same key."),
+    a_refused_publish_leaves_no_event(streams, ALL, [],
+        "A key that comes again with *different* content is an error (422), because one of the two would be lost."),
+
+    status_shows_what_the_log_holds(wire, ALL, [],
+        "the place after the newest event"),
+    status_gives_the_verdict_of_a_wait(wire, ALL, [],
+        "With `after`, the answer is 200 if a wait from there could begin without a gap."),
+    a_problem_is_sent_as_one_and_not_stored(wire, ALL, [],
+        "Every problem is sent with `Cache-Control: no-store`, because some of these statuses, 410 among them, may otherwise be cached"),
+    what_is_no_position_is_refused(wire, ALL, [],
+        "Anything else is [`bad-cursor`](#problems): an empty text, and `after` given twice, as well."),
+    an_unknown_path_is_not_found(wire, ALL, [],
+        "there is no such resource"),
+    a_wrong_method_is_answered_with_the_right_ones(wire, ALL, [],
+        "the resource is there, but not for this method; has `Allow`"),
+    a_page_of_another_origin_is_refused(wire, ALL, [],
+        "a page of another origin tried to change something"),
+    a_name_that_is_not_the_servers_own_is_refused(wire, ALL, [Local],
+        "the `Host` is not one that this server answers for, or is missing or malformed"),
+    an_event_has_the_form_of_the_contract(wire, ALL, [],
+        "An event is one JSON object ([RFC 8259](https://www.rfc-editor.org/rfc/rfc8259)) with four members."),
+    line_ends_between_tokens_become_spaces(wire, POST, [],
+        "The log passes it on as it was published, but for line ends between its tokens, which become spaces, and does not look inside."),
+    a_publish_is_created_and_a_retry_is_not(wire, POST, [],
+        "The log appends the first, with status 201."),
+    a_retry_is_answered_also_of_a_finished_log(wire, POST, [Start, Finish],
+        "To a retry it gives the same id with status 200 and appends nothing, also where the log is complete by then."),
+    a_key_may_be_quoted(wire, POST, [],
+        "This server takes both, `\"5b0f…\"` and `5b0f…`, for the same key"),
+    a_body_that_is_no_event_is_refused(wire, POST, [],
+        "The body has a `kind` and `data`, each once, and no other member."),
+    a_body_that_is_not_json_is_refused(wire, POST, [],
+        "the body's `Content-Type` is not JSON, or it has a `Content-Encoding`"),
+
+    a_page_names_the_question_that_it_answers(wire, PAGES, [],
+        "the place after which this page begins. It says which question this answer belongs to."),
+    latest_is_a_page_without_events(wire, PAGES, [],
+        "A request with `latest` gets a page without events, and with it a cursor."),
+    a_page_is_bounded(wire, PAGES, [],
+        "A page holds at most 256 events or 64 KiB of them, whichever is reached first, and at least one event if any is due."),
+    a_gap_between_pages_is_gone(wire, PAGES, [],
+        "A gap is a [problem](#problems): 410, with `resume`, and the client asks again from there."),
+
+    without_a_wish_to_wait_nothing_is_parked(wire, LONG_POLLING, [],
+        "Without the header, or without a cursor, no request is parked."),
+    a_parked_request_is_answered_by_an_event(wire, LONG_POLLING, [],
+        "If nothing is, the server [**parks**](glossary.md#parked-request) the request and answers when there is something, or when the time is over, with a page without events."),
+    a_granted_wait_is_named(wire, LONG_POLLING, [],
+        "It says what it granted, also where it did not have to wait:"),
+    a_shutdown_answers_parked_requests(wire, LONG_POLLING, [Start, Stop],
+        "When the server shuts down, it answers all parked requests at once, with a page without events, and closes the connection."),
+
+    a_stream_opens_with_hello(wire, SSE, [],
+        "It says where the client stands, and how long a silence may last: the object is that of [WebSocket's `hello`](#the-websocket)."),
+    nothing_on_the_way_may_hold_a_stream_back(wire, SSE, [],
+        "The last three lines speak to whatever stands between server and client."),
+    every_block_has_its_id(wire, SSE, [],
+        "Every block but `end` has an `id`, and it is always the cursor to come back with."),
+    a_last_event_id_is_newer_than_the_url(wire, SSE, [],
+        "It is newer than the URL, which stays the same for as long as the page keeps its `EventSource`."),
+    an_unknown_last_event_id_is_a_gap(wire, SSE, [],
+        "So a stream opens whenever it can, and tells what is wrong inside."),
+    a_shutdown_ends_the_stream_on_purpose(wire, SSE, [Start, Stop],
+        "The server ends the stream on purpose, and then ends the response."),
+    a_finished_log_has_no_stream(wire, SSE, [Start, Finish],
+        "a request for a finished log of which nothing is left after the cursor gets status 204, with `Cache-Control: no-store`, and at 204 an `EventSource` stops"),
+
+    a_socket_opens_with_hello(wire, WEBSOCKET, [],
+        "the first message: the socket stands, at this cursor; to a client that reads, a heartbeat comes at least every 15,000 ms"),
+    what_asks_for_no_websocket_is_refused(wire, WEBSOCKET, [],
+        "With 426 come `Upgrade: websocket` and `Sec-WebSocket-Version: 13`."),
+    a_broken_handshake_is_refused(wire, WEBSOCKET, [],
+        "One that asks and breaks the rules (`Sec-WebSocket-Key` that is not 16 bytes in Base64, a key or a version twice, no version), or does not offer `waiting.v1`, gets 400."),
+    what_cannot_be_served_is_refused_before_the_socket_opens(wire, WEBSOCKET, [],
+        "A malformed cursor, one from the future and a full server are refused with their [problems](#problems) before the socket opens; so is a page of another origin."),
+    a_text_that_is_no_message_is_an_error(wire, WEBSOCKET, [],
+        "An object of several members is no message: a client ignores it, as it does a name that it does not know, and the server answers `bad-event`."),
+    a_client_that_breaks_the_rules_is_closed(wire, WEBSOCKET, [],
+        "the client broke the rules: of framing, of text only, of UTF-8"),
+    a_message_that_is_too_large_closes_the_socket(wire, WEBSOCKET, [],
+        "the socket is closed with 1009"),
+    a_shutdown_closes_with_its_code(wire, WEBSOCKET, [Start, Stop],
+        "There is no message for the end. The frame that closes a WebSocket has a code, and a script can read it"),
+    a_finished_log_closes_with_its_code(wire, WEBSOCKET, [Start, Finish],
+        "A finished log of which nothing is left gets `hello`, and then the close."),
 ];
 
-/// What a case works with: a log, and the transport to serve it with.
-pub(super) struct Bench<'a> {
+/// What a case starts its server with.
+pub(crate) struct Bench<'a> {
     transport: &'a dyn Transport,
+    relayed: bool,
 }
 
-/// A server at work on a log.
-struct Stand {
-    feed: Feed,
-    server: Box<dyn Running>,
+/// A server at work, and what the case publishes there.
+pub(crate) struct Started {
+    pub(crate) running: Box<dyn Running>,
+    /// Whether the log was new when the case began.
+    pub(crate) is_new: bool,
+    /// Of the events of this case, and no others.
+    pub(crate) kind: Kind,
 }
+
+/// An event that is in the log, with a number for its data.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Published {
+    pub(crate) cursor: Cursor,
+    pub(crate) number: u64,
+}
+
+/// So far apart that no heartbeat is met by accident; and what a client of long polling
+/// asks to wait.
+const HEARTBEAT: Duration = Duration::from_secs(15);
 
 impl<'a> Bench<'a> {
-    pub(super) fn new(transport: &'a dyn Transport) -> Self {
-        Self { transport }
+    pub(crate) fn new(case: &Case, transport: &'a dyn Transport) -> Self {
+        Self {
+            transport,
+            relayed: case.needs.contains(&Cut),
+        }
     }
 
-    /// A server of a new log that keeps `max_events`; its heartbeats are too far apart
-    /// to be met by accident.
-    async fn stand(&self, max_events: usize) -> Stand {
-        self.stand_with(max_events, Duration::from_secs(15)).await
+    /// A server that keeps more events than any case publishes.
+    pub(crate) async fn start(&self) -> Result<Started, String> {
+        self.start_with(10_000, HEARTBEAT).await
     }
 
-    async fn stand_with(&self, max_events: usize, heartbeat: Duration) -> Stand {
-        let feed = Feed::builder()
-            .epoch(epoch("aaaaaa"))
-            .retention(Retention {
-                max_events,
-                ..Retention::default()
-            })
-            .build();
-        let server = self
-            .transport
-            .start(feed.clone(), Settings { heartbeat })
-            .await;
-        Stand { feed, server }
+    pub(crate) async fn start_with(
+        &self,
+        retention: usize,
+        heartbeat: Duration,
+    ) -> Result<Started, String> {
+        let settings = Settings {
+            heartbeat,
+            retention,
+            relayed: self.relayed,
+        };
+        let running = self.transport.start(settings).await?;
+        let kind = format!("conformance-{:08x}", fastrand::u32(..));
+        Ok(Started {
+            running,
+            is_new: self.transport.starts_anew(),
+            kind: kind.parse().map_err(|_| "a constant is no kind")?,
+        })
     }
 }
 
-impl Stand {
-    fn client(&self, position: Position) -> Client {
-        Client::new(self.server.subscribe(position))
+impl Started {
+    /// A client that need not be connected yet.
+    pub(crate) fn client(&self, position: Position) -> Observer {
+        Observer::new(self.running.subscribe(position), self.kind.clone())
     }
 
     /// A client that is known to be connected, and the cursor it holds.
-    async fn connected(&self, position: Position) -> Result<(Client, Cursor), String> {
+    pub(crate) async fn connected(
+        &self,
+        position: Position,
+    ) -> Result<(Observer, Cursor), String> {
         let mut client = self.client(position);
         let cursor = client.opened().await?;
         Ok((client, cursor))
     }
 
-    /// Publishes numbers straight into the log.
-    async fn put(&self, numbers: std::ops::RangeInclusive<u64>) -> Outcome {
-        for n in numbers {
-            let data = Data::new(&n).map_err(|error| error.to_string())?;
-            self.feed
-                .publish(kind(), data)
+    /// The end of the log as it is now.
+    pub(crate) async fn latest(&self) -> Result<Cursor, String> {
+        Ok(self.connected(Position::Latest).await?.1)
+    }
+
+    /// Publishes an event of the case's kind.
+    pub(crate) async fn publish(
+        &self,
+        key: Option<&str>,
+        data: &Data,
+    ) -> Result<Cursor, Refused> {
+        let key = key.map(|key| {
+            let key: Result<IdempotencyKey, _> = key.parse();
+            key.expect("a constant that is a key")
+        });
+        let kind = self.kind.clone();
+        self.running.publish(key, kind, data.clone()).await
+    }
+
+    /// Publishes numbers, one after the other.
+    pub(crate) async fn put(
+        &self,
+        numbers: RangeInclusive<u64>,
+    ) -> Result<Vec<Published>, String> {
+        let mut published = Vec::new();
+        for number in numbers {
+            let cursor = self
+                .publish(None, &data(&number)?)
                 .await
-                .map_err(|error| error.to_string())?;
+                .map_err(|Refused(why)| format!("event {number} was refused: {why}"))?;
+            published.push(Published { cursor, number });
         }
-        Ok(())
+        Ok(published)
     }
 }
 
-fn epoch(name: &str) -> Epoch {
-    name.parse().unwrap_or_else(|_| feed::random_epoch())
+pub(crate) fn data<T: Serialize + ?Sized>(value: &T) -> Result<Data, String> {
+    Data::new(value).map_err(|error| error.to_string())
 }
 
-fn cursor(id: u64) -> Cursor {
-    Cursor {
-        epoch: epoch("aaaaaa"),
-        id: EventId::new(id),
-    }
-}
-
-fn kind() -> Kind {
-    "message"
-        .parse()
-        .unwrap_or_else(|_| unreachable!("a constant"))
-}
-
-fn key(name: &str) -> Result<IdempotencyKey, String> {
-    name.parse().map_err(|error| format!("{error}"))
-}
-
-fn equal<T: PartialEq + std::fmt::Debug>(what: &str, found: T, expected: T) -> Outcome {
+pub(crate) fn equal<T: PartialEq<U> + Debug, U: Debug>(
+    what: &str,
+    found: T,
+    expected: U,
+) -> Outcome {
     if found == expected {
         Ok(())
     } else {
@@ -143,307 +300,19 @@ fn equal<T: PartialEq + std::fmt::Debug>(what: &str, found: T, expected: T) -> O
     }
 }
 
-/// The next events must be these: the number in each event is also its id.
-async fn expect(
-    client: &mut Client,
-    numbers: std::ops::RangeInclusive<u64>,
-) -> Outcome {
-    for n in numbers {
+/// The next events of the case must be these.
+pub(crate) async fn expect(client: &mut Observer, events: &[Published]) -> Outcome {
+    for Published { cursor, number } in events {
         let event = client
             .event()
             .await
-            .map_err(|error| format!("before event {n}: {error}"))?;
-        equal("the next event's id", event.id, cursor(n))?;
-        equal("its data", event.data.get(), n.to_string().as_str())?;
+            .map_err(|error| format!("before event {number}: {error}"))?;
+        equal(
+            "the next event's data",
+            event.data.get(),
+            number.to_string(),
+        )?;
+        equal("its id", event.id, *cursor)?;
     }
     Ok(())
-}
-
-async fn a_cursor_comes_before_the_wait(bench: Bench<'_>) -> Outcome {
-    let stand = bench.stand(100).await;
-    stand.put(1..=3).await?;
-    let (mut client, held) = stand.connected(Position::Latest).await?;
-    equal(
-        "the cursor of a client that starts at the latest",
-        held,
-        cursor(3),
-    )?;
-    stand.put(4..=4).await?;
-    expect(&mut client, 4..=4).await
-}
-
-async fn history_comes_first_and_then_what_is_new(bench: Bench<'_>) -> Outcome {
-    let stand = bench.stand(100).await;
-    stand.put(1..=5).await?;
-    let (mut client, held) = stand.connected(Position::Earliest).await?;
-    equal(
-        "the cursor of a client that starts at the earliest",
-        held,
-        cursor(0),
-    )?;
-    expect(&mut client, 1..=5).await?;
-    stand.put(6..=10).await?;
-    expect(&mut client, 6..=10).await
-}
-
-async fn a_client_starts_after_its_cursor(bench: Bench<'_>) -> Outcome {
-    let stand = bench.stand(100).await;
-    stand.put(1..=5).await?;
-    let (mut client, held) = stand.connected(Position::After(cursor(3))).await?;
-    equal("its cursor", held, cursor(3))?;
-    expect(&mut client, 4..=5).await
-}
-
-async fn events_keep_their_order_under_load(bench: Bench<'_>) -> Outcome {
-    // More than one batch, and more than a socket's buffers hold at once.
-    const EVENTS: u64 = 3_000;
-    let stand = bench.stand(10_000).await;
-    stand.put(1..=EVENTS / 3).await?;
-    let mut client = stand.client(Position::Earliest);
-    let publishing = async {
-        for n in EVENTS / 3 + 1..=EVENTS {
-            stand.put(n..=n).await?;
-            // In bursts, so that one batch carries one event and another carries many.
-            if n % 7 == 0 {
-                tokio::task::yield_now().await;
-            }
-        }
-        Ok(())
-    };
-    let reading = expect(&mut client, 1..=EVENTS);
-    let (published, read) = futures_util::future::join(publishing, reading).await;
-    published.and(read)
-}
-
-async fn nothing_is_lost_or_doubled_across_cuts(bench: Bench<'_>) -> Outcome {
-    let stand = bench.stand(1_000).await;
-    let (mut client, _) = stand.connected(Position::Latest).await?;
-    for round in 0..4u64 {
-        let first = round * 20 + 1;
-        stand.put(first..=first + 9).await?;
-        // The cut comes with events seen, events on their way, and events that come
-        // while nobody is connected.
-        expect(&mut client, first..=first + 4).await?;
-        stand.server.cut().await;
-        client.reconnecting().await?;
-        stand.put(first + 10..=first + 19).await?;
-        stand.server.restore().await;
-        expect(&mut client, first + 5..=first + 19).await?;
-    }
-    // A duplicate would come before this one.
-    stand.put(81..=81).await?;
-    expect(&mut client, 81..=81).await
-}
-
-async fn a_client_that_saw_nothing_yet_loses_nothing(bench: Bench<'_>) -> Outcome {
-    let stand = bench.stand(100).await;
-    stand.put(1..=3).await?;
-    let (mut client, _) = stand.connected(Position::Latest).await?;
-    stand.server.cut().await;
-    client.reconnecting().await?;
-    stand.put(4..=6).await?;
-    stand.server.restore().await;
-    expect(&mut client, 4..=6).await
-}
-
-async fn an_expired_cursor_is_a_gap(bench: Bench<'_>) -> Outcome {
-    let stand = bench.stand(5).await;
-    stand.put(1..=12).await?;
-    let mut client = stand.client(Position::After(cursor(2)));
-    let gap = client.gap().await?;
-    equal("its reason", gap.reason, GapReason::Expired)?;
-    equal("where the client was", gap.asked, Some(cursor(2)))?;
-    equal("where it goes on", gap.resume, cursor(7))?;
-    expect(&mut client, 8..=12).await?;
-    stand.put(13..=13).await?;
-    expect(&mut client, 13..=13).await
-}
-
-async fn a_cursor_of_another_log_is_a_gap(bench: Bench<'_>) -> Outcome {
-    let stand = bench.stand(100).await;
-    stand.put(1..=3).await?;
-    // Its number exists here as well: only the epoch tells that it means another event.
-    let foreign = Cursor {
-        epoch: epoch("zzzzzz"),
-        id: EventId::new(2),
-    };
-    let mut client = stand.client(Position::After(foreign));
-    let gap = client.gap().await?;
-    equal("its reason", gap.reason, GapReason::NewLog)?;
-    equal("where the client was", gap.asked, Some(foreign))?;
-    equal("where it goes on", gap.resume, cursor(0))?;
-    expect(&mut client, 1..=3).await
-}
-
-async fn a_client_that_was_away_too_long_is_told(bench: Bench<'_>) -> Outcome {
-    let stand = bench.stand(5).await;
-    let (mut client, _) = stand.connected(Position::Latest).await?;
-    stand.put(1..=2).await?;
-    expect(&mut client, 1..=2).await?;
-    stand.server.cut().await;
-    client.reconnecting().await?;
-    stand.put(3..=20).await?;
-    stand.server.restore().await;
-    let gap = client.gap().await?;
-    equal("its reason", gap.reason, GapReason::Expired)?;
-    equal("where the client was", gap.asked, Some(cursor(2)))?;
-    equal("where it goes on", gap.resume, cursor(15))?;
-    expect(&mut client, 16..=20).await
-}
-
-async fn a_cursor_from_the_future_is_refused(bench: Bench<'_>) -> Outcome {
-    let stand = bench.stand(100).await;
-    stand.put(1..=3).await?;
-    let problem = stand.client(Position::After(cursor(9))).refused().await?;
-    equal("the problem", problem.as_str(), "future-cursor")
-}
-
-async fn silence_is_filled_with_heartbeats(bench: Bench<'_>) -> Outcome {
-    let stand = bench.stand_with(100, Duration::from_millis(40)).await;
-    let (mut client, _) = stand.connected(Position::Latest).await?;
-    for _ in 0..3 {
-        client.heartbeat().await?;
-    }
-    stand.put(1..=1).await?;
-    expect(&mut client, 1..=1).await?;
-    client.heartbeat().await
-}
-
-async fn a_shutdown_ends_open_connections(bench: Bench<'_>) -> Outcome {
-    let stand = bench.stand(100).await;
-    let (mut first, _) = stand.connected(Position::Latest).await?;
-    let (mut second, _) = stand.connected(Position::Earliest).await?;
-    tokio::time::timeout(PATIENCE, stand.server.shut_down())
-        .await
-        .map_err(|_| {
-            "the server did not end while clients were connected".to_owned()
-        })?;
-    first.reconnecting().await?;
-    second.reconnecting().await
-}
-
-async fn a_finished_log_ends_its_clients(bench: Bench<'_>) -> Outcome {
-    let stand = bench.stand(100).await;
-    let (mut client, _) = stand.connected(Position::Latest).await?;
-    stand.put(1..=3).await?;
-    stand.feed.finish();
-    expect(&mut client, 1..=3).await?;
-    client.finished().await
-}
-
-async fn a_finished_log_lets_late_clients_read_to_its_end(bench: Bench<'_>) -> Outcome {
-    let stand = bench.stand(100).await;
-    stand.put(1..=3).await?;
-    stand.feed.finish();
-    let mut late = stand.client(Position::Earliest);
-    expect(&mut late, 1..=3).await?;
-    late.finished().await?;
-    stand.client(Position::After(cursor(3))).finished().await
-}
-
-async fn data_comes_out_as_it_went_in(bench: Bench<'_>) -> Outcome {
-    let stand = bench.stand(100).await;
-    let (mut client, _) = stand.connected(Position::Latest).await?;
-    let texts = [
-        "",
-        " ",
-        "a\nb",
-        "a\rb",
-        "a\r\nb",
-        "\n\n",
-        "\r",
-        "data: x\n\nid: 1",
-        "\u{0}",
-        "\u{feff}x",
-        "\"\\/\u{8}\u{c}\t",
-        "\u{2028}\u{2029}",
-        "žluťoučký kůň 🐎",
-        ": comment",
-        "event: end",
-    ];
-    let mut values: Vec<Data> = Vec::new();
-    for text in texts {
-        values.push(Data::new(text).map_err(|error| error.to_string())?);
-    }
-    for json in [
-        "null",
-        "[]",
-        "{\"a\":[1,2.50,1e3,123456789012345678901234567890]}",
-        "[1,\r\n2]",
-    ] {
-        values.push(Data::from_json(json).map_err(|error| error.to_string())?);
-    }
-    // Larger than one read of a socket, in characters of three bytes each, so that a
-    // read ends inside one.
-    values.push(Data::new(&"水".repeat(20_000)).map_err(|error| error.to_string())?);
-    for value in values {
-        stand
-            .feed
-            .publish(kind(), value.clone())
-            .await
-            .map_err(|error| error.to_string())?;
-        let event = client.event().await?;
-        equal("the data", event.data.get(), value.as_str())?;
-    }
-    Ok(())
-}
-
-async fn every_client_sees_what_one_publishes(bench: Bench<'_>) -> Outcome {
-    let stand = bench.stand(100).await;
-    let (mut first, _) = stand.connected(Position::Latest).await?;
-    let (mut second, _) = stand.connected(Position::Latest).await?;
-    let data = Data::new("hello").map_err(|error| error.to_string())?;
-    let published = stand.server.publish(None, kind(), data.clone()).await;
-    equal("the answer", published, Ok(cursor(1)))?;
-    for client in [&mut first, &mut second] {
-        let event = client.event().await?;
-        equal("the event's id", event.id, cursor(1))?;
-        equal("its data", event.data.get(), data.as_str())?;
-    }
-    Ok(())
-}
-
-async fn a_retried_publish_is_one_event(bench: Bench<'_>) -> Outcome {
-    let stand = bench.stand(100).await;
-    let (mut client, _) = stand.connected(Position::Latest).await?;
-    let data = Data::new(&1).map_err(|error| error.to_string())?;
-    for attempt in ["the first attempt", "the retry"] {
-        let answer = stand
-            .server
-            .publish(Some(key("one-attempt")?), kind(), data.clone())
-            .await;
-        equal(attempt, answer, Ok(cursor(1)))?;
-    }
-    stand.put(2..=2).await?;
-    expect(&mut client, 1..=2).await
-}
-
-async fn a_refused_publish_says_why_and_leaves_no_event(bench: Bench<'_>) -> Outcome {
-    let stand = bench.stand(100).await;
-    let (mut client, _) = stand.connected(Position::Latest).await?;
-    let refused = |name: &str| Err(Refused(name.to_owned()));
-    let one = Data::new(&1).map_err(|error| error.to_string())?;
-    let two = Data::new(&2).map_err(|error| error.to_string())?;
-    let first = stand.server.publish(Some(key("a")?), kind(), one).await;
-    equal("a publish", first, Ok(cursor(1)))?;
-    let reused = stand.server.publish(Some(key("a")?), kind(), two).await;
-    equal(
-        "a key used for another event",
-        reused,
-        refused("key-reused"),
-    )?;
-    let large = Data::new(&"x".repeat(70_000)).map_err(|error| error.to_string())?;
-    let large = stand.server.publish(None, kind(), large).await;
-    equal(
-        "more data than an event may have",
-        large,
-        refused("too-large"),
-    )?;
-    stand.put(2..=2).await?;
-    expect(&mut client, 1..=2).await?;
-    stand.feed.finish();
-    let three = Data::new(&3).map_err(|error| error.to_string())?;
-    let late = stand.server.publish(None, kind(), three).await;
-    equal("a publish to a finished log", late, refused("finished"))?;
-    client.finished().await
 }

@@ -1,270 +1,143 @@
-//! What every transport owes its subscribers, as one suite that each crate runs over
-//! real sockets through its own client.
+//! What a server of the wire contract owes its clients, as a suite of cases that tests
+//! any server, in any language.
 //!
-//! A crate implements [`Transport`] and calls [`main`] from a test target without a
-//! harness:
+//! A [`Case`] stands for one sentence of the contract. Most cases need only the address
+//! of a server. Some need a [`Hook`]: the suite then starts the server itself, ends it,
+//! completes its log or cuts its connections. A case whose hook is missing is not
+//! tried, and never counts as passed.
 //!
-//! ```ignore
-//! fn main() -> std::process::ExitCode {
-//!     conformance::main(Sse)
-//! }
-//! ```
+//! The cases come in two kinds. Those of the module `streams` follow the log by the
+//! crate `client`, across as many connections as it takes. Those of the module `wire`
+//! read the bytes themselves, so that nothing that a client forgives is missed.
 //!
-//! The suite is itself tested: `tests/faults.rs` of this crate holds transports
-//! that are broken on purpose, each in one way, and states which cases catch which.
+//! The program of this crate tests a server by its address, or by the command that
+//! starts it. A crate that has its server in Rust implements [`Subject`] and calls
+//! [`main`] from a test target without a harness.
+//!
+//! The suite is itself tested: `tests/faults.rs` has servers that are broken on purpose,
+//! each in one way, and lists which cases catch which.
 
 mod cases;
+mod method;
+mod observer;
+mod raw;
 mod relay;
+mod report;
+mod sockets;
+mod streams;
+mod subject;
+mod wire;
+
+pub mod program;
+pub mod scripted;
 
 pub use cases::{Case, CASES};
+pub use method::Method;
 pub use relay::Relay;
+pub use report::{Report, Row, Verdict};
+pub use sockets::Sockets;
+pub use subject::{Address, Hook, Server, Settings, Subject};
+pub use subject::{Refused, Running, Transport};
 
-use client::Update;
-use feed::{
-    contract::WireEvent, Cursor, Data, Feed, Gap, IdempotencyKey, Kind, Position,
-};
-use futures_util::{future::BoxFuture, stream::BoxStream, StreamExt};
+use futures_util::{future::BoxFuture, stream, StreamExt};
 use libtest_mimic::{Arguments, Failed, Trial};
-use std::{
-    collections::VecDeque, future::Future, process::ExitCode, sync::Arc, time::Duration,
-};
+use std::{process::ExitCode, sync::Arc, time::Duration};
+
+/// What a case comes to: nothing, or what it expected and what came instead, for a
+/// person to read.
+pub type Outcome = Result<(), String>;
 
 /// How long a case waits for what it was promised. Not a figure that is measured: a
-/// hang becomes a failure that says what was awaited, and on a busy machine nothing
-/// else happens.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// hang becomes a failure that says what was awaited.
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What a case asks of the server it is given.
-#[derive(Clone, Copy, Debug)]
-pub struct Settings {
-    /// The longest silence the server allows itself.
-    pub heartbeat: Duration,
-}
+/// How long a whole case may take. Many waits in a row, each within [`PATIENCE`], must
+/// end as well.
+const CASE_LIMIT: Duration = Duration::from_secs(180);
 
-/// A method under test: its own server and its own client.
-pub trait Transport: Send + Sync + 'static {
-    /// Starts a server of this feed, and whatever stands between it and its clients.
-    fn start(
-        &self,
-        feed: Feed,
-        settings: Settings,
-    ) -> BoxFuture<'static, Box<dyn Running>>;
-}
-
-/// A refusal, by the name of its problem (`future-cursor`, `key-reused`, …), as the
-/// wire contract lists them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused(pub String);
-
-/// A server that runs, seen through its own client.
-pub trait Running: Send + Sync {
-    /// A client that starts at `position` and keeps itself connected.
-    fn subscribe(
-        &self,
-        position: Position,
-    ) -> BoxStream<'static, Result<Update, Refused>>;
-
-    /// Publishes through the method, as a client would.
-    fn publish(
-        &self,
-        key: Option<IdempotencyKey>,
-        kind: Kind,
-        data: Data,
-    ) -> BoxFuture<'_, Result<Cursor, Refused>>;
-
-    /// Breaks every connection without a word, and lets none through until
-    /// [`restore`](Self::restore).
-    fn cut(&self) -> BoxFuture<'_, ()>;
-
-    /// Lets connections through again.
-    fn restore(&self) -> BoxFuture<'_, ()>;
-
-    /// Asks the server to end, and returns when it has.
-    fn shut_down(&self) -> BoxFuture<'_, ()>;
-}
+/// How many cases run at the same time.
+const AT_ONCE: usize = 4;
 
 /// Runs one case against one transport, on the runtime of the caller.
 ///
 /// # Errors
 /// What the case expected and what came instead, for a person to read.
-pub async fn run(case: &Case, transport: &dyn Transport) -> Result<(), String> {
-    (case.run)(cases::Bench::new(transport)).await
+pub async fn run(case: &Case, transport: &dyn Transport) -> Outcome {
+    let running = (case.run)(cases::Bench::new(case, transport));
+    match tokio::time::timeout(CASE_LIMIT, running).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(format!("it took more than {} s", CASE_LIMIT.as_secs())),
+    }
 }
 
-/// Runs the whole suite as a test program, each case as a test of its own.
-pub fn main(transport: impl Transport) -> ExitCode {
+/// Runs the cases of a method against a subject, and calls `done` with each row in the
+/// order of the suite.
+pub async fn test(
+    method: Method,
+    subject: Arc<dyn Subject>,
+    names: &[String],
+    mut done: impl FnMut(&Row),
+) -> Report {
+    let hooks = subject.hooks();
+    let sockets = Sockets::new(method, subject);
+    let chosen = |case: &&Case| {
+        let named =
+            |name: &String| case.name == name.as_str() || case.name.contains(&**name);
+        case.methods.contains(&method) && (names.is_empty() || names.iter().any(named))
+    };
+    let sockets = &sockets;
+    let rows = CASES.iter().filter(chosen).map(|case| {
+        let missing: Vec<Hook> = case
+            .needs
+            .iter()
+            .copied()
+            .filter(|hook| !hooks.contains(hook))
+            .collect();
+        let tested: BoxFuture<'_, Row> = Box::pin(async move {
+            let verdict = if !missing.is_empty() {
+                Verdict::NotTried(missing)
+            } else {
+                match run(case, sockets).await {
+                    Ok(()) => Verdict::Passed,
+                    Err(reason) => Verdict::Failed(reason),
+                }
+            };
+            Row::new(case.name, case.sentence, verdict)
+        });
+        tested
+    });
+    let mut rows = stream::iter(rows).buffered(AT_ONCE);
+    let mut report = Report::default();
+    while let Some(row) = rows.next().await {
+        done(&row);
+        report.rows.push(row);
+    }
+    report
+}
+
+/// Runs the whole suite as a test program, each case as a test of its own. The subject
+/// has to have every hook.
+pub fn main(method: Method, subject: impl Subject + 'static) -> ExitCode {
     let arguments = Arguments::from_args();
-    let transport = Arc::new(transport);
+    let hooks = subject.hooks();
+    let sockets = Arc::new(Sockets::new(method, Arc::new(subject)));
     let trials = CASES
         .iter()
+        .filter(|case| case.methods.contains(&method))
         .map(|case| {
-            let transport = Arc::clone(&transport);
+            let sockets = Arc::clone(&sockets);
+            let missing = case.needs.iter().find(|hook| !hooks.contains(hook));
             Trial::test(case.name, move || {
+                if let Some(hook) = missing {
+                    return Err(Failed::from(format!("not tried: {hook}")));
+                }
                 let runtime = tokio::runtime::Builder::new_multi_thread()
                     .worker_threads(2)
                     .enable_all()
                     .build()?;
-                runtime
-                    .block_on(run(case, &*transport))
-                    .map_err(Failed::from)
+                runtime.block_on(run(case, &*sockets)).map_err(Failed::from)
             })
         })
         .collect();
     libtest_mimic::run(&arguments, trials).exit_code()
-}
-
-/// A client under observation: what it has reported so far decides what may come next.
-pub(crate) struct Client {
-    updates: BoxStream<'static, Result<Update, Refused>>,
-    /// Events that came in one update but were not looked at yet.
-    pending: VecDeque<WireEvent>,
-}
-
-impl Client {
-    pub(crate) fn new(updates: BoxStream<'static, Result<Update, Refused>>) -> Self {
-        Self {
-            updates,
-            pending: Default::default(),
-        }
-    }
-
-    /// The next update.
-    async fn update(&mut self) -> Result<Update, String> {
-        match self.updates.next().await {
-            Some(Ok(update)) => Ok(update),
-            Some(Err(Refused(problem))) => Err(format!("refused: {problem}")),
-            None => Err("the client ended".to_owned()),
-        }
-    }
-
-    /// The next thing that is neither a heartbeat nor news of the connection.
-    async fn matter(&mut self) -> Result<Update, String> {
-        loop {
-            match self.update().await? {
-                Update::Heartbeat | Update::Opened(_) | Update::Reconnecting(_) => {}
-                matter => return Ok(matter),
-            }
-        }
-    }
-
-    /// The next event; anything else but heartbeats and reconnects is an error.
-    pub(crate) async fn event(&mut self) -> Result<WireEvent, String> {
-        promised("an event", async {
-            loop {
-                if let Some(event) = self.pending.pop_front() {
-                    return Ok(event);
-                }
-                match self.matter().await? {
-                    Update::Events(events) => self.pending.extend(events),
-                    other => return unexpected(&other),
-                }
-            }
-        })
-        .await
-    }
-
-    /// The next thing, which must be a gap.
-    pub(crate) async fn gap(&mut self) -> Result<Gap, String> {
-        promised("a gap", async {
-            if let Some(event) = self.pending.pop_front() {
-                return unexpected(&event);
-            }
-            match self.matter().await? {
-                Update::Gap(gap) => Ok(gap),
-                other => unexpected(&other),
-            }
-        })
-        .await
-    }
-
-    /// The very next update, which must say that the connection stands.
-    pub(crate) async fn opened(&mut self) -> Result<Cursor, String> {
-        promised("a cursor before anything else", async {
-            match self.update().await? {
-                Update::Opened(cursor) => Ok(cursor),
-                other => unexpected(&other),
-            }
-        })
-        .await
-    }
-
-    /// The next update that is not news of the connection, which must be a heartbeat.
-    pub(crate) async fn heartbeat(&mut self) -> Result<(), String> {
-        promised("a heartbeat", async {
-            loop {
-                match self.update().await? {
-                    Update::Opened(_) => {}
-                    Update::Heartbeat => return Ok(()),
-                    other => return unexpected(&other),
-                }
-            }
-        })
-        .await
-    }
-
-    /// News that the connection was lost. Heartbeats may come before it, and events
-    /// that were on their way, which are kept.
-    pub(crate) async fn reconnecting(&mut self) -> Result<(), String> {
-        promised("news that the connection is lost", async {
-            loop {
-                match self.update().await? {
-                    Update::Opened(_) | Update::Heartbeat => {}
-                    Update::Events(events) => self.pending.extend(events),
-                    Update::Reconnecting(_) => return Ok(()),
-                    other => return unexpected(&other),
-                }
-            }
-        })
-        .await
-    }
-
-    /// The word that the log is finished, and then the end of the client.
-    pub(crate) async fn finished(&mut self) -> Result<(), String> {
-        promised("the end of the log, and of the client", async {
-            match self.matter().await? {
-                Update::Finished => self.ended().await,
-                other => unexpected(&other),
-            }
-        })
-        .await
-    }
-
-    /// A refusal, by name, and then the end of the client.
-    pub(crate) async fn refused(&mut self) -> Result<String, String> {
-        promised("a refusal, and the end of the client", async {
-            loop {
-                match self.updates.next().await {
-                    Some(Err(Refused(problem))) => {
-                        return self.ended().await.map(|()| problem)
-                    }
-                    Some(Ok(Update::Reconnecting(_) | Update::Heartbeat)) => {}
-                    other => return unexpected(&other),
-                }
-            }
-        })
-        .await
-    }
-
-    async fn ended(&mut self) -> Result<(), String> {
-        match self.updates.next().await {
-            None => Ok(()),
-            Some(more) => unexpected(&more),
-        }
-    }
-}
-
-fn unexpected<T>(found: &dyn std::fmt::Debug) -> Result<T, String> {
-    Err(format!("got {found:?}"))
-}
-
-/// Waits for what was promised, all in all no longer than [`PATIENCE`]: heartbeats on
-/// the way do not prolong it.
-async fn promised<T>(
-    what: &str,
-    coming: impl Future<Output = Result<T, String>>,
-) -> Result<T, String> {
-    match tokio::time::timeout(PATIENCE, coming).await {
-        Ok(outcome) => outcome.map_err(|error| format!("awaited {what}; {error}")),
-        Err(_) => Err(format!("awaited {what}; it did not come")),
-    }
 }

@@ -1,6 +1,6 @@
 //! An event on the wire, and the parts of which it is made.
 
-use crate::{bounds, Cursor};
+use crate::{bounds, object::Object, Cursor};
 use serde::{de, Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 use std::{fmt, str::FromStr, sync::Arc};
@@ -23,12 +23,24 @@ pub struct Event {
 
 /// The body of a publish.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub struct NewEvent {
     /// What it is about.
     pub kind: Kind,
     /// Any JSON value.
     pub data: Data,
+}
+
+impl Serialize for NewEvent {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for NewEvent {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(Object(deserializer))
+    }
 }
 
 /// The answer to a publish.

@@ -28,6 +28,7 @@ mod bounds;
 mod control;
 mod cursor;
 mod event;
+mod object;
 mod page;
 mod problem;
 

@@ -1,9 +1,10 @@
 //! The messages of a WebSocket, both ways, and how one is closed.
 
 use crate::{
-    Cursor, Data, Event, Gap, Heartbeat, Hello, IdempotencyKey, Kind, NewEvent, Problem,
+    object::Object, Cursor, Data, Event, Gap, Heartbeat, Hello, IdempotencyKey, Kind,
+    NewEvent, Problem,
 };
-use serde::{de::IgnoredAny, Deserialize, Serialize};
+use serde::{de::IgnoredAny, Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
 use thiserror::Error;
 
@@ -121,7 +122,7 @@ pub struct UnreadableMessage {
 /// The body of a [`ClientMessage::Publish`]:
 /// `{"publish":{"ref":"5b0f…","kind":"message","data":…}}`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub struct Publish {
     /// A random name for this attempt, the same in each retry of it: the idempotency
     /// key, and what the answer refers to.
@@ -131,6 +132,18 @@ pub struct Publish {
     pub kind: Kind,
     /// Any JSON value.
     pub data: Data,
+}
+
+impl Serialize for Publish {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Publish {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(Object(deserializer))
+    }
 }
 
 impl Publish {

@@ -4,8 +4,9 @@
 //! them.
 #![allow(missing_docs)]
 
+use contract::{Data, Kind, Position};
 use criterion::{criterion_group, criterion_main, BenchmarkId, Criterion, Throughput};
-use feed::{Data, Delivery, Feed, Kind, Position, Retention};
+use feed::{Delivery, Feed, Retention};
 use std::{
     sync::{
         atomic::{AtomicBool, AtomicU64, Ordering},

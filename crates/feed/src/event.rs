@@ -3,16 +3,7 @@
 use bytes::{Buf, Bytes};
 use contract::{Cursor, Data, Kind};
 use jiff::Timestamp;
-use std::{fmt, io::Write, sync::OnceLock};
-
-/// How many transports may keep their own framing of an event beside its JSON. The book
-/// has two that frame; a fifth would still be right, and would frame anew each time.
-pub const ENCODING_SLOTS: usize = 4;
-
-/// The name under which a transport keeps its own framing of an event; from
-/// [`Feed::encoding`](crate::Feed::encoding), for events of that feed only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Encoding(pub(crate) Option<usize>);
+use std::{fmt, io::Write};
 
 /// One entry of the log: immutable, shared by [`Arc`](std::sync::Arc), serialised once.
 pub struct Event {
@@ -24,9 +15,6 @@ pub struct Event {
     json: Bytes,
     /// How long that last field is, in bytes.
     data_len: usize,
-    /// Each transport's framing, made by the first subscriber that needs it and shared
-    /// by all others.
-    encodings: [OnceLock<Bytes>; ENCODING_SLOTS],
 }
 
 /// Room for what comes before `kind`: an id of at most 27 characters and a time of at
@@ -80,7 +68,6 @@ impl Draft {
             kind: self.kind,
             json,
             data_len: self.data_len,
-            encodings: Default::default(),
         }
     }
 }
@@ -117,22 +104,6 @@ impl Event {
     /// written when it was published.
     pub fn json(&self) -> &Bytes {
         &self.json
-    }
-
-    /// This event in a transport's own framing: made by `encode` the first time, shared
-    /// ever after.
-    ///
-    /// `encode` must depend on the event alone, since whoever comes first makes it for
-    /// all.
-    pub fn encoded(
-        &self,
-        encoding: Encoding,
-        encode: impl FnOnce(&Self) -> Bytes,
-    ) -> Bytes {
-        match encoding.0.and_then(|slot| self.encodings.get(slot)) {
-            Some(slot) => slot.get_or_init(|| encode(self)).clone(),
-            None => encode(self),
-        }
     }
 }
 
@@ -187,19 +158,5 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn a_framing_is_made_once() {
-        let event = event(Data::new(&1).unwrap());
-        let framed = event.encoded(Encoding(Some(0)), |event| event.json().clone());
-        let again = event.encoded(Encoding(Some(0)), |_| panic!("framed twice"));
-        assert_eq!(framed.as_ptr(), again.as_ptr());
-        let other = event.encoded(Encoding(Some(1)), |_| Bytes::from_static(b"other"));
-        assert_eq!(other, "other");
-        assert_eq!(
-            event.encoded(Encoding(None), |_| Bytes::from_static(b"anew")),
-            "anew"
-        );
     }
 }

@@ -1,12 +1,13 @@
-//! One append-only log of events, and the cursor that marks a place in it.
+//! One append-only log of events.
 //!
 //! Every method of the book is another way to wait for the next entry of this log. The
-//! log knows nothing of HTTP: it gives each event an id, keeps a bounded window of the
-//! newest ones, and tells a reader who fell off that window so, in words that cannot be
-//! overlooked.
+//! log knows nothing of HTTP and of no method: it gives each event an id, keeps a
+//! bounded window of the newest ones, and reports a gap to a reader whose cursor has
+//! left that window. It is built on the types of the [`contract`].
 //!
 //! ```
-//! use feed::{Data, Delivery, Feed, Kind, Position, Retention};
+//! use contract::{Data, Kind, Position};
+//! use feed::{Delivery, Feed, Retention};
 //!
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 //! let feed = Feed::new(Retention::default());
@@ -23,13 +24,12 @@
 //!
 //! # The parts
 //!
-//! - [`Cursor`], [`Position`]: where a reader stands, and where it may ask to start.
-//! - [`Event`]: one entry, immutable, serialised once, shared by every subscriber.
 //! - [`Feed`]: [`publish`](Feed::publish), [`read`](Feed::read),
 //!   [`subscribe`](Feed::subscribe).
+//! - [`Event`]: one entry, immutable, serialised once, shared by every subscriber.
+//! - [`Batch`]: what is due, and what the log held at that moment.
+//! - [`Subscription`]: a reader's place, and the wait for what comes after it.
 //! - [`View`]: a state folded from the log.
-//! - [`contract`]: the shapes that all methods put on the wire.
-//! - [`ticker`]: invented stock prices, so that there is something to wait for.
 
 mod event;
 mod log;
@@ -39,21 +39,14 @@ mod ring;
 mod subscription;
 mod view;
 
-pub mod contract;
-pub mod ticker;
-
-pub use ::contract::{
-    Cursor, Data, Epoch, EventId, Gap, GapReason, IdempotencyKey, Kind,
-    ParseCursorError, ParseKeyError, ParseKindError, ParsePositionError, Position,
-    Status as State, MAX_DEPTH, MAX_DIGITS,
-};
-pub use event::{Encoding, Event, ENCODING_SLOTS};
+pub use event::Event;
 pub use log::{Builder, Feed, FutureCursor, PublishError, Published, ReadError};
 pub use random::{random_epoch, random_key};
 pub use ring::Retention;
 pub use subscription::{Delivery, Subscription, BATCH_BYTES, BATCH_EVENTS};
 pub use view::View;
 
+use contract::{Cursor, Status};
 use std::sync::Arc;
 
 /// Events that are due, in order, and the cursor to ask with next.
@@ -68,6 +61,6 @@ pub struct Batch {
     /// read.
     pub next: Cursor,
     /// What the log held at the moment in which the batch was read: whether more is
-    /// due, and whether all was said.
-    pub log: State,
+    /// due, and whether more can come.
+    pub log: Status,
 }

@@ -4,7 +4,7 @@ use crate::{
     event::Draft,
     random_epoch,
     ring::{Retention, Ring},
-    Batch, Encoding, Event, Subscription, ENCODING_SLOTS,
+    Batch, Event, Subscription,
 };
 use contract::{
     Cursor, Data, Epoch, EventId, Gap, IdempotencyKey, Kind, Position, Status,
@@ -12,7 +12,7 @@ use contract::{
 use jiff::Timestamp;
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock},
 };
 use thiserror::Error;
 use tokio::sync::watch;
@@ -35,9 +35,6 @@ pub(crate) struct Shared {
     /// sleeper that misses three wake-ups misses nothing: it reads the ring from its
     /// own cursor. That is why there is no queue per subscriber.
     pub(crate) wake: watch::Sender<()>,
-    /// Which transport has which encoding slot. Locked when a router is built, never
-    /// while events flow.
-    encodings: Mutex<Vec<&'static str>>,
     /// The clock that stamps events; replaceable, so that tests can state whole events
     /// to the byte.
     clock: Clock,
@@ -111,7 +108,6 @@ impl Builder {
             shared: Arc::new(Shared {
                 ring: RwLock::new(Ring::new(epoch, self.retention)),
                 wake: watch::Sender::new(()),
-                encodings: Mutex::new(Vec::new()),
                 clock: self.clock,
                 max_event_bytes: self.max_event_bytes,
             }),
@@ -328,25 +324,6 @@ impl Feed {
         self.shared.wake.receiver_count()
     }
 
-    /// The slot in which a transport keeps its own framing of each event, by the
-    /// transport's name; the same name always gets the same slot. When all
-    /// [`ENCODING_SLOTS`] are taken the answer still works, and frames anew each time.
-    pub fn encoding(&self, transport: &'static str) -> Encoding {
-        let mut names = self
-            .shared
-            .encodings
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(slot) = names.iter().position(|name| *name == transport) {
-            return Encoding(Some(slot));
-        }
-        if names.len() == ENCODING_SLOTS {
-            return Encoding(None);
-        }
-        names.push(transport);
-        Encoding(Some(names.len() - 1))
-    }
-
     /// The retained event with this id, if it is there.
     pub fn event(&self, cursor: Cursor) -> Option<Arc<Event>> {
         let before = Cursor {
@@ -461,16 +438,5 @@ mod tests {
             })
         );
         assert_eq!(feed.state().latest.id.get(), 0);
-    }
-
-    #[test]
-    fn each_transport_keeps_its_slot() {
-        let feed = Feed::new(Retention::default());
-        let first = feed.encoding("a");
-        assert_eq!(feed.encoding("a"), first);
-        for name in ["b", "c", "d"] {
-            assert_ne!(feed.encoding(name), first);
-        }
-        assert_eq!(feed.encoding("e"), Encoding(None));
     }
 }

@@ -17,9 +17,7 @@ pub struct Retention {
     /// Events kept at most. 10,000 by default: at two a second, a client may be away
     /// for 83 minutes.
     pub max_events: usize,
-    /// Bytes of JSON kept at most. 16 MiB by default: 10,000 events of 1.6 KiB. The
-    /// framings that transports keep beside it ([`Event::encoded`]) come on top, each
-    /// about as large as the JSON once more.
+    /// Bytes of JSON kept at most. 16 MiB by default: 10,000 events of 1.6 KiB.
     pub max_bytes: usize,
 }
 

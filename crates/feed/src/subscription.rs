@@ -1,6 +1,7 @@
 //! Waiting for the next entry.
 
-use crate::{log::Shared, Batch, Cursor, FutureCursor, Gap, Position};
+use crate::{log::Shared, Batch, FutureCursor};
+use contract::{Cursor, Gap, Position};
 use futures_util::stream::{self, Stream};
 use std::sync::Arc;
 use tokio::sync::watch;

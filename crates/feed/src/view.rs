@@ -1,6 +1,7 @@
 //! A state folded from the log.
 
-use crate::{Batch, Cursor, Event, Feed, Position, State, BATCH_BYTES, BATCH_EVENTS};
+use crate::{Batch, Event, Feed, BATCH_BYTES, BATCH_EVENTS};
+use contract::{Cursor, Position, Status};
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -121,7 +122,7 @@ impl<S: Default> Folded<S> {
     /// A state can outlive the event that changed it last. Its version would then be a
     /// cursor from which nobody can follow the log any more, so it becomes a newer one;
     /// seldom, once in as many events as the log retains.
-    fn renew(&mut self, log: State) {
+    fn renew(&mut self, log: Status) {
         if self.version.id < log.earliest.id {
             self.version = self.position;
         }
@@ -155,7 +156,8 @@ impl<S> fmt::Debug for View<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Data, Kind, Retention};
+    use crate::Retention;
+    use contract::{Data, Kind};
     use std::thread;
 
     /// Every number of a `message`, in the order in which it was folded.

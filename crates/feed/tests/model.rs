@@ -1,10 +1,8 @@
 //! The log against a plain model: a list that forgets nothing, and the rule for what is
 //! retained.
 
-use feed::{
-    Cursor, Data, Delivery, Epoch, EventId, Feed, Gap, GapReason, Kind, Position,
-    ReadError, Retention,
-};
+use contract::{Cursor, Data, Epoch, EventId, Gap, GapReason, Kind, Position};
+use feed::{Delivery, Feed, ReadError, Retention};
 use proptest::prelude::*;
 
 /// What a reader of the log may do.

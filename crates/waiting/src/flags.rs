@@ -1,9 +1,7 @@
 //! The flags of a log, which the command line of every server shares.
 
-use feed::{
-    ticker::{self, Rate},
-    Feed, Retention,
-};
+use crate::ticker::{self, Rate};
+use feed::{Feed, Retention};
 use std::future::Future;
 
 /// What the log of a server keeps, and the invented ticks in it.

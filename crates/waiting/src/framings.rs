@@ -48,16 +48,20 @@ impl<T: Clone> Framings<T> {
             Err(0) if newest.len() >= BATCH_EVENTS => return frame(event),
             Err(_) => drop(newest),
         }
-        // Made without a lock: at worst two clients make it at once.
-        let framing = frame(event);
+        // Made under the lock: of those who need it at once, one makes it, and the
+        // others need just that.
         let mut newest = self.newest.write().unwrap_or_else(PoisonError::into_inner);
-        if let Err(at) = search(&newest, id) {
-            newest.insert(at, (id, framing.clone()));
-            if newest.len() > BATCH_EVENTS {
-                newest.pop_front();
+        match search(&newest, id) {
+            Ok(at) => newest[at].1.clone(),
+            Err(at) => {
+                let framing = frame(event);
+                newest.insert(at, (id, framing.clone()));
+                if newest.len() > BATCH_EVENTS {
+                    newest.pop_front();
+                }
+                framing
             }
         }
-        framing
     }
 }
 
@@ -109,5 +113,14 @@ mod tests {
         let kept = framings.newest.read().unwrap();
         assert_eq!(kept.len(), BATCH_EVENTS);
         assert!(kept.iter().is_sorted_by_key(|(id, _)| *id));
+    }
+
+    #[tokio::test]
+    async fn of_those_who_need_a_framing_at_once_one_makes_it() {
+        let event = events(1).await.remove(0);
+        let framings = Framings::default();
+        framings.get(&event, |_| {
+            assert!(framings.newest.try_read().is_err(), "others wait for it");
+        });
     }
 }

@@ -5,7 +5,8 @@
 //!
 //! ```
 //! use contract::Position;
-//! use feed::{Data, Feed, Retention};
+//! use contract::Data;
+//! use feed::{Feed, Retention};
 //! use std::time::Duration;
 //! use tokio_util::sync::CancellationToken;
 //! use waiting::{ConnectionName, Door, Next, Places, Room};
@@ -38,6 +39,7 @@
 //! - [`LogPage`]: what is due, as one answer.
 //! - [`Framings`]: what a method writes for an event, made once for all its clients.
 //! - [`LogFlags`]: what the log keeps, as flags of a command.
+//! - [`ticker`]: invented stock prices, so that there is something to wait for.
 //! - [`http`]: the routes that every method has, and what they read from a request.
 //!
 //! All but [`http`] knows no HTTP library.
@@ -51,6 +53,7 @@ mod log_page;
 mod places;
 mod problem;
 mod room;
+pub mod ticker;
 mod wait;
 
 pub use cuts::{ConnectionName, Cut, Cuts};

@@ -12,7 +12,7 @@ import { followLogPages } from "../shared/log-pages.js";
 import { pause } from "../shared/timer.js";
 
 /** @typedef {import("../shared/reconnect.js").Method} Method */
-/** @typedef {import("../shared/log-pages.js").LogPage} LogPage */
+/** @typedef {import("../shared/contract.js").LogPage} LogPage */
 
 // In seconds. The longest wait that does not meet the time-outs on the way: proxies and
 // load balancers give up on a silent response after 30 s or more.

@@ -8,7 +8,7 @@ import { followLogPages } from "../shared/log-pages.js";
 import { Rhythm } from "./rhythm.js";
 
 /** @typedef {import("../shared/reconnect.js").Method} Method */
-/** @typedef {import("../shared/log-pages.js").LogPage} LogPage */
+/** @typedef {import("../shared/contract.js").LogPage} LogPage */
 
 // ANCHOR: method
 /**

@@ -8,7 +8,7 @@
  * the answer's headers are not.
  */
 
-import { describeChange } from "../shared/cursor.js";
+import { describeChange } from "../shared/describe.js";
 import { readBody, readObject, request, verdictOf, messageOf } from "../shared/http.js";
 import {
   createCounts,

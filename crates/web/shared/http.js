@@ -4,7 +4,13 @@
  * server's verdict, and describe why a request failed.
  */
 
-import { isCursor, parseObject } from "./cursor.js";
+import {
+  parseObject,
+  PROBLEM_JSON,
+  problemName,
+  readAccepted,
+  readStatus,
+} from "./contract.js";
 import { bounded } from "./timer.js";
 
 /** @typedef {import("./reconnect.js").Verdict} Verdict */
@@ -19,8 +25,6 @@ export const REQUEST_TIMEOUT = 10_000;
  * this.
  */
 export const LONGEST_WAIT = 60 * 60 * 1000;
-// What the type of each of the contract's problems begins with; its name follows.
-const TYPE_PREFIX = "tag:waiting.example,2026:";
 
 /**
  * Sends a request. Its time-out covers the body of the answer too.
@@ -86,10 +90,8 @@ export async function askStatus(base, after, signal) {
     const response = await request(url, { signal });
     const body = readObject(response, await readBody(response, signal));
     if (!response.ok) return verdictOf(response, body);
-    const { earliest, latest, finished } = body ?? {};
-    if (isCursor(earliest) && isCursor(latest) && typeof finished === "boolean") {
-      return { kind: "ready", earliest, latest, finished };
-    }
+    const status = readStatus(body);
+    if (status) return { kind: "ready", ...status };
     return { kind: "unreachable", why: "The server's answer is no status." };
   } catch (error) {
     if (signal.aborted) throw error;
@@ -115,8 +117,9 @@ export async function publish(base, kind, data, key) {
   });
   const body = readObject(response, await readBody(response));
   if (!response.ok) throw new Error(describeProblem(response, body));
-  if (!isCursor(body?.id)) throw new Error("The server's answer has no id.");
-  return body.id;
+  const accepted = readAccepted(body);
+  if (!accepted) throw new Error("The server's answer has no id.");
+  return accepted.id;
 }
 
 /**
@@ -148,20 +151,8 @@ export async function cut(base, connection) {
 export function readObject(response, body) {
   // What follows a semicolon are parameters, such as a charset.
   const type = response.headers.get("Content-Type")?.split(";")[0].trim().toLowerCase();
-  return type === (response.ok ? "application/json" : "application/problem+json")
-    ? parseObject(body)
-    : null;
-}
-
-/**
- * @param {Record<string, unknown> | null} problem
- * @returns {string | null} which problem of the contract it is; `null` if it is none
- */
-export function problemName(problem) {
-  const type = problem?.type;
-  return typeof type === "string" && type.startsWith(TYPE_PREFIX)
-    ? type.slice(TYPE_PREFIX.length)
-    : null;
+  const expected = response.ok ? "application/json" : PROBLEM_JSON;
+  return type === expected ? parseObject(body) : null;
 }
 
 /**

@@ -6,23 +6,13 @@
  * asks, and whether it rests between two requests, is its own affair.
  */
 
-import { compareCursors, parseCursor, readEvent, readGap } from "./cursor.js";
-import { problemName, readBody, readObject, verdictOf, messageOf } from "./http.js";
+import { problemName, readGap, readLogPage } from "./contract.js";
+import { compareCursors, parseCursor } from "./cursor.js";
+import { messageOf, readBody, readObject, verdictOf } from "./http.js";
 import { Failure, unreachable } from "./reconnect.js";
 
-/** @typedef {import("./cursor.js").WireEvent} WireEvent */
+/** @typedef {import("./contract.js").LogPage} LogPage */
 /** @typedef {import("./reconnect.js").Update} Update */
-
-/**
- * A page of the log, as the wire carries it.
- *
- * @typedef {object} LogPage
- * @property {string} after the cursor before its first event: which request it answers
- * @property {WireEvent[]} events
- * @property {string} next the cursor to ask with next
- * @property {boolean} more whether more is due than this page holds
- * @property {boolean} finished whether nothing will ever follow
- */
 
 /**
  * One answer, and what stood around it.
@@ -104,7 +94,7 @@ export async function* followLogPages(after, signal, asking) {
     }
 
     // ANCHOR: page
-    const page = parseLogPage(readObject(response, body));
+    const page = readLogPage(readObject(response, body));
     const fault = page ? findFault(page, after) : "The server's answer is no log page.";
     // Not "refused": whatever stands in between, a cache or a hotel's login page, may
     // be gone the next time. The cursor is kept, so that nothing is lost by trying.
@@ -131,31 +121,9 @@ export async function* followLogPages(after, signal, asking) {
 // ANCHOR_END: follow
 
 /**
- * Reads a page from a JSON object.
- *
- * @param {Record<string, unknown> | null} value
- * @returns {LogPage | null} `null` if it is not a page of the contract
- */
-export function parseLogPage(value) {
-  if (!value || !Array.isArray(value.events)) return null;
-  const { after, next } = value;
-  if (typeof after !== "string" || !parseCursor(after)) return null;
-  if (typeof next !== "string" || !parseCursor(next)) return null;
-  const events = value.events.map(readEvent);
-  if (!events.every((event) => event !== null)) return null;
-  return {
-    after,
-    events,
-    next,
-    more: value.more === true,
-    finished: value.finished === true,
-  };
-}
-
-/**
  * @param {LogPage} page
  * @param {string} after the cursor that was asked with
- * @returns {string} what is wrong with this answer to that question, or an empty text
+ * @returns {string} what is wrong with this answer to that request, or an empty text
  */
 function findFault({ after: answered, next, more }, after) {
   // Each cursor has one spelling, so a text that differs is another cursor.
@@ -163,7 +131,7 @@ function findFault({ after: answered, next, more }, after) {
   const from = parseCursor(after);
   const to = parseCursor(next);
   const step = from && to && compareCursors(to, from);
-  // Otherwise the same question would be asked without an end, and without a pause.
+  // Otherwise the same request would be sent without an end, and without a pause.
   if (step === 1 || (step === 0 && !more)) return "";
   return `The server leads from ${after} to ${next}.`;
 }

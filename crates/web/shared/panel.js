@@ -8,13 +8,13 @@
  * meet that limit by accident.
  */
 
-import { describeEvent } from "./cursor.js";
+import { describeEvent } from "./describe.js";
 import { randomName, messageOf } from "./http.js";
 import { Follower } from "./reconnect.js";
 import { createStatusLine } from "./status-line.js";
 import { startTimer } from "./timer.js";
 
-/** @typedef {import("./cursor.js").WireEvent} WireEvent */
+/** @typedef {import("./contract.js").LogEvent} LogEvent */
 /** @typedef {import("./reconnect.js").FollowerUpdate} FollowerUpdate */
 /** @typedef {import("./reconnect.js").Method} Method */
 
@@ -312,7 +312,7 @@ export function watchPage(follower, restsWhenHidden) {
 }
 
 /**
- * @param {import("./cursor.js").Gap} gap
+ * @param {import("./contract.js").Gap} gap
  * @returns {string}
  */
 export function describeGap(gap) {
@@ -430,7 +430,7 @@ export function keepKeys(field) {
   field.addEventListener("keydown", (event) => event.stopPropagation());
 }
 
-/** @param {WireEvent} event */
+/** @param {LogEvent} event */
 function eventItem(event) {
   const item = document.createElement("li");
   item.dataset.role = "event";

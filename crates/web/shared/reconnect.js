@@ -13,8 +13,8 @@ import { LONGEST_WAIT } from "./http.js";
 import { pause, startTimer } from "./timer.js";
 
 /** @typedef {import("./cursor.js").Cursor} Cursor */
-/** @typedef {import("./cursor.js").WireEvent} WireEvent */
-/** @typedef {import("./cursor.js").Gap} Gap */
+/** @typedef {import("./contract.js").LogEvent} LogEvent */
+/** @typedef {import("./contract.js").Gap} Gap */
 
 /**
  * What a method learns while it waits, one at a time. Each is a sign of life.
@@ -33,7 +33,7 @@ import { pause, startTimer } from "./timer.js";
  * was named last holds.
  *
  * @typedef {{ type: "opened", cursor?: string, every?: number, text?: string }
- *   | { type: "event", event: WireEvent }
+ *   | { type: "event", event: LogEvent }
  *   | { type: "gap", gap: Gap }
  *   | { type: "heartbeat", cursor?: string, every?: number }
  *   | { type: "reconnecting", why: string }
@@ -199,7 +199,10 @@ export class Follower {
    * The loop that is under way, if any: an earlier one that still ends changes nothing.
    */
   #run = {};
-  /** Ends what is under way: a question, a wait, or a rest between two tries. */
+  /**
+   * Ends what is under way: a request for the status, a wait, or a rest between two
+   * tries.
+   */
   #turn = new AbortController();
   /**
    * When the connection opened, in milliseconds of `performance.now()`.
@@ -430,7 +433,7 @@ export class Follower {
 
   // ANCHOR: deliver
   /**
-   * @param {WireEvent} event
+   * @param {LogEvent} event
    * @returns {FollowerUpdate}
    */
   #deliver(event) {

@@ -21,7 +21,9 @@ macro_rules! files {
 
 /// What the pages of more than one method use.
 pub const SHARED: Files = files!("shared":
+    "contract.js",
     "cursor.js",
+    "describe.js",
     "http.js",
     "log-pages.js",
     "page.css",

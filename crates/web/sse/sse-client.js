@@ -12,7 +12,14 @@
  * (`shared/reconnect.js`) takes over.
  */
 
-import { parseEvent, parseGap, parseObject } from "../shared/cursor.js";
+import {
+  parseObject,
+  readEnd,
+  readEvent,
+  readGap,
+  readHeartbeat,
+  readHello,
+} from "../shared/contract.js";
 import { askStatus, cut, publish, randomName } from "../shared/http.js";
 import { Queue } from "../shared/queue.js";
 import { Failure, HEALTHY_AFTER } from "../shared/reconnect.js";
@@ -97,30 +104,31 @@ function follow(base, connection, browser, after, signal) {
   };
 
   source.onmessage = ({ data }) => {
-    const event = parseEvent(data);
+    const event = readEvent(parseObject(data));
     push(event && { type: "event", event });
   };
 
   // ANCHOR: control
   // The greeting and a heartbeat say the same: the stream lives, it stands here, and
   // its next sign of life is due by then.
-  /** @param {MessageEvent<string>} message */
-  const onHeartbeat = ({ data, lastEventId }) => {
-    const every = parseObject(data)?.every;
-    const known = typeof every === "number" && every > 0;
-    push({ type: "heartbeat", cursor: lastEventId, every: known ? every : undefined });
-  };
-  source.addEventListener("hello", onHeartbeat);
-  source.addEventListener("heartbeat", onHeartbeat);
+  source.addEventListener("hello", ({ data }) => {
+    const hello = readHello(parseObject(data));
+    push(hello && { type: "heartbeat", ...hello });
+  });
+
+  source.addEventListener("heartbeat", ({ data, lastEventId: cursor }) => {
+    const heartbeat = readHeartbeat(parseObject(data));
+    push(heartbeat && { type: "heartbeat", cursor, ...heartbeat });
+  });
 
   source.addEventListener("gap", ({ data }) => {
-    const gap = parseGap(data);
+    const gap = readGap(parseObject(data));
     push(gap && { type: "gap", gap });
   });
 
   source.addEventListener("end", ({ data }) => {
-    const finished = parseObject(data)?.reason === "finished";
-    push({ type: finished ? "finished" : "ending" });
+    const end = readEnd(parseObject(data));
+    push(end && { type: end.reason === "finished" ? "finished" : "ending" });
     // Closes the source before the response ends, or the browser would take the end for
     // a break and come back.
     updates.end();

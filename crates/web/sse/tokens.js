@@ -7,7 +7,7 @@
  * error that the reader must see.
  */
 
-import { parseObject } from "../shared/cursor.js";
+import { parseObject } from "../shared/contract.js";
 import { describeProblem, messageOf } from "../shared/http.js";
 import {
   createSection,

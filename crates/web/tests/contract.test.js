@@ -7,9 +7,18 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { asked, BASE, Heard, json, last, settle } from "./support.js";
-import { parseCursor, parseEvent, parseGap } from "../shared/cursor.js";
-import { askStatus, problemName, publish, verdictOf } from "../shared/http.js";
-import { parseLogPage } from "../shared/log-pages.js";
+import {
+  PROBLEM_JSON,
+  problemName,
+  readEnd,
+  readEvent,
+  readGap,
+  readHeartbeat,
+  readHello,
+  readLogPage,
+} from "../shared/contract.js";
+import { parseCursor } from "../shared/cursor.js";
+import { askStatus, publish, verdictOf } from "../shared/http.js";
 import { createLongPolling } from "../long-polling/long-polling-client.js";
 import { EventStreamParser } from "../sse/event-stream.js";
 import { createSse } from "../sse/sse-client.js";
@@ -48,18 +57,19 @@ const ignored = parse("ignored.json");
 
 /**
  * @param {string} shape
- * @param {(text: string) => unknown} read `null` or `undefined` for what it refuses
+ * @param {(value: any) => unknown} read `null` for what it refuses
  * @param {object} [defaults] members that a reader adds where they are left out
  */
 function check(shape, read, defaults = {}) {
   for (const [name, text] of examples(shape)) {
-    assert.deepEqual(read(text), { ...defaults, ...JSON.parse(text) }, `${shape}/${name}`);
+    const value = JSON.parse(text);
+    assert.deepEqual(read(value), { ...defaults, ...value }, `${shape}/${name}`);
   }
   for (const value of tolerated[shape] ?? []) {
-    assert.ok(read(JSON.stringify(value)), JSON.stringify(value));
+    assert.ok(read(value), JSON.stringify(value));
   }
   for (const { why, json } of refused[shape] ?? []) {
-    assert.equal(read(JSON.stringify(json)) ?? null, null, `${shape}: ${why}`);
+    assert.equal(read(json), null, `${shape}: ${why}`);
   }
 }
 
@@ -72,17 +82,20 @@ test("a cursor is read, and what is none is refused", () => {
   for (const text of invalid) assert.equal(parseCursor(text), null, JSON.stringify(text));
 });
 
-test("events, pages of the log and gaps are read, and what is none is refused", () => {
-  check("event", parseEvent);
-  check("log-page", (text) => parseLogPage(JSON.parse(text)), { more: false, finished: false });
-  check("gap", parseGap);
+test("each shape is read, and what is none is refused", () => {
+  check("event", readEvent);
+  check("log-page", readLogPage, { more: false, finished: false });
+  check("gap", (value) => readGap(value));
+  check("hello", readHello);
+  check("heartbeat", readHeartbeat);
+  check("end", readEnd);
+  assert.equal(PROBLEM_JSON, names.problem_media_type);
 });
 
 test("a kind is one of the contract's", () => {
   const { valid, invalid } = parse("text/kind.json");
   const event = parse("event/tick.json");
-  const readKind = (/** @type {string} */ kind) =>
-    parseEvent(JSON.stringify({ ...event, kind }))?.kind;
+  const readKind = (/** @type {string} */ kind) => readEvent({ ...event, kind })?.kind;
   for (const kind of valid) assert.equal(readKind(kind), kind);
   for (const kind of invalid) assert.equal(readKind(kind), undefined, JSON.stringify(kind));
 });

@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { request } from "../shared/http.js";
-import { followLogPages, parseLogPage } from "../shared/log-pages.js";
+import { readLogPage } from "../shared/contract.js";
+import { followLogPages } from "../shared/log-pages.js";
 import { pause } from "../shared/timer.js";
 import {
   asked,
@@ -91,14 +92,14 @@ test("a server that leads nowhere is a failure, not a question without an end", 
 
 test("what is no log page is a failure", async () => {
   const good = { after: "k3f9x2.5", events: [], next: "k3f9x2.5" };
-  assert.deepEqual(parseLogPage(good), { ...good, more: false, finished: false });
+  assert.deepEqual(readLogPage(good), { ...good, more: false, finished: false });
   for (const others of [
     { after: 5 },
     { next: "k3f9x2" },
     { events: {} },
     { events: [{ id: "k3f9x2.6" }] },
   ]) {
-    assert.equal(parseLogPage({ ...good, ...others }), null, JSON.stringify(others));
+    assert.equal(readLogPage({ ...good, ...others }), null, JSON.stringify(others));
   }
   const heard = await start();
   await last().answer(new Response("<!doctype html>"));

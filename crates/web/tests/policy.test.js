@@ -3,7 +3,7 @@
 // tested in `crates/client`.
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
-import { readGap } from "../shared/cursor.js";
+import { readGap } from "../shared/contract.js";
 import { readObject, readRetryAfter, request, verdictOf } from "../shared/http.js";
 import { followLogPages } from "../shared/log-pages.js";
 import { Queue } from "../shared/queue.js";

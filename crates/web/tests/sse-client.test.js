@@ -93,6 +93,9 @@ test("what cannot be read ends the stream, so that no event is skipped", async (
     ["message", "no JSON"],
     ["message", '{"id":"k3f9x2.6"}'],
     ["gap", "{}"],
+    ["hello", '{"every":2000}'],
+    ["heartbeat", "{}"],
+    ["end", '{"reason":"bored"}'],
   ]) {
     const heard = new Heard(createSse(BASE));
     await settle();
@@ -114,7 +117,8 @@ test("the greeting and a heartbeat move the cursor and name the interval before 
     ["hello", "k3f9x2.6"],
     ["heartbeat", "k3f9x2.9"],
   ]) {
-    source().dispatchEvent(new MessageEvent(type, { data: '{"every":2000}', lastEventId }));
+    const data = JSON.stringify({ cursor: lastEventId, every: 2000 });
+    source().dispatchEvent(new MessageEvent(type, { data, lastEventId }));
     await settle();
     assert.equal(heard.expected.at(-1), 2000);
     assert.deepEqual(heard.words.at(-1), ["cursor", lastEventId]);

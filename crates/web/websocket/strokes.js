@@ -10,7 +10,7 @@ import { randomName } from "../shared/http.js";
 import { startTimer } from "../shared/timer.js";
 import { Refused } from "./websocket-client.js";
 
-/** @typedef {import("../shared/cursor.js").WireEvent} WireEvent */
+/** @typedef {import("../shared/contract.js").LogEvent} LogEvent */
 
 /**
  * A stroke, as the data of an event carries it.
@@ -164,7 +164,7 @@ export class Board {
   }
 
   /**
-   * @param {WireEvent} event of any kind; those that mean nothing here change nothing
+   * @param {LogEvent} event of any kind; those that mean nothing here change nothing
    */
   apply({ id, kind, data }) {
     if (kind === "clear") return this.clear();

@@ -9,7 +9,7 @@
  * `gap`, `heartbeat`, and an `ack` or an `error` for each `publish`.
  */
 
-import { isCursor, parseObject, readEvent, readGap } from "../shared/cursor.js";
+import { parseObject, readMessage, SUBPROTOCOL } from "../shared/contract.js";
 import {
   askStatus,
   cut,
@@ -25,9 +25,6 @@ import { startTimer } from "../shared/timer.js";
 /** @typedef {import("../shared/reconnect.js").Method} Method */
 /** @typedef {import("../shared/reconnect.js").Update} Update */
 
-// The name of the messages and of their version. The server must choose it, or the
-// browser gives up.
-const SUBPROTOCOL = "waiting.v1";
 // How much of what is published may wait in the browser, in bytes. `send()` never waits
 // and never refuses: on a line that is too slow it fills the memory of the page. 64 KiB
 // is the largest event, or some seconds of drawing.
@@ -95,50 +92,28 @@ function follow(url, signal, setOutgoing) {
 
   // ANCHOR: messages
   socket.onmessage = ({ data }) => {
-    const message = typeof data === "string" ? parseObject(data) : null;
-    const update = message && read(message);
-    if (update) updates.push(update);
-    // To go on after what cannot be read might be to skip an event without a word.
-    else updates.fail(new Failure("The server sent no message of this protocol."));
+    const message = readMessage(typeof data === "string" ? parseObject(data) : null);
+    switch (message?.type) {
+      case "event":
+      case "gap":
+      case "heartbeat":
+        return updates.push(message);
+      case "hello":
+        setOutgoing(outgoing);
+        return updates.push({ ...message, type: "opened" });
+      case "ack":
+        outgoing.onAck(message);
+        break;
+      case "error":
+        outgoing.onError(message);
+        break;
+      case undefined:
+        // To go on might be to skip an event without a word.
+        return updates.fail(new Failure("The server sent what is no message."));
+    }
+    // Whatever it is, the connection lives.
+    updates.push({ type: "heartbeat" });
   };
-
-  /**
-   * @param {Record<string, any>} message an object with one member, whose name says
-   *   what it is
-   * @returns {Update | null} `null` if it cannot be read
-   */
-  function read(message) {
-    // An object of several members is no message. It is a sign of life all the same.
-    if (Object.keys(message).length !== 1) return { type: "heartbeat" };
-    const { hello, event, gap, heartbeat, ack, error } = message;
-    if (hello !== undefined) {
-      const { cursor, every } = hello ?? {};
-      if (!isCursor(cursor) || !isEvery(every)) return null;
-      setOutgoing(outgoing);
-      return { type: "opened", cursor, every };
-    }
-    if (event !== undefined) {
-      const known = readEvent(event);
-      return known && { type: "event", event: known };
-    }
-    if (gap !== undefined) {
-      const known = readGap(gap, gap?.reason);
-      return known && { type: "gap", gap: known };
-    }
-    if (heartbeat !== undefined) {
-      const every = heartbeat?.every;
-      return isEvery(every) ? { type: "heartbeat", every } : null;
-    }
-    if (ack !== undefined) {
-      if (typeof ack?.ref !== "string" || !isCursor(ack.id)) return null;
-      outgoing.onAck(ack);
-    } else if (error !== undefined) {
-      if (error?.problem === undefined) return null;
-      outgoing.onError(error);
-    }
-    // Anything else is of a newer server, and for a newer page.
-    return { type: "heartbeat" };
-  }
   // ANCHOR_END: messages
 
   // ANCHOR: close
@@ -204,14 +179,6 @@ export function afterClose(code) {
 }
 
 /**
- * @param {unknown} every how many milliseconds the server may be silent
- * @returns {every is number}
- */
-function isEvery(every) {
-  return Number.isInteger(every) && Number(every) >= 0;
-}
-
-/**
  * A publish that was sent and has no answer.
  *
  * @typedef {object} Unanswered
@@ -270,20 +237,20 @@ class Outgoing {
   }
   // ANCHOR_END: send
 
-  /** @param {any} ack */
+  /** @param {{ ref: string, id: string }} ack */
   onAck({ ref, id }) {
     this.settle(ref)?.resolve(id);
   }
 
-  /** @param {any} error */
+  /** @param {{ ref?: string, problem: Record<string, unknown> }} error */
   onError({ ref, problem }) {
-    const status = typeof problem?.status === "number" ? problem.status : 500;
-    const why = describeProblem({ status }, problem ?? null);
+    // Without a `ref` it is about a message that the server could not read.
+    if (ref === undefined) return;
+    const status = typeof problem.status === "number" ? problem.status : 500;
+    const why = describeProblem({ status }, problem);
     // As for a request: 4xx is about what was sent (RFC 9110 §15.5), and 429 about how
     // often.
     const final = status >= 400 && status < 500 && status !== 408 && status !== 429;
-    // Without a `ref` it is about something that the server could not read, and nobody
-    // knows what.
     this.settle(ref)?.reject(final ? new Refused(why) : new Error(why));
   }
 

@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use contract::Cursor;
-use feed::{ticker::Tick, Event, Feed, View};
+use feed::{Event, Feed, View};
 use headers::{ETag, HeaderMapExt};
 use serde::{Deserialize, Serialize};
 use serving::{is_known, ProblemResponse};
@@ -16,6 +16,7 @@ use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
 };
+use waiting::ticker::Tick;
 
 /// The longest symbol taken, in bytes. Real ones have five letters at most on many
 /// exchanges, and funds a few more.

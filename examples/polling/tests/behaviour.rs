@@ -6,7 +6,8 @@
 mod support;
 
 use client::{Client, PollingClient, Rhythm, StateClient, Update};
-use feed::{Feed, Position, Retention};
+use contract::Position;
+use feed::{Feed, Retention};
 use futures_util::StreamExt;
 use harness::{say, still_feed, Server, BRISK};
 use polling::{Config, Prices};

@@ -2,7 +2,8 @@
 //! cursor, found with one.
 
 use axum::{extract::State, http::StatusCode, routing::get, Router};
-use feed::{contract::Page, Data, Feed, Retention};
+use contract::{Data, LogPage};
+use feed::{Feed, Retention};
 use reqwest::Client;
 use serving::{guard, Allowed, Ending};
 use std::{error::Error, time::Duration};
@@ -54,7 +55,7 @@ async fn publish(feed: &Feed, text: &str) -> Result<(), Box<dyn Error>> {
 
 /// Asks the finished server for what comes after a cursor, or for a cursor where there
 /// is none yet.
-async fn ask(http: &Client, base: &str, after: &str) -> reqwest::Result<Page> {
+async fn ask(http: &Client, base: &str, after: &str) -> reqwest::Result<LogPage> {
     let url = format!("{base}/events?after={after}");
     let request = http.get(url).header("prefer", "wait=20");
     request.send().await?.json().await

@@ -1,7 +1,8 @@
 //! Five events in a row: an answer for the first and one for the others, or one for all
 //! of them.
 
-use feed::{contract::Page, Cursor, Data, Feed, Retention};
+use contract::{Cursor, Data, LogPage};
+use feed::{Feed, Retention};
 use reqwest::Client;
 use serving::{guard, Allowed, Ending};
 use std::{error::Error, time::Duration};
@@ -26,7 +27,7 @@ async fn serve(linger: Duration) -> Result<(Feed, String), Box<dyn Error>> {
     Ok((feed, base))
 }
 
-type Asked = JoinHandle<reqwest::Result<Page>>;
+type Asked = JoinHandle<reqwest::Result<LogPage>>;
 
 fn ask(http: &Client, base: &str, after: Cursor) -> Asked {
     let url = format!("{base}/events?after={after}");

@@ -2,7 +2,8 @@
 //! it.
 
 use axum::{extract::State, http::StatusCode, routing::get, Router};
-use feed::{contract::Page, Feed, Retention};
+use contract::LogPage;
+use feed::{Feed, Retention};
 use reqwest::Client;
 use serving::{guard, Allowed, Ending};
 use std::{error::Error, time::Duration};
@@ -77,7 +78,7 @@ async fn told_to_end(http: &Client) -> Result<(), Box<dyn Error>> {
     let answer = request.await??;
     assert_eq!(answer.status(), 200);
     assert_eq!(answer.headers()["connection"], "close");
-    let page: Page = serde_json::from_slice(&answer.bytes().await?)?;
+    let page: LogPage = serde_json::from_slice(&answer.bytes().await?)?;
     assert!(page.events.is_empty() && !page.finished);
     Ok(server.await??)
 }

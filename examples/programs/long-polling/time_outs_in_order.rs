@@ -8,7 +8,8 @@ use axum::{
     response::{Html, IntoResponse, Response},
     Router,
 };
-use feed::{contract::Page, Data, Feed, Retention};
+use contract::{Data, LogPage};
+use feed::{Feed, Retention};
 use reqwest::Client;
 use serving::{guard, Allowed, Ending};
 use std::{error::Error, time::Duration};
@@ -105,13 +106,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let patient = proxy(&http, &server, LONG).await?;
     let answer = ask(&http, &patient, &cursor, "wait=1", LONG).await?;
     assert_eq!(answer.status(), 200);
-    assert!(answer.json::<Page>().await?.events.is_empty());
+    assert!(answer.json::<LogPage>().await?.events.is_empty());
 
     // The proxy's is the shortest: a status that the server never sent, and no JSON.
     let hasty = proxy(&http, &server, SHORT).await?;
     let answer = ask(&http, &hasty, &cursor, "wait=20", LONG).await?;
     assert_eq!(answer.status(), 504);
-    assert!(answer.json::<Page>().await.is_err());
+    assert!(answer.json::<LogPage>().await.is_err());
 
     // The client's is the shortest: no answer at all, as if the server were dead.
     let error = ask(&http, &patient, &cursor, "wait=20", SHORT)
@@ -122,7 +123,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // Nothing was lost in all this: each request names its place.
     feed.publish("message".parse()?, Data::new("one")?).await?;
     let answer = ask(&http, &hasty, &cursor, "wait=20", LONG).await?;
-    assert_eq!(answer.json::<Page>().await?.events.len(), 1);
+    assert_eq!(answer.json::<LogPage>().await?.events.len(), 1);
     // ANCHOR_END: main
     Ok(())
 }

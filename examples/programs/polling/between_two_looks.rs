@@ -1,7 +1,8 @@
 //! A state is not a log: what lies between two looks is never seen.
 
 use axum::{extract::State, routing::get, Json, Router};
-use feed::{contract::Page, Data, Feed, Retention};
+use contract::{Data, LogPage};
+use feed::{Feed, Retention};
 use reqwest::Client;
 use serving::{guard, Allowed, Ending};
 use std::{
@@ -26,7 +27,7 @@ async fn publish(feed: &Feed, price: u32) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-async fn poll(http: &Client, url: &str, after: &str) -> reqwest::Result<Page> {
+async fn poll(http: &Client, url: &str, after: &str) -> reqwest::Result<LogPage> {
     let url = format!("{url}events?after={after}");
     http.get(url).send().await?.json().await
 }

@@ -2,7 +2,8 @@
 //! back, and in the end off the log.
 
 use axum::http::StatusCode;
-use feed::{contract::Page, Cursor, Data, Feed, Retention};
+use contract::{Cursor, Data, LogPage};
+use feed::{Feed, Retention};
 use reqwest::Client;
 use serving::{guard, Allowed, Ending};
 use std::error::Error;
@@ -33,7 +34,7 @@ async fn poll(
     http: &Client,
     url: &str,
     after: Cursor,
-) -> reqwest::Result<Option<Page>> {
+) -> reqwest::Result<Option<LogPage>> {
     let answer = http.get(format!("{url}?after={after}")).send().await?;
     match answer.status() {
         StatusCode::GONE => Ok(None),

@@ -1,6 +1,7 @@
 //! A time is no cursor: two events can share a millisecond, and a clock can step back.
 
-use feed::{Data, Feed, Position};
+use contract::{Data, Position};
+use feed::Feed;
 use std::error::Error;
 
 // ANCHOR: times
@@ -29,7 +30,7 @@ fn by_time() {
 async fn by_cursor() -> Result<(), Box<dyn Error>> {
     let stopped = || "2026-01-01T00:00:00Z".parse().expect("a time");
     let feed = Feed::builder().clock(stopped).build();
-    let kind = "message".parse::<feed::Kind>()?;
+    let kind = "message".parse::<contract::Kind>()?;
 
     let seen = feed.publish(kind.clone(), Data::new("one")?).await?;
     for text in ["two", "three", "four"] {

@@ -2,7 +2,8 @@
 //! The whole thing: a log, the server of this chapter, and its two Rust clients.
 
 use client::{Client, PollingClient, Rhythm, StateClient, Update};
-use feed::{Data, Feed, Position, Retention};
+use contract::{Data, Position};
+use feed::{Feed, Retention};
 use futures_util::StreamExt;
 use polling::Prices;
 use serving::{guard, Allowed, Ending};

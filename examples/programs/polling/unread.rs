@@ -2,7 +2,8 @@
 //! is gone.
 
 use axum::{extract::State, routing::get, Json, Router};
-use feed::{contract::Page, Data, Feed, Retention};
+use contract::{Data, LogPage};
+use feed::{Feed, Retention};
 use reqwest::Client;
 use serving::{guard, Allowed, Ending};
 use std::{
@@ -64,7 +65,7 @@ async fn kept(http: &Client) -> Result<(), Box<dyn Error>> {
     let answer = http.get(&url).send().await?;
     drop(answer); // the same tunnel
 
-    let page: Page = http.get(&url).send().await?.json().await?;
+    let page: LogPage = http.get(&url).send().await?.json().await?;
     assert_eq!(page.events[0].data.get(), r#""your train is cancelled""#);
     Ok(())
 }

@@ -8,7 +8,8 @@ use axum::{
     Router,
 };
 use client::event_stream::{Block, Message, Parser};
-use feed::{Data, Feed, Retention};
+use contract::Data;
+use feed::{Feed, Retention};
 use futures_util::{Stream, StreamExt};
 use reqwest::{Client, Response};
 use serving::{guard, Allowed, Ending};

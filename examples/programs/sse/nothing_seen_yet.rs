@@ -9,7 +9,8 @@ use axum::{
     Router,
 };
 use client::event_stream::{Block, Parser};
-use feed::{Data, Delivery, Feed, Position, Retention};
+use contract::{Data, Position};
+use feed::{Delivery, Feed, Retention};
 use futures_util::{stream, Stream, StreamExt};
 use reqwest::{Client, Response};
 use serving::{guard, Allowed, Ending};

@@ -2,7 +2,8 @@
 //! The whole thing: a log, the server of this chapter, and its Rust client.
 
 use client::{Client, SseClient, Update};
-use feed::{Data, Feed, Position, Retention};
+use contract::{Data, Position};
+use feed::{Feed, Retention};
 use futures_util::StreamExt;
 use serving::{guard, Allowed, Ending};
 use std::{error::Error, pin::pin};

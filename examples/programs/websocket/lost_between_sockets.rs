@@ -9,10 +9,11 @@ use axum::{
     routing::any,
     Router,
 };
-use feed::{
-    contract::{ServerMessage, SUBPROTOCOL},
-    Data, Feed, Position, Retention,
+use contract::{
+    socket::{ServerMessage, SUBPROTOCOL},
+    Data, Position,
 };
+use feed::{Feed, Retention};
 use futures_util::StreamExt;
 use serving::{guard, Allowed, Ending};
 use std::{error::Error, net::SocketAddr};

@@ -2,10 +2,11 @@
 //! Somebody draws, and somebody else comes late: a replay of the log draws the same
 //! board.
 
-use feed::{
-    contract::{ServerMessage, SUBPROTOCOL},
-    Feed, Position, Retention,
+use contract::{
+    socket::{ServerMessage, SUBPROTOCOL},
+    Position,
 };
+use feed::{Feed, Retention};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{json, Value};
 use serving::{guard, Allowed, Ending};

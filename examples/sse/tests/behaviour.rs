@@ -3,7 +3,8 @@
 mod support;
 
 use client::{Client, SseClient};
-use feed::{Data, Feed, Kind, Position, Retention};
+use contract::{Data, Kind, Position};
+use feed::{Feed, Retention};
 use futures_util::StreamExt;
 use harness::{say, still_feed, Server, BRISK};
 use std::{collections::BTreeSet, time::Duration};

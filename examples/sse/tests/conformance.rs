@@ -1,20 +1,17 @@
-//! What SSE owes its subscribers, over real sockets and through its client.
+//! What SSE owes its clients, by the cases of the suite.
 
-use client::SseClient;
+use conformance::Method;
 use sse::Config;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    harness::conformance::main(
-        |feed, settings, ending| {
-            let config = Config {
-                heartbeat: settings.heartbeat,
-                // Short, so that a client which was cut does not make the test wait.
-                retry_ms: 5..10,
-                ..Default::default()
-            };
-            sse::router(feed, config, ending)
-        },
-        |base, _, pace| SseClient::with_pace(base, pace),
-    )
+    harness::conformance::main(Method::Sse, |feed, settings, ending| {
+        let config = Config {
+            heartbeat: settings.heartbeat,
+            // Short, so that a client which was cut does not make the test wait.
+            retry_ms: 5..10,
+            ..Default::default()
+        };
+        sse::router(feed, config, ending)
+    })
 }

@@ -2,7 +2,8 @@
 
 mod support;
 
-use feed::{Data, Feed, Kind, Retention};
+use contract::{Data, Kind};
+use feed::{Feed, Retention};
 use harness::{say, still_feed};
 use serving::{guard, Allowed, Listener};
 use std::{

@@ -1,19 +1,16 @@
-//! What WebSocket owes its subscribers, over real sockets and through its client.
+//! What WebSocket owes its clients, by the cases of the suite.
 
-use client::WebSocketClient;
+use conformance::Method;
 use feed::{Feed, Retention};
 use std::process::ExitCode;
 use websocket::Config;
 
 fn main() -> ExitCode {
-    harness::conformance::main(
-        |feed, settings, ending| {
-            let config = Config {
-                heartbeat: settings.heartbeat,
-                ..Default::default()
-            };
-            websocket::router(feed, Feed::new(Retention::default()), config, ending)
-        },
-        |base, _, pace| WebSocketClient::with_pace(base, pace),
-    )
+    harness::conformance::main(Method::WebSocket, |feed, settings, ending| {
+        let config = Config {
+            heartbeat: settings.heartbeat,
+            ..Default::default()
+        };
+        websocket::router(feed, Feed::new(Retention::default()), config, ending)
+    })
 }

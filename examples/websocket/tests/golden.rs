@@ -7,7 +7,7 @@
 
 mod support;
 
-use feed::contract::SUBPROTOCOL;
+use contract::socket::SUBPROTOCOL;
 use harness::{say, still_feed};
 use std::{fmt::Write, time::Duration};
 use support::{

@@ -2,7 +2,7 @@
 
 mod support;
 
-use feed::{Data, Kind};
+use contract::{Data, Kind};
 use futures_util::{SinkExt, StreamExt};
 use harness::{say, still_feed};
 use std::time::Duration;

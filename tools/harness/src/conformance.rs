@@ -1,112 +1,86 @@
-//! The conformance suite over real sockets, through a method's own Rust client.
+//! The conformance suite against a method's router in the same process.
 
-use crate::{server::base, Server, BRISK};
+use crate::{server::base, Server as Running};
 use axum::Router;
-use client::{Client, Error, Pace, Update};
-use conformance::{Refused, Relay, Running, Settings, Transport};
-use feed::{Cursor, Data, Feed, IdempotencyKey, Kind, Position};
-use futures_util::{
-    future::{BoxFuture, FutureExt},
-    stream::{BoxStream, StreamExt},
-};
+use conformance::{Hook, Method, Outcome, Server, Settings, Subject};
+use feed::{Feed, Retention};
+use futures_util::future::{BoxFuture, FutureExt};
 use serving::Ending;
-use std::{process::ExitCode, sync::Arc};
+use std::process::ExitCode;
 use tokio::sync::Mutex;
 use url::Url;
 
 /// Runs the whole suite against one method, as a test program without a harness.
 ///
-/// `router` makes the method's server of a log, `client` its client of the server at a URL.
-pub fn main<R, C, F>(router: R, client: C) -> ExitCode
+/// `router` makes the method's server of a log.
+pub fn main<R>(method: Method, router: R) -> ExitCode
 where
     R: Fn(Feed, Settings, Ending) -> Router + Send + Sync + 'static,
-    C: Fn(Url, Settings, Pace) -> F + Send + Sync + 'static,
-    F: Client,
 {
-    conformance::main(Method(Arc::new(Parts { router, client })))
+    conformance::main(method, InProcess { router })
 }
 
-/// How a method is started. In an `Arc`, because a start outlives the call that asks for it.
-struct Method<R, C>(Arc<Parts<R, C>>);
-
-struct Parts<R, C> {
-    router: R,
-    client: C,
+/// A subject in this process, so that it has every hook.
+pub struct InProcess<R> {
+    /// Makes the method's server of a log.
+    pub router: R,
 }
 
-/// A server of one case, the network in front of it, and a client.
-struct Stand<F> {
-    client: F,
-    relay: Relay,
-    /// Taken by the first shutdown; a second one finds nothing left to end.
-    server: Mutex<Option<Server>>,
+struct Started {
+    base: Url,
+    feed: Feed,
+    /// Taken when it is stopped.
+    server: Mutex<Option<Running>>,
 }
 
-impl<R, C, F> Transport for Method<R, C>
+impl<R> Subject for InProcess<R>
 where
     R: Fn(Feed, Settings, Ending) -> Router + Send + Sync + 'static,
-    C: Fn(Url, Settings, Pace) -> F + Send + Sync + 'static,
-    F: Client,
 {
-    fn start(&self, feed: Feed, settings: Settings) -> BoxFuture<'static, Box<dyn Running>> {
-        let parts = self.0.clone();
+    fn hooks(&self) -> Vec<Hook> {
+        Hook::ALL.to_vec()
+    }
+
+    fn start(&self, settings: Settings) -> BoxFuture<'_, Result<Box<dyn Server>, String>> {
         async move {
-            let router = |feed, ending| (parts.router)(feed, settings, ending);
-            let server = Server::start(feed, router).await;
-            let relay = Relay::to(server.address).await.expect("a free port");
-            let client = (parts.client)(base(relay.address()), settings, BRISK);
-            Box::new(Stand {
-                client,
-                relay,
+            let feed = Feed::new(Retention {
+                max_events: settings.retention,
+                ..Retention::default()
+            });
+            let router = |feed, ending| (self.router)(feed, settings, ending);
+            let server = Running::start(feed.clone(), router).await;
+            Ok(Box::new(Started {
+                base: base(server.address),
+                feed,
                 server: Mutex::new(Some(server)),
-            }) as Box<dyn Running>
+            }) as Box<dyn Server>)
         }
         .boxed()
     }
 }
 
-fn refused(error: Error) -> Refused {
-    let problem = error.problem().map(str::to_owned);
-    Refused(problem.unwrap_or_else(|| error.to_string()))
-}
-
-impl<F: Client> Running for Stand<F> {
-    fn subscribe(&self, position: Position) -> BoxStream<'static, Result<Update, Refused>> {
-        let updates = self.client.subscribe(position);
-        updates.map(|update| update.map_err(refused)).boxed()
+impl Server for Started {
+    fn base(&self) -> &Url {
+        &self.base
     }
 
-    fn publish(
-        &self,
-        key: Option<IdempotencyKey>,
-        kind: Kind,
-        data: Data,
-    ) -> BoxFuture<'_, Result<Cursor, Refused>> {
+    fn stop(&self) -> BoxFuture<'_, Outcome> {
         async move {
-            let published = self.client.publish(key.as_ref(), kind, data);
-            published.await.map_err(refused)
-        }
-        .boxed()
-    }
-
-    fn cut(&self) -> BoxFuture<'_, ()> {
-        self.relay.cut();
-        async {}.boxed()
-    }
-
-    fn restore(&self) -> BoxFuture<'_, ()> {
-        self.relay.restore();
-        async {}.boxed()
-    }
-
-    fn shut_down(&self) -> BoxFuture<'_, ()> {
-        async move {
-            if let Some(server) = self.server.lock().await.take() {
-                server.ending.begin();
-                let ended = server.serving.await.expect("the server did not panic");
-                ended.expect("the server ended well");
+            let Some(server) = self.server.lock().await.take() else {
+                return Ok(());
+            };
+            server.ending.begin();
+            match server.serving.await {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(error)) => Err(error.to_string()),
+                Err(error) => Err(error.to_string()),
             }
         }
         .boxed()
+    }
+
+    fn finish(&self) -> BoxFuture<'_, Outcome> {
+        self.feed.finish();
+        async { Ok(()) }.boxed()
     }
 }

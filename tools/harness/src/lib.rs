@@ -1,7 +1,7 @@
 //! What the tests of the methods share: a server over a log whose every byte is known, and the
 //! conformance suite over real sockets with that server in the same process.
 //!
-//! It depends on no method. A test hands in its method's router and its method's client.
+//! It depends on no method. A test hands in its method's router.
 //!
 //! Here a failure is a panic: only tests call this, and the tool that writes the book's captures.
 

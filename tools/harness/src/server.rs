@@ -1,7 +1,8 @@
 //! A server on a port of its own.
 
 use axum::Router;
-use feed::{Data, Feed, Kind, Retention};
+use contract::{Data, Kind};
+use feed::{Feed, Retention};
 use serving::{guard, Allowed, Ending};
 use std::net::SocketAddr;
 use tokio::{net::TcpListener, task::JoinHandle};

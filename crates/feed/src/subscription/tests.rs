@@ -1,7 +1,8 @@
 //! Many publishers and many subscribers at once: a lost wake-up would hang here, a torn
 //! seam would miscount.
 
-use crate::{Data, Delivery, Feed, Kind, Position, Retention};
+use crate::{Delivery, Feed, Retention};
+use contract::{Data, Kind, Position};
 use std::{collections::HashMap, time::Duration};
 use tokio::{sync::watch, task::JoinSet, time::timeout};
 

@@ -1,6 +1,6 @@
 // First how things stand, then each event from there on.
 
-use feed::contract::{Page, WireEvent};
+use contract::{Event, LogPage};
 use polling::Prices;
 use reqwest::Client;
 use std::error::Error;
@@ -12,7 +12,7 @@ use std::error::Error;
 async fn snapshot_then_tail(
     http: &Client,
     base: &str,
-) -> Result<(Prices, Vec<WireEvent>), Box<dyn Error>> {
+) -> Result<(Prices, Vec<Event>), Box<dyn Error>> {
     // ANCHOR_END: solution
     // Your code.
     // ANCHOR_END: skeleton
@@ -26,7 +26,7 @@ async fn snapshot_then_tail(
     loop {
         let url = format!("{base}events?after={after}");
         let answer = http.get(url).send().await?.error_for_status()?;
-        let page: Page = answer.json().await?;
+        let page: LogPage = answer.json().await?;
         if page.after != after {
             return Err("the answer to another question".into());
         }
@@ -44,8 +44,10 @@ async fn snapshot_then_tail(
 #[tokio::test]
 async fn snapshot_and_tail_meet() {
     use axum::{extract::Request, middleware::Next};
-    use feed::{ticker::Tick, Data, Feed, Retention};
+    use contract::Data;
+    use feed::{Feed, Retention};
     use serving::{guard, Allowed, Ending};
+    use waiting::ticker::Tick;
 
     /// Publishes so many changes of the price by 1.
     async fn ticks(feed: &Feed, count: usize) {

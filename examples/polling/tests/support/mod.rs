@@ -1,8 +1,10 @@
 //! How the tests start this method.
 
-use feed::{ticker::Tick, Data, Feed};
+use contract::Data;
+use feed::Feed;
 use harness::Server;
 use polling::Config;
+use waiting::ticker::Tick;
 
 pub async fn start(feed: Feed, config: Config) -> Server {
     Server::start(feed, |feed, ending| polling::router(feed, config, ending)).await

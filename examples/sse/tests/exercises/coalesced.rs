@@ -41,7 +41,8 @@ fn newest(mut events: Vec<Arc<Event>>) -> Vec<Arc<Event>> {
 
 #[tokio::test]
 async fn coalesced_ticks_are_the_newest_of_each_symbol() {
-    use feed::{Data, Feed, Position, Retention};
+    use contract::{Data, Position};
+    use feed::{Feed, Retention};
 
     let feed = Feed::new(Retention::default());
     for (kind, data) in [

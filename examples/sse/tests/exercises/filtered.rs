@@ -1,7 +1,8 @@
 // A stream of one kind of event only.
 
 use bytes::Bytes;
-use feed::{Batch, Kind};
+use contract::Kind;
+use feed::Batch;
 use sse::framing;
 use std::time::Duration;
 
@@ -35,7 +36,8 @@ fn blocks(batch: &Batch, kind: &Kind, every: Duration) -> Vec<Bytes> {
 #[tokio::test]
 async fn filtered_out_events_move_the_cursor() {
     use client::event_stream::{Block, Parser};
-    use feed::{Data, Feed, Position, Retention};
+    use contract::{Data, Position};
+    use feed::{Feed, Retention};
 
     let feed = Feed::new(Retention::default());
     for kind in ["tick", "message", "tick", "tick"] {

@@ -1,7 +1,7 @@
 // A publisher that does not know whether its event arrived.
 
 use client::{Client, Error, SseClient};
-use feed::{Cursor, Data, IdempotencyKey, Kind};
+use contract::{Cursor, Data, IdempotencyKey, Kind};
 
 // ANCHOR: skeleton
 // ANCHOR: solution
@@ -34,7 +34,8 @@ async fn publish(client: &SseClient, kind: Kind, data: Data) -> Result<Cursor, E
 #[tokio::test]
 async fn retried_until_there_is_an_answer() {
     use axum::{body::Body, extract::Request, middleware::Next, response::Response};
-    use feed::{Feed, Position, Retention};
+    use contract::Position;
+    use feed::{Feed, Retention};
     use serving::{guard, Allowed, Ending};
     use std::sync::atomic::{AtomicUsize, Ordering};
 

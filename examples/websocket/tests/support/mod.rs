@@ -4,7 +4,8 @@
 pub mod http2;
 
 use axum::Router;
-use feed::{contract::SUBPROTOCOL, Feed};
+use contract::socket::SUBPROTOCOL;
+use feed::Feed;
 use futures_util::{SinkExt, StreamExt};
 use harness::still_feed;
 use serving::{guard, Allowed, Ending, Guarded};

@@ -5,10 +5,10 @@
 
 use anyhow::Context as _;
 use browser::{engine::Kind, page::Page, suite::Suite};
-use feed::ticker;
 use serde_json::json;
 use site::book;
 use std::{fs, path::Path, sync::Arc};
+use waiting::ticker;
 
 /// How large the README's pictures are, in pixels.
 const SIZE: (u32, u32) = (1100, 760);

@@ -8,7 +8,8 @@ use browser::{
     served::{Asked, Served},
     suite::Suite,
 };
-use feed::{Cursor, Data, Feed};
+use contract::{Cursor, Data};
+use feed::Feed;
 use method::{Host, Method};
 use serde_json::{json, Value};
 use serving::Ending;

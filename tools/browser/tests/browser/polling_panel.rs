@@ -6,7 +6,7 @@ use browser::{
     served::{Asked, Served},
     suite::Suite,
 };
-use feed::{Cursor, Data};
+use contract::{Cursor, Data};
 use serde_json::json;
 use std::sync::Arc;
 

@@ -1,7 +1,8 @@
 //! The whiteboard.
 
 use browser::{engine::Kind, page::Page, served::Served, suite::Suite};
-use feed::{Data, Feed};
+use contract::Data;
+use feed::Feed;
 use serde_json::{json, Value};
 use std::sync::Arc;
 

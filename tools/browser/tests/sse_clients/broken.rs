@@ -9,7 +9,8 @@ use axum::{
     routing::get,
     Router,
 };
-use feed::{Data, Delivery, Feed, Position};
+use contract::{Data, Position};
+use feed::{Delivery, Feed};
 use futures_util::{stream, StreamExt as _};
 use harness::{still_feed, Server};
 use serde::Deserialize;

@@ -1,0 +1,219 @@
+//! What the suite needs of the server that it tests.
+
+use crate::{Method, Outcome, Relay};
+use client::Update;
+use contract::{Cursor, Data, IdempotencyKey, Kind, Position};
+use futures_util::{
+    future::{BoxFuture, FutureExt},
+    stream::BoxStream,
+};
+use std::{fmt, net::IpAddr, time::Duration};
+use url::{Host, Url};
+
+/// What a case may need besides an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hook {
+    /// The suite starts the server, with a log that is new and settings of its own.
+    Start,
+    /// It ends the server gracefully.
+    Stop,
+    /// It completes the log.
+    Finish,
+    /// It cuts connections, by a relay of its own.
+    Cut,
+    /// The server is asked by an address of this machine, where other names are not its
+    /// own.
+    Local,
+}
+
+impl Hook {
+    /// Each of them.
+    pub const ALL: [Self; 5] = [
+        Self::Start,
+        Self::Stop,
+        Self::Finish,
+        Self::Cut,
+        Self::Local,
+    ];
+
+    /// The name, for a program to read.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Finish => "finish",
+            Self::Cut => "cut",
+            Self::Local => "local",
+        }
+    }
+}
+
+impl fmt::Display for Hook {
+    /// What is missing where it is not there.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Start => "needs --start, to have a new log with limits of its own",
+            Self::Stop => "needs --stop, to end the server gracefully",
+            Self::Finish => "needs --finish, to complete the log",
+            Self::Cut => {
+                "needs a server that answers for 127.0.0.1, where the relay is"
+            }
+            Self::Local => "needs a server on this machine",
+        })
+    }
+}
+
+/// What a case asks of the server that is started for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// The longest silence that the server allows itself.
+    pub heartbeat: Duration,
+    /// How many events it keeps.
+    pub retention: usize,
+    /// Whether the clients of [`Running::subscribe`] can be cut.
+    pub relayed: bool,
+}
+
+/// A server under test.
+pub trait Subject: Send + Sync {
+    /// What there is besides an address.
+    fn hooks(&self) -> Vec<Hook>;
+
+    /// Starts a server, where there is [`Hook::Start`]; else it is the one that runs
+    /// already, whatever its settings and its log.
+    fn start(
+        &self,
+        settings: Settings,
+    ) -> BoxFuture<'_, Result<Box<dyn Server>, String>>;
+}
+
+/// A server that runs. Dropping it ends it, where the suite has started it.
+pub trait Server: Send + Sync {
+    /// The address under which its routes lie; it ends in `/`.
+    fn base(&self) -> &Url;
+
+    /// Asks the server to end, and returns when it has. Called at most once, and only
+    /// where there is [`Hook::Stop`].
+    fn stop(&self) -> BoxFuture<'_, Outcome>;
+
+    /// Completes the log, where there is [`Hook::Finish`].
+    fn finish(&self) -> BoxFuture<'_, Outcome>;
+}
+
+/// A server that runs already, known by nothing but its address.
+#[derive(Clone, Debug)]
+pub struct Address(pub Url);
+
+impl Subject for Address {
+    fn hooks(&self) -> Vec<Hook> {
+        of_address(&self.0)
+    }
+
+    fn start(&self, _: Settings) -> BoxFuture<'_, Result<Box<dyn Server>, String>> {
+        let server: Box<dyn Server> = Box::new(self.clone());
+        async { Ok(server) }.boxed()
+    }
+}
+
+impl Server for Address {
+    fn base(&self) -> &Url {
+        &self.0
+    }
+
+    fn stop(&self) -> BoxFuture<'_, Outcome> {
+        async { Err("nothing is known about the server but its address".to_owned()) }
+            .boxed()
+    }
+
+    fn finish(&self) -> BoxFuture<'_, Outcome> {
+        self.stop()
+    }
+}
+
+/// The hooks that need nothing but an address of the right kind.
+pub(crate) fn of_address(base: &Url) -> Vec<Hook> {
+    let (is_address, is_local) = match base.host() {
+        Some(Host::Ipv4(ip)) => (true, IpAddr::V4(ip).is_loopback()),
+        Some(Host::Ipv6(ip)) => (true, ip.to_canonical().is_loopback()),
+        Some(Host::Domain(name)) => (name == "localhost", name == "localhost"),
+        None => (false, false),
+    };
+    let mut hooks = Vec::new();
+    if is_address {
+        hooks.push(Hook::Cut);
+    }
+    if is_local {
+        hooks.push(Hook::Local);
+    }
+    hooks
+}
+
+/// A refusal, by the name of its problem (`future-cursor`, `key-reused`, …), as the
+/// wire contract lists them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused(pub String);
+
+/// A method, as the cases in `streams` see it. [`Sockets`](crate::Sockets) is the one
+/// over a network; the suite's own test has others, which carry no bytes.
+pub trait Transport: Send + Sync {
+    /// A server with these settings.
+    fn start(
+        &self,
+        settings: Settings,
+    ) -> BoxFuture<'_, Result<Box<dyn Running>, String>>;
+
+    /// Whether each start gives a new log, with the settings that were asked for.
+    fn starts_anew(&self) -> bool;
+}
+
+/// A server that runs, seen through a client.
+pub trait Running: Send + Sync {
+    /// A client that starts at `position` and keeps itself connected.
+    fn subscribe(
+        &self,
+        position: Position,
+    ) -> BoxStream<'static, Result<Update, Refused>>;
+
+    /// Publishes through the method, as a client would. No cut keeps it from the server.
+    fn publish(
+        &self,
+        key: Option<IdempotencyKey>,
+        kind: Kind,
+        data: Data,
+    ) -> BoxFuture<'_, Result<Cursor, Refused>>;
+
+    /// Breaks every connection of a subscription, and lets none through until
+    /// [`restore`](Self::restore).
+    fn cut(&self);
+
+    /// Lets connections through again.
+    fn restore(&self);
+
+    /// As [`Server::stop`].
+    fn stop(&self) -> BoxFuture<'_, Outcome>;
+
+    /// As [`Server::finish`].
+    fn finish(&self) -> BoxFuture<'_, Outcome>;
+
+    /// The method, and where the cases in `wire` send their requests; `None` where there
+    /// are no bytes.
+    fn address(&self) -> Option<(Method, &Url)>;
+}
+
+/// A relay to the server at `base`, and the base that leads through it.
+pub(crate) async fn relay_to(base: &Url) -> Result<(Relay, Url), String> {
+    let host = base.host_str().ok_or("the address has no host")?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let port = base.port_or_known_default().ok_or("it has no port")?;
+    let mut found = tokio::net::lookup_host((host, port))
+        .await
+        .map_err(|error| format!("{host}: {error}"))?;
+    let server = found.next().ok_or_else(|| format!("{host}: no address"))?;
+    let relay = Relay::to(server).await.map_err(|error| error.to_string())?;
+    let mut through = base.clone();
+    through
+        .set_ip_host(relay.address().ip())
+        .and_then(|()| through.set_port(Some(relay.address().port())))
+        .map_err(|()| format!("{base}: no address of a server"))?;
+    Ok((relay, through))
+}
