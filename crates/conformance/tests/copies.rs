@@ -7,6 +7,7 @@ use std::{
     env, fs,
     path::{Path, PathBuf},
     process::Command,
+    sync::{Mutex, PoisonError},
 };
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
@@ -20,6 +21,8 @@ const PROXIES: [&str; 6] = [
     "all_proxy",
     "ALL_PROXY",
 ];
+
+static BUILD: Mutex<()> = Mutex::new(());
 
 #[test]
 fn polling_is_copied_and_tested() {
@@ -85,13 +88,15 @@ fn copy_and_test(method: &str) {
         .expect("rustfmt runs");
     assert!(formatted.success(), "{method}: rustfmt changes the server");
 
-    // One folder for all four, so that they share what they depend on.
+    // One folder for all four, so that they share what they depend on. Their programs have
+    // one name, so each is taken away before the next is built.
+    let building = BUILD.lock().unwrap_or_else(PoisonError::into_inner);
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("copies");
     let build = format!("cargo build --target-dir {}", target.display());
     cargo(&package, &build, &[]);
-    // The next copy has the same name, and so the same program.
     let program = package.join("server");
     fs::copy(target.join("debug").join(name), &program).expect("the program");
+    drop(building);
 
     let output = Command::new(env!("CARGO_BIN_EXE_conformance"))
         .args([method, "--json", "--stop", "SIGTERM", "--start"])
