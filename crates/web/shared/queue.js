@@ -6,17 +6,18 @@
  * follows them wants a loop instead: `for await (const update of queue)`.
  */
 
+import { unreachable } from "./reconnect.js";
+
+// More than a browser brings in one task. A reader that lets so much wait would let the
+// page's memory grow.
+const MAX_ITEMS = 10_000;
+
 /**
  * @template T
  * @implements {AsyncIterable<T>}
  */
 export class Queue {
-  /**
-   * What came and was not read yet. The reader here does not wait for anything else
-   * between two items, so this is as much as the browser brings in one task.
-   *
-   * @type {T[]}
-   */
+  /** What came and was not read yet. @type {T[]} */
   #items = [];
   #ended = false;
   /** @type {unknown} */
@@ -38,9 +39,14 @@ export class Queue {
     if (signal.aborted) abort();
   }
 
-  /** @param {T} item */
+  /** @param {T} item fails if too much waits already: it is to be asked for again */
   push(item) {
     if (this.#ended) return;
+    if (this.#items.length >= MAX_ITEMS) {
+      return this.fail(
+        unreachable("The events come faster than this page reads them."),
+      );
+    }
     this.#items.push(item);
     this.#wake();
   }

@@ -50,6 +50,18 @@ test("a queue that is given up is closed at once, and nothing more of it is read
   assert.deepEqual(read, { items: [], end: "ended", closed: 1 });
 });
 
+test("a reader that is too slow gets what fits, and then an error", async () => {
+  let closed = 0;
+  const queue = new Queue(new AbortController().signal, () => (closed += 1));
+  for (let item = 1; item <= 10_001; item++) queue.push(item);
+  assert.equal(closed, 1);
+  let count = 0;
+  await assert.rejects(async () => {
+    for await (const _ of queue) count += 1;
+  }, /faster than this page reads/);
+  assert.equal(count, 10_000);
+});
+
 test("a loop that is left closes its queue", async () => {
   let closed = 0;
   const queue = new Queue(new AbortController().signal, () => (closed += 1));

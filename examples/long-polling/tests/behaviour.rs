@@ -51,7 +51,7 @@ fn lingering() -> Config {
     }
 }
 
-fn page(answer: &Answer) -> Page {
+fn page(answer: &Answer) -> LogPage {
     assert_eq!(answer.status(), 200, "{}", answer.text());
     serde_json::from_str(&answer.body).expect("a page")
 }
@@ -246,7 +246,7 @@ async fn no_event_falls_between_the_look_and_the_wait() {
         let response = answered.expect("an answer");
         assert_eq!(response.status(), StatusCode::OK);
         let body = to_bytes(response.into_body(), 1024).await.expect("a body");
-        let page: Page = serde_json::from_slice(&body).expect("a page");
+        let page: LogPage = serde_json::from_slice(&body).expect("a page");
         assert_eq!(page.next.id.get(), round + 1, "the event of this round");
     }
     publisher.join().expect("the publisher ends");

@@ -106,7 +106,7 @@ async fn read(mut pipe: DuplexStream) -> (u16, String) {
 async fn are_told(parked: Vec<DuplexStream>, text: &str) {
     for (status, body) in join_all(parked.into_iter().map(read)).await {
         assert_eq!(status, 200, "{body}");
-        let page: Page = serde_json::from_str(&body).expect("a page");
+        let page: LogPage = serde_json::from_str(&body).expect("a page");
         let told: Vec<_> = page.events.iter().map(|event| event.data.get()).collect();
         assert_eq!(told, [format!("{text:?}")]);
     }
