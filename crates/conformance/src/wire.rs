@@ -827,8 +827,7 @@ impl Socket {
         let request = Request::upgrade(format!("events{query}"));
         let answer = send(base, &request).await?;
         if answer.status != 101 {
-            let found = answer.whole().await?;
-            return Err(format!("expected 101, found {found}"));
+            return Err(answer.instead_of("101").await);
         }
         let accept = derive_accept_key(KEY.as_bytes());
         let found = answer.header("sec-websocket-accept");
