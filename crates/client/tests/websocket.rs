@@ -17,7 +17,10 @@ use tokio::{
 use tokio_tungstenite::{
     accept_hdr_async,
     tungstenite::{
-        handshake::server::{Request, Response},
+        handshake::{
+            derive_accept_key,
+            server::{Request, Response},
+        },
         protocol::{frame::coding::CloseCode, CloseFrame},
         Message,
     },
@@ -605,6 +608,50 @@ async fn what_has_no_answer_is_sent_again_on_the_next_connection_in_order() {
     // The subscription is over, and nobody will answer.
     polling.abort();
     assert!(matches!(answer(fourth).await, Err(Error::NoAnswer)));
+}
+
+#[tokio::test]
+async fn what_a_broken_connection_has_not_sent_again_is_sent_on_the_next() {
+    let peer = Peer::start().await;
+    let (publisher, updates) = peer.connect(Position::Latest);
+    let polling = poll(updates);
+    let keys: Vec<_> = (0..20).map(|number| format!("key-{number}")).collect();
+    let mut connection = peer.accept().await;
+    let mut answers = Vec::new();
+    for key in &keys {
+        answers.push(publish(&publisher, Some(key), "1"));
+        assert_eq!(connection.published().await.0, *key);
+    }
+    drop(connection);
+    // Opened and closed in one piece, so that the client finds the close before it has
+    // sent all of them again.
+    let accepted = in_time("a connection", peer.listener.accept()).await;
+    let (mut socket, _) = accepted.unwrap();
+    let mut request = vec![0; 4096];
+    let length = socket.read(&mut request).await.unwrap();
+    let request = String::from_utf8_lossy(&request[..length]);
+    let key = request
+        .lines()
+        .find_map(|line| line.strip_prefix("sec-websocket-key: "));
+    let accept = derive_accept_key(key.unwrap().as_bytes());
+    let opening = format!(
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Protocol: waiting.v1\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
+    );
+    // 1011: the server has failed.
+    const CLOSE: &[u8] = &[0x88, 2, 0x03, 0xf3];
+    let piece = [opening.as_bytes(), CLOSE].concat();
+    socket.write_all(&piece).await.unwrap();
+    drop(socket);
+    let mut connection = peer.accept().await;
+    for (key, id) in keys.iter().zip(18..) {
+        assert_eq!(connection.published().await.0, *key);
+        connection.ack(key, id).await;
+    }
+    for answer in answers {
+        in_time("an answer", answer).await.unwrap().unwrap();
+    }
+    polling.abort();
 }
 
 #[tokio::test]

@@ -27,18 +27,18 @@ impl Room {
         }
     }
 
-    /// The same, in which `cuts` finds who waits.
+    /// The same, whose connections `cuts` knows by name.
     #[must_use]
     pub fn with_cuts(self, cuts: Cuts) -> Self {
         Self { cuts, ..self }
     }
 
-    /// What passes here before it may wait.
+    /// What must be passed before a wait.
     pub fn door(&self) -> &Door {
         &self.door
     }
 
-    /// Those who may be cut.
+    /// The connections that may be cut.
     pub fn cuts(&self) -> &Cuts {
         &self.cuts
     }
@@ -64,11 +64,11 @@ impl Room {
     // ANCHOR_END: join
 
     // ANCHOR: rejoin
-    /// Joins for a client that cannot help where it stood: a browser that reconnects by
-    /// itself sends the last id that it was given at this address, by whatever answered
-    /// here before. Where `last` is no place in this log, or none in any (`None`), a
-    /// refusal would stop its `EventSource` for good. So it gets a gap of unknown size,
-    /// and all that is kept.
+    /// Joins after `last`, which the client did not choose: a browser that reconnects by
+    /// itself sends the last id that it received from this address, whatever answered
+    /// here then. Where that is no place in this log, or none in any (`None`), a refusal
+    /// would stop its `EventSource` for good. So it gets a gap of unknown size, and all
+    /// that is kept.
     ///
     /// # Errors
     /// As [`join`](Self::join), but for `future-cursor`.

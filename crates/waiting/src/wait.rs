@@ -30,8 +30,8 @@ pub enum Next {
 }
 // ANCHOR_END: next_enum
 
-/// Why a wait is over before its client is served: the two of [`Next`] that a method has
-/// to notice also while it does not wait for the log.
+/// The two of [`Next`] that a method may have to notice also while it does not wait for
+/// the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interrupted {
     /// As [`Next::Ending`].
@@ -47,14 +47,14 @@ pub enum Interrupted {
 pub struct Wait {
     /// The wait for the next entry.
     subscription: Subscription,
-    /// Handed out before all else: a client came with a place that is none of this log.
+    /// Comes before all else of the log: the client's last place is none of this log.
     gap: Option<Gap>,
     /// When the silence has lasted too long, if it may not last for ever.
     deadline: Option<Instant>,
     /// Cancelled when the server ends.
     token: CancellationToken,
-    /// The same, waited for. Boxed and kept, as is the cut, so that the wait
-    /// for it is registered once and not for each event.
+    /// The same, as a future. Boxed and kept, as is the one of the cut, so that it is
+    /// registered once and not for each event.
     end: Pin<Box<WaitForCancellationFutureOwned>>,
     /// Breaks this connection where a reader asked for that.
     cut: Cuttable,
@@ -94,7 +94,7 @@ impl Wait {
         }
     }
 
-    /// The client's cursor: after all that was handed out.
+    /// The client's cursor: after all that `next` has returned.
     pub fn cursor(&self) -> Cursor {
         self.subscription.cursor()
     }
@@ -121,10 +121,10 @@ impl Wait {
     /// deadline stays where it is. A caller may drop the future and call again.
     pub async fn next(&mut self) -> Next {
         tokio::select! {
-            // In this order, and not in a random one. Who is cut, or has to end, must do
-            // so even while events pour in. So must who waits for a moment only, to
-            // gather a burst, or has to ask the peer for a sign of life; a limit that is
-            // counted from the last event does not pass while there are events.
+            // In this order, and not in a random one: a connection that is cut, or has
+            // to end, must do so even while events pour in. So must a silence, since a
+            // method may limit it by the clock alone, to gather a burst or to send pings.
+            // The events come with the next call.
             biased;
             // Cancel-safe: a token that was cancelled stays so.
             () = self.cut.cut() => Next::Cut,
@@ -132,7 +132,7 @@ impl Wait {
             () = &mut self.end => Next::Ending,
             // Cancel-safe: it only waits, until a time that is kept.
             () = silence(self.deadline) => Next::Silence,
-            // Cancel-safe: the gap is taken and the cursor moved only by a poll that
+            // Cancel-safe: the gap is removed and the cursor moves only in the poll that
             // returns. It registers for the wake-up and then looks at the log, so an
             // event that comes between two calls is found.
             next = due(&mut self.gap, &mut self.subscription) => next,
@@ -140,9 +140,9 @@ impl Wait {
     }
     // ANCHOR_END: next
 
-    /// Completes when this wait is over from outside, whatever its method is doing:
-    /// [`next`](Self::next) says so only to a caller that calls it, and one that waits
-    /// to write to its peer does not. Cancel-safe.
+    /// Completes when the server ends or the connection is cut: for a method that has
+    /// to stop even while it waits to write to its peer, and so does not call
+    /// [`next`](Self::next). Cancel-safe.
     pub fn interrupted(&self) -> impl Future<Output = Interrupted> + Send + 'static {
         let (end, cut) = (self.token.clone(), self.cut.token());
         async move {

@@ -82,9 +82,9 @@ pub(crate) type Halves = (SplitSink<Socket, Message>, SplitStream<Socket>);
 
 // ANCHOR: close
 impl End {
-    /// Says what is left to say, drops what holds the socket's place, and waits for the
-    /// peer to end the connection. All of it takes at most `patience`.
-    pub(crate) async fn say<P>(self, halves: Halves, place: P, patience: Duration) {
+    /// Sends the close, drops what holds the socket's place, and waits for the peer to
+    /// end the connection. All of it takes at most `patience`.
+    pub(crate) async fn close<P>(self, halves: Halves, place: P, patience: Duration) {
         let (mut sink, mut stream) = halves;
         let word = match self {
             Self::Dropped => return,

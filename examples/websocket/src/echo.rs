@@ -44,7 +44,8 @@ async fn open(
     let limits = config.echo_limits();
     let serve = move |mut socket: Socket| async move {
         let end = repeat(&mut socket, &door, config.heartbeat).await;
-        end.say(socket.split(), place, config.close_patience).await;
+        end.close(socket.split(), place, config.close_patience)
+            .await;
     };
     Ok(handshake.accept(limits, &ending, serve))
 }

@@ -77,7 +77,7 @@ impl Connection {
             end = reader.run(&mut stream) => end,
             end = writer.run(&mut sink) => end,
         };
-        end.say((sink, stream), self.wait, self.close_patience)
+        end.close((sink, stream), self.wait, self.close_patience)
             .await;
     }
     // ANCHOR_END: run
