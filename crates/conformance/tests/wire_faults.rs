@@ -94,7 +94,7 @@ const FAULTS: &[Fault] = &[
         Sse,
         Down,
         b"2026:bad-cursor",
-        b"2026:bad-cursot",
+        b"2026:bad-c_rsor",
         &["what_is_no_position_is_refused"],
     ),
     fault(
@@ -329,7 +329,7 @@ const FAULTS: &[Fault] = &[
         WebSocket,
         Down,
         b"2026:future-cursor",
-        b"2026:future-cursot",
+        b"2026:future-c_rsor",
         &["what_cannot_be_served_is_refused_before_the_socket_opens"],
     ),
     fault(

@@ -15,9 +15,10 @@ pub type Asset = (&'static str, &'static [u8]);
 
 /// Routes for all of `assets`, each under its path; `index.html` answers at `/`.
 ///
-/// They may be kept, but are asked about before each use (`no-cache` and an `ETag`, [RFC
-/// 9110 §8.8.3](https://www.rfc-editor.org/rfc/rfc9110#section-8.8.3)): the paths hold
-/// no version, and a new page must not run with an old module. The answer is mostly 304.
+/// They may be kept, but are asked about before each use (`no-cache` and an `ETag`,
+/// [RFC 9110 §8.8.3](https://www.rfc-editor.org/rfc/rfc9110#section-8.8.3)): the paths
+/// hold no version, and a new page must not run with an old module. The answer is
+/// mostly 304.
 ///
 /// # Panics
 /// Where two assets have one path, as [`Router::route`] does.

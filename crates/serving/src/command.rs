@@ -111,7 +111,7 @@ impl FromStr for Count {
 /// More places were asked for than a server of so many connections can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{flag} {asked}: of {connections} connections at most {places} may wait, so that the page, \
+    "--{flag} {asked}: of {connections} connections at most {places} may wait, so that the page, \
      status and a publish are always served; raise --max-connections"
 )]
 pub struct TooManyPlaces {
@@ -168,7 +168,7 @@ impl<const PORT: u16> Options<PORT> {
         self.listen.edge()
     }
 
-    /// How many places what waits has: as many as the flag called `flag` asks for, or
+    /// How many places what waits has: as many as the flag `--FLAG` asks for, or
     /// all that the edge has for that.
     ///
     /// # Errors

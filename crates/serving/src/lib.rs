@@ -101,7 +101,4 @@ pub use guard::{
 pub use listener::{Listener, Tcp};
 pub use peers::Underway;
 pub use problem::{fallbacks, ProblemResponse};
-
-// Until callers name the crate.
-pub use contract::{Problem, PROBLEM_JSON as CONTENT_TYPE};
 pub use serve::{serve, serve_connections};

@@ -63,7 +63,10 @@ async fn events(feed: &Feed, target: &str) -> LogPage {
     assert_eq!(head.status(), StatusCode::OK, "{body}");
     assert_eq!(head.headers()["content-type"], "application/json");
     assert_eq!(head.headers()["cache-control"], "no-store");
-    serde_json::from_str(&body).unwrap()
+    let page = serde_json::from_str(&body).unwrap();
+    // It is put together by hand, and so must be what the type writes.
+    assert_eq!(serde_json::to_string::<LogPage>(&page).unwrap(), body);
+    page
 }
 
 #[tokio::test]

@@ -1,9 +1,10 @@
 //! The pages of the book's servers, and the browser modules that they run.
 //!
-//! They are plain files: pages, style sheets, and ES modules that a browser runs as they
-//! are, with types in JSDoc comments. There is no bundler and no package manager. Each
-//! method has a folder, and `shared/` has what more than one of them uses. This crate
-//! embeds them, so that a server is one executable that needs no folder beside it.
+//! They are plain files: pages, style sheets, and ES modules that a browser runs as
+//! they are, with types in JSDoc comments. There is no bundler and no package manager.
+//! Each method has a folder, and `shared/` has what more than one of them uses. This
+//! crate embeds them, so that a server is one executable that needs no folder beside
+//! it.
 //!
 //! A module imports another by the path between the two files: `../shared/panel.js`. A
 //! server therefore puts a method's files where its page is, and `shared/` beside that

@@ -1,5 +1,5 @@
-//! Runs the tests of the browser modules with Node: each file `*.test.js` of this folder
-//! is one test here.
+//! Runs the tests of the browser modules with Node: each file `*.test.js` of this
+//! folder is one test here.
 //!
 //! Where there is no Node they are reported as ignored; with `REQUIRE_PARTS=1` that is
 //! a failure.

@@ -17,3 +17,29 @@ mod server;
 
 pub use config::Config;
 pub use server::router;
+
+use method::{Method, Waits};
+
+/// What this method says of itself.
+pub const METHOD: Method = Method {
+    name: "long-polling",
+    title: "long polling",
+    port: 4102,
+    about: "Serves a log of events by long polling, with a page that shows them",
+    waits: Some(Waits {
+        flag: "max-waits",
+        help: "Requests that wait at once",
+        silence: None,
+    }),
+    cuts: true,
+    router: |host| {
+        let config = Config {
+            max_parked: host.places,
+            shared: host.shared,
+            // A page has a button for it.
+            demo_cut: true,
+            ..Config::default()
+        };
+        router(host.log, config, host.ending)
+    },
+};

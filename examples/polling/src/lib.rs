@@ -18,11 +18,26 @@ use axum::{extract::State, routing::get, Router};
 use contract::Problem;
 use feed::{Feed, View};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use method::Method;
 use serving::{assets, fallbacks, Ending, ProblemResponse};
 use std::{ops::RangeInclusive, sync::Arc};
 use waiting::{
     http::{publish_route, status_route, After},
     Door, LogPage, Places, Room,
+};
+
+/// What this method says of itself.
+pub const METHOD: Method = Method {
+    name: "polling",
+    title: "polling",
+    port: 4101,
+    about: "Serves a log of events by polling, with a page that shows them",
+    waits: None,
+    cuts: false,
+    router: |host| {
+        // Nobody waits here, so it needs no places.
+        router(host.log, Config::default(), host.ending)
+    },
 };
 
 /// What the handlers share.

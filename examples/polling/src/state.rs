@@ -143,3 +143,23 @@ fn etag(version: Cursor) -> Option<ETag> {
     format!("\"{version}\"").parse().ok()
 }
 // ANCHOR_END: etag
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_state_is_the_contracts() {
+        let example =
+            include_str!("../../../crates/contract/vectors/state/prices.json");
+        let example = example.trim_end();
+        let prices: Prices = serde_json::from_str(example).unwrap();
+        assert_eq!(serde_json::to_string(&prices).unwrap(), example);
+        let Prices { cursor, prices } = &prices;
+        let now = Now {
+            cursor: *cursor,
+            prices,
+        };
+        assert_eq!(serde_json::to_string(&now).unwrap(), example);
+    }
+}

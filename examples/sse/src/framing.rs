@@ -89,53 +89,60 @@ mod tests {
     use contract::{Data, GapReason, Position};
     use feed::Feed;
 
+    /// One of the contract's examples, with the empty line that ends it.
+    macro_rules! example {
+        ($name:literal) => {
+            include_str!(concat!(
+                "../../../crates/contract/vectors/stream/",
+                $name,
+                ".txt"
+            ))
+        };
+    }
+
     #[tokio::test]
     async fn the_blocks_are_the_contracts() {
-        let feed = Feed::builder()
+        let log = Feed::builder()
             .epoch("k3f9x2".parse().unwrap())
             .clock(|| "2026-01-01T00:00:00Z".parse().unwrap())
             .build();
-        let data = Data::new("a\r\nb").unwrap();
-        let at = feed
-            .publish("message".parse().unwrap(), data)
-            .await
-            .unwrap();
-        let batch = feed.read(Position::Earliest, 1, 1).unwrap();
-        let json = r#"{"id":"k3f9x2.1","at":"2026-01-01T00:00:00.000Z","kind":"message","data":"a\r\nb"}"#;
-        assert_eq!(
-            event(&batch.events[0]),
-            format!("id: k3f9x2.1\ndata: {json}\n\n")
-        );
+        let tick = r#"{"symbol":"ACME","price":101.25,"change":-0.25}"#;
+        for _ in 0..18 {
+            let (kind, data) =
+                ("tick".parse().unwrap(), Data::from_json(tick).unwrap());
+            log.publish(kind, data).await.unwrap();
+        }
+        let hello_at: Cursor = "k3f9x2.17".parse().unwrap();
+        let batch = log.read(Position::After(hello_at), 1, 1).unwrap();
+        assert_eq!(event(&batch.events[0]), example!("event"));
         let every = Duration::from_secs(15);
-        assert_eq!(
-            hello(at, every, 1730),
-            "id: k3f9x2.1\nevent: hello\nretry: 1730\ndata: {\"cursor\":\"k3f9x2.1\",\"every\":15000}\n\n"
-        );
-        assert_eq!(
-            heartbeat(at, every),
-            "id: k3f9x2.1\nevent: heartbeat\ndata: {\"every\":15000}\n\n"
-        );
+        assert_eq!(hello(hello_at, every, 1730), example!("hello"));
+        assert_eq!(heartbeat(batch.next, every), example!("heartbeat"));
         let missed = Gap {
             reason: GapReason::Expired,
             asked: Some("k3f9x2.3".parse().unwrap()),
             resume: "k3f9x2.9".parse().unwrap(),
         };
-        assert_eq!(
-            gap(missed),
-            "id: k3f9x2.9\nevent: gap\ndata: {\"reason\":\"expired\",\"asked\":\"k3f9x2.3\",\"resume\":\"k3f9x2.9\"}\n\n"
-        );
+        assert_eq!(gap(missed), example!("gap"));
         let unknown = Gap {
             reason: GapReason::Unknown,
             asked: None,
             ..missed
         };
-        assert_eq!(
-            gap(unknown),
-            "id: k3f9x2.9\nevent: gap\ndata: {\"reason\":\"unknown\",\"resume\":\"k3f9x2.9\"}\n\n"
-        );
-        assert_eq!(
-            end(EndReason::Shutdown),
-            "event: end\ndata: {\"reason\":\"shutdown\"}\n\n"
-        );
+        assert_eq!(gap(unknown), example!("gap-unknown"));
+        assert_eq!(end(EndReason::Shutdown), example!("end"));
+        assert_eq!(end(EndReason::Finished), example!("end-finished"));
+    }
+
+    #[tokio::test]
+    async fn a_line_end_inside_a_text_stays_inside_its_line() {
+        let log = Feed::builder().build();
+        let data = Data::new("a\r\nb").unwrap();
+        log.publish("message".parse().unwrap(), data).await.unwrap();
+        let batch = log.read(Position::Earliest, 1, 1).unwrap();
+        let block = event(&batch.events[0]);
+        let block = std::str::from_utf8(&block).unwrap();
+        assert_eq!(block.lines().count(), 3, "{block}");
+        assert!(block.ends_with("\"data\":\"a\\r\\nb\"}\n\n"), "{block}");
     }
 }

@@ -16,3 +16,30 @@ mod tokens;
 
 pub use config::Config;
 pub use server::router;
+
+use method::{Method, Waits};
+
+/// What this method says of itself.
+pub const METHOD: Method = Method {
+    name: "sse",
+    title: "Server-Sent Events",
+    port: 4100,
+    about: "Serves a log of events by Server-Sent Events, with a page that shows them",
+    waits: Some(Waits {
+        flag: "max-streams",
+        help: "Streams open at once",
+        silence: Some("The longest silence on a stream before a heartbeat"),
+    }),
+    cuts: true,
+    router: |host| {
+        let config = Config {
+            max_streams: host.places,
+            shared: host.shared,
+            heartbeat: host.heartbeat,
+            // A page has a button for it.
+            demo_cut: true,
+            ..Config::default()
+        };
+        router(host.log, config, host.ending)
+    },
+};

@@ -35,3 +35,22 @@ pub(crate) fn refusal(
 ) -> ServerMessage {
     ServerMessage::Error(Refusal { reference, problem })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use contract::{Data, Position};
+    use feed::Feed;
+
+    /// It is put together by hand, and so must be what the type writes.
+    #[tokio::test]
+    async fn the_message_of_an_event_is_what_the_contracts_type_writes() {
+        let log = Feed::builder().build();
+        let data = Data::new("a\r\n\"b\"").unwrap();
+        log.publish("message".parse().unwrap(), data).await.unwrap();
+        let batch = log.read(Position::Earliest, 1, 1).unwrap();
+        let known = serde_json::from_slice(batch.events[0].json()).unwrap();
+        let written = serde_json::to_string(&ServerMessage::Event(known)).unwrap();
+        assert_eq!(event(&batch.events[0]).as_str(), written);
+    }
+}

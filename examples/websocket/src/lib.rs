@@ -25,6 +25,32 @@ pub use config::Config;
 pub use server::router;
 
 use feed::{Feed, Retention};
+use method::{Method, Waits};
+
+/// What this method says of itself.
+pub const METHOD: Method = Method {
+    name: "websocket",
+    title: "WebSocket",
+    port: 4103,
+    about: "Serves a log of events by WebSocket, with a page that shows them and a whiteboard",
+    waits: Some(Waits {
+        flag: "max-sockets",
+        help: "Sockets open at once",
+        silence: Some("The longest silence on a socket before a heartbeat and a ping"),
+    }),
+    cuts: true,
+    router: |host| {
+        let config = Config {
+            max_sockets: host.places,
+            shared: host.shared,
+            heartbeat: host.heartbeat,
+            // A page has a button for it.
+            demo_cut: true,
+            ..Config::default()
+        };
+        router(host.log, board(), config, host.ending)
+    },
+};
 
 /// A log for the whiteboard. Not the room's: a stroke is drawn for ever, and would push
 /// the messages out of the window.

@@ -241,7 +241,7 @@ impl Suite {
         let site = Served::start(|feed, ending| {
             server::router(
                 shelf,
-                server::methods(feed, push, &Limits::default(), ending),
+                server::live(&site::methods(), feed, push, &Limits::default(), ending),
                 None,
             )
         });

@@ -1,13 +1,15 @@
 //! The command line: what to do, and one clear line when it cannot be done.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches, Parser, Subcommand};
 use http2_push::panel::Running;
+use method::Waits;
 use serving::{
     command::{self, Count, Heartbeat, Listen, TooManyPlaces},
     Ending,
@@ -60,16 +62,8 @@ struct Serve {
     /// free one. By default 4443, and where that is taken, none
     #[arg(long, value_name = "PORT")]
     push_port: Option<u16>,
-    /// Streams of Server-Sent Events open at once. By default, as for the next two, as many as may
-    /// wait at all: nine in ten connections, of all methods together
-    #[arg(long, value_name = "COUNT")]
-    max_streams: Option<Count>,
-    /// Requests of long polling that wait at once
-    #[arg(long, value_name = "COUNT")]
-    max_waits: Option<Count>,
-    /// WebSockets open at once
-    #[arg(long, value_name = "COUNT")]
-    max_sockets: Option<Count>,
+    #[command(flatten)]
+    waits: WaitFlags,
     /// The longest silence on a stream or a socket before a heartbeat
     #[arg(long, value_name = "SECONDS", default_value = "15")]
     heartbeat: Heartbeat,
@@ -79,6 +73,54 @@ struct Serve {
     /// Rebuild when a source changes, and reload the pages
     #[arg(long)]
     watch: bool,
+}
+
+/// For each method that waits, how many of it may: its flag, where the command line has it.
+#[derive(Debug)]
+struct WaitFlags(Vec<(&'static str, Count)>);
+
+impl WaitFlags {
+    fn known() -> impl Iterator<Item = Waits> {
+        server::methods()
+            .into_iter()
+            .filter_map(|method| method.waits)
+    }
+
+    /// # Errors
+    /// Where one asks for more than the edge has.
+    fn places(
+        self,
+        options: &command::Options<4000>,
+    ) -> Result<BTreeMap<&'static str, usize>, TooManyPlaces> {
+        let asked = self.0.into_iter();
+        asked
+            .map(|(flag, count)| Ok((flag, options.places(flag, Some(count))?)))
+            .collect()
+    }
+}
+
+impl FromArgMatches for WaitFlags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let given = |waits: Waits| Some((waits.flag, method::count(matches, waits)?));
+        Ok(Self(Self::known().filter_map(given).collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Args for WaitFlags {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        let default = "by default as many as may wait at all: nine in ten connections, of all \
+                       methods together";
+        command.args(Self::known().map(|waits| waits.argument(default)))
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
 }
 
 /// Why the program did not do what it was asked to.
@@ -173,9 +215,7 @@ async fn serve(
         options,
         log,
         push_port,
-        max_streams,
-        max_waits,
-        max_sockets,
+        waits,
         heartbeat,
         open,
         watch,
@@ -184,9 +224,7 @@ async fn serve(
     let limits = Limits {
         edge: options.edge(),
         places: Places::new(options.edge().places()),
-        max_streams: options.places("--max-streams", max_streams)?,
-        max_waits: options.places("--max-waits", max_waits)?,
-        max_sockets: options.places("--max-sockets", max_sockets)?,
+        of_methods: waits.places(&options)?,
         heartbeat: heartbeat.0,
     };
     command::init_tracing();
@@ -227,7 +265,7 @@ async fn serve(
     });
     let router = server::router(
         shelf,
-        server::methods(&feed, push, &limits, &ending),
+        server::live(&server::methods(), &feed, push, &limits, &ending),
         reload.map(|reload| reload.router(&limits, &ending)),
     );
     let ended = ending.begun();

@@ -16,3 +16,5 @@ pub mod push;
 pub mod server;
 pub mod shelf;
 pub mod watch;
+
+pub use server::methods;

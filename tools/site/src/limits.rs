@@ -14,8 +14,9 @@
 //! So however many streams, sockets and parked requests there are, connections and descriptors are
 //! left for a page, for `status` and for a publish.
 
+use method::Method;
 use serving::Config;
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 use waiting::Places;
 
 /// The default of `--max-connections` of the book's port.
@@ -36,12 +37,8 @@ pub struct Limits {
     /// The places for whatever waits behind that edge, of all methods together, and of the pages
     /// that are to be reloaded. Each method alone would leave the others no connection.
     pub places: Places,
-    /// Streams open at once.
-    pub max_streams: usize,
-    /// Requests that wait at once.
-    pub max_waits: usize,
-    /// Sockets open at once.
-    pub max_sockets: usize,
+    /// How many of a method may wait at once, by its flag; one that is not here may have all places.
+    pub of_methods: BTreeMap<&'static str, usize>,
     /// The longest silence of a stream and of a socket.
     pub heartbeat: Duration,
 }
@@ -55,16 +52,22 @@ impl Default for Limits {
         let places = edge.places();
         Self {
             places: Places::new(places),
-            max_streams: places,
-            max_waits: places,
-            max_sockets: places,
-            heartbeat: sse::Config::default().heartbeat,
+            of_methods: BTreeMap::new(),
+            heartbeat: method::HEARTBEAT,
             edge,
         }
     }
 }
 
 impl Limits {
+    /// How many of this method may wait at once.
+    pub fn places_of(&self, method: &Method) -> usize {
+        let own = method
+            .waits
+            .and_then(|waits| self.of_methods.get(waits.flag));
+        own.copied().unwrap_or(self.edge.places())
+    }
+
     /// The most descriptors that the process may need.
     pub fn descriptors(&self) -> usize {
         let connections = self.edge.max_connections;

@@ -14,6 +14,7 @@ use axum::Router;
 use contract::{Data, Kind};
 use feed::{Feed, Retention};
 use http2_push::panel::Running;
+use method::{Host, Method};
 use serde_json::{json, Map, Value};
 use serving::{assets, Ending};
 use tower_http::compression::predicate::{Predicate, SizeAbove};
@@ -22,71 +23,51 @@ use tower_http::compression::CompressionLayer;
 use crate::limits::Limits;
 use crate::shelf::{with_slash, Shelf};
 
-/// A live server of one method.
+/// Every method of the book, in the order of its chapters. To add one here is to add it to the
+/// site, to its command line, and to the tests in browsers.
+pub fn methods() -> Vec<Method> {
+    vec![
+        polling::METHOD,
+        long_polling::METHOD,
+        sse::METHOD,
+        websocket::METHOD,
+    ]
+}
+
+/// A live server of the site.
 #[derive(Debug)]
-pub struct Method {
-    /// The method's name in `live.json` and in a panel's `data-method`, for example `sse`.
+pub struct Live {
+    /// Its name in `live.json` and in a panel's `data-method`, for example `sse`.
     pub name: &'static str,
     /// Its routes, relative.
     pub router: Router,
 }
 
-/// The live servers of all methods, over one feed: what is sent through one comes through all. The
-/// whiteboard of WebSocket has a log of its own. HTTP/2 push has no log, and a server on a port of
-/// its own: `push`, if it is running.
-pub fn methods(
-    feed: &Feed,
+/// The live servers of these methods, over one log: what is sent through one comes through all. The
+/// whiteboard of WebSocket has a log of its own. HTTP/2 push waits for nothing, and has a server on
+/// a port of its own: `push`, if it is running.
+pub fn live(
+    methods: &[Method],
+    log: &Feed,
     push: Option<Running>,
     limits: &Limits,
     ending: &Ending,
-) -> Vec<Method> {
-    let shared = Some(limits.places.clone());
-    let polling = polling::Config::default();
-    let long_polling = long_polling::Config {
-        max_parked: limits.max_waits,
-        shared: shared.clone(),
-        // A chapter's panel has a button for it.
-        demo_cut: true,
-        ..long_polling::Config::default()
+) -> Vec<Live> {
+    let live = |method: &Method| Live {
+        name: method.name,
+        router: (method.router)(Host {
+            log: log.clone(),
+            ending: ending.clone(),
+            places: limits.places_of(method),
+            shared: Some(limits.places.clone()),
+            heartbeat: limits.heartbeat,
+        }),
     };
-    let sse = sse::Config {
-        max_streams: limits.max_streams,
-        shared: shared.clone(),
-        heartbeat: limits.heartbeat,
-        demo_cut: true,
-        ..sse::Config::default()
+    let push = Live {
+        name: "http2-push",
+        router: http2_push::panel::router(push),
     };
-    let websocket = websocket::Config {
-        max_sockets: limits.max_sockets,
-        shared,
-        heartbeat: limits.heartbeat,
-        demo_cut: true,
-        ..websocket::Config::default()
-    };
-    let feed = || feed.clone();
-    let ending = || ending.clone();
-    vec![
-        Method {
-            name: "polling",
-            router: polling::router(feed(), polling, ending()),
-        },
-        Method {
-            name: "long-polling",
-            router: long_polling::router(feed(), long_polling, ending()),
-        },
-        Method {
-            name: "sse",
-            router: sse::router(feed(), sse, ending()),
-        },
-        Method {
-            name: "websocket",
-            router: websocket::router(feed(), websocket::board(), websocket, ending()),
-        },
-        Method {
-            name: "http2-push",
-            router: http2_push::panel::router(push),
-        },
-    ]
+    methods.iter().map(live).chain([push]).collect()
 }
 
 /// Tells open pages that there is a newer book: a feed of its own, and the book's own SSE server
@@ -131,21 +112,21 @@ impl Reload {
 /// Where the pages hear of a newer book under `serve --watch`, relative to the book's root.
 pub const RELOAD_PATH: &str = "live/reload/";
 
-/// The book from `shelf` at `/`, each of `methods` at `/live/NAME/`, and the stream of `reload` at
+/// The book from `shelf` at `/`, each server of `live` at `/live/NAME/`, and the stream of `reload` at
 /// `/live/reload/events`.
 ///
 /// `/assets/live.json` names the methods. The file in the book says that there are none, which is
 /// what a static site has to say.
-pub fn router(shelf: Shelf, methods: Vec<Method>, reload: Option<Router>) -> Router {
+pub fn router(shelf: Shelf, servers: Vec<Live>, reload: Option<Router>) -> Router {
     let mut router = Router::new();
     let mut live = Map::new();
-    for Method {
+    for Live {
         name,
-        router: method,
-    } in methods
+        router: server,
+    } in servers
     {
         live.insert(name.to_owned(), Value::from(format!("live/{name}/")));
-        router = mount(router, name, method);
+        router = mount(router, name, server);
     }
     if let Some(reload) = reload {
         router = router.nest("/live/reload", reload);

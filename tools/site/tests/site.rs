@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use feed::{Feed, Retention};
+use method::Method;
 use reqwest::header::{
     ACCEPT_ENCODING, ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH,
     CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
@@ -15,7 +16,7 @@ use serde_json::{json, Value};
 use serving::{guard, Allowed, Config, Ending};
 use site::book::{find_root, Edition, Options};
 use site::limits::Limits;
-use site::server::{methods, router, Reload, RELOAD_PATH};
+use site::server::{live, methods, router, Reload, RELOAD_PATH};
 use site::shelf::Shelf;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -35,14 +36,18 @@ struct Site {
 impl Site {
     /// This repository's book, as `cargo run -- serve --watch` serves it; without the watcher.
     async fn start() -> Self {
+        Self::start_with(&methods(), Retention::default(), Limits::default()).await
+    }
+
+    /// The same with other methods, another log and other limits.
+    async fn start_with(methods: &[Method], retention: Retention, limits: Limits) -> Self {
         let shelf = Shelf::new(&edition()).unwrap();
-        let feed = Feed::new(Retention::default());
+        let feed = Feed::new(retention);
         let reload = Reload::default();
         let ending = Ending::new();
-        let limits = Limits::default();
         let router = router(
             shelf.clone(),
-            methods(&feed, None, &limits, &ending),
+            live(methods, &feed, None, &limits, &ending),
             Some(reload.router(&limits, &ending)),
         );
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -678,4 +683,116 @@ async fn a_page_hears_of_a_newer_book() {
     stream.chunk().await.unwrap().unwrap();
     site.reload.tell().await;
     read_until(&mut stream, r#""kind":"reload""#).await;
+}
+
+/// What has come of a response in lines, and the next line.
+struct Lines {
+    response: Response,
+    text: String,
+}
+
+impl Lines {
+    /// The next line; `None` at the end.
+    async fn next(&mut self) -> Option<Value> {
+        let read = async {
+            loop {
+                if let Some((line, rest)) = self.text.split_once('\n') {
+                    let line = serde_json::from_str(line).unwrap();
+                    self.text = rest.to_owned();
+                    return Some(line);
+                }
+                let chunk = self.response.chunk().await.unwrap()?;
+                self.text.push_str(std::str::from_utf8(&chunk).unwrap());
+            }
+        };
+        let line = tokio::time::timeout(HANG, read).await;
+        line.expect("a line, or the end")
+    }
+
+    /// The next line that is no heartbeat.
+    async fn message(&mut self) -> Value {
+        loop {
+            let line = self.next().await.expect("no end");
+            if line.get("heartbeat").is_none() {
+                return line;
+            }
+        }
+    }
+}
+
+/// JSON lines in one response: a crate, and one line in the list of methods. All that is in the
+/// site follows from that.
+#[tokio::test]
+async fn a_sixth_method_is_a_crate_and_one_line() {
+    let mut methods = methods();
+    methods.push(json_lines::METHOD);
+    let retention = Retention {
+        max_events: 2,
+        ..Retention::default()
+    };
+    let limits = Limits {
+        heartbeat: Duration::from_millis(10),
+        of_methods: [("max-responses", 1)].into(),
+        ..Limits::default()
+    };
+    let site = Site::start_with(&methods, retention, limits).await;
+    let live: Value = serde_json::from_str(&site.text("/assets/live.json").await).unwrap();
+    assert_eq!(live["methods"]["json-lines"], "live/json-lines/");
+
+    let events = "/live/json-lines/events";
+    let response = site.get(events).send().await.unwrap();
+    assert_eq!(header(&response, CONTENT_TYPE), "application/x-ndjson");
+    let text = String::new();
+    let mut lines = Lines { response, text };
+    let hello = lines.next().await.unwrap();
+    let start = hello["hello"]["cursor"].as_str().unwrap().to_owned();
+    assert_eq!(hello["hello"]["every"], 10);
+
+    // Its one place is taken, and the others go on.
+    let refused = site.get(events).send().await.unwrap();
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let publish = async |text: &str| {
+        let polling = site
+            .client
+            .post(format!("{}/live/polling/events", site.base));
+        let published = polling
+            .json(&json!({ "kind": "message", "data": text }))
+            .send()
+            .await;
+        assert_eq!(published.unwrap().status(), StatusCode::CREATED);
+    };
+    publish("by polling").await;
+    assert_eq!(lines.message().await["message"]["data"], "by polling");
+    while lines.next().await.unwrap().get("heartbeat").is_none() {}
+    drop(lines);
+
+    for n in 0..3 {
+        publish(&n.to_string()).await;
+    }
+    // Its place is free as soon as the server has noticed.
+    let response = loop {
+        let response = site
+            .get(&format!("{events}?after={start}"))
+            .send()
+            .await
+            .unwrap();
+        if response.status() == StatusCode::OK {
+            break response;
+        }
+    };
+    let text = String::new();
+    let mut lines = Lines { response, text };
+    let mut following = Vec::new();
+    for _ in 0..4 {
+        following.push(lines.message().await);
+    }
+    assert_eq!(following[0]["hello"]["cursor"], start);
+    assert_eq!(following[1]["gap"]["reason"], "expired");
+    assert_eq!(following[2]["message"]["data"], "1");
+    assert_eq!(following[3]["message"]["data"], "2");
+
+    site.ending.begin();
+    let end = lines.message().await;
+    assert_eq!(end, json!({ "end": { "reason": "shutdown" } }));
+    assert_eq!(lines.next().await, None);
 }

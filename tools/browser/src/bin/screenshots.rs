@@ -112,7 +112,7 @@ async fn received(page: &Page, count: u32) -> anyhow::Result<()> {
 /// Scrolls so that this is below the book's bar, and hides the bars for scrolling.
 async fn in_view(page: &Page, css: &str) -> anyhow::Result<()> {
     let scroll = "const style = document.head.appendChild(document.createElement('style'));
-        style.textContent = '::-webkit-scrollbar { display: none }';
+        style.textContent = '* { scrollbar-width: none }';
         const top = document.querySelector(arguments[0]).getBoundingClientRect().top;
         scrollBy({ top: top - 64, behavior: 'instant' });";
     page.run::<Option<()>>(scroll, &[json!(css)]).await?;

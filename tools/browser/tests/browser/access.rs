@@ -2,10 +2,11 @@
 
 use crate::{
     book::draw_all,
-    panel::{hurry, part, publish, ready, shown, state, Method},
+    panel::{alone, chapter, hurry, part, publish, ready, shown, state},
     push_panel, whiteboard,
 };
 use browser::{page::Page, parts, served::Served, suite::Suite};
+use method::Method;
 use serde_json::Value;
 use std::sync::Arc;
 use testbed::parts::Missing;
@@ -20,10 +21,10 @@ pub(crate) async fn no_barriers_in_light_and_dark(
     for scheme in ["light", "dark"] {
         page.prefer(scheme).await?;
         // Anew for each scheme: diagrams are drawn for one.
-        open(&page, &site, method.chapter, method).await?;
+        open(&page, &site, &chapter(method), method).await?;
         look(&page, &axe, scheme).await?;
     }
-    let alone = method.alone().await?;
+    let alone = alone(method).await?;
     open(&page, &alone, "", method).await?;
     for scheme in ["light", "dark"] {
         page.prefer(scheme).await?;

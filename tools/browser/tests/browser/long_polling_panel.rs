@@ -1,6 +1,6 @@
 //! What the panel of long polling does that no other does.
 
-use crate::panel::{counts, cursors, part, publish, shown, start, state, LONG_POLLING};
+use crate::panel::{alone, counts, cursors, part, publish, shown, start, state};
 use browser::{
     page::Page,
     served::{Asked, Served},
@@ -31,7 +31,7 @@ pub(crate) async fn one_question_is_parked_and_resumes_after_a_cut(
     _: Arc<Suite>,
     page: Page,
 ) -> anyhow::Result<()> {
-    let server = LONG_POLLING.alone().await?;
+    let server = alone(long_polling::METHOD).await?;
     start(&page, &server.root).await?;
     parked(&server, 1).await?;
     let mut all = Vec::new();

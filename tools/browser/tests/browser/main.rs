@@ -21,7 +21,7 @@ mod whiteboard;
 
 use browser::{engine::Kind, page::Page, suite::Suite};
 use libtest_mimic::Trial;
-use panel::{Method, METHODS};
+use method::Method;
 use std::{future::Future, process::ExitCode, sync::Arc};
 
 /// The trials, each under its function's path.
@@ -78,28 +78,31 @@ fn everywhere(suite: &Arc<Suite>, kind: Kind) -> Vec<Trial> {
         book::content_is_painted_before_any_script_has_come,
     ];
     trials.extend(for_each(
-        &METHODS,
+        &site::methods(),
         suite,
         kind,
         "panel::it_survives_the_end_of_its_server_and_tells_of_the_new_log",
         panel::it_survives_the_end_of_its_server_and_tells_of_the_new_log,
     ));
     trials.extend(for_each(
-        &METHODS,
+        &site::methods(),
         suite,
         kind,
         "panel::it_works_on_the_page_of_its_own_server",
         panel::it_works_on_the_page_of_its_own_server,
     ));
     trials.extend(for_each(
-        &METHODS,
+        &site::methods(),
         suite,
         kind,
         "panel::it_goes_on_where_it_was_when_its_reader_comes_back",
         panel::it_goes_on_where_it_was_when_its_reader_comes_back,
     ));
     // Polling holds no connection that it could let go.
-    let holding: Vec<_> = METHODS.into_iter().filter(|method| method.cuts).collect();
+    let holding: Vec<_> = site::methods()
+        .into_iter()
+        .filter(|method| method.cuts)
+        .collect();
     trials.extend(for_each(
         &holding,
         suite,
@@ -115,7 +118,7 @@ fn main() -> ExitCode {
     // axe-core reads the page, and not what a browser makes of it; and whether files are whole does
     // not hang on the browser that asks for them. One is enough here.
     let mut trials = for_each(
-        &METHODS,
+        &site::methods(),
         &suite,
         Kind::Chromium,
         "access::no_barriers_in_light_and_dark",

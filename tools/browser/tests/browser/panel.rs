@@ -10,80 +10,25 @@ use browser::{
 };
 use contract::{Cursor, Data};
 use feed::Feed;
+use method::{Host, Method};
 use serde_json::{json, Value};
 use serving::Ending;
 use std::sync::Arc;
 
-/// A method, and its server.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Method {
-    /// As in a panel's `data-method`.
-    pub(crate) name: &'static str,
-    /// The page of the book that has its panel.
-    pub(crate) chapter: &'static str,
-    /// Its server, as the method's own program has it, but willing to cut.
-    pub(crate) router: fn(&Feed, &Ending) -> Router,
-    /// Whether its panel can have its connection cut: where there is one to cut.
-    pub(crate) cuts: bool,
+/// The server of a method alone, with its own page.
+pub(crate) async fn alone(method: Method) -> anyhow::Result<Served> {
+    Ok(Served::start(router(method)).await?)
 }
 
-impl Method {
-    /// Its server alone, with its own page.
-    pub(crate) async fn alone(self) -> anyhow::Result<Served> {
-        Ok(Served::start(self.router).await?)
-    }
+/// What serves a method over a log.
+fn router(method: Method) -> impl FnOnce(&Feed, &Ending) -> Router {
+    move |log, ending| (method.router)(Host::alone(log.clone(), ending.clone()))
 }
 
-pub(crate) const POLLING: Method = Method {
-    name: "polling",
-    chapter: "polling/index.html",
-    router: |feed, ending| {
-        polling::router(feed.clone(), polling::Config::default(), ending.clone())
-    },
-    cuts: false,
-};
-
-pub(crate) const LONG_POLLING: Method = Method {
-    name: "long-polling",
-    chapter: "long-polling/index.html",
-    router: |feed, ending| {
-        let config = long_polling::Config {
-            demo_cut: true,
-            ..long_polling::Config::default()
-        };
-        long_polling::router(feed.clone(), config, ending.clone())
-    },
-    cuts: true,
-};
-
-pub(crate) const SSE: Method = Method {
-    name: "sse",
-    chapter: CHAPTER,
-    router: |feed, ending| {
-        let config = sse::Config {
-            demo_cut: true,
-            ..sse::Config::default()
-        };
-        sse::router(feed.clone(), config, ending.clone())
-    },
-    cuts: true,
-};
-
-pub(crate) const WEBSOCKET: Method = Method {
-    name: "websocket",
-    chapter: "websocket/index.html",
-    router: |feed, ending| {
-        let config = websocket::Config {
-            demo_cut: true,
-            ..websocket::Config::default()
-        };
-        websocket::router(feed.clone(), websocket::board(), config, ending.clone())
-    },
-    cuts: true,
-};
-
-/// Every method that has a panel.
-pub(crate) const METHODS: [Method; 4] = [POLLING, LONG_POLLING, SSE, WEBSOCKET];
+/// The page of the book that has a method's panel.
+pub(crate) fn chapter(method: Method) -> String {
+    format!("{}/index.html", method.name)
+}
 
 /// The chapter in which the panel itself is tested.
 pub(crate) const CHAPTER: &str = "sse/index.html";
@@ -303,7 +248,7 @@ pub(crate) async fn two_tabs_talk_to_each_other(
     here: Page,
 ) -> anyhow::Result<()> {
     drop(suite);
-    let server = SSE.alone().await?;
+    let server = alone(sse::METHOD).await?;
     start(&here, &server.root).await?;
     let there = here.another().await?;
     start(&there, &server.root).await?;
@@ -331,7 +276,7 @@ pub(crate) async fn it_survives_the_end_of_its_server_and_tells_of_the_new_log(
     method: Method,
     page: Page,
 ) -> anyhow::Result<()> {
-    let old = method.alone().await?;
+    let old = alone(method).await?;
     start(&page, &old.root).await?;
     let last = publish(&old, "the last of the old log").await?;
     shown(&page, last).await?;
@@ -346,7 +291,7 @@ pub(crate) async fn it_survives_the_end_of_its_server_and_tells_of_the_new_log(
     )
     .await?;
 
-    let new = Served::start_at(address, method.router).await?;
+    let new = Served::start_at(address, router(method)).await?;
     page.until(
         "the new server",
         // As when the network comes back: without it, the test would wait for what Retry-After
@@ -379,7 +324,7 @@ pub(crate) async fn it_works_on_the_page_of_its_own_server(
     method: Method,
     page: Page,
 ) -> anyhow::Result<()> {
-    let server = method.alone().await?;
+    let server = alone(method).await?;
     page.open(&server.root).await?;
     ready(&page).await?;
     let live = |asked: &Asked| {
@@ -472,7 +417,7 @@ pub(crate) async fn it_goes_on_where_it_was_when_its_reader_comes_back(
     let driver = Driver::start(Engine::find(page.kind())?.patient()).await?;
     let own = driver.browser().await?;
     let page = Page::only(&own).await?;
-    let server = method.alone().await?;
+    let server = alone(method).await?;
     start(&page, &server.root).await?;
     let first = publish(&server, "before the reader left").await?;
     shown(&page, first).await?;
@@ -506,7 +451,7 @@ pub(crate) async fn a_page_long_hidden_lets_go_and_comes_back(
     method: Method,
     page: Page,
 ) -> anyhow::Result<()> {
-    let server = method.alone().await?;
+    let server = alone(method).await?;
     // The half minute that a panel waits, in a moment.
     server.inject(
         "const wait = window.setTimeout;

@@ -1,6 +1,6 @@
 //! What the panels of polling do that no other does.
 
-use crate::panel::{ask_every, counts, part, publish, shown, start, POLLING};
+use crate::panel::{alone, ask_every, counts, part, publish, shown, start};
 use browser::{
     page::Page,
     served::{Asked, Served},
@@ -53,7 +53,7 @@ pub(crate) async fn a_client_far_behind_catches_up_without_its_pauses(
     // Eight pages. With the pauses between them this would take a minute, which is longer than any
     // wait of a test.
     const EVENTS_DUE: usize = 8 * feed::BATCH_EVENTS;
-    let server = POLLING.alone().await?;
+    let server = alone(polling::METHOD).await?;
     start(&page, &server.root).await?;
     let before = hold_next(&server, EVENTS, |path| path == "/events").await?;
     ask_every(&page, &part("interval"), 10_000).await?;
@@ -75,13 +75,13 @@ pub(crate) async fn a_hidden_page_asks_less_often_and_at_once_when_it_is_shown(
     _: Arc<Suite>,
     hidden: Page,
 ) -> anyhow::Result<()> {
-    let asks_less = POLLING.alone().await?;
+    let asks_less = alone(polling::METHOD).await?;
     start(&hidden, &asks_less.root).await?;
     until_asked(&asks_less, EVENTS, 1).await?;
 
     // Another page with the same interval, which is seen, is the clock of this test.
     let seen = hidden.another().await?;
-    let clock = POLLING.alone().await?;
+    let clock = alone(polling::METHOD).await?;
     start(&seen, &clock.root).await?;
 
     hidden.to_front().await?;
@@ -141,7 +141,7 @@ pub(crate) async fn the_state_is_sent_only_when_it_has_changed(
     _: Arc<Suite>,
     page: Page,
 ) -> anyhow::Result<()> {
-    let server = POLLING.alone().await?;
+    let server = alone(polling::METHOD).await?;
     tick(&server, "ACME", 101.25).await?;
     tick(&server, "HOOLI", 7.0).await?;
     page.open(&server.root).await?;

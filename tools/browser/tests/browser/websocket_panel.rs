@@ -1,6 +1,6 @@
 //! What the panel of WebSocket does that no other does.
 
-use crate::panel::{counts, cursors, part, publish, said, send, shown, start, state, WEBSOCKET};
+use crate::panel::{alone, counts, cursors, part, publish, said, send, shown, start, state};
 use axum::{response::Html, routing::get, Router};
 use browser::{page::Page, suite::Suite};
 use serde_json::json;
@@ -13,7 +13,7 @@ pub(crate) async fn it_resumes_after_a_cut_and_publishes_over_its_socket(
     _: Arc<Suite>,
     page: Page,
 ) -> anyhow::Result<()> {
-    let server = WEBSOCKET.alone().await?;
+    let server = alone(websocket::METHOD).await?;
     start(&page, &server.root).await?;
     let mut all = Vec::new();
     for number in 0..3 {
@@ -55,7 +55,7 @@ pub(crate) async fn a_page_of_another_site_gets_no_socket(
     _: Arc<Suite>,
     page: Page,
 ) -> anyhow::Result<()> {
-    let server = WEBSOCKET.alone().await?;
+    let server = alone(websocket::METHOD).await?;
     // The server of that page takes no part in this, and so it is a plain one.
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let elsewhere = format!("http://localhost:{}/", listener.local_addr()?.port());

@@ -1,0 +1,94 @@
+//! The program that serves one method alone.
+
+use crate::{Host, Method, Waits};
+use clap::{
+    value_parser, Arg, ArgMatches, CommandFactory as _, FromArgMatches as _, Parser,
+};
+use serving::command::{self, Count, Heartbeat, Options};
+use std::process::ExitCode;
+use waiting::LogFlags;
+
+/// The flags of every method; its own are added to them.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Flags {
+    // The port is set to the method's own.
+    #[command(flatten)]
+    options: Options<0>,
+    #[command(flatten)]
+    log: LogFlags,
+}
+
+/// Serves a method alone, with the flags of this process, until a signal ends it: the
+/// `main` of its program.
+pub async fn run(method: Method) -> ExitCode {
+    let matches = command_line(method).get_matches();
+    let flags = Flags::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let Flags { options, log } = flags;
+    let waits = method
+        .waits
+        .map(|waits| (waits.flag, count(&matches, waits)));
+    let places = match waits {
+        Some((flag, count)) => options.places(flag, count),
+        None => Ok(options.edge().places()),
+    };
+    let places = match places {
+        Ok(places) => places,
+        Err(error) => return command::fail(method.name, error),
+    };
+    let heartbeat = matches.try_get_one::<Heartbeat>(HEARTBEAT).ok().flatten();
+    let heartbeat = heartbeat.map_or(crate::HEARTBEAT, |heartbeat| heartbeat.0);
+    let (log, ticks) = log.log();
+    command::run(method.name, &options, options.edge(), |ending| {
+        // Ends with the process; the log is in memory and needs no goodbye.
+        tokio::spawn(ticks);
+        (method.router)(Host {
+            places,
+            heartbeat,
+            ..Host::alone(log, ending)
+        })
+    })
+    .await
+}
+
+const HEARTBEAT: &str = "heartbeat";
+
+fn command_line(method: Method) -> clap::Command {
+    // Once in the life of a program.
+    let port: &str = method.port.to_string().leak();
+    let command = Flags::command()
+        .name(method.name)
+        .about(method.about)
+        .mut_arg("port", |argument| argument.default_value(port));
+    let Some(waits) = method.waits else {
+        return command;
+    };
+    let command = command.arg(waits.argument("by default nine in ten connections"));
+    match waits.silence {
+        Some(help) => command.arg(
+            Arg::new(HEARTBEAT)
+                .long(HEARTBEAT)
+                .value_name("SECONDS")
+                .default_value("15")
+                .value_parser(value_parser!(Heartbeat))
+                .help(help),
+        ),
+        None => command,
+    }
+}
+
+impl Waits {
+    /// The argument that limits how many there are.
+    pub fn argument(self, default: &str) -> Arg {
+        Arg::new(self.flag)
+            .long(self.flag)
+            .value_name("COUNT")
+            .value_parser(value_parser!(Count))
+            .help(format!("{}; {default}", self.help))
+    }
+}
+
+/// How many the command line allows, if it says so: the value of [`Waits::argument`].
+pub fn count(matches: &ArgMatches, waits: Waits) -> Option<Count> {
+    matches.get_one(waits.flag).copied()
+}
