@@ -256,7 +256,7 @@ fn an_excuse_that_names_no_target_or_test_is_refused() {
             "no such test",
         ),
         (
-            "reason=\"r\" target=\"feed\" test=\"a_case\"",
+            "reason=\"r\" target=\"conformance\" test=\"a_case\"",
             "no such test",
         ),
         (
