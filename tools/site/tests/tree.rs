@@ -1,9 +1,11 @@
-//! What holds for every file of the repository.
+//! What holds for every file of the repository, and for what its crates depend on.
 
 use anyhow::{ensure, Context as _};
 use libtest_mimic::{Arguments, Trial};
+use serde_json::Value;
 use site::book::find_root;
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
     process::{Command, ExitCode},
@@ -18,6 +20,20 @@ fn main() -> ExitCode {
         Trial::test("nobody_asks_a_proxy_on_the_way_to_this_machine", || {
             nobody_asks_a_proxy_on_the_way_to_this_machine()
                 .map_err(|error| format!("{error:#}").into())
+        }),
+        Trial::test("each_method_of_the_list_has_all_its_places", || {
+            each_method_of_the_list_has_all_its_places()
+                .map_err(|error| format!("{error:#}").into())
+        }),
+        Trial::test("each_crate_depends_on_what_it_may", || {
+            each_crate_depends_on_what_it_may().map_err(|error| format!("{error:#}").into())
+        }),
+        Trial::test("what_a_reader_builds_first_is_the_site_alone", || {
+            what_a_reader_builds_first_is_the_site_alone()
+                .map_err(|error| format!("{error:#}").into())
+        }),
+        Trial::test("a_test_of_the_edge_builds_no_http_client", || {
+            a_test_of_the_edge_builds_no_http_client().map_err(|error| format!("{error:#}").into())
         }),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
@@ -103,5 +119,175 @@ fn nobody_asks_a_proxy_on_the_way_to_this_machine() -> anyhow::Result<()> {
         }
     }
     ensure!(clients > 10, "only {clients} clients");
+    Ok(())
+}
+
+/// What bears a method's name has that of the list: crate, page with its panel, chapter, README.
+fn each_method_of_the_list_has_all_its_places() -> anyhow::Result<()> {
+    let root = root()?;
+    let methods = site::methods();
+    let ports: BTreeSet<_> = methods.iter().map(|method| method.port).collect();
+    ensure!(ports.len() == methods.len(), "two methods have one port");
+    let readme = fs::read_to_string(root.join("README.md"))?;
+    for method in &methods {
+        let name = method.name;
+        for folder in [format!("examples/{name}"), format!("crates/web/{name}")] {
+            ensure!(root.join(&folder).is_dir(), "no {folder}");
+        }
+        let chapter = format!("src/{name}/index.md");
+        let text = fs::read_to_string(root.join(&chapter)).context(chapter.clone())?;
+        let panel = format!("data-method=\"{name}\"");
+        ensure!(text.contains(&panel), "{chapter} has no panel with {panel}");
+        for link in [format!("]({chapter})"), format!("](examples/{name})")] {
+            ensure!(readme.contains(&link), "README.md has no link {link}");
+        }
+    }
+    // And the other way: whatever is there is in the list, but for what is no method.
+    for entry in fs::read_dir(root.join("examples"))? {
+        let name = entry?.file_name();
+        let known = ["http2-push", "programs", "rustfmt.toml"];
+        let listed = methods.iter().any(|method| name == method.name);
+        ensure!(
+            listed || known.iter().any(|known| name == *known),
+            "examples/{} is not in site::methods()",
+            name.display()
+        );
+    }
+    Ok(())
+}
+
+/// For each crate, which others of the repository it may depend on, and which its tests may beside
+/// these.
+///
+/// They go one way: the log stands on the contract, the wait on the log, the edge on the contract
+/// alone; a method on the wait and the edge; a client on the contract, the suite on the client.
+const MAY_DEPEND: [(&str, &str, &str); 21] = [
+    ("contract", "", ""),
+    ("web", "", ""),
+    ("feed", "contract", ""),
+    ("waiting", "contract feed", "harness serving testbed"),
+    ("serving", "contract", "testbed"),
+    ("method", "feed serving waiting", ""),
+    ("client", "contract", "serving testbed"),
+    ("conformance", "client contract", "feed testbed"),
+    ("polling", METHOD, METHOD_TESTS),
+    ("long-polling", METHOD, METHOD_TESTS),
+    ("sse", METHOD, METHOD_TESTS),
+    ("websocket", METHOD, METHOD_TESTS),
+    ("json-lines", METHOD, METHOD_TESTS),
+    // No method: it has neither log nor wait, and takes a body as they do.
+    ("http2-push", "contract serving waiting web", "testbed"),
+    ("programs", "", READER),
+    ("testbed", "serving", ""),
+    ("harness", "client conformance contract feed serving", ""),
+    ("site", SITE, "json-lines testbed"),
+    // Whatever drives the site from outside.
+    (
+        "browser",
+        "feed http2-push method serving site testbed waiting",
+        BROWSER_TESTS,
+    ),
+    ("captures", "harness polling serving sse testbed", ""),
+    ("snippets", "", READER),
+];
+const METHOD: &str = "contract feed method serving waiting web";
+const METHOD_TESTS: &str = "client conformance harness testbed";
+/// What the site is made of.
+const SITE: &str = "contract feed http2-push long-polling method polling serving sse waiting web \
+                    websocket";
+const BROWSER_TESTS: &str = "contract harness long-polling polling sse websocket";
+/// What a program of a reader's may use.
+const READER: &str = "client contract feed http2-push long-polling polling serving sse waiting \
+                      websocket";
+
+/// What a command of cargo prints.
+fn cargo(arguments: &[&str]) -> anyhow::Result<String> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    let output = command.args(arguments).current_dir(root()?).output()?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "cargo {arguments:?}: {errors}");
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+fn words(text: &str) -> BTreeSet<&str> {
+    text.split_whitespace().collect()
+}
+
+fn each_crate_depends_on_what_it_may() -> anyhow::Result<()> {
+    let metadata = cargo(&["metadata", "--no-deps", "--locked", "--format-version", "1"])?;
+    let metadata: Value = serde_json::from_str(&metadata)?;
+    let packages = metadata["packages"].as_array().context("packages")?;
+    let name = |package: &Value| package["name"].as_str().map(str::to_owned);
+    let ours: BTreeSet<_> = packages.iter().filter_map(name).collect();
+    let rules: BTreeMap<_, _> = MAY_DEPEND
+        .iter()
+        .map(|(name, may, tests)| (*name, (words(may), words(tests))))
+        .collect();
+    let mut faults = Vec::new();
+    for package in packages {
+        let name = package["name"].as_str().context("a name")?;
+        let (may, tests) = rules.get(name).cloned().unwrap_or_default();
+        for dependency in package["dependencies"].as_array().context("dependencies")? {
+            let other = dependency["name"].as_str().context("a name")?;
+            let allowed =
+                may.contains(other) || dependency["kind"] == "dev" && tests.contains(other);
+            if ours.contains(other) && !allowed {
+                faults.push(format!("{name} -> {other} ({})", dependency["kind"]));
+            }
+        }
+    }
+    ensure!(
+        faults.is_empty(),
+        "not in the table MAY_DEPEND: {faults:#?}"
+    );
+    let unknown: Vec<_> = rules.keys().filter(|name| !ours.contains(**name)).collect();
+    ensure!(
+        unknown.is_empty(),
+        "in the table and nowhere else: {unknown:?}"
+    );
+    Ok(())
+}
+
+/// The crates that are built for this one: with `normal,build` to run it, with `dev` too to test it.
+fn built_for(package: &str, edges: &str) -> anyhow::Result<BTreeSet<String>> {
+    let tree = ["tree", "--locked", "--package", package, "--edges", edges];
+    let lines = cargo(&[&tree[..], &["--prefix", "none", "--format", "{p}"]].concat())?;
+    let names = lines
+        .lines()
+        .filter_map(|line| line.split_whitespace().next());
+    Ok(names.map(str::to_owned).collect())
+}
+
+/// The first `cargo run` is what a reader waits for.
+fn what_a_reader_builds_first_is_the_site_alone() -> anyhow::Result<()> {
+    let built = built_for("site", "normal,build")?;
+    let mut ours = words(SITE);
+    ours.insert("site");
+    let others: Vec<_> = MAY_DEPEND
+        .iter()
+        .map(|(name, _, _)| *name)
+        .chain([
+            "xtask",
+            "reqwest",
+            "fantoccini",
+            "skeptic",
+            "libtest-mimic",
+            "proptest",
+        ])
+        .filter(|name| built.contains(*name) && !ours.contains(name))
+        .collect();
+    ensure!(others.is_empty(), "`cargo run` builds {others:?}");
+    let missing: Vec<_> = ours.iter().filter(|name| !built.contains(**name)).collect();
+    ensure!(missing.is_empty(), "`cargo run` builds no {missing:?}");
+    Ok(())
+}
+
+fn a_test_of_the_edge_builds_no_http_client() -> anyhow::Result<()> {
+    let built = built_for("serving", "normal,build,dev")?;
+    for other in ["reqwest", "client", "conformance", "feed", "waiting"] {
+        ensure!(!built.contains(other), "the tests of serving build {other}");
+    }
+    ensure!(built.contains("testbed"), "{built:?}");
     Ok(())
 }
