@@ -25,8 +25,10 @@ enum Way {
     Up,
     /// Of an answer.
     Down,
+    /// Nothing, but that a connection ends.
+    Open,
 }
-use Way::{Down, Up};
+use Way::{Down, Open, Up};
 
 /// A change on the way, of as many bytes as before, and the cases that have to see it.
 struct Fault {
@@ -144,7 +146,10 @@ const FAULTS: &[Fault] = &[
         Down,
         b"HTTP/1.1 201",
         b"HTTP/1.1 200",
-        &["a_publish_is_created_and_a_retry_is_not"],
+        &[
+            "a_publish_is_created_and_a_retry_is_not",
+            "a_key_is_forgotten_with_its_event",
+        ],
     ),
     fault(
         Sse,
@@ -158,7 +163,10 @@ const FAULTS: &[Fault] = &[
         Down,
         b"2026:bad-event",
         b"2026:bad-evemt",
-        &["a_body_that_is_no_event_is_refused"],
+        &[
+            "a_body_that_is_no_event_is_refused",
+            "numbers_and_texts_are_those_that_all_can_read",
+        ],
     ),
     fault(
         Sse,
@@ -339,6 +347,14 @@ const FAULTS: &[Fault] = &[
         b"2026:bad-evemt",
         &["a_text_that_is_no_message_is_an_error"],
     ),
+    // No bytes: what the server has closed stays open to the client.
+    fault(
+        WebSocket,
+        Open,
+        b"",
+        b"",
+        &["a_socket_that_answers_no_ping_is_dropped"],
+    ),
     // The close frame's code: 1003, 1009, 1001 and 1000, each become 1008 (RFC 6455 §5.5.1).
     fault(
         WebSocket,
@@ -371,7 +387,9 @@ const FAULTS: &[Fault] = &[
 ];
 
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // A few wait in vain, for as long as the suite has patience.
+    arguments.test_threads.get_or_insert(4);
     let mut trials = vec![Trial::test("every_case_of_bytes_catches_something", || {
         let is_idle =
             |name: &str| !FAULTS.iter().any(|fault| fault.caught_by.contains(&name));
@@ -415,9 +433,13 @@ async fn is_caught(fault: &'static Fault) -> Outcome {
             router: |feed, _, ending| sse::router(feed, Default::default(), ending),
         }),
         WebSocket => Arc::new(InProcess {
-            router: |feed, _, ending| {
+            router: |feed, settings: Settings, ending| {
                 let board = Feed::new(Retention::default());
-                websocket::router(feed, board, Default::default(), ending)
+                let config = websocket::Config {
+                    heartbeat: settings.heartbeat,
+                    ..Default::default()
+                };
+                websocket::router(feed, board, config, ending)
             },
         }),
     };
@@ -504,8 +526,19 @@ async fn accept(listener: TcpListener, server: SocketAddr, fault: &'static Fault
             let (from_client, to_client) = client.into_split();
             let (from_server, to_server) = upstream.into_split();
             let change = |way| (fault.way == way).then_some((fault.from, fault.to));
-            let up = pass(from_client, to_server, change(Up));
-            let down = pass(from_server, to_client, change(Down));
+            let up = async {
+                let mut to_server = to_server;
+                pass(from_client, &mut to_server, change(Up)).await?;
+                to_server.shutdown().await
+            };
+            let mut to_client = to_client;
+            let down = async {
+                pass(from_server, &mut to_client, change(Down)).await?;
+                if fault.way == Open {
+                    std::future::pending::<()>().await;
+                }
+                to_client.shutdown().await
+            };
             tokio::try_join!(up, down)
         });
     }
@@ -514,7 +547,7 @@ async fn accept(listener: TcpListener, server: SocketAddr, fault: &'static Fault
 /// Passes bytes on, and changes some of them on the way.
 async fn pass(
     mut from: impl AsyncRead + Unpin,
-    mut to: impl AsyncWrite + Unpin,
+    to: &mut (impl AsyncWrite + Unpin),
     change: Option<(&[u8], &[u8])>,
 ) -> io::Result<()> {
     let mut held = Vec::new();
@@ -533,6 +566,5 @@ async fn pass(
         to.write_all(&held[..ready]).await?;
         held.drain(..ready);
     }
-    to.write_all(&held).await?;
-    to.shutdown().await
+    to.write_all(&held).await
 }
