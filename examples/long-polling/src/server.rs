@@ -1,6 +1,6 @@
 //! The server: a request that waits.
 
-use crate::{prefer::Wait, Config};
+use crate::{prefer::PreferWait, Config};
 use axum::{
     body::{Body, Bytes},
     extract::State,
@@ -50,7 +50,7 @@ pub fn router(feed: Feed, config: Config, ending: Ending) -> Router {
 async fn events(
     State(Server { room, config }): State<Server>,
     After(after): After,
-    Wait(wished): Wait,
+    PreferWait(wished): PreferWait,
     name: ConnectionName,
 ) -> Result<Response, ProblemResponse> {
     room.door().check_open()?;
