@@ -6,7 +6,8 @@ use conformance::{
     scripted::Script,
     test, Address, Method, Report, Subject,
 };
-use std::{io::Write, process::ExitCode, sync::Arc};
+use std::{io::Write, process::ExitCode, sync::Arc, time::Duration};
+use tokio::{net::TcpStream, time::timeout};
 use url::Url;
 
 /// Tests a server of the wire contract, in any language, by its address or by the
@@ -52,24 +53,24 @@ struct ServerArguments {
     #[arg(required_unless_present = "start", conflicts_with = "start")]
     address: Option<Url>,
 
-    /// Starts the server, anew for each case. In COMMAND stand `{port}`,
-    /// `{retention}` (events to keep), `{heartbeat-ms}` or `{heartbeat-s}` for what the
-    /// case asks for; the variables PORT, RETENTION and HEARTBEAT_MS are set as well. The
-    /// port is 0, for any that is free; the server prints its address, http://..., in a
-    /// line of its standard output
+    /// Starts the server, anew for each case. In COMMAND stand `{port}`, `{retention}`
+    /// (events to keep), `{heartbeat-ms}` or `{heartbeat-s}` for what the case asks
+    /// for; the variables PORT, RETENTION and HEARTBEAT_MS are set as well. The port is
+    /// 0, for any that is free; the server prints its address, http://..., in a line of
+    /// its standard output
     #[arg(long, value_name = "COMMAND")]
     start: Option<String>,
 
     /// Where the routes lie below the address that the server prints, such as live/sse/
-    #[arg(long, value_name = "PATH", default_value = "", requires = "start")]
+    #[arg(long, value_name = "PATH", default_value = "")]
     path: String,
 
     /// The signal that ends the server gracefully, such as SIGTERM
-    #[arg(long, value_name = "SIGNAL", requires = "start")]
+    #[arg(long, value_name = "SIGNAL")]
     stop: Option<Signal>,
 
     /// The signal that completes the log, such as SIGUSR2
-    #[arg(long, value_name = "SIGNAL", requires = "start")]
+    #[arg(long, value_name = "SIGNAL")]
     finish: Option<Signal>,
 
     /// Only the cases whose names have this in them; may be given several times
@@ -80,6 +81,9 @@ struct ServerArguments {
     #[arg(long)]
     json: bool,
 }
+
+/// How long a connection may take.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -111,7 +115,14 @@ async fn test_server(arguments: ServerArguments) -> Result<Report, String> {
                 (command, Arc::new(program))
             }
             (Some(address), None) => {
+                if arguments.stop.is_some()
+                    || arguments.finish.is_some()
+                    || !arguments.path.is_empty()
+                {
+                    return Err("--path, --stop and --finish need --start".to_owned());
+                }
                 let address = with_slash(address)?;
+                is_there(&address).await?;
                 (address.to_string(), Arc::new(Address(address)))
             }
             (None, None) => return Err("which server?".to_owned()),
@@ -166,6 +177,18 @@ fn print_sum(report: &Report, subject: &str, json: bool) {
 fn print(text: &str) {
     let mut out = std::io::stdout();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Whether anything listens at this address.
+async fn is_there(address: &Url) -> Result<(), String> {
+    let host = address.host_str().unwrap_or_default();
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let port = address.port_or_known_default().unwrap_or(80);
+    match timeout(CONNECT_LIMIT, TcpStream::connect((host, port))).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(format!("{address}: {error}")),
+        Err(_) => Err(format!("{address}: nothing answers there")),
+    }
 }
 
 /// The address with a path that ends in `/`: `events` lies below it.

@@ -1,6 +1,6 @@
 //! Requests of HTTP/1.1 and their answers, byte by byte, with no HTTP client between.
 
-use crate::{observer::in_time, Method, PATIENCE};
+use crate::{observer::in_time, Method};
 use contract::{Problem, PROBLEM_JSON, TYPE_PREFIX};
 use serde::de::DeserializeOwned;
 use std::time::Duration;
@@ -15,6 +15,9 @@ use url::Url;
 /// measured; shorter than the 20 s for which a request may be parked, so that one that
 /// was parked by mistake is seen.
 const AT_ONCE: Duration = Duration::from_secs(15);
+
+/// How long the body of an answer may take that was not expected.
+const BODY_LIMIT: Duration = Duration::from_secs(5);
 
 /// No answer that the suite asks for comes near this size.
 const MAX_BODY: usize = 4 * 1024 * 1024;
@@ -283,6 +286,16 @@ impl Answer {
         Ok(Some(piece))
     }
 
+    /// What to report where another answer was expected. It may be one without end.
+    pub(crate) async fn instead_of(self, expected: &str) -> String {
+        let kind = self.header("content-type").unwrap_or_default();
+        let head = format!("{} {kind}", self.status);
+        match timeout(BODY_LIMIT, self.whole()).await {
+            Ok(Ok(whole)) => format!("expected {expected}, found {whole}"),
+            Ok(Err(_)) | Err(_) => format!("expected {expected}, found {head}"),
+        }
+    }
+
     pub(crate) async fn whole(mut self) -> Result<Whole, String> {
         let mut body = Vec::new();
         while let Some(piece) = self.piece().await? {
@@ -388,9 +401,7 @@ impl Blocks {
         let answer = send(base, &request).await?;
         let kind = answer.header("content-type").unwrap_or_default();
         if answer.status != 200 || !kind.starts_with("text/event-stream") {
-            let found = timeout(PATIENCE, answer.whole());
-            let found = found.await.map_err(|_| "the answer does not end")??;
-            return Err(format!("expected 200 and text/event-stream, found {found}"));
+            return Err(answer.instead_of("200 and text/event-stream").await);
         }
         Ok(Self {
             answer,

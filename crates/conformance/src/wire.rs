@@ -14,8 +14,11 @@ use contract::{
 use futures_util::{future::join, SinkExt, StreamExt};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use std::{collections::BTreeMap, fmt::Display};
-use tokio::{io::AsyncWriteExt, net::TcpStream};
+use std::{collections::BTreeMap, fmt::Display, time::Duration};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 use tokio_tungstenite::{
     tungstenite::{
         handshake::derive_accept_key,
@@ -344,6 +347,40 @@ pub(crate) async fn a_key_may_be_quoted(bench: Bench<'_>) -> Outcome {
     let id = server.published(request(format!("\"{key}\"")), 201).await?;
     let again = server.published(request(key), 200).await?;
     equal("the id without quotation marks", again, id)
+}
+
+pub(crate) async fn a_key_is_forgotten_with_its_event(bench: Bench<'_>) -> Outcome {
+    let kept = 5;
+    let server = bench.start_with(kept, Duration::from_secs(15)).await?;
+    let request =
+        |data: &str| Request::post(server.body(data)).with("Idempotency-Key", "a");
+    server.published(request("0"), 201).await?;
+    let first = server.put(1..=1).await?[0].cursor;
+    server.put(2..=kept as u64).await?;
+    // The event of the key is the only one that is gone.
+    let status: Status = server.ask(Request::get("status")).await?.json(200)?;
+    if status.earliest.id >= first.id {
+        return Err(format!(
+            "it keeps less than {kept} events: those after {}",
+            status.earliest
+        ));
+    }
+    server.published(request("6"), 201).await.map(drop)
+}
+
+pub(crate) async fn numbers_and_texts_are_those_that_all_can_read(
+    bench: Bench<'_>,
+) -> Outcome {
+    let server = bench.start().await?;
+    for data in ["1e999", "[-1e999]", r#""\ud800""#, r#"{"\udc00\ud800":1}"#] {
+        let found = server.ask(Request::post(server.body(data))).await?;
+        at(data, problem(&found, ProblemKind::BadEvent))?;
+    }
+    for data in ["1e308", r#""\ud83d\ude00""#] {
+        let published = server.published(Request::post(server.body(data)), 201);
+        at(data, published.await)?;
+    }
+    Ok(())
 }
 
 pub(crate) async fn a_body_that_is_no_event_is_refused(bench: Bench<'_>) -> Outcome {
@@ -765,7 +802,8 @@ pub(crate) async fn an_unknown_last_event_id_is_a_gap(bench: Bench<'_>) -> Outco
     Ok(())
 }
 
-/// Reads to the end of the stream, which has to be on purpose, and then of the response.
+/// Reads to the end of the stream, which has to be on purpose, and then of the
+/// response.
 async fn read_to_end(blocks: &mut Blocks, expected: EndReason) -> Outcome {
     loop {
         let block = blocks.block().await?;
@@ -827,8 +865,7 @@ impl Socket {
         let request = Request::upgrade(format!("events{query}"));
         let answer = send(base, &request).await?;
         if answer.status != 101 {
-            let found = answer.whole().await?;
-            return Err(format!("expected 101, found {found}"));
+            return Err(answer.instead_of("101").await);
         }
         let accept = derive_accept_key(KEY.as_bytes());
         let found = answer.header("sec-websocket-accept");
@@ -1082,6 +1119,21 @@ pub(crate) async fn a_message_that_is_too_large_closes_the_socket(
     // The server may close before it has read all of it.
     let _ = socket.write(&frame).await;
     equal("the code", socket.closed().await?, Some(1009))
+}
+
+pub(crate) async fn a_socket_that_answers_no_ping_is_dropped(
+    bench: Bench<'_>,
+) -> Outcome {
+    let server = bench.start_with(10_000, Duration::from_millis(100)).await?;
+    let answer = send(server.base()?, &Request::upgrade("events")).await?;
+    equal("the status", answer.status, 101)?;
+    let (mut socket, _) = answer.into_socket();
+    in_time("the end of a socket that answers no ping", async {
+        let mut bytes = [0; 4096];
+        while matches!(socket.read(&mut bytes).await, Ok(1..)) {}
+        Ok(())
+    })
+    .await
 }
 
 pub(crate) async fn a_shutdown_closes_with_its_code(bench: Bench<'_>) -> Outcome {

@@ -17,7 +17,9 @@ use testbed::parts::{trial, Missing};
 const LIMIT: Duration = Duration::from_secs(400);
 
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // All at once: they wait for delays most of the time.
+    arguments.test_threads.get_or_insert(7);
     let mut trials = Vec::new();
     for method in Method::ALL.iter().copied() {
         trials.push(trial(&format!("server::{method}"), LIMIT, move || {

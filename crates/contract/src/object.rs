@@ -5,8 +5,8 @@ use serde::{
     forward_to_deserialize_any,
 };
 
-/// Reads an object and nothing else. What serde derives for a struct would read an array
-/// of its members' values as well.
+/// Reads an object and nothing else. What serde derives for a struct would read an
+/// array of its members' values as well.
 pub(crate) struct Object<D>(pub(crate) D);
 
 impl<'de, D: Deserializer<'de>> Deserializer<'de> for Object<D> {

@@ -15,8 +15,8 @@ pub const TYPE_PREFIX: &str = "tag:waiting.example,2026:";
 /// §3](https://www.rfc-editor.org/rfc/rfc9457#section-3).
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
-/// One row for each problem: its name, its status, its title. All that is said of a kind
-/// follows from its row, so that none can be left out somewhere.
+/// One row for each problem: its name, its status, its title. All that is said of a
+/// kind follows from its row, so that none can be left out somewhere.
 macro_rules! problem_kinds {
     ($($(#[$doc:meta])* $kind:ident = $name:literal, $status:literal, $title:literal;)*) => {
         /// The problems of the contract.
@@ -161,8 +161,8 @@ impl Problem {
         Self::new(kind.status(), kind.name(), kind.title())
     }
 
-    /// A problem named `name`, which is the last part of its `type`. For what is no part
-    /// of the contract.
+    /// A problem named `name`, which is the last part of its `type`. For what is no
+    /// part of the contract.
     pub fn new(status: u16, name: &str, title: &'static str) -> Self {
         Self {
             type_uri: format!("{TYPE_PREFIX}{name}").into(),

@@ -49,8 +49,8 @@ impl StreamMessage {
         }
     }
 
-    /// Reads a message; `None` where its type is not known. The contract may grow, and a
-    /// client that is older than its server ignores what it does not know.
+    /// Reads a message; `None` where its type is not known. The contract may grow, and
+    /// a client that is older than its server ignores what it does not know.
     ///
     /// # Errors
     /// What is wrong with the data of a known type.

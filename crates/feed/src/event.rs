@@ -22,8 +22,8 @@ pub struct Event {
 const HEAD: usize = 80;
 
 /// An event that has no place in the log yet. Its JSON is there but for the head,
-/// `{"id":…,"at":…`, so that the log's lock is held for the few bytes that depend on the
-/// place, and not for the data.
+/// `{"id":…,"at":…`, so that the log's lock is held for the few bytes that depend on
+/// the place, and not for the data.
 pub(crate) struct Draft {
     /// `HEAD` bytes of room, and then the JSON from `,"kind"` on.
     json: Vec<u8>,

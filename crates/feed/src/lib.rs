@@ -34,14 +34,12 @@
 mod event;
 mod log;
 mod problem;
-mod random;
 mod ring;
 mod subscription;
 mod view;
 
 pub use event::Event;
 pub use log::{Builder, Feed, FutureCursor, PublishError, Published, ReadError};
-pub use random::{random_epoch, random_key};
 pub use ring::Retention;
 pub use subscription::{Delivery, Subscription, BATCH_BYTES, BATCH_EVENTS};
 pub use view::View;

@@ -2,7 +2,6 @@
 
 use crate::{
     event::Draft,
-    random_epoch,
     ring::{Retention, Ring},
     Batch, Event, Subscription,
 };
@@ -65,6 +64,12 @@ pub struct Builder {
     max_event_bytes: usize,
 }
 
+/// A name for a log that begins, from the system's randomness: a generator that starts
+/// from a clock would give two servers that start together the same.
+fn random_epoch() -> Epoch {
+    Epoch::from_number(getrandom::u64().expect("the system has a source of randomness"))
+}
+
 impl Builder {
     /// How much is kept. A bound of 0 is taken as 1.
     #[must_use]
@@ -102,6 +107,9 @@ impl Builder {
     }
 
     /// The log, empty.
+    ///
+    /// # Panics
+    /// Where no epoch is set and the system has no source of randomness.
     pub fn build(self) -> Feed {
         let epoch = self.epoch.unwrap_or_else(random_epoch);
         Feed {
@@ -354,6 +362,11 @@ mod tests {
 
     fn number(n: u64) -> Data {
         Data::new(&n).unwrap()
+    }
+
+    #[test]
+    fn no_two_logs_have_one_name() {
+        assert_ne!(random_epoch(), random_epoch());
     }
 
     #[tokio::test]

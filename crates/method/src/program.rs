@@ -92,3 +92,55 @@ impl Waits {
 pub fn count(matches: &ArgMatches, waits: Waits) -> Option<Count> {
     matches.get_one(waits.flag).copied()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::Router;
+    use std::time::Duration;
+
+    const METHOD: Method = Method {
+        name: "method",
+        title: "a method",
+        port: 4199,
+        about: "Serves nothing",
+        waits: Some(Waits {
+            flag: "max-guests",
+            help: "Guests at once",
+            silence: Some("The longest silence"),
+        }),
+        cuts: false,
+        router: |_| Router::new(),
+    };
+
+    fn parse(method: Method, flags: &[&str]) -> Result<ArgMatches, clap::Error> {
+        let command = command_line(method);
+        command.try_get_matches_from(["method"].iter().chain(flags))
+    }
+
+    #[test]
+    fn a_method_has_its_own_port_and_flags_beside_those_of_all() {
+        command_line(METHOD).debug_assert();
+        let matches = parse(METHOD, &["--rate", "2", "--max-guests", "3"]).unwrap();
+        let waits = METHOD.waits.unwrap();
+        assert_eq!(count(&matches, waits), Some(Count(3)));
+        assert_eq!(
+            matches.get_one(HEARTBEAT),
+            Some(&Heartbeat(crate::HEARTBEAT))
+        );
+        let flags = Flags::from_arg_matches(&matches).unwrap();
+        assert_eq!(flags.options.address().port(), METHOD.port);
+        let matches = parse(METHOD, &["--heartbeat", "1", "--port", "0"]).unwrap();
+        let second = Heartbeat(Duration::from_secs(1));
+        assert_eq!(matches.get_one(HEARTBEAT), Some(&second));
+        assert_eq!(count(&matches, waits), None);
+        // Where nothing waits, neither is a flag.
+        let method = Method {
+            waits: None,
+            ..METHOD
+        };
+        for flag in ["--max-guests", "--heartbeat"] {
+            assert!(parse(method, &[flag, "1"]).is_err(), "{flag}");
+        }
+    }
+}

@@ -11,9 +11,9 @@ use std::{convert::Infallible, time::Duration};
 /// A preference that cannot be read is none, and never an error (§2): the client gets
 /// an answer, only sooner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Wait(pub(crate) Duration);
+pub(crate) struct PreferWait(pub(crate) Duration);
 
-impl<S: Sync> FromRequestParts<S> for Wait {
+impl<S: Sync> FromRequestParts<S> for PreferWait {
     type Rejection = Infallible;
 
     async fn from_request_parts(
@@ -85,7 +85,8 @@ mod tests {
             request = request.header("prefer", HeaderValue::from_bytes(line).unwrap());
         }
         let (mut parts, ()) = request.body(()).unwrap().into_parts();
-        let Ok(Wait(wait)) = Wait::from_request_parts(&mut parts, &()).await;
+        let Ok(PreferWait(wait)) =
+            PreferWait::from_request_parts(&mut parts, &()).await;
         wait.as_secs()
     }
 

@@ -1,6 +1,6 @@
 //! The server: a request that waits.
 
-use crate::{prefer::Wait, Config};
+use crate::{prefer::PreferWait, Config};
 use axum::{
     body::{Body, Bytes},
     extract::State,
@@ -50,7 +50,7 @@ pub fn router(feed: Feed, config: Config, ending: Ending) -> Router {
 async fn events(
     State(Server { room, config }): State<Server>,
     After(after): After,
-    Wait(wished): Wait,
+    PreferWait(wished): PreferWait,
     name: ConnectionName,
 ) -> Result<Response, ProblemResponse> {
     room.door().check_open()?;
@@ -72,8 +72,9 @@ async fn events(
         loop {
             // From the request's own cursor, so it cannot matter what woke it, how
             // often, or too early. Where the server ends, the page may be empty, and
-            // `Connection: close` or GOAWAY goes with it: the client asks whoever serves
-            // next, at once. An error would make it wait, and would count as one.
+            // `Connection: close` or GOAWAY goes with it: the client asks whoever
+            // serves next, at once. An error would make it wait, and would count as
+            // one.
             page = room.page(position)?;
             match woken {
                 Next::Batch(_) if !page.is_full() => woken = wait.next().await,

@@ -21,6 +21,10 @@ fn main() -> ExitCode {
             nobody_asks_a_proxy_on_the_way_to_this_machine()
                 .map_err(|error| format!("{error:#}").into())
         }),
+        Trial::test("each_method_of_the_list_has_all_its_places", || {
+            each_method_of_the_list_has_all_its_places()
+                .map_err(|error| format!("{error:#}").into())
+        }),
         Trial::test("each_crate_depends_on_what_it_may", || {
             each_crate_depends_on_what_it_may().map_err(|error| format!("{error:#}").into())
         }),
@@ -118,6 +122,40 @@ fn nobody_asks_a_proxy_on_the_way_to_this_machine() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What bears a method's name has that of the list: crate, page with its panel, chapter, README.
+fn each_method_of_the_list_has_all_its_places() -> anyhow::Result<()> {
+    let root = root()?;
+    let methods = site::methods();
+    let ports: BTreeSet<_> = methods.iter().map(|method| method.port).collect();
+    ensure!(ports.len() == methods.len(), "two methods have one port");
+    let readme = fs::read_to_string(root.join("README.md"))?;
+    for method in &methods {
+        let name = method.name;
+        for folder in [format!("examples/{name}"), format!("crates/web/{name}")] {
+            ensure!(root.join(&folder).is_dir(), "no {folder}");
+        }
+        let chapter = format!("src/{name}/index.md");
+        let text = fs::read_to_string(root.join(&chapter)).context(chapter.clone())?;
+        let panel = format!("data-method=\"{name}\"");
+        ensure!(text.contains(&panel), "{chapter} has no panel with {panel}");
+        for link in [format!("]({chapter})"), format!("](examples/{name})")] {
+            ensure!(readme.contains(&link), "README.md has no link {link}");
+        }
+    }
+    // And the other way: whatever is there is in the list, but for what is no method.
+    for entry in fs::read_dir(root.join("examples"))? {
+        let name = entry?.file_name();
+        let known = ["http2-push", "programs", "rustfmt.toml"];
+        let listed = methods.iter().any(|method| name == method.name);
+        ensure!(
+            listed || known.iter().any(|known| name == *known),
+            "examples/{} is not in site::methods()",
+            name.display()
+        );
+    }
+    Ok(())
+}
+
 /// For each crate, which others of the repository it may depend on, and which its tests may beside
 /// these.
 ///
@@ -131,7 +169,11 @@ const MAY_DEPEND: [(&str, &str, &str); 21] = [
     ("serving", "contract", "testbed"),
     ("method", "feed serving waiting", ""),
     ("client", "contract", "serving testbed"),
-    ("conformance", "client contract", "feed testbed"),
+    (
+        "conformance",
+        "client contract",
+        "feed harness long-polling polling sse testbed websocket",
+    ),
     ("polling", METHOD, METHOD_TESTS),
     ("long-polling", METHOD, METHOD_TESTS),
     ("sse", METHOD, METHOD_TESTS),
@@ -211,7 +253,8 @@ fn each_crate_depends_on_what_it_may() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The crates that are built for this one: with `normal,build` to run it, with `dev` too to test it.
+/// The crates that are built for this one: with `normal,build` to run it, with `dev` too to test
+/// it.
 fn built_for(package: &str, edges: &str) -> anyhow::Result<BTreeSet<String>> {
     let tree = ["tree", "--locked", "--package", package, "--edges", edges];
     let lines = cargo(&[&tree[..], &["--prefix", "none", "--format", "{p}"]].concat())?;
