@@ -14,8 +14,8 @@
 //! starts it. A crate that has its server in Rust implements [`Subject`] and calls
 //! [`main`] from a test target without a harness.
 //!
-//! The suite is itself tested: `tests/faults.rs` has servers that are broken on purpose,
-//! each in one way, and lists which cases catch which.
+//! The suite is itself tested: `tests/faults.rs` has servers that are broken on
+//! purpose, each in one way, and lists which cases catch which.
 
 mod cases;
 mod method;

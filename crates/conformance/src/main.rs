@@ -53,11 +53,11 @@ struct ServerArguments {
     #[arg(required_unless_present = "start", conflicts_with = "start")]
     address: Option<Url>,
 
-    /// Starts the server, anew for each case. In COMMAND stand `{port}`,
-    /// `{retention}` (events to keep), `{heartbeat-ms}` or `{heartbeat-s}` for what the
-    /// case asks for; the variables PORT, RETENTION and HEARTBEAT_MS are set as well. The
-    /// port is 0, for any that is free; the server prints its address, http://..., in a
-    /// line of its standard output
+    /// Starts the server, anew for each case. In COMMAND stand `{port}`, `{retention}`
+    /// (events to keep), `{heartbeat-ms}` or `{heartbeat-s}` for what the case asks
+    /// for; the variables PORT, RETENTION and HEARTBEAT_MS are set as well. The port is
+    /// 0, for any that is free; the server prints its address, http://..., in a line of
+    /// its standard output
     #[arg(long, value_name = "COMMAND")]
     start: Option<String>,
 

@@ -325,8 +325,8 @@ impl Script {
         Ok(())
     }
 
-    /// What every method has in common: a full server, one that fails, and a login page.
-    /// All from place 9.
+    /// What every method has in common: a full server, one that fails, and a login
+    /// page. All from place 9.
     async fn refusals(&mut self, ask: Ask) -> Result<Ask, Gone> {
         let seconds = format!("Retry-After: {RETRY_AFTER}\r\n");
         ask.problem(503, "busy", "", &seconds).await;

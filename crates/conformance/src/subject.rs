@@ -174,7 +174,8 @@ pub trait Running: Send + Sync {
         position: Position,
     ) -> BoxStream<'static, Result<Update, Refused>>;
 
-    /// Publishes through the method, as a client would. No cut keeps it from the server.
+    /// Publishes through the method, as a client would. No cut keeps it from the
+    /// server.
     fn publish(
         &self,
         key: Option<IdempotencyKey>,
@@ -195,8 +196,8 @@ pub trait Running: Send + Sync {
     /// As [`Server::finish`].
     fn finish(&self) -> BoxFuture<'_, Outcome>;
 
-    /// The method, and where the cases in `wire` send their requests; `None` where there
-    /// are no bytes.
+    /// The method, and where the cases in `wire` send their requests; `None` where
+    /// there are no bytes.
     fn address(&self) -> Option<(Method, &Url)>;
 }
 

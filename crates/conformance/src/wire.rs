@@ -802,7 +802,8 @@ pub(crate) async fn an_unknown_last_event_id_is_a_gap(bench: Bench<'_>) -> Outco
     Ok(())
 }
 
-/// Reads to the end of the stream, which has to be on purpose, and then of the response.
+/// Reads to the end of the stream, which has to be on purpose, and then of the
+/// response.
 async fn read_to_end(blocks: &mut Blocks, expected: EndReason) -> Outcome {
     loop {
         let block = blocks.block().await?;

@@ -355,7 +355,8 @@ const FAULTS: &[Fault] = &[
         b"",
         &["a_socket_that_answers_no_ping_is_dropped"],
     ),
-    // The close frame's code: 1003, 1009, 1001 and 1000, each become 1008 (RFC 6455 §5.5.1).
+    // The close frame's code: 1003, 1009, 1001 and 1000, each become 1008 (RFC 6455
+    // §5.5.1).
     fault(
         WebSocket,
         Down,

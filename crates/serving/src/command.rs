@@ -121,7 +121,8 @@ pub struct TooManyPlaces {
     places: usize,
 }
 
-/// The flags that all servers into which something may be published share; `PORT` is the default of `--port`.
+/// The flags that all servers into which something may be published share; `PORT` is
+/// the default of `--port`.
 ///
 /// A binary flattens them into its own:
 ///

@@ -76,8 +76,8 @@ impl Ending {
         self.begun.is_cancelled()
     }
 
-    /// Cancelled when the ending begins: all that those who wait for events need to know
-    /// of it.
+    /// Cancelled when the ending begins: all that those who wait for events need to
+    /// know of it.
     pub fn token(&self) -> CancellationToken {
         self.begun.clone()
     }

@@ -63,9 +63,9 @@
 //!
 //! # Errors
 //!
-//! Handlers answer errors as [`ProblemResponse`]s (RFC 9457), and [`fallbacks`] does for
-//! what is not routed. Errors that hyper finds before there is a request (400 for what
-//! is no HTTP, 431 for a head that is too large) have a status and no body.
+//! Handlers answer errors as [`ProblemResponse`]s (RFC 9457), and [`fallbacks`] does
+//! for what is not routed. Errors that hyper finds before there is a request (400 for
+//! what is no HTTP, 431 for a head that is too large) have a status and no body.
 //!
 //! # What this does not do
 //!

@@ -178,8 +178,8 @@ fn wrong_flags_are_told() {
     }
 }
 
-/// Whatever a foreign page sends, it is told that it may not: its body is not looked at,
-/// and what is left of it harms no later request.
+/// Whatever a foreign page sends, it is told that it may not: its body is not looked
+/// at, and what is left of it harms no later request.
 #[tokio::test(start_paused = true)]
 async fn a_foreign_page_is_refused_before_its_body() {
     let echo = axum::routing::post(|body: String| async { body });

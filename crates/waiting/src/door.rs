@@ -43,8 +43,8 @@ impl Door {
         self.places.acquire()
     }
 
-    /// What [`enter`](Self::enter) would answer, without acquiring a place: acquired for
-    /// a moment, the last one would be missing for somebody who comes then.
+    /// What [`enter`](Self::enter) would answer, without acquiring a place: acquired
+    /// for a moment, the last one would be missing for somebody who comes then.
     ///
     /// # Errors
     /// As [`enter`](Self::enter).

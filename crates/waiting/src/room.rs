@@ -64,11 +64,11 @@ impl Room {
     // ANCHOR_END: join
 
     // ANCHOR: rejoin
-    /// Joins after `last`, which the client did not choose: a browser that reconnects by
-    /// itself sends the last id that it received from this address, whatever answered
-    /// here then. Where that is no place in this log, or none in any (`None`), a refusal
-    /// would stop its `EventSource` for good. So it gets a gap of unknown size, and all
-    /// that is kept.
+    /// Joins after `last`, which the client did not choose: a browser that reconnects
+    /// by itself sends the last id that it received from this address, whatever
+    /// answered here then. Where that is no place in this log, or none in any (`None`),
+    /// a refusal would stop its `EventSource` for good. So it gets a gap of unknown
+    /// size, and all that is kept.
     ///
     /// # Errors
     /// As [`join`](Self::join), but for `future-cursor`.
@@ -108,8 +108,8 @@ impl Room {
     }
 
     // ANCHOR: publish
-    /// Publishes an event, whichever way it has come in. With a key, a retry is the same
-    /// event.
+    /// Publishes an event, whichever way it has come in. With a key, a retry is the
+    /// same event.
     ///
     /// # Errors
     /// 409 `finished`, 413 `too-large`, 422 `key-reused`.

@@ -114,8 +114,8 @@ impl Wait {
     // ANCHOR_END: limit
 
     // ANCHOR: next
-    /// Waits for whatever comes first: events, a gap, too long a silence, the end of the
-    /// log, the end of the server, or a cut.
+    /// Waits for whatever comes first: events, a gap, too long a silence, the end of
+    /// the log, the end of the server, or a cut.
     ///
     /// Cancel-safe: the cursor moves only when a batch or a gap is returned, and the
     /// deadline stays where it is. A caller may drop the future and call again.
@@ -123,8 +123,8 @@ impl Wait {
         tokio::select! {
             // In this order, and not in a random one: a connection that is cut, or has
             // to end, must do so even while events pour in. So must a silence, since a
-            // method may limit it by the clock alone, to gather a burst or to send pings.
-            // The events come with the next call.
+            // method may limit it by the clock alone, to gather a burst or to send
+            // pings. The events come with the next call.
             biased;
             // Cancel-safe: a token that was cancelled stays so.
             () = self.cut.cut() => Next::Cut,
@@ -132,9 +132,9 @@ impl Wait {
             () = &mut self.end => Next::Ending,
             // Cancel-safe: it only waits, until a time that is kept.
             () = silence(self.deadline) => Next::Silence,
-            // Cancel-safe: the gap is removed and the cursor moves only in the poll that
-            // returns. It registers for the wake-up and then looks at the log, so an
-            // event that comes between two calls is found.
+            // Cancel-safe: the gap is removed and the cursor moves only in the poll
+            // that returns. It registers for the wake-up and then looks at the log, so
+            // an event that comes between two calls is found.
             next = due(&mut self.gap, &mut self.subscription) => next,
         }
     }

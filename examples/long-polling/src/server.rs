@@ -72,8 +72,9 @@ async fn events(
         loop {
             // From the request's own cursor, so it cannot matter what woke it, how
             // often, or too early. Where the server ends, the page may be empty, and
-            // `Connection: close` or GOAWAY goes with it: the client asks whoever serves
-            // next, at once. An error would make it wait, and would count as one.
+            // `Connection: close` or GOAWAY goes with it: the client asks whoever
+            // serves next, at once. An error would make it wait, and would count as
+            // one.
             page = room.page(position)?;
             match woken {
                 Next::Batch(_) if !page.is_full() => woken = wait.next().await,

@@ -37,7 +37,8 @@ pub struct Limits {
     /// The places for whatever waits behind that edge, of all methods together, and of the pages
     /// that are to be reloaded. Each method alone would leave the others no connection.
     pub places: Places,
-    /// How many of a method may wait at once, by its flag; one that is not here may have all places.
+    /// How many of a method may wait at once, by its flag; one that is not here may have all
+    /// places.
     pub of_methods: BTreeMap<&'static str, usize>,
     /// The longest silence of a stream and of a socket.
     pub heartbeat: Duration,

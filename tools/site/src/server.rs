@@ -112,8 +112,8 @@ impl Reload {
 /// Where the pages hear of a newer book under `serve --watch`, relative to the book's root.
 pub const RELOAD_PATH: &str = "live/reload/";
 
-/// The book from `shelf` at `/`, each server of `live` at `/live/NAME/`, and the stream of `reload` at
-/// `/live/reload/events`.
+/// The book from `shelf` at `/`, each server of `live` at `/live/NAME/`, and the stream of `reload`
+/// at `/live/reload/events`.
 ///
 /// `/assets/live.json` names the methods. The file in the book says that there are none, which is
 /// what a static site has to say.

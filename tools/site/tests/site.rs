@@ -711,12 +711,17 @@ impl Lines {
 
     /// The next line that is no heartbeat.
     async fn message(&mut self) -> Value {
-        loop {
-            let line = self.next().await.expect("no end");
-            if line.get("heartbeat").is_none() {
-                return line;
+        let message = async {
+            loop {
+                let line = self.next().await.expect("no end");
+                if line.get("heartbeat").is_none() {
+                    return line;
+                }
             }
-        }
+        };
+        // Heartbeats would go on for ever.
+        let message = tokio::time::timeout(HANG, message).await;
+        message.expect("a line that is no heartbeat")
     }
 }
 

@@ -169,7 +169,11 @@ const MAY_DEPEND: [(&str, &str, &str); 21] = [
     ("serving", "contract", "testbed"),
     ("method", "feed serving waiting", ""),
     ("client", "contract", "serving testbed"),
-    ("conformance", "client contract", "feed testbed"),
+    (
+        "conformance",
+        "client contract",
+        "feed harness long-polling polling sse testbed websocket",
+    ),
     ("polling", METHOD, METHOD_TESTS),
     ("long-polling", METHOD, METHOD_TESTS),
     ("sse", METHOD, METHOD_TESTS),
@@ -249,7 +253,8 @@ fn each_crate_depends_on_what_it_may() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The crates that are built for this one: with `normal,build` to run it, with `dev` too to test it.
+/// The crates that are built for this one: with `normal,build` to run it, with `dev` too to test
+/// it.
 fn built_for(package: &str, edges: &str) -> anyhow::Result<BTreeSet<String>> {
     let tree = ["tree", "--locked", "--package", package, "--edges", edges];
     let lines = cargo(&[&tree[..], &["--prefix", "none", "--format", "{p}"]].concat())?;

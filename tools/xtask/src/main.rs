@@ -35,6 +35,8 @@ enum Task {
     /// Take anew the pictures of the README, of the card and of the icon
     Screenshots,
     /// Test a server, or serve for a client, by the conformance suite
+    // `--help` is the suite's, too.
+    #[command(disable_help_flag = true)]
     Conformance {
         /// Arguments of the suite; `--help` lists them
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -88,6 +90,11 @@ mod tests {
             panic!("{parsed:?}");
         };
         assert_eq!(arguments, ["-p", "sse", "--", "--nocapture"]);
+        let parsed = Cli::try_parse_from(["xtask", "conformance", "--help"]);
+        assert!(
+            matches!(&parsed, Ok(Cli { task: Task::Conformance { arguments } }) if arguments == &["--help"]),
+            "{parsed:?}"
+        );
     }
 
     #[test]

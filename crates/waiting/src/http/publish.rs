@@ -21,7 +21,8 @@ use std::borrow::Cow;
 /// a client that got no answer may ask again: a repeated key answers 200 with the id of
 /// the event that is there already, and no second one is made.
 ///
-/// Only `Content-Type: application/json` is accepted: see [`JsonBody`](super::JsonBody).
+/// Only `Content-Type: application/json` is accepted: see
+/// [`JsonBody`](super::JsonBody).
 ///
 /// # Errors
 /// Answered as [`Problem`]s: 400 `bad-event`, 409 `finished`, 413 `too-large`, 415
