@@ -233,7 +233,7 @@ impl Script {
         let mut link = Link::open(ask, self.method, 2, 15_000).await;
         link.cut();
         let ask = self.next_for(CURSOR).await?;
-        self.record(CURSOR, stands(&ask, 2));
+        self.record(CURSOR, check_cursor(&ask, 2));
 
         link = Link::open(ask, self.method, 2, 15_000).await;
         link.event(3).await;
@@ -241,33 +241,33 @@ impl Script {
         sleep(HEALTHY).await;
         link.cut();
         let ask = self.next_for(RESUME).await?;
-        self.record(RESUME, stands(&ask, 4));
+        self.record(RESUME, check_cursor(&ask, 4));
 
         link = Link::open(ask, self.method, 4, 15_000).await;
         link.strange(5).await;
         link.cut();
         let ask = self.next_for(UNKNOWN).await?;
-        self.record(UNKNOWN, stands(&ask, 5));
+        self.record(UNKNOWN, check_cursor(&ask, 5));
 
         link = Link::open(ask, self.method, 5, 15_000).await;
         link.gap(5, 9).await;
         sleep(HEALTHY).await;
         link.cut();
         let ask = self.next_for(GAP).await?;
-        self.record(GAP, stands(&ask, 9));
+        self.record(GAP, check_cursor(&ask, 9));
 
         let ask = self.refusals(ask).await?;
         let mut link = Link::open(ask, self.method, 9, 200).await;
         link.event(10).await;
         // Left open, and silent.
         let ask = self.next_for(SILENCE).await?;
-        self.record(SILENCE, stands(&ask, 10));
+        self.record(SILENCE, check_cursor(&ask, 10));
         drop(link);
 
         let mut link = Link::open(ask, self.method, 10, 15_000).await;
         link.end("shutdown", CloseCode::Away).await;
         let ask = self.next_for(SHUTDOWN).await?;
-        self.record(SHUTDOWN, stands(&ask, 10));
+        self.record(SHUTDOWN, check_cursor(&ask, 10));
 
         let mut link = Link::open(ask, self.method, 10, 15_000).await;
         link.event(11).await;
@@ -280,7 +280,7 @@ impl Script {
         let ask = self.next_for(CURSOR).await?;
         ask.page(2, &[], 2, "").await;
         let ask = self.next_for(CURSOR).await?;
-        self.record(CURSOR, stands(&ask, 2));
+        self.record(CURSOR, check_cursor(&ask, 2));
 
         let ask = if self.method == Method::LongPolling {
             let wish = match ask.header("prefer") {
@@ -299,24 +299,24 @@ impl Script {
 
         ask.page(2, &[3, 4], 4, "").await;
         let ask = self.next_for(RESUME).await?;
-        self.record(RESUME, stands(&ask, 4));
+        self.record(RESUME, check_cursor(&ask, 4));
         drop(ask);
         let ask = self.next_for(RESUME).await?;
-        self.record(RESUME, stands(&ask, 4));
+        self.record(RESUME, check_cursor(&ask, 4));
 
         ask.strange_page(4, 5).await;
         let ask = self.next_for(UNKNOWN).await?;
-        self.record(UNKNOWN, stands(&ask, 5));
+        self.record(UNKNOWN, check_cursor(&ask, 5));
 
         let gap = format!(r#","asked":"{}","resume":"{}""#, at(5), at(9));
         ask.problem(410, "expired", &gap, "").await;
         let ask = self.next_for(GAP).await?;
-        self.record(GAP, stands(&ask, 9));
+        self.record(GAP, check_cursor(&ask, 9));
 
         let ask = self.refusals(ask).await?;
         ask.page(3, &[4], 4, "").await;
         let ask = self.next_for(OTHER).await?;
-        self.record(OTHER, stands(&ask, 9));
+        self.record(OTHER, check_cursor(&ask, 9));
 
         ask.page(9, &[10], 10, r#","more":true"#).await;
         let ask = self.next_for(FINISHED).await?;
@@ -332,7 +332,7 @@ impl Script {
         ask.problem(503, "busy", "", &seconds).await;
         let mut failed = Instant::now();
         let mut ask = self.next_for(BUSY).await?;
-        self.record(BUSY, stands(&ask, 9));
+        self.record(BUSY, check_cursor(&ask, 9));
         let least = Duration::from_secs(RETRY_AFTER);
         self.record(BUSY, waited(&ask, failed, least));
         for _ in 0..3 {
@@ -340,11 +340,11 @@ impl Script {
             failed = Instant::now();
             ask = self.next_for(HAMMER).await?;
             self.record(HAMMER, waited(&ask, failed, LEAST_WAIT));
-            self.record(HAMMER, stands(&ask, 9));
+            self.record(HAMMER, check_cursor(&ask, 9));
         }
         ask.login_page().await;
         let ask = self.next_for(LOGIN).await?;
-        self.record(LOGIN, stands(&ask, 9));
+        self.record(LOGIN, check_cursor(&ask, 9));
         Ok(ask)
     }
 
@@ -370,7 +370,7 @@ fn event(id: u64, more: &str) -> String {
 }
 
 /// Whether the client asks from this place.
-fn stands(ask: &Ask, id: u64) -> Result<(), String> {
+fn check_cursor(ask: &Ask, id: u64) -> Result<(), String> {
     let expected = at(id);
     match &ask.position {
         Some(found) if *found == expected => Ok(()),

@@ -928,7 +928,7 @@ impl Socket {
         }
     }
 
-    async fn say(&mut self, text: &str) -> Outcome {
+    async fn send_text(&mut self, text: &str) -> Outcome {
         let sent = self.0.send(Message::text(text)).await;
         sent.map_err(|error| error.to_string())
     }
@@ -1056,7 +1056,7 @@ pub(crate) async fn a_text_that_is_no_message_is_an_error(bench: Bench<'_>) -> O
         r#"{"publish":["a","message",1]}"#,
         &format!(r#"{{{publish},"more":1}}"#),
     ] {
-        socket.say(text).await?;
+        socket.send_text(text).await?;
         let answer = socket.answer().await?;
         let message: Result<Message, _> = serde_json::from_str(&answer);
         let message = message.map_err(|_| format!("to {text} came {answer}"))?;
@@ -1069,7 +1069,7 @@ pub(crate) async fn a_text_that_is_no_message_is_an_error(bench: Bench<'_>) -> O
             kind.status(),
         )?;
     }
-    socket.say(&format!("{{{publish}}}")).await?;
+    socket.send_text(&format!("{{{publish}}}")).await?;
     let answer = socket.answer().await?;
     let start = format!(r#"{{"ack":{{"ref":"{reference}","id":""#);
     if answer.starts_with(&start) {

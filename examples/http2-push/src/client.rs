@@ -269,16 +269,17 @@ impl Session {
         let promises = response.push_promises();
         let answer = async {
             let hints = early(&mut response, self.config.max_hints).await?;
-            Ok::<_, ClientError>((hints, self.whole(response.await?).await?))
+            Ok::<_, ClientError>((hints, self.read_to_end(response.await?).await?))
         };
-        let ((hints, answer), pushed) = tokio::try_join!(answer, self.take(promises))?;
+        let ((hints, answer), pushed) =
+            tokio::try_join!(answer, self.receive_pushes(promises))?;
         Ok((hints, answer, pushed))
     }
 
     /// Takes what is promised, as long as it is the server's to promise, something to
     /// ask for with GET, and there is room. A push that breaks off costs that push
     /// alone: the page does not need it.
-    async fn take(
+    async fn receive_pushes(
         &self,
         mut promises: PushPromises,
     ) -> Result<Vec<(String, Answer)>, ClientError> {
@@ -299,7 +300,7 @@ impl Session {
                 // The response is dropped unread, and `h2` resets the stream.
                 continue;
             };
-            let answer = async { self.whole(response.await?).await };
+            let answer = async { self.read_to_end(response.await?).await };
             match answer.await {
                 Ok(answer) => taken.push((path.to_string(), answer)),
                 Err(error) => tracing::debug!(%error, %path, "a push broke off"),
@@ -309,7 +310,7 @@ impl Session {
     }
 
     /// A response with its whole body.
-    async fn whole(
+    async fn read_to_end(
         &self,
         response: Response<RecvStream>,
     ) -> Result<Answer, ClientError> {

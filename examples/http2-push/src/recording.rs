@@ -75,7 +75,7 @@ impl Recording {
 
     fn add(&self, side: Side, frame: Frame) {
         self.0.send_if_modified(|kept| {
-            let bytes = kept.bytes + frame.size().max(told(side, &frame));
+            let bytes = kept.bytes + frame.size().max(printed_size(side, &frame));
             kept.full |= kept.frames.len() >= MAX_FRAMES || bytes > MAX_BYTES;
             if !kept.full {
                 kept.bytes = bytes;
@@ -163,7 +163,7 @@ impl Recording {
 
 /// How many bytes a frame takes where the recording is told as a string of JSON: six
 /// for a control character.
-fn told(side: Side, frame: &Frame) -> usize {
+fn printed_size(side: Side, frame: &Frame) -> usize {
     let line = format!("{side} {frame}\n");
     serde_json::to_string(&line).map_or(usize::MAX, |json| json.len())
 }

@@ -208,7 +208,7 @@ impl Site {
                 // is empty.
                 Some(ready) = waiting.next() => {
                     if let Some((way, asked, respond)) = ready {
-                        give(self.page(way), &asked, respond);
+                        send_answer(self.page(way), &asked, respond);
                     }
                 }
                 // Cancel-safe: it is one poll of the connection, which keeps whatever
@@ -255,7 +255,7 @@ impl Site {
                         return Some(self.begin(way, asked, respond, recording))
                     }
                     Some(Found::Part(part)) => {
-                        give(self.ok(part.content()), &asked, respond);
+                        send_answer(self.ok(part.content()), &asked, respond);
                         return None;
                     }
                     Some(Found::Connection) => {
@@ -268,12 +268,12 @@ impl Site {
                         });
                         let content =
                             Content::new("application/json", told.to_string());
-                        give(self.ok(content), &asked, respond);
+                        send_answer(self.ok(content), &asked, respond);
                         return None;
                     }
                 },
             };
-        give(self.refusal(&refused), &asked, respond);
+        send_answer(self.refusal(&refused), &asked, respond);
         None
     }
 
@@ -329,7 +329,7 @@ impl Site {
         // The request that the client has not made. Its host is the page's: a server
         // may push only what it could answer.
         let mut promised = Request::new(());
-        *promised.uri_mut() = beside(page, &part.path(Way::Push));
+        *promised.uri_mut() = on_same_host(page, &part.path(Way::Push));
         // Promised now, before the page that names it. A promise that came later could
         // meet a request on its way.
         let mut pushed = respond.push_request(promised)?;
@@ -364,8 +364,7 @@ impl Site {
     }
 
     fn refusal(&self, problem: &Problem) -> Answer {
-        // Never fails: a problem is strings and numbers.
-        let body = serde_json::to_vec(problem).unwrap_or_default();
+        let body = serde_json::to_vec(problem).expect("texts and numbers become JSON");
         let mut answer = self.ok(Content::new(contract::PROBLEM_JSON, body));
         *answer.head.status_mut() = StatusCode::from_u16(problem.status)
             .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -398,11 +397,10 @@ fn add_links(headers: &mut HeaderMap) {
 }
 
 /// The address of `path` on the host of `page`.
-fn beside(page: &Uri, path: &str) -> Uri {
+fn on_same_host(page: &Uri, path: &str) -> Uri {
     let mut parts = page.clone().into_parts();
-    // Never refused: the paths are known, and are plain.
-    parts.path_and_query = path.parse().ok();
-    Uri::from_parts(parts).unwrap_or_default()
+    parts.path_and_query = Some(path.parse().expect("a plain path of this server"));
+    Uri::from_parts(parts).expect("the parts of an address, with another path")
 }
 
 /// An answer whose every byte is there.
@@ -414,7 +412,7 @@ struct Answer {
 /// Sends an answer. It is handed over whole and without waiting for the peer's window:
 /// every body is a few KiB, that of a record at most as long as a [`Recording`] is, and
 /// a connection has at most [`Config::max_streams`] of them.
-fn give(answer: Answer, asked: &Asked, mut respond: SendResponse<Bytes>) {
+fn send_answer(answer: Answer, asked: &Asked, mut respond: SendResponse<Bytes>) {
     let sent = respond
         .send_response(answer.head, asked.head)
         .and_then(|mut body| match asked.head {

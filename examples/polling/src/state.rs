@@ -94,8 +94,8 @@ impl Written {
                     cursor: version,
                     prices: board,
                 };
-                // Never fails: these are texts and numbers.
-                let json = Bytes::from(serde_json::to_vec(&state).unwrap_or_default());
+                let json = serde_json::to_vec(&state).expect("a state becomes JSON");
+                let json = Bytes::from(json);
                 *written = Some((version, json.clone()));
                 json
             }

@@ -108,7 +108,7 @@ impl Reader {
     async fn run(self, stream: &mut SplitStream<Socket>) -> End {
         let read = async {
             loop {
-                if let Err(end) = self.turn(stream).await {
+                if let Err(end) = self.read_message(stream).await {
                     return end;
                 }
             }
@@ -123,7 +123,7 @@ impl Reader {
         }
     }
 
-    async fn turn(&self, stream: &mut SplitStream<Socket>) -> Result<(), End> {
+    async fn read_message(&self, stream: &mut SplitStream<Socket>) -> Result<(), End> {
         match stream.next().await.ok_or(End::Gone)?? {
             Message::Text(text) => {
                 // The place first, and then the log: an answer that had to wait would

@@ -96,7 +96,7 @@ fn plain(lines: Vec<String>) -> String {
             }
             text.push('\n');
         }
-        if let Some(said) = said_always(said) {
+        if let Some(said) = unchanging_note(said) {
             text.push_str(said);
             text.push('\n');
         }
@@ -105,7 +105,7 @@ fn plain(lines: Vec<String>) -> String {
 }
 
 /// What curl says of its connection, for the few things that each version says.
-fn said_always(line: &str) -> Option<&'static str> {
+fn unchanging_note(line: &str) -> Option<&'static str> {
     let has = |text| line.contains(text);
     if has("Connected to ") || has("Established connection to ") {
         Some("* Connected to 127.0.0.1")

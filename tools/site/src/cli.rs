@@ -355,7 +355,7 @@ async fn rebuild(root: PathBuf, shelf: Shelf, changes: Changes, reload: Reload, 
             Ok(Ok(warnings)) => {
                 warn(warnings);
                 eprintln!("{WHAT}: rebuilt");
-                reload.tell().await;
+                reload.notify().await;
             }
             Ok(Err(error)) => eprintln!("{WHAT}: {error}; still serving the last good one"),
             // A panic inside mdBook: its message is on the terminal already.

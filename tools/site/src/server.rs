@@ -100,7 +100,7 @@ impl Reload {
     }
 
     /// Tells every page that listens to load itself again.
-    pub async fn tell(&self) {
+    pub async fn notify(&self) {
         let (Ok(kind), Ok(data)) = ("reload".parse::<Kind>(), Data::new(&())) else {
             return;
         };

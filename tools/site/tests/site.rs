@@ -681,7 +681,7 @@ async fn a_page_hears_of_a_newer_book() {
         .contains(r#"<html data-reload="live/reload/""#));
     let mut stream = site.get("/live/reload/events").send().await.unwrap();
     stream.chunk().await.unwrap().unwrap();
-    site.reload.tell().await;
+    site.reload.notify().await;
     read_until(&mut stream, r#""kind":"reload""#).await;
 }
 

@@ -51,7 +51,7 @@ impl Connection {
     /// Waits for whatever comes first, and returns what was read; `None` where
     /// something was written instead. It always reads, and never waits for a write
     /// alone: a server that waits for us to read may not read from us until we do.
-    pub(super) async fn turn(
+    pub(super) async fn next_step(
         &mut self,
         outbox: &mut Outbox,
         patience: Duration,

@@ -105,7 +105,8 @@ impl WebSocketFollower {
         mut connection: Box<Connection>,
     ) -> Result<ConnectionState, Failure> {
         let patience = self.watchdog.patience();
-        let Some(mut next) = connection.turn(&mut self.outbox, patience).await else {
+        let Some(mut next) = connection.next_step(&mut self.outbox, patience).await
+        else {
             return Ok(ConnectionState::Connected(connection));
         };
         let mut bytes = 0;
