@@ -21,9 +21,10 @@ const METHODS: [&str; 5] = [
 ];
 
 /// The sections of such a page, in order.
-const SECTIONS: [&str; 12] = [
+const SECTIONS: [&str; 13] = [
     "The idea",
     "Try it",
+    COPY,
     "When to use it, and when not",
     "On the wire",
     "The server, step by step",
@@ -37,9 +38,10 @@ const SECTIONS: [&str; 12] = [
 ];
 
 /// What a page may leave out: a method that lives has not been replaced, and a cost that nobody has
-/// measured is not told.
-const OPTIONAL: [&str; 2] = ["What replaced it", COSTS];
+/// measured is not told. A method that nobody should take has nothing to copy.
+const OPTIONAL: [&str; 3] = ["What replaced it", COSTS, COPY];
 
+const COPY: &str = "Copy this";
 const FAILURES: &str = "What goes wrong";
 const COSTS: &str = "What it costs, measured";
 
