@@ -55,7 +55,7 @@ fn copy_and_test(method: &str) {
         .lines()
         .filter_map(|line| line.strip_prefix("$ "))
         .collect();
-    let [new, enter, add] = commands[..3] else {
+    let [new, enter, rest @ ..] = &commands[..] else {
         panic!("{method}: cargo new, cd, cargo add");
     };
     cargo(&folder, new, &["--vcs", "none"]);
@@ -66,7 +66,9 @@ fn copy_and_test(method: &str) {
         package.join("Cargo.lock"),
     )
     .expect("the book's versions");
-    cargo(&package, add, &[]);
+    for add in rest.iter().filter(|line| line.starts_with("cargo add ")) {
+        cargo(&package, add, &[]);
+    }
     let includes = includes(method, &section);
     for (file, lines) in [("src/main.rs", 150), ("index.html", 80)] {
         let text = include(&includes, file);
