@@ -29,7 +29,8 @@ pub(crate) async fn the_copy_button_of_a_console_copies_commands(
         const box = document.querySelector('pre > code.language-console').parentElement;
         box.id = 'console';
         box.querySelector('code').textContent = '$ cd book\\n$ cargo run -- \\\\\\n    --open\\nsite: http://127.0.0.1:4000/\\n';
-        document.querySelector('pre > code.language-rust').parentElement.id = 'listing';",
+        const listings = [...document.querySelectorAll('pre > code.language-rust')];
+        listings.find((code) => !code.closest('details')).parentElement.id = 'listing';",
         &[],
     )
     .await?;
