@@ -1,6 +1,6 @@
-//! The servers to copy, made as their pages say: `cargo new`, the page's `cargo add`, and
-//! its two files. Then the suite is run against each, and the page has to list the cases
-//! that it does not pass.
+//! The servers to copy, made as their pages say: `cargo new`, the page's `cargo add`,
+//! and its two files. Then the suite is run against each, and the page has to list the
+//! cases that it does not pass.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,8 +25,8 @@ const PROXIES: [&str; 6] = [
 
 static BUILD: Mutex<()> = Mutex::new(());
 
-/// Whether each copy came out right. All at once, however few processors there are: the suite
-/// waits most of the time.
+/// Whether each copy came out right. All at once, however few processors there are: the
+/// suite waits most of the time.
 static OUTCOMES: LazyLock<BTreeMap<&str, bool>> = LazyLock::new(|| {
     let methods = ["polling", "long-polling", "sse", "websocket"];
     let running =
@@ -107,8 +107,8 @@ fn copy_and_test(method: &str) {
         .expect("rustfmt runs");
     assert!(formatted.success(), "{method}: rustfmt changes the server");
 
-    // One folder for all four, so that they share what they depend on. Their programs have
-    // one name, so each is taken away before the next is built.
+    // One folder for all four, so that they share what they depend on. Their programs
+    // have one name, so each is taken away before the next is built.
     let building = BUILD.lock().unwrap_or_else(PoisonError::into_inner);
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("copies");
     let build = format!("cargo build --target-dir {}", target.display());

@@ -119,7 +119,7 @@ async fn events(Query(query): Params, headers: HeaderMap) -> Answer<impl IntoRes
     // Drawn, so that those who were answered together do not time out together.
     let wait = wait.min(Some(25)).map(|n| fastrand::u64(n - n / 5..=n));
     if let Some(seconds) = wait.filter(|_| LOG.borrow().latest == at) {
-        let mut log = LOG.subscribe(); // Also the place, free when the request is dropped.
+        let mut log = LOG.subscribe(); // Also the place, free when this is dropped.
         require((LOG.receiver_count() <= 900).then_some(()), 503, "busy")?;
         let due = log.wait_for(|log| log.ending || log.latest > at);
         let _ = timeout(Duration::from_secs(seconds), due).await;

@@ -118,7 +118,7 @@ async fn events(Query(query): Query<HashMap<String, String>>) -> Answer<Response
     Ok((json, [("cache-control", "no-store")], page).into_response())
 }
 
-/// A state, here the newest event. A client that has it by its tag is not sent it again.
+/// A state, here the newest event. Who has it, by its tag, is not sent it again.
 async fn state(headers: HeaderMap) -> Response {
     let log = LOG.lock().expect("no panic");
     let newest: Option<Value> = log.kept.back().and_then(|it| from_str(&it[1]).ok());

@@ -13,7 +13,7 @@ type Params = Query<HashMap<String, String>>;
 type NewEvent<'a> = HashMap<&'a str, &'a RawValue>;
 type Answer<T> = Result<T, (StatusCode, [(&'static str, String); 3], String)>;
 static LOG: LazyLock<Sender<Log>> = LazyLock::new(Sender::default);
-// A log in memory begins anew with its process. The epoch tells the cursors of two apart.
+// A log in memory begins anew with its process. The epoch tells two logs apart.
 static EPOCH: LazyLock<u32> = LazyLock::new(|| fastrand::u32(100_000..1_000_000));
 
 /// The newest events. The `watch` channel around it is its lock, and wakes who waits.
