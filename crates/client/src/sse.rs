@@ -4,7 +4,7 @@ use crate::{
     endpoint::Endpoint,
     event_stream::{Block, Message, Parser},
     response::{failure, is_of_type},
-    subscription::{updates, Driver, SubscriptionState},
+    subscription::{updates, ConnectionState, Reconnect, SubscriptionState},
     watchdog::Watchdog,
     Client, Error, Failure, Pace, Update,
 };
@@ -14,7 +14,7 @@ use contract::{
 use futures_util::stream::Stream;
 use reqwest::{header, Response, StatusCode, Url};
 use std::time::Duration;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 /// A client of one server by Server-Sent Events.
 #[derive(Clone, Debug)]
@@ -50,7 +50,7 @@ impl Client for SseClient {
             subscription: SubscriptionState::new(position, self.pace),
             watchdog: Watchdog::default(),
             resumes: false,
-            connection: ConnectionState::Disconnected(Duration::ZERO),
+            connection: ConnectionState::default(),
         })
     }
 
@@ -66,44 +66,22 @@ struct SseFollower {
     watchdog: Watchdog,
     /// Whether the position is one that a stream gave, and no longer the user's.
     resumes: bool,
-    connection: ConnectionState,
+    connection: ConnectionState<(Response, Box<Parser>)>,
 }
 
-enum ConnectionState {
-    /// No connection; the next attempt comes after this long.
-    Disconnected(Duration),
+impl Reconnect for SseFollower {
     /// A stream, and what of it was read but is no whole block yet.
-    Connected(Response, Box<Parser>),
-}
+    type Connection = (Response, Box<Parser>);
 
-impl Driver for SseFollower {
     fn subscription(&mut self) -> &mut SubscriptionState {
         &mut self.subscription
     }
 
-    async fn step(&mut self) {
-        let next = match std::mem::replace(
-            &mut self.connection,
-            ConnectionState::Disconnected(Duration::ZERO),
-        ) {
-            ConnectionState::Disconnected(wait) => {
-                sleep(wait).await;
-                self.connect().await
-            }
-            ConnectionState::Connected(response, parser) => {
-                self.read(response, parser).await
-            }
-        };
-        // Whatever ends a connection is reported, with the wait before the next
-        // attempt; the cursor is kept.
-        self.connection = next.unwrap_or_else(|failure| {
-            ConnectionState::Disconnected(self.subscription.failed(failure))
-        });
+    fn connection(&mut self) -> &mut ConnectionState<Self::Connection> {
+        &mut self.connection
     }
-}
 
-impl SseFollower {
-    async fn connect(&mut self) -> Result<ConnectionState, Failure> {
+    async fn connect(&mut self) -> Result<ConnectionState<Self::Connection>, Failure> {
         let request = match self.subscription.position() {
             // What a browser sends when it comes back. A server that cannot place it
             // says so in the stream, while a position of the user's own that is wrong
@@ -123,7 +101,7 @@ impl SseFollower {
         let response = response.await.map_err(silence)??;
         match response.status() {
             StatusCode::OK if is_of_type(&response, "text/event-stream") => {
-                Ok(ConnectionState::Connected(response, Box::default()))
+                Ok(ConnectionState::Connected((response, Box::default())))
             }
             StatusCode::OK => {
                 // Such as the login page of a hotel, which may be gone the next time.
@@ -137,9 +115,8 @@ impl SseFollower {
 
     async fn read(
         &mut self,
-        mut response: Response,
-        mut parser: Box<Parser>,
-    ) -> Result<ConnectionState, Failure> {
+        (mut response, mut parser): Self::Connection,
+    ) -> Result<ConnectionState<Self::Connection>, Failure> {
         let piece = match timeout(self.watchdog.patience(), response.chunk()).await {
             Ok(Ok(Some(piece))) => piece,
             // The stream broke off, ended without a word, or fell silent: which is all
@@ -160,9 +137,11 @@ impl SseFollower {
                 Some(EndReason::Finished) => return Ok(self.finish()),
             }
         }
-        Ok(ConnectionState::Connected(response, parser))
+        Ok(ConnectionState::Connected((response, parser)))
     }
+}
 
+impl SseFollower {
     /// What one block means; a reason where the stream ends with it.
     fn handle(&mut self, block: Block) -> Result<Option<EndReason>, Error> {
         let message = match block {
@@ -213,10 +192,10 @@ impl SseFollower {
         Ok(())
     }
 
-    fn finish(&mut self) -> ConnectionState {
+    fn finish<C>(&mut self) -> ConnectionState<C> {
         self.subscription.finish();
         // Never looked at: the subscription is over.
-        ConnectionState::Disconnected(Duration::ZERO)
+        ConnectionState::default()
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
 use contract::{Cursor, Event, Gap, Position};
 use futures_util::stream::{self, Stream};
 use std::{collections::VecDeque, future::Future, time::Duration};
-use tokio::time::Instant;
+use tokio::time::{sleep, Instant};
 
 /// One subscription, across however many connections or requests it takes.
 #[derive(Debug)]
@@ -157,6 +157,67 @@ pub(crate) trait Driver: Send + 'static {
     /// Connects, asks, reads the next piece, or waits; not called again once the
     /// subscription is over.
     fn step(&mut self) -> impl Future<Output = ()> + Send;
+}
+
+/// A client that holds one connection, reads it piece by piece, and makes another when
+/// it ends.
+pub(crate) trait Reconnect: Send + 'static {
+    /// What is open.
+    type Connection: Send;
+
+    /// What this subscription remembers.
+    fn subscription(&mut self) -> &mut SubscriptionState;
+
+    /// Where this client keeps its connection.
+    fn connection(&mut self) -> &mut ConnectionState<Self::Connection>;
+
+    /// Opens a connection.
+    fn connect(
+        &mut self,
+    ) -> impl Future<Output = Result<ConnectionState<Self::Connection>, Failure>> + Send;
+
+    /// Reads the next piece, and gives the connection back if it goes on.
+    fn read(
+        &mut self,
+        connection: Self::Connection,
+    ) -> impl Future<Output = Result<ConnectionState<Self::Connection>, Failure>> + Send;
+}
+
+/// What a [`Reconnect`] has open.
+pub(crate) enum ConnectionState<C> {
+    /// No connection; the next attempt comes after this long.
+    Disconnected(Duration),
+    /// An open one.
+    Connected(C),
+}
+
+impl<C> Default for ConnectionState<C> {
+    /// None, and an attempt at once.
+    fn default() -> Self {
+        Self::Disconnected(Duration::ZERO)
+    }
+}
+
+impl<R: Reconnect> Driver for R {
+    fn subscription(&mut self) -> &mut SubscriptionState {
+        Reconnect::subscription(self)
+    }
+
+    async fn step(&mut self) {
+        let next = match std::mem::take(self.connection()) {
+            ConnectionState::Disconnected(wait) => {
+                sleep(wait).await;
+                self.connect().await
+            }
+            ConnectionState::Connected(connection) => self.read(connection).await,
+        };
+        // Whatever ends a connection is reported, with the wait before the next
+        // attempt; the cursor is kept.
+        *self.connection() = next.unwrap_or_else(|failure| {
+            let wait = Reconnect::subscription(self).failed(failure);
+            ConnectionState::Disconnected(wait)
+        });
+    }
 }
 
 /// The updates that a driver learns, step by step, until its subscription is over.

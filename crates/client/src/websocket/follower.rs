@@ -8,7 +8,7 @@ use super::{
 use crate::{
     endpoint::Endpoint,
     response::failure,
-    subscription::{Driver, SubscriptionState},
+    subscription::{ConnectionState, Reconnect, SubscriptionState},
     watchdog::Watchdog,
     Error, Failure, Pace,
 };
@@ -18,7 +18,7 @@ use contract::{
     Position,
 };
 use std::time::Duration;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{protocol::CloseFrame, Message};
 
 /// How many events are reported together, at most, and how large they are together, in
@@ -32,56 +32,21 @@ pub(super) struct WebSocketFollower {
     subscription: SubscriptionState,
     watchdog: Watchdog,
     outbox: Outbox,
-    connection: ConnectionState,
+    connection: ConnectionState<Box<Connection>>,
 }
 
-enum ConnectionState {
-    /// No connection; the next attempt comes after this long.
-    Disconnected(Duration),
-    /// An open socket.
-    Connected(Box<Connection>),
-}
+impl Reconnect for WebSocketFollower {
+    type Connection = Box<Connection>;
 
-impl Driver for WebSocketFollower {
     fn subscription(&mut self) -> &mut SubscriptionState {
         &mut self.subscription
     }
 
-    async fn step(&mut self) {
-        let at_once = ConnectionState::Disconnected(Duration::ZERO);
-        let next = match std::mem::replace(&mut self.connection, at_once) {
-            ConnectionState::Disconnected(wait) => {
-                sleep(wait).await;
-                self.connect().await
-            }
-            ConnectionState::Connected(connection) => self.read(connection).await,
-        };
-        // Whatever ends a connection is reported, with the wait before the next
-        // attempt; the cursor is kept.
-        self.connection = next.unwrap_or_else(|failure| {
-            ConnectionState::Disconnected(self.subscription.failed(failure))
-        });
-    }
-}
-
-impl WebSocketFollower {
-    /// Not connected yet.
-    pub(super) fn new(
-        endpoint: Endpoint,
-        position: Position,
-        pace: Pace,
-        outbox: Outbox,
-    ) -> Self {
-        Self {
-            endpoint,
-            subscription: SubscriptionState::new(position, pace),
-            watchdog: Watchdog::default(),
-            outbox,
-            connection: ConnectionState::Disconnected(Duration::ZERO),
-        }
+    fn connection(&mut self) -> &mut ConnectionState<Self::Connection> {
+        &mut self.connection
     }
 
-    async fn connect(&mut self) -> Result<ConnectionState, Failure> {
+    async fn connect(&mut self) -> Result<ConnectionState<Self::Connection>, Failure> {
         let after = self.subscription.position().to_string();
         let request = self.endpoint.get("events", Some((AFTER, &after)))?;
         let opened =
@@ -102,8 +67,8 @@ impl WebSocketFollower {
     /// ping is answered as long as the stream is polled, although nothing here writes.
     async fn read(
         &mut self,
-        mut connection: Box<Connection>,
-    ) -> Result<ConnectionState, Failure> {
+        mut connection: Self::Connection,
+    ) -> Result<ConnectionState<Self::Connection>, Failure> {
         let patience = self.watchdog.patience();
         let Some(mut next) = connection.next_step(&mut self.outbox, patience).await
         else {
@@ -129,6 +94,24 @@ impl WebSocketFollower {
         }
         connection.is_alive();
         Ok(ConnectionState::Connected(connection))
+    }
+}
+
+impl WebSocketFollower {
+    /// Not connected yet.
+    pub(super) fn new(
+        endpoint: Endpoint,
+        position: Position,
+        pace: Pace,
+        outbox: Outbox,
+    ) -> Self {
+        Self {
+            endpoint,
+            subscription: SubscriptionState::new(position, pace),
+            watchdog: Watchdog::default(),
+            outbox,
+            connection: ConnectionState::default(),
+        }
     }
 
     /// What one message means.
@@ -180,14 +163,14 @@ impl WebSocketFollower {
     async fn closed(
         &mut self,
         frame: Option<CloseFrame>,
-    ) -> Result<ConnectionState, Failure> {
+    ) -> Result<ConnectionState<Box<Connection>>, Failure> {
         let code = frame.as_ref().map(|frame| u16::from(frame.code));
         match CloseAction::of(code) {
             CloseAction::Stop => {
                 self.outbox.finish(&self.endpoint).await;
                 self.subscription.finish();
                 // Not looked at: the subscription is over.
-                return Ok(ConnectionState::Disconnected(Duration::ZERO));
+                return Ok(ConnectionState::default());
             }
             CloseAction::GiveUp => {
                 let CloseFrame { code, reason } = frame.expect("the code decided so");
