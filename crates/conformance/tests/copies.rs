@@ -10,18 +10,9 @@ use std::{
     sync::{LazyLock, Mutex, PoisonError},
     thread,
 };
+use testbed::parts::PROXIES;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
-
-/// A registry is not behind the proxy that the automatic run invents.
-const PROXIES: [&str; 6] = [
-    "http_proxy",
-    "HTTP_PROXY",
-    "https_proxy",
-    "HTTPS_PROXY",
-    "all_proxy",
-    "ALL_PROXY",
-];
 
 static BUILD: Mutex<()> = Mutex::new(());
 
@@ -196,6 +187,7 @@ fn cargo(folder: &Path, line: &str, more: &[&str]) {
     assert_eq!(words.next(), Some("cargo"), "{line}");
     let mut command = Command::new(env!("CARGO"));
     command.args(words).args(more).current_dir(folder);
+    // A registry is not behind the proxy that the automatic run invents.
     for name in PROXIES {
         command.env_remove(name);
     }
