@@ -334,12 +334,8 @@
         }
     }
 
-    const failures = () =>
-        Array.from(
-            /** @type {NodeListOf<HTMLDetailsElement>} */ (
-                document.querySelectorAll("details.wrong")
-            ),
-        );
+    /** @returns {HTMLDetailsElement[]} */
+    const folds = () => Array.from(document.querySelectorAll("main details"));
 
     unfold(location.hash);
     addEventListener("hashchange", () => unfold(location.hash));
@@ -350,12 +346,12 @@
     });
 
     if (/\/print(\.html)?$/.test(location.pathname)) {
-        for (const fold of failures()) fold.open = true;
+        for (const fold of folds()) fold.open = true;
     }
     /** What a printer has opened. @type {HTMLDetailsElement[]} */
     let opened = [];
     addEventListener("beforeprint", () => {
-        opened = opened.concat(failures().filter((fold) => !fold.open));
+        opened = opened.concat(folds().filter((fold) => !fold.open));
         for (const fold of opened) fold.open = true;
     });
     addEventListener("afterprint", () => {
