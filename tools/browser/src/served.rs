@@ -14,7 +14,10 @@ use serving::{guard, Allowed, Config, Ending, Guarded};
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError,
+    },
 };
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
@@ -95,6 +98,8 @@ struct Witness {
     host: Arc<str>,
     /// A script of the test's own, for every page.
     script: Arc<Mutex<String>>,
+    /// Whether a page may run none at all.
+    scriptless: Arc<AtomicBool>,
 }
 
 impl Served {
@@ -125,6 +130,7 @@ impl Served {
             held: watch::Sender::new(None),
             host: address.to_string().into(),
             script: Arc::default(),
+            scriptless: Arc::default(),
         };
         // The witness is outside of the guard, and so sees what the guard refuses.
         let router = guard(router(&feed, &ending), Allowed::default()).into_router();
@@ -194,6 +200,11 @@ impl Served {
     /// Has every page run this script before its own.
     pub fn inject(&self, script: &str) {
         script.clone_into(&mut self.witness.script());
+    }
+
+    /// Has every page run no script, as where its reader has switched them off.
+    pub fn forbid_scripts(&self) {
+        self.witness.scriptless.store(true, Ordering::Relaxed);
     }
 
     /// Lets go what was held back.
@@ -303,10 +314,15 @@ async fn observed(response: Response, witness: &Witness) -> Response {
             None => page.into_owned(),
         },
     };
-    let policy = format!(
+    let mut policy = format!(
         "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; connect-src 'self' ws://{} data: blob:",
         witness.host
     );
+    if witness.scriptless.load(Ordering::Relaxed) {
+        // Not by `script-src`: then a browser would think that scripts run, and leave out what a
+        // page has for those without.
+        policy += "; sandbox allow-same-origin";
+    }
     head.headers.remove(header::CONTENT_LENGTH);
     if let Ok(policy) = policy.parse() {
         head.headers.insert(header::CONTENT_SECURITY_POLICY, policy);

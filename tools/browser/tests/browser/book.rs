@@ -41,6 +41,17 @@ async fn panels(page: &Page) -> anyhow::Result<usize> {
     .await
 }
 
+/// What is wider than the window, with a word at its end. mdBook's boxes around the content scroll,
+/// so the document alone would not tell.
+pub(crate) const WIDE: &str = "const boxes = [];
+    for (let box = document.querySelector('main'); box; box = box.parentElement) boxes.push(box);
+    if (boxes.every((box) => box.scrollWidth <= box.clientWidth)) return [];
+    return Array.from(document.querySelectorAll('main, main *'))
+        .filter((element) => element.getBoundingClientRect().right > innerWidth)
+        .map((element) => element.outerHTML.slice(0, 80))
+        .slice(0, 5)
+        .concat('something')";
+
 pub(crate) async fn every_page_is_quiet_asks_no_other_host_and_fits_a_phone(
     suite: Arc<Suite>,
     page: Page,
@@ -64,20 +75,7 @@ pub(crate) async fn every_page_is_quiet_asks_no_other_host_and_fits_a_phone(
         all_panels += panels;
         page.settle().await?;
         assert_eq!(page.complaints().await?, Vec::<String>::new(), "{name}");
-        let wide: Vec<String> = page
-            .run(
-                // mdBook's boxes around the content scroll, so the document alone would not tell.
-                "const boxes = [];
-                for (let box = document.querySelector('main'); box; box = box.parentElement) boxes.push(box);
-                if (boxes.every((box) => box.scrollWidth <= box.clientWidth)) return [];
-                return Array.from(document.querySelectorAll('main, main *'))
-                    .filter((element) => element.getBoundingClientRect().right > innerWidth)
-                    .map((element) => element.outerHTML.slice(0, 80))
-                    .slice(0, 5)
-                    .concat('something');",
-                &[],
-            )
-            .await?;
+        let wide: Vec<String> = page.run(WIDE, &[]).await?;
         assert_eq!(
             wide,
             Vec::<String>::new(),

@@ -101,23 +101,6 @@ pub(crate) async fn a_link_to_a_failure_or_into_its_fold_opens_it(
     Ok(())
 }
 
-pub(crate) async fn a_printer_opens_every_fold_and_leaves_the_page_as_it_was(
-    suite: Arc<Suite>,
-    page: Page,
-) -> anyhow::Result<()> {
-    let site = suite.site().await?;
-    page.open(&format!("{}#{FAILURE}", site.at(CHAPTER)))
-        .await?;
-    let all = folds(&page).await?;
-    page.run::<Value>("dispatchEvent(new Event('beforeprint'))", &[])
-        .await?;
-    assert_eq!(open(&page).await?.len(), all);
-    page.run::<Value>("dispatchEvent(new Event('afterprint'))", &[])
-        .await?;
-    assert_eq!(open(&page).await?, [FAILURE], "as the reader had it");
-    Ok(())
-}
-
 pub(crate) async fn an_address_that_a_page_had_once_leads_on(
     suite: Arc<Suite>,
     page: Page,

@@ -7,17 +7,21 @@
 mod access;
 mod book;
 mod folds;
+mod loading;
 mod long_polling_panel;
 mod panel;
+mod paper;
 mod polling_panel;
 mod published;
 mod push_panel;
 mod reading;
 mod room;
+mod themes;
 mod tokens;
 mod vectors;
 mod websocket_panel;
 mod whiteboard;
+mod without_script;
 
 use browser::{engine::Kind, page::Page, suite::Suite};
 use libtest_mimic::Trial;
@@ -76,7 +80,18 @@ fn everywhere(suite: &Arc<Suite>, kind: Kind) -> Vec<Trial> {
         tokens::stop_ends_the_generator_too,
         tokens::a_text_comes_token_by_token,
         book::content_is_painted_before_any_script_has_come,
+        loading::a_page_on_a_desk_is_small_and_stays_in_place,
+        loading::a_page_on_a_phone_is_small_and_stays_in_place,
+        paper::every_diagram_and_fold_is_printed_and_nothing_to_press,
+        paper::a_printer_opens_every_fold_and_leaves_the_page_as_it_was,
+        without_script::the_text_the_diagrams_and_the_answers_can_be_read,
     ];
+    trials.extend(themes::OFFERED.into_iter().map(|theme| {
+        let name = format!("themes::nothing_serious_in::{theme}");
+        suite.trial(kind, &name, move |suite, page| {
+            themes::nothing_serious_in(suite, theme, page)
+        })
+    }));
     trials.extend(for_each(
         &site::methods(),
         suite,
@@ -129,7 +144,6 @@ fn main() -> ExitCode {
         access::no_barriers_in_the_panel_of_http2_push,
         book::diagrams_are_drawn_when_they_come_near,
         folds::a_link_to_a_failure_or_into_its_fold_opens_it,
-        folds::a_printer_opens_every_fold_and_leaves_the_page_as_it_was,
         folds::an_address_that_a_page_had_once_leads_on,
         reading::the_copy_button_of_a_console_copies_commands,
         reading::arrow_keys_scroll_a_box_that_has_the_focus,
