@@ -10,10 +10,6 @@
     /** The book's root: this script is published as `theme/loader-HASH.js` below it. */
     const root = new URL("../", /** @type {HTMLScriptElement} */ (document.currentScript).src);
 
-    // mdBook sets one that does nothing, and a page that wants to hear `unload` does not come from
-    // the back/forward cache.
-    window.onunload = null;
-
     // ---- Panels ----
 
     /**
