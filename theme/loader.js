@@ -14,6 +14,12 @@
     // the back/forward cache.
     window.onunload = null;
 
+    // A build that knows the repository links to it from the bar above the page.
+    const source = document.querySelector("#mdbook-menu-bar a[href][title='Git repository']");
+    /** Its address, without a slash at the end. */
+    const repository =
+        source instanceof HTMLAnchorElement ? source.href.replace(/\/+$/, "") : undefined;
+
     // ---- Panels ----
 
     /**
@@ -53,10 +59,6 @@
      * @param {HTMLElement} element
      */
     function offer(element) {
-        // A build that knows the repository links to it from the bar above the page.
-        const link = document.querySelector("#mdbook-menu-bar a[href][title='Git repository']");
-        const repository =
-            link instanceof HTMLAnchorElement ? link.href.replace(/\/+$/, "") : undefined;
         const how = document.createElement("p");
         const needs = " You need Rust, and minutes for the first build.";
         element.append(how);
@@ -64,10 +66,10 @@
             how.textContent = `Type it in a clone of the book's repository.${needs}`;
             return;
         }
-        const source = document.createElement("a");
-        source.href = repository;
-        source.textContent = "its repository";
-        how.append("The book is in ", source, `.${needs}`);
+        const link = document.createElement("a");
+        link.href = repository;
+        link.textContent = "its repository";
+        how.append("The book is in ", link, `.${needs}`);
         const session = document.createElement("pre");
         session.className = "live-panel-how";
         const name = repository.slice(repository.lastIndexOf("/") + 1).replace(/\.git$/, "");
@@ -415,6 +417,58 @@
             history.back();
         });
         landed.parentElement?.append(" ", back);
+    }
+
+    // ---- Listings ----
+
+    /**
+     * Marks the line of a listing that holds a text. What is hidden of its file may hold it, too.
+     * @param {Element} code
+     * @param {string} wanted
+     */
+    function markLine(code, wanted) {
+        /** @type {{ node: Node, start: number }[]} */
+        const pieces = [];
+        let text = "";
+        const walker = document.createTreeWalker(code, NodeFilter.SHOW_TEXT);
+        for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+            if (node.parentElement?.closest(".boring")) continue;
+            pieces.push({ node, start: text.length });
+            text += node.textContent;
+        }
+        const found = text.indexOf(wanted);
+        if (found < 0) return;
+        const start = text.lastIndexOf("\n", found) + 1;
+        const end = `${text}\n`.indexOf("\n", found);
+        const range = document.createRange();
+        for (const piece of pieces) {
+            if (piece.start <= start) range.setStart(piece.node, start - piece.start);
+            if (piece.start < end) {
+                const length = piece.node.textContent?.length ?? 0;
+                range.setEnd(piece.node, Math.min(end - piece.start, length));
+            }
+        }
+        const line = document.createElement("span");
+        line.className = "marked-line";
+        // Colours that go on in the next line are split.
+        line.append(range.extractContents());
+        range.insertNode(line);
+    }
+
+    for (const name of /** @type {NodeListOf<HTMLElement>} */ (
+        document.querySelectorAll("p.listing")
+    )) {
+        const path = name.firstChild;
+        if (repository && path instanceof Text) {
+            const link = document.createElement("a");
+            link.textContent = path.data.trim();
+            // Where GitHub and GitLab show a file.
+            link.href = `${repository.replace(/\.git$/, "")}/blob/HEAD/${link.textContent}`;
+            path.replaceWith(link, " ");
+        }
+        const code = name.nextElementSibling?.querySelector("code");
+        for (const text of name.dataset.lines?.split(" ;; ") ?? [])
+            if (code) markLine(code, text);
     }
 
     // ---- Wide tables and listings ----

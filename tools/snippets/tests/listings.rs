@@ -17,7 +17,7 @@ fn problems(chapter: &str) -> Vec<String> {
     write("code/Cargo.toml", "[package]\nname = \"code\"\n");
     write(
         "code/src/lib.rs",
-        "fn hidden() {}\n// ANCHOR: sum\nlet sum = 1 + 2;\nlet same = sum < 4;\nlet text = \"a & b\";\n\
+        "fn hidden() {}\n// ANCHOR: sum\nlet sum = 1 + 2;\nlet same = sum < 4; // same: '\nlet text = \"a & b\";\n\
          // ANCHOR_END: sum\n",
     );
     let book = expand(root.path()).expect("a book");
@@ -59,7 +59,7 @@ fn a_listing_has_its_file_above_it() {
     for line in [
         r#"<p class="listing broken">code/src/lib.rs</p>"#,
         r#"<p class="listing">code/src/lib.rs, in part</p>"#,
-        r#"<p class="listing" data-line="sum">code/src/lib.rs</p>"#,
+        r#"<p class="listing" data-line='sum'>code/src/lib.rs</p>"#,
     ] {
         refused(&chapter(line), 1, "not the form");
     }
@@ -95,10 +95,12 @@ fn a_line_that_matters_is_in_the_listing_once() {
     for lines in [
         "let sum",
         "let same ;; let text",
-        "sum &lt; 4 ;; &quot;a &amp; b&quot;",
+        "sum < 4 ;; \"a & b\"",
+        "\"a &amp; b\"",
+        "same: &#39;",
     ] {
         accepted(&chapter(&format!(
-            r#"<p class="listing" data-lines="{lines}">code/src/lib.rs</p>"#
+            r#"<p class="listing" data-lines='{lines}'>code/src/lib.rs</p>"#
         )));
     }
     for (lines, part) in [
@@ -107,7 +109,7 @@ fn a_line_that_matters_is_in_the_listing_once() {
         ("", "`` is in 0"),
         ("let sum ;; hidden", "`hidden` is in 0"),
     ] {
-        let line = format!(r#"<p class="listing" data-lines="{lines}">code/src/lib.rs</p>"#);
+        let line = format!(r#"<p class="listing" data-lines='{lines}'>code/src/lib.rs</p>"#);
         refused(&chapter(&line), 1, part);
     }
 }
