@@ -427,26 +427,23 @@
      * @param {string} wanted
      */
     function markLine(code, wanted) {
-        /** @type {{ node: Node, start: number }[]} */
+        /** @type {{ node: Text, from: number, to: number }[]} */
         const pieces = [];
         let text = "";
         const walker = document.createTreeWalker(code, NodeFilter.SHOW_TEXT);
         for (let node = walker.nextNode(); node; node = walker.nextNode()) {
-            if (node.parentElement?.closest(".boring")) continue;
-            pieces.push({ node, start: text.length });
-            text += node.textContent;
+            if (!(node instanceof Text) || node.parentElement?.closest(".boring")) continue;
+            pieces.push({ node, from: text.length, to: text.length + node.length });
+            text += node.data;
         }
         const found = text.indexOf(wanted);
         if (found < 0) return;
         const start = text.lastIndexOf("\n", found) + 1;
         const end = `${text}\n`.indexOf("\n", found);
         const range = document.createRange();
-        for (const piece of pieces) {
-            if (piece.start <= start) range.setStart(piece.node, start - piece.start);
-            if (piece.start < end) {
-                const length = piece.node.textContent?.length ?? 0;
-                range.setEnd(piece.node, Math.min(end - piece.start, length));
-            }
+        for (const { node, from, to } of pieces) {
+            if (from <= start && start < to) range.setStart(node, start - from);
+            if (from < end && end <= to) range.setEnd(node, end - from);
         }
         const line = document.createElement("span");
         line.className = "marked-line";
