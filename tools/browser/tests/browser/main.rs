@@ -7,6 +7,7 @@
 mod access;
 mod book;
 mod folds;
+mod listings;
 mod loading;
 mod long_polling_panel;
 mod panel;
@@ -79,6 +80,7 @@ fn everywhere(suite: &Arc<Suite>, kind: Kind) -> Vec<Trial> {
         whiteboard::it_is_one_board_for_all_and_nothing_is_lost_in_a_cut,
         tokens::stop_ends_the_generator_too,
         tokens::a_text_comes_token_by_token,
+        listings::each_has_its_file_its_edge_and_its_marked_lines,
         book::content_is_painted_before_any_script_has_come,
         loading::a_page_on_a_desk_is_small_and_stays_in_place,
         loading::a_page_on_a_phone_is_small_and_stays_in_place,
