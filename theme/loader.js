@@ -336,17 +336,12 @@
         }
     }
 
-<<<<<<< HEAD
-    /** @returns {HTMLDetailsElement[]} */
-    const folds = () => Array.from(document.querySelectorAll("main details"));
-=======
     const folds = () =>
         Array.from(
             /** @type {NodeListOf<HTMLDetailsElement>} */ (
                 document.querySelectorAll("main details")
             ),
         );
->>>>>>> main
 
     unfold(location.hash);
     addEventListener("hashchange", () => unfold(location.hash));
