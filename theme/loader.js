@@ -10,10 +10,6 @@
     /** The book's root: this script is published as `theme/loader-HASH.js` below it. */
     const root = new URL("../", /** @type {HTMLScriptElement} */ (document.currentScript).src);
 
-    // mdBook sets one that does nothing, and a page that wants to hear `unload` does not come from
-    // the back/forward cache.
-    window.onunload = null;
-
     // ---- Panels ----
 
     /**
@@ -338,10 +334,10 @@
         }
     }
 
-    const failures = () =>
+    const folds = () =>
         Array.from(
             /** @type {NodeListOf<HTMLDetailsElement>} */ (
-                document.querySelectorAll("details.wrong")
+                document.querySelectorAll("main details")
             ),
         );
 
@@ -354,12 +350,12 @@
     });
 
     if (/\/print(\.html)?$/.test(location.pathname)) {
-        for (const fold of failures()) fold.open = true;
+        for (const fold of folds()) fold.open = true;
     }
     /** What a printer has opened. @type {HTMLDetailsElement[]} */
     let opened = [];
     addEventListener("beforeprint", () => {
-        opened = opened.concat(failures().filter((fold) => !fold.open));
+        opened = opened.concat(folds().filter((fold) => !fold.open));
         for (const fold of opened) fold.open = true;
     });
     addEventListener("afterprint", () => {
@@ -417,6 +413,35 @@
         landed.parentElement?.append(" ", back);
     }
 
+    // ---- Tables on a phone ----
+
+    // There is no room for many columns, so such a table is read row by row there (book.css). Each
+    // cell gets the heading of its column, with the colour of a method if the heading has one.
+    for (const table of /** @type {NodeListOf<HTMLTableElement>} */ (
+        document.querySelectorAll("main .table-wrapper > table")
+    )) {
+        const heads = Array.from(table.tHead?.rows[0]?.cells ?? []);
+        if (heads.length < 4) continue;
+        // What is no table to the style sheet stays one to a screen reader.
+        table.setAttribute("role", "table");
+        for (const group of [table.tHead, ...table.tBodies])
+            group?.setAttribute("role", "rowgroup");
+        for (const row of table.rows) {
+            row.setAttribute("role", "row");
+            for (const [column, cell] of Array.from(row.cells).entries()) {
+                const head = heads[column];
+                cell.setAttribute("role", head === cell ? "columnheader" : "cell");
+                if (head === cell || column === 0 || !head || !cell.hasChildNodes()) continue;
+                const name = document.createElement("span");
+                name.className = "column";
+                // Read aloud it is the heading already.
+                name.setAttribute("aria-hidden", "true");
+                name.append(...head.cloneNode(true).childNodes);
+                cell.prepend(name);
+            }
+        }
+    }
+
     // ---- Wide tables and listings ----
 
     // They scroll inside their boxes; a box that scrolls must be reachable by keyboard. Whether one
@@ -439,6 +464,53 @@
         if (event.target instanceof Element && event.target.closest("[tabindex='0'], .live-panel"))
             event.stopPropagation();
     });
+
+    // ---- The table of contents ----
+
+    // It follows the reader: the heading that mdBook marks as the current one is kept in its view.
+    const contents = document.querySelector("#mdbook-sidebar .sidebar-scrollbox");
+    if (contents) {
+        const still = matchMedia("(prefers-reduced-motion: reduce)");
+        let frame = 0;
+        const keepInView = () => {
+            frame = 0;
+            const current =
+                contents.querySelector(".current-header") ?? contents.querySelector(".active");
+            if (!current || contents.clientHeight === 0) return;
+            const box = contents.getBoundingClientRect();
+            const { top, bottom } = current.getBoundingClientRect();
+            // With some room around it, so that the headings before and after are seen as well.
+            const room = box.height / 5;
+            if (top >= box.top + room && bottom <= box.bottom - room) return;
+            // Not by scrollIntoView(), which scrolls the page, too.
+            contents.scrollBy({
+                top: (top + bottom) / 2 - (box.top + box.bottom) / 2,
+                behavior: still.matches ? "instant" : "smooth",
+            });
+        };
+        new MutationObserver(() => (frame ||= requestAnimationFrame(keepInView))).observe(
+            contents,
+            { subtree: true, childList: true, attributeFilter: ["class"] },
+        );
+    }
+
+    // The ways to the pages before and after say where they lead, as the table of contents has it.
+    for (const link of /** @type {NodeListOf<HTMLAnchorElement>} */ (
+        document.querySelectorAll(".nav-wrapper a")
+    )) {
+        const entry = Array.from(
+            /** @type {NodeListOf<HTMLAnchorElement>} */ (
+                document.querySelectorAll("#mdbook-sidebar .chapter a")
+            ),
+        ).find(({ href }) => href === link.href);
+        const title = entry?.lastChild?.textContent?.trim();
+        if (!title) continue;
+        const name = document.createElement("span");
+        name.textContent = title;
+        link.append(name);
+        link.title = `${link.title}: ${title}`;
+        link.setAttribute("aria-label", link.title);
+    }
 
     // ---- Copying ----
 
@@ -553,23 +625,23 @@
     // mdBook's button for the table of contents is a label: it takes no focus, may not be called a
     // button, and may not say that something is expanded. A button stands for it, and mdBook goes
     // on telling the label.
-    const contents = document.getElementById("mdbook-sidebar-toggle");
-    if (contents?.tagName === "LABEL") {
+    const toggle = document.getElementById("mdbook-sidebar-toggle");
+    if (toggle?.tagName === "LABEL") {
         const button = document.createElement("button");
         button.type = "button";
-        button.className = contents.className;
-        button.title = contents.title;
-        button.append(...contents.childNodes);
-        button.addEventListener("click", () => contents.click());
+        button.className = toggle.className;
+        button.title = toggle.title;
+        button.append(...toggle.childNodes);
+        button.addEventListener("click", () => toggle.click());
         const copyLabels = () => {
             for (const name of ["aria-label", "aria-controls", "aria-expanded"]) {
-                button.setAttribute(name, contents.getAttribute(name) ?? "");
+                button.setAttribute(name, toggle.getAttribute(name) ?? "");
             }
         };
         copyLabels();
-        new MutationObserver(copyLabels).observe(contents, { attributeFilter: ["aria-expanded"] });
-        contents.style.display = "none";
-        contents.after(button);
+        new MutationObserver(copyLabels).observe(toggle, { attributeFilter: ["aria-expanded"] });
+        toggle.style.display = "none";
+        toggle.after(button);
     }
     document.getElementById("mdbook-menu-bar")?.setAttribute("role", "banner");
 

@@ -8,7 +8,7 @@
  * the answer's headers are not.
  */
 
-import { describeChange } from "../shared/describe.js";
+import { describeChange, directionOf } from "../shared/describe.js";
 import { readBody, readObject, request, verdictOf, messageOf } from "../shared/http.js";
 import {
   createCounts,
@@ -257,6 +257,7 @@ function drawPrices(body, prices, before) {
     const old = before.get(symbol);
     const changed = old?.price !== price || old.change !== change;
     row.dataset.changed = String(changed);
+    row.dataset.change = directionOf(change);
     // Whether the last answer changed it, in a word: neither bold type nor a colour
     // reaches every reader.
     for (const text of [

@@ -48,7 +48,7 @@ const COSTS: &str = "What it costs, measured";
 /// What the items of the box begin with.
 const IN_SHORT: [&str; 4] = ["What it is", "Take it when", "Not when", "It costs"];
 
-const BOX: &str = "<div class=\"in-short\">";
+const BOX: &str = "<div class=\"in-short";
 const FOLD: &str = "<details class=\"wrong\">";
 const SUMMARY: &str = "<summary>Cause, cure and tests</summary>";
 
@@ -85,8 +85,14 @@ pub(super) fn check<'a>(
             in_short(&blocks, &mut faults);
             order(&blocks, &mut faults);
             failures(&blocks, &mut faults);
-        } else if METHODS.iter().any(|page| path == Path::new(page)) {
-            faults.push((0, format!("a method's page has the box `{BOX}`")));
+        }
+        if METHODS.iter().any(|page| path == Path::new(page)) {
+            // The class from which the page has its colour and its shape (theme/book.css).
+            let method = path.parent().unwrap_or(Path::new("")).display();
+            let with_class = format!("{BOX} method-{method}\">");
+            if !text.contains(&with_class) {
+                faults.push((0, format!("a method's page has the box `{with_class}`")));
+            }
         }
         problems.extend(faults.into_iter().map(|(at, message)| Problem {
             place: format!("{}:{}", src.join(&path).display(), line_of(text, at)),
