@@ -10,6 +10,12 @@
     /** The book's root: this script is published as `theme/loader-HASH.js` below it. */
     const root = new URL("../", /** @type {HTMLScriptElement} */ (document.currentScript).src);
 
+    // A build that knows the repository links to it from the bar above the page.
+    const source = document.querySelector("#mdbook-menu-bar a[href][title='Git repository']");
+    /** Its address, without a slash at the end. */
+    const repository =
+        source instanceof HTMLAnchorElement ? source.href.replace(/\/+$/, "") : undefined;
+
     // ---- Panels ----
 
     /**
@@ -49,10 +55,6 @@
      * @param {HTMLElement} element
      */
     function offer(element) {
-        // A build that knows the repository links to it from the bar above the page.
-        const link = document.querySelector("#mdbook-menu-bar a[href][title='Git repository']");
-        const repository =
-            link instanceof HTMLAnchorElement ? link.href.replace(/\/+$/, "") : undefined;
         const how = document.createElement("p");
         const needs = " You need Rust, and minutes for the first build.";
         element.append(how);
@@ -60,10 +62,10 @@
             how.textContent = `Type it in a clone of the book's repository.${needs}`;
             return;
         }
-        const source = document.createElement("a");
-        source.href = repository;
-        source.textContent = "its repository";
-        how.append("The book is in ", source, `.${needs}`);
+        const link = document.createElement("a");
+        link.href = repository;
+        link.textContent = "its repository";
+        how.append("The book is in ", link, `.${needs}`);
         const session = document.createElement("pre");
         session.className = "live-panel-how";
         const name = repository.slice(repository.lastIndexOf("/") + 1).replace(/\.git$/, "");
@@ -411,6 +413,55 @@
             history.back();
         });
         landed.parentElement?.append(" ", back);
+    }
+
+    // ---- Listings ----
+
+    /**
+     * Marks the line of a listing that holds a text. What is hidden of its file may hold it, too.
+     * @param {Element} code
+     * @param {string} wanted
+     */
+    function markLine(code, wanted) {
+        /** @type {{ node: Text, from: number, to: number }[]} */
+        const pieces = [];
+        let text = "";
+        const walker = document.createTreeWalker(code, NodeFilter.SHOW_TEXT);
+        for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+            if (!(node instanceof Text) || node.parentElement?.closest(".boring")) continue;
+            pieces.push({ node, from: text.length, to: text.length + node.length });
+            text += node.data;
+        }
+        const found = text.indexOf(wanted);
+        if (found < 0) return;
+        const start = text.lastIndexOf("\n", found) + 1;
+        const end = `${text}\n`.indexOf("\n", found);
+        const range = document.createRange();
+        for (const { node, from, to } of pieces) {
+            if (from <= start && start < to) range.setStart(node, start - from);
+            if (from < end && end <= to) range.setEnd(node, end - from);
+        }
+        const line = document.createElement("span");
+        line.className = "marked-line";
+        // Colours that go on in the next line are split.
+        line.append(range.extractContents());
+        range.insertNode(line);
+    }
+
+    for (const name of /** @type {NodeListOf<HTMLElement>} */ (
+        document.querySelectorAll("p.listing")
+    )) {
+        const path = name.firstChild;
+        if (repository && path instanceof Text) {
+            const link = document.createElement("a");
+            link.textContent = path.data.trim();
+            // Where GitHub and GitLab show a file.
+            link.href = `${repository.replace(/\.git$/, "")}/blob/HEAD/${link.textContent}`;
+            path.replaceWith(link, " ");
+        }
+        const code = name.nextElementSibling?.querySelector("code");
+        for (const text of name.dataset.lines?.split(" ;; ") ?? [])
+            if (code) markLine(code, text);
     }
 
     // ---- Tables on a phone ----

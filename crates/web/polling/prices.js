@@ -180,8 +180,7 @@ export function createPricesPanel(element, { base }) {
   const body = find(root, "prices");
   const buttons = { start: find(root, "start"), stop: find(root, "stop") };
   setEnabled(buttons.stop, false);
-  root.querySelector(".lp-bar")?.append(status.element);
-  root.querySelector(".lp-bar")?.after(createIntervalChoice(rhythm));
+  root.querySelector(".lp-bar")?.append(createIntervalChoice(rhythm), status.element);
   root.append(counts.element);
 
   /** The requests under way. @type {AbortController | null} */

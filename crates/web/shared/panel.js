@@ -76,8 +76,8 @@ export function createPanel(
 ) {
   const root = createSection(label, MARKUP);
   const status = createStatusLine("Not connected. Press Start.");
-  find(root, "start").parentElement?.append(status.element);
-  if (controls) root.querySelector(".lp-bar")?.after(controls);
+  if (controls) root.querySelector(".lp-bar")?.append(controls);
+  root.querySelector(".lp-bar")?.append(status.element);
   const followed = createFollowerCounts();
   root.querySelector(".lp-form")?.before(followed.element, ...(counts ? [counts] : []));
 

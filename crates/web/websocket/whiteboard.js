@@ -63,6 +63,7 @@ ${BUTTONS}
   <fieldset class="lp-choices" data-role="widths"><legend>Line</legend></fieldset>
   <button type="button" data-role="clear">Clear for all</button>
 </div>
+<div class="lp-bar lp-foot">
 <details class="lp-help">
   <summary>How to draw</summary>
   <p data-role="help">
@@ -71,6 +72,7 @@ ${BUTTONS}
   </p>
 </details>
 <p data-role="strokes" role="status">Strokes appear here as they come.</p>
+</div>
 <p class="lp-note" data-role="announced" role="status"></p>
 `;
 

@@ -17,7 +17,7 @@ use tower_http::services::{ServeDir, ServeFile};
 
 /// The site on a free port, with its own page for what is not there, as GitHub Pages serves it.
 /// Whatever is asked for outside its path is not found at all.
-async fn published(suite: &Suite) -> anyhow::Result<Served> {
+pub(crate) async fn published(suite: &Suite) -> anyhow::Result<Served> {
     let directory = suite.published().await?;
     let files =
         ServeDir::new(directory).not_found_service(ServeFile::new(directory.join("404.html")));
@@ -26,7 +26,7 @@ async fn published(suite: &Suite) -> anyhow::Result<Served> {
 }
 
 /// The address of a page of the site.
-fn at(server: &Served, name: &str) -> String {
+pub(crate) fn at(server: &Served, name: &str) -> String {
     format!("{}{name}", server.at(SITE.trim_start_matches('/')))
 }
 
