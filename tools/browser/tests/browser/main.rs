@@ -6,6 +6,7 @@
 
 mod access;
 mod book;
+mod copied_pages;
 mod folds;
 mod listings;
 mod long_polling_panel;
@@ -99,6 +100,13 @@ fn everywhere(suite: &Arc<Suite>, kind: Kind) -> Vec<Trial> {
         kind,
         "panel::it_goes_on_where_it_was_when_its_reader_comes_back",
         panel::it_goes_on_where_it_was_when_its_reader_comes_back,
+    ));
+    trials.extend(for_each(
+        &site::methods(),
+        suite,
+        kind,
+        "copied_pages::one_shows_each_event_once_across_a_cut_and_tells_of_a_gap",
+        copied_pages::one_shows_each_event_once_across_a_cut_and_tells_of_a_gap,
     ));
     // Polling holds no connection that it could let go.
     let holding: Vec<_> = site::methods()
