@@ -79,6 +79,7 @@ fn everywhere(suite: &Arc<Suite>, kind: Kind) -> Vec<Trial> {
         tokens::a_text_comes_token_by_token,
         listings::each_has_its_file_its_edge_and_its_marked_lines,
         book::content_is_painted_before_any_script_has_come,
+        book::diagrams_are_there_before_any_script,
     ];
     trials.extend(for_each(
         &site::methods(),
@@ -137,7 +138,6 @@ fn main() -> ExitCode {
     trials.extend(trials![
         suite, Kind::Chromium;
         access::no_barriers_in_the_panel_of_http2_push,
-        book::diagrams_are_there_before_any_script,
         folds::a_link_to_a_failure_or_into_its_fold_opens_it,
         folds::a_printer_opens_every_fold_and_leaves_the_page_as_it_was,
         folds::an_address_that_a_page_had_once_leads_on,
