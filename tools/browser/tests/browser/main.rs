@@ -16,6 +16,7 @@ mod published;
 mod push_panel;
 mod reading;
 mod room;
+mod sheet;
 mod tokens;
 mod vectors;
 mod websocket_panel;
@@ -153,6 +154,12 @@ fn main() -> ExitCode {
         published::a_page_that_is_not_there_leads_back_into_the_book,
         published::a_search_in_a_static_site_leads_to_a_page,
     ]);
+    for kind in [Kind::Chromium, Kind::Firefox] {
+        trials.extend(trials![
+            suite, kind;
+            sheet::it_is_one_side_of_paper_and_another_page_is_more,
+        ]);
+    }
     for kind in Kind::ALL {
         trials.extend(everywhere(&suite, kind));
     }
