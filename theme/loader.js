@@ -37,7 +37,7 @@
     }
 
     /**
-     * Puts a sentence before the panel's fallback text, which says what could be done here.
+     * Puts a sentence below the panel's fallback text, which says what could be done here.
      * @param {HTMLElement} element
      * @param {"static" | "failed"} state
      * @param {string} text
@@ -47,7 +47,8 @@
         const note = document.createElement("p");
         note.className = "live-panel-note";
         note.textContent = text;
-        element.prepend(note);
+        // Not above it: that would move what somebody is reading.
+        element.append(note);
     }
 
     /**

@@ -18,6 +18,7 @@ mod published;
 mod push_panel;
 mod reading;
 mod room;
+mod sheet;
 mod themes;
 mod tokens;
 mod vectors;
@@ -83,6 +84,7 @@ fn everywhere(suite: &Arc<Suite>, kind: Kind) -> Vec<Trial> {
         tokens::a_text_comes_token_by_token,
         listings::each_has_its_file_its_edge_and_its_marked_lines,
         book::content_is_painted_before_any_script_has_come,
+        book::diagrams_are_there_before_any_script,
         loading::a_page_on_a_desk_is_small_and_stays_in_place,
         loading::a_page_on_a_phone_is_small_and_stays_in_place,
         paper::every_diagram_and_fold_is_printed_and_nothing_to_press,
@@ -152,7 +154,6 @@ fn main() -> ExitCode {
     trials.extend(trials![
         suite, Kind::Chromium;
         access::no_barriers_in_the_panel_of_http2_push,
-        book::diagrams_are_there_before_any_script,
         folds::a_link_to_a_failure_or_into_its_fold_opens_it,
         folds::an_address_that_a_page_had_once_leads_on,
         reading::the_copy_button_of_a_console_copies_commands,
@@ -167,6 +168,12 @@ fn main() -> ExitCode {
         published::a_page_that_is_not_there_leads_back_into_the_book,
         published::a_search_in_a_static_site_leads_to_a_page,
     ]);
+    for kind in [Kind::Chromium, Kind::Firefox] {
+        trials.extend(trials![
+            suite, kind;
+            sheet::it_is_one_side_of_paper_and_another_page_is_more,
+        ]);
+    }
     for kind in Kind::ALL {
         trials.extend(everywhere(&suite, kind));
     }

@@ -42,7 +42,7 @@ pub(crate) async fn the_text_the_diagrams_and_the_answers_can_be_read(
                 const diagrams = Array.from(document.querySelectorAll('main svg[role=img]'));
                 for (const diagram of diagrams) {
                     if (!seen(diagram)) wrong.push(`not seen: ${told(diagram)}`);
-                    if (!diagram.querySelector('title')?.textContent) wrong.push(`no title: ${told(diagram)}`);
+                    if (!(diagram.querySelector('title')?.textContent || diagram.ariaLabel)) wrong.push(`no name: ${told(diagram)}`);
                     if (!diagram.querySelector('text')) wrong.push(`no text: ${told(diagram)}`);
                 }
                 for (const control of document.querySelectorAll('main button, main input, main canvas'))
