@@ -2,7 +2,7 @@
 
 use crate::panel::{part, ready, state, CHAPTER};
 use anyhow::Context as _;
-use browser::{page::Page, served::Asked, suite::Suite};
+use browser::{engine::Kind, page::Page, served::Asked, suite::Suite};
 use serde_json::json;
 use std::{fs, sync::Arc};
 
@@ -16,6 +16,24 @@ pub(crate) fn pages() -> anyhow::Result<Vec<String>> {
         .collect();
     assert!(pages.iter().any(|page| page == CHAPTER), "{pages:?}");
     Ok(pages)
+}
+
+/// All of them in Chromium; elsewhere one of each kind, for what takes seconds on each page and hangs
+/// little on the browser.
+pub(crate) fn some_pages(kind: Kind) -> anyhow::Result<Vec<String>> {
+    let mut names = pages()?;
+    if kind != Kind::Chromium {
+        let kinds = [
+            "introduction.html",
+            CHAPTER,
+            "choosing/index.html",
+            "facts.html",
+            "cheat-sheet.html",
+        ];
+        names.retain(|name| kinds.contains(&name.as_str()));
+        assert_eq!(names.len(), kinds.len());
+    }
+    Ok(names)
 }
 
 /// Waits until every panel of the page is live; how many there are.

@@ -2,25 +2,16 @@
 //! finds them.
 
 use crate::{
-    book::pages,
+    book::some_pages,
     published::{at, published},
 };
-use browser::{engine::Kind, page::Page, parts, suite::Suite};
+use browser::{page::Page, parts, suite::Suite};
 use serde_json::{json, Value};
 use std::{collections::BTreeMap, sync::Arc};
 use testbed::parts::Missing;
 
 /// What the menu offers beside the system's choice.
 pub(crate) const OFFERED: [&str; 2] = ["light", "navy"];
-
-/// One of each kind: what axe-core finds hangs little on the browser, and it takes a second or more
-/// for each page.
-const KINDS: [&str; 4] = [
-    "introduction.html",
-    "sse/index.html",
-    "choosing/index.html",
-    "cheat-sheet.html",
-];
 
 pub(crate) async fn nothing_serious_in(
     suite: Arc<Suite>,
@@ -47,10 +38,7 @@ pub(crate) async fn nothing_serious_in(
     )
     .await?;
     let mut wrong = BTreeMap::new();
-    for name in pages()? {
-        if page.kind() != Kind::Chromium && !KINDS.contains(&name.as_str()) {
-            continue;
-        }
+    for name in some_pages(page.kind())? {
         page.open(&at(&server, &name)).await?;
         page.until(
             "the theme",
