@@ -91,12 +91,14 @@ fn everywhere(suite: &Arc<Suite>, kind: Kind) -> Vec<Trial> {
         paper::a_printer_opens_every_fold_and_leaves_the_page_as_it_was,
         without_script::the_text_the_diagrams_and_the_answers_can_be_read,
     ];
-    trials.extend(themes::OFFERED.into_iter().map(|theme| {
-        let name = format!("themes::nothing_serious_in::{theme}");
-        suite.trial(kind, &name, move |suite, page| {
-            themes::nothing_serious_in(suite, theme, page)
-        })
-    }));
+    for theme in themes::OFFERED {
+        trials.extend((0..themes::PARTS).map(|part| {
+            let name = format!("themes::nothing_serious_in::{theme}::{part}");
+            suite.trial(kind, &name, move |suite, page| {
+                themes::nothing_serious_in(suite, theme, part, page)
+            })
+        }));
+    }
     trials.extend(for_each(
         &site::methods(),
         suite,

@@ -13,9 +13,13 @@ use testbed::parts::Missing;
 /// What the menu offers beside the system's choice.
 pub(crate) const OFFERED: [&str; 2] = ["light", "navy"];
 
+/// Of the pages: all in one trial would take longer than a trial may.
+pub(crate) const PARTS: usize = 3;
+
 pub(crate) async fn nothing_serious_in(
     suite: Arc<Suite>,
     theme: &'static str,
+    part: usize,
     page: Page,
 ) -> anyhow::Result<()> {
     let axe = parts::axe_core().map_err(Missing)?;
@@ -38,7 +42,11 @@ pub(crate) async fn nothing_serious_in(
     )
     .await?;
     let mut wrong = BTreeMap::new();
-    for name in some_pages(page.kind())? {
+    for name in some_pages(page.kind())?
+        .into_iter()
+        .skip(part)
+        .step_by(PARTS)
+    {
         page.open(&at(&server, &name)).await?;
         page.until(
             "the theme",
