@@ -184,7 +184,7 @@ const MAY_DEPEND: [(&str, &str, &str); 21] = [
     ("programs", "", READER),
     ("testbed", "serving", ""),
     ("harness", "client conformance contract feed serving", ""),
-    ("site", SITE, "json-lines testbed"),
+    ("site", SITE, "harness json-lines testbed"),
     // Whatever drives the site from outside.
     (
         "browser",
