@@ -120,7 +120,10 @@ impl Stand {
         let router = |log, ending| (method.router)(Host::alone(log, ending));
         let server = Server::start(still_feed(2), router).await;
         // Its edge makes its handles in its own task.
-        eventually("the edge", || recorder.text().contains("waiting_requests_total")).await;
+        eventually("the edge", || {
+            recorder.text().contains("waiting_requests_total")
+        })
+        .await;
         Self {
             server,
             recorder: recorder.clone(),
