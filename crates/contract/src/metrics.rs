@@ -1,8 +1,8 @@
 //! What a server counts: the names under which Prometheus reads it, and the values of
 //! their labels.
 //!
-//! A server offers them where it was started with `--metrics-port`. The book's page "The
-//! wire contract" has the list in a table.
+//! A server offers them where it was started with `--metrics-port`. The book's page
+//! "The wire contract" has the list in a table.
 
 use crate::ProblemKind;
 

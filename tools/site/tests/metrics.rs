@@ -114,11 +114,15 @@ struct Stand {
 
 impl Stand {
     async fn new(method: Method) -> Self {
+        Self::with(method, serving::Config::default()).await
+    }
+
+    async fn with(method: Method, edge: serving::Config) -> Self {
         // For the rest of the process: the guard borrows it.
         let recorder: &'static Recorder = Box::leak(Box::default());
         let here = ::metrics::set_default_local_recorder(recorder);
         let router = |log, ending| (method.router)(Host::alone(log, ending));
-        let server = Server::start(still_feed(2), router).await;
+        let server = Server::start_with(still_feed(2), edge, router).await;
         // Its edge makes its handles in its own task.
         eventually("the edge", || {
             recorder.text().contains("waiting_requests_total")
@@ -624,37 +628,61 @@ async fn connections_are_counted() -> anyhow::Result<()> {
     let stand = Stand::new(sse::METHOD).await;
     let ended = |why: &str| format!("waiting_connections_ended_total{{reason=\"{why}\"}}");
     let open = |stand: &Stand| stand.now().get("waiting_connections_open");
-    let becomes = |why: &'static str, count: f64| {
-        let (series, stand) = (ended(why), &stand);
-        eventually(why, move || stand.now().get(&series) == count)
+    let ends = |stand: &Stand| {
+        let ends = metrics::ConnectionEnd::NAMES.iter();
+        let ends = ends.map(|why| (*why, stand.now().get(&ended(why))));
+        ends.filter(|(_, count)| *count > 0.0).collect::<Vec<_>>()
+    };
+    // As many have ended as there are reasons, and for these.
+    let end = async |stand: &Stand, reasons: &[&'static str]| {
+        let all = || ends(stand).iter().map(|(_, count)| count).sum::<f64>();
+        eventually("an end", || all() >= reasons.len() as f64).await;
+        let mut expected: Vec<_> = reasons.iter().map(|why| (*why, 1.0)).collect();
+        expected.sort_by_key(|(why, _)| {
+            metrics::ConnectionEnd::NAMES
+                .iter()
+                .position(|it| it == why)
+        });
+        assert_eq!(ends(stand), expected);
     };
     // In order.
     stand.ask("GET /status HTTP/1.1", "").await;
-    becomes("closed", 1.0).await;
+    end(&stand, &["closed"]).await;
     // No HTTP.
     let mut peer = stand.connect().await;
     peer.write(b"nonsense\r\n\r\n").await;
     peer.end().await;
-    becomes("failed", 1.0).await;
+    end(&stand, &["closed", "failed"]).await;
     // The client goes while its request waits.
     let [sse, ..] = streams();
-    let peer = stand.open(&sse, "after=latest").await;
+    let mut peer = stand.open(&sse, "after=latest").await;
     ensure!(open(&stand) == 1.0, "{}", open(&stand));
+    // What is closed with something unread is reset, and so fails.
+    peer.until("\n\n\r\n").await;
     drop(peer);
-    becomes("gone", 1.0).await;
+    end(&stand, &["closed", "failed", "gone"]).await;
     // A socket.
     let sockets = Stand::new(websocket::METHOD).await;
     let [_, socket, _] = streams();
     let peer = sockets.open(&socket, "after=latest").await;
     ensure!(open(&sockets) == 1.0, "it is open as a socket");
     drop(peer);
-    let upgraded = ended("upgraded");
-    eventually("upgraded", || sockets.now().get(&upgraded) == 1.0).await;
-    for stand in [&stand, &sockets] {
+    end(&sockets, &["upgraded"]).await;
+    // One that is idle gives way to another.
+    let edge = serving::Config {
+        max_connections: 1,
+        ..serving::Config::default()
+    };
+    let narrow = Stand::with(polling::METHOD, edge).await;
+    let mut idle = narrow.connect().await;
+    idle.send("GET /status HTTP/1.1\nHost: 127.0.0.1", "").await;
+    idle.until("finished").await;
+    narrow.ask("GET /status HTTP/1.1", "").await;
+    end(&narrow, &["closed", "dropped"]).await;
+    for stand in [&stand, &sockets, &narrow] {
         let now = stand.now();
         ensure!(now.get("waiting_connections_open") == 0.0);
-        let ends = metrics::ConnectionEnd::NAMES.iter();
-        let all: f64 = ends.map(|why| now.get(&ended(why))).sum();
+        let all: f64 = ends(stand).iter().map(|(_, count)| count).sum();
         ensure!(all == now.get("waiting_connections_opened_total"));
     }
     // What is open when the patience ends.
@@ -668,7 +696,7 @@ async fn connections_are_counted() -> anyhow::Result<()> {
     })
     .await;
     stand.server.ending.cut();
-    becomes("cut", 1.0).await;
+    end(&stand, &["closed", "failed", "gone", "cut"]).await;
     Ok(())
 }
 
