@@ -214,6 +214,54 @@ fn metrics_have_a_port_of_their_own_that_is_not_counted() {
 }
 
 #[test]
+#[cfg(unix)]
+fn a_connection_and_a_publish_are_spans_for_who_asks() {
+    let book = book("# One\n");
+    for level in ["debug", "info"] {
+        let mut server = Server::start_by(
+            Command::new("sh")
+                .arg("-c")
+                .arg(format!("NO_COLOR=1 RUST_LOG={level} exec \"$0\" \"$@\""))
+                .arg(env!("CARGO_BIN_EXE_site")),
+            book.path(),
+            &["--port", "0", "--rate", "0"],
+        );
+        let event = r#"{"kind":"message","data":1}"#;
+        for status in ["201", "200"] {
+            let mut stream = TcpStream::connect(&server.address).unwrap();
+            stream.set_read_timeout(Some(HANG)).unwrap();
+            write!(
+                stream,
+                "POST /live/sse/events HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\
+                 Content-Type: application/json\r\nIdempotency-Key: a\r\n\
+                 Content-Length: {}\r\n\r\n{event}",
+                server.address,
+                event.len()
+            )
+            .unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            assert!(answer.contains(status), "{answer}");
+        }
+        if level == "debug" {
+            for repeated in [false, true] {
+                let line = server.error("published");
+                assert!(line.contains("publish{kind=message id="), "{line}");
+                assert!(line.contains(&format!(" repeated={repeated}}}")), "{line}");
+                let line = server.error("a connection ended");
+                assert!(line.contains("connection{peer=127.0.0.1:"), "{line}");
+                let ended = " protocol=HTTP/1.1 ended=\"closed\"}";
+                assert!(line.contains(ended), "{line}");
+            }
+        } else {
+            server.child.kill().unwrap();
+            let lines: Vec<_> = server.errors.iter().collect();
+            assert_eq!(lines, [""; 0], "the usual log has no word of them");
+        }
+    }
+}
+
+#[test]
 fn a_port_for_metrics_is_told_of_in_its_own_words() {
     let book = book("# One\n");
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
