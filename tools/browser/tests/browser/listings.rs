@@ -2,7 +2,6 @@
 
 use crate::{
     book::pages,
-    panel::is_mermaid,
     published::{at, published},
 };
 use browser::{
@@ -62,7 +61,6 @@ pub(crate) async fn each_has_its_file_its_edge_and_its_marked_lines(
     page: Page,
 ) -> anyhow::Result<()> {
     let server = published(&suite).await?;
-    server.hold(is_mermaid);
     let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
     let (mut all, mut marked, mut kinds) = (0, 0, [0, 0]);
     for name in pages()? {

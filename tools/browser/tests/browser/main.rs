@@ -6,6 +6,7 @@
 
 mod access;
 mod book;
+mod copied_pages;
 mod folds;
 mod listings;
 mod long_polling_panel;
@@ -103,6 +104,13 @@ fn everywhere(suite: &Arc<Suite>, kind: Kind) -> Vec<Trial> {
         "panel::it_goes_on_where_it_was_when_its_reader_comes_back",
         panel::it_goes_on_where_it_was_when_its_reader_comes_back,
     ));
+    trials.extend(for_each(
+        &site::methods(),
+        suite,
+        kind,
+        "copied_pages::one_shows_each_event_once_across_a_cut_and_tells_of_a_gap",
+        copied_pages::one_shows_each_event_once_across_a_cut_and_tells_of_a_gap,
+    ));
     // Polling holds no connection that it could let go.
     let holding: Vec<_> = site::methods()
         .into_iter()
@@ -132,7 +140,7 @@ fn main() -> ExitCode {
     trials.extend(trials![
         suite, Kind::Chromium;
         access::no_barriers_in_the_panel_of_http2_push,
-        book::diagrams_are_drawn_when_they_come_near,
+        book::diagrams_are_there_before_any_script,
         folds::a_link_to_a_failure_or_into_its_fold_opens_it,
         folds::a_printer_opens_every_fold_and_leaves_the_page_as_it_was,
         folds::an_address_that_a_page_had_once_leads_on,
@@ -147,7 +155,7 @@ fn main() -> ExitCode {
         // Firefox loads such a page anew.
         reading::a_page_comes_back_as_it_was_left,
         published::every_page_of_a_static_site_is_whole_and_says_that_no_live_server_is_here,
-        published::the_print_page_has_every_chapter_and_prints_when_its_diagrams_are_drawn,
+        published::the_print_page_has_every_chapter_and_every_diagram,
         published::whatever_a_file_of_a_static_site_names_is_there,
         published::a_page_that_is_not_there_leads_back_into_the_book,
         published::a_search_in_a_static_site_leads_to_a_page,

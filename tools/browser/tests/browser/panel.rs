@@ -36,13 +36,6 @@ pub(crate) const CHAPTER: &str = "sse/index.html";
 /// The stream as the site mounts it.
 const STREAM: &str = "GET /live/sse/events";
 
-/// The library that draws diagrams. Tests of the panel let it wait at the door: it is no part of
-/// them, and it would cost each of them more than all the rest. A page that waits for it has not
-/// loaded, so they do not wait for that either.
-pub(crate) fn is_mermaid(path: &str) -> bool {
-    path.ends_with("mermaid.min.js")
-}
-
 /// A control of the panel.
 pub(crate) fn part(role: &str) -> String {
     format!(".live-panel:not([data-view]) [data-role={role}]")
@@ -154,7 +147,6 @@ pub(crate) async fn said(page: &Page, name: &str, text: &str) -> anyhow::Result<
 
 pub(crate) async fn it_connects_only_on_start(suite: Arc<Suite>, page: Page) -> anyhow::Result<()> {
     let site = suite.site().await?;
-    site.hold(is_mermaid);
     let before = publish(&site, "before anybody looked").await?;
     page.navigate(&site.at(CHAPTER)).await?;
     ready(&page).await?;
@@ -204,7 +196,6 @@ pub(crate) async fn it_resumes_after_a_cut_with_nothing_lost_and_nothing_doubled
     page: Page,
 ) -> anyhow::Result<()> {
     let site = suite.site().await?;
-    site.hold(is_mermaid);
     start(&page, &site.at(CHAPTER)).await?;
     let mut all = Vec::new();
     for number in 0..3 {
@@ -214,7 +205,7 @@ pub(crate) async fn it_resumes_after_a_cut_with_nothing_lost_and_nothing_doubled
     shown(&page, last_seen).await?;
 
     // The browser's own attempt waits at the door until everything below has been published.
-    site.hold(|path| is_mermaid(path) || path == "/live/sse/events");
+    site.hold(|path| path == "/live/sse/events");
     page.click(&part("cut")).await?;
     state(&page, "connecting").await?;
     site.until("second request", |asked| {
@@ -224,7 +215,7 @@ pub(crate) async fn it_resumes_after_a_cut_with_nothing_lost_and_nothing_doubled
     for number in 0..5 {
         all.push(publish(&site, &format!("while it is cut {number}")).await?);
     }
-    site.hold(is_mermaid);
+    site.release();
     state(&page, "open").await?;
     for number in 0..2 {
         all.push(publish(&site, &format!("after the cut {number}")).await?);
@@ -354,7 +345,6 @@ pub(crate) async fn the_keyboard_starts_and_stops_it(
     page: Page,
 ) -> anyhow::Result<()> {
     let site = suite.site().await?;
-    site.hold(is_mermaid);
     page.navigate(&site.at(CHAPTER)).await?;
     ready(&page).await?;
     // From the heading before it, as a reader without a mouse would go on.
