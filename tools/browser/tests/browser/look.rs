@@ -1,6 +1,6 @@
 //! How the pages look: themes, room, the table of contents.
 
-use crate::panel::{is_mermaid, ready, CHAPTER};
+use crate::panel::{ready, CHAPTER};
 use browser::{page::Page, suite::Suite};
 use serde_json::{json, Value};
 use std::sync::Arc;
@@ -10,7 +10,6 @@ pub(crate) async fn a_theme_that_is_not_offered_counts_as_none(
     page: Page,
 ) -> anyhow::Result<()> {
     let site = suite.site().await?;
-    site.hold(is_mermaid);
     let address = site.at("glossary.html");
     page.prefer("dark").await?;
     for (stored, shown) in [
@@ -72,7 +71,6 @@ pub(crate) async fn the_table_of_contents_follows_its_reader(
     page: Page,
 ) -> anyhow::Result<()> {
     let site = suite.site().await?;
-    site.hold(is_mermaid);
     page.resize(1280, 700).await?;
     page.navigate(&site.at(CHAPTER)).await?;
     ready(&page).await?;
@@ -116,7 +114,6 @@ pub(crate) async fn code_of_88_columns_needs_no_scrolling(
     page: Page,
 ) -> anyhow::Result<()> {
     let site = suite.site().await?;
-    site.hold(is_mermaid);
     page.resize(1280, 800).await?;
     for name in ["polling/index.html", CHAPTER, "websocket/index.html"] {
         page.navigate(&site.at(name)).await?;
@@ -148,7 +145,6 @@ pub(crate) async fn a_table_of_four_columns_is_read_on_a_phone_row_by_row(
     page: Page,
 ) -> anyhow::Result<()> {
     let site = suite.site().await?;
-    site.hold(is_mermaid);
     page.resize(390, 844).await?;
     page.open(&site.at("choosing/index.html")).await?;
     let (wide, cells, unnamed): (usize, usize, Vec<String>) = page

@@ -480,7 +480,6 @@ pub(crate) async fn it_fits_a_phone(suite: Arc<Suite>, page: Page) -> anyhow::Re
     /// WCAG 2.2, 2.5.8.
     const FINGER: f64 = 24.0;
     let site = suite.site().await?;
-    site.hold(is_mermaid);
     page.resize(390, 844).await?;
     for name in [
         "polling/index.html",
