@@ -17,6 +17,7 @@ mod published;
 mod push_panel;
 mod reading;
 mod room;
+mod sheet;
 mod tokens;
 mod vectors;
 mod websocket_panel;
@@ -82,6 +83,7 @@ fn everywhere(suite: &Arc<Suite>, kind: Kind) -> Vec<Trial> {
         tokens::a_text_comes_token_by_token,
         listings::each_has_its_file_its_edge_and_its_marked_lines,
         book::content_is_painted_before_any_script_has_come,
+        book::diagrams_are_there_before_any_script,
     ];
     trials.extend(for_each(
         &site::methods(),
@@ -140,7 +142,6 @@ fn main() -> ExitCode {
     trials.extend(trials![
         suite, Kind::Chromium;
         access::no_barriers_in_the_panel_of_http2_push,
-        book::diagrams_are_there_before_any_script,
         folds::a_link_to_a_failure_or_into_its_fold_opens_it,
         folds::a_printer_opens_every_fold_and_leaves_the_page_as_it_was,
         folds::an_address_that_a_page_had_once_leads_on,
@@ -160,6 +161,12 @@ fn main() -> ExitCode {
         published::a_page_that_is_not_there_leads_back_into_the_book,
         published::a_search_in_a_static_site_leads_to_a_page,
     ]);
+    for kind in [Kind::Chromium, Kind::Firefox] {
+        trials.extend(trials![
+            suite, kind;
+            sheet::it_is_one_side_of_paper_and_another_page_is_more,
+        ]);
+    }
     for kind in Kind::ALL {
         trials.extend(everywhere(&suite, kind));
     }
