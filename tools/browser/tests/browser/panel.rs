@@ -490,7 +490,7 @@ pub(crate) async fn it_fits_a_phone(suite: Arc<Suite>, page: Page) -> anyhow::Re
         "websocket/whiteboard.html",
         "http2-push/index.html",
     ] {
-        page.navigate(&site.at(name)).await?;
+        page.open(&site.at(name)).await?;
         page.until(
             "panels",
             "const panels = [...document.querySelectorAll('.live-panel')];
