@@ -358,8 +358,8 @@ fn settle(items: &mut [Item], layer: &[usize], wishes: &[(f64, f64)]) {
     }
 }
 
-/// Takes the small bends out of edges: where a point is nearly below the end of its edge, or the point
-/// before it, it is moved there, if nothing stands in the way.
+/// Takes the small bends out of edges: where a point is nearly below the end of its edge, or the
+/// point before it, it is moved there, if nothing stands in the way.
 fn smooth(
     items: &mut [Item],
     through: &[(Vec<usize>, usize)],

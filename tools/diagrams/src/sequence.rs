@@ -315,7 +315,8 @@ impl<'a> Drawing<'a> {
     }
 
     fn picture(&self) -> Picture {
-        let bottom = self.timeline.bottom + 8.0;
+        // Below the last time there is room for half of its name.
+        let bottom = self.timeline.bottom + 12.0;
         let mut picture = Picture::new(self.width, bottom + 1.0);
         self.frames(&mut picture);
         self.lines(&mut picture, bottom);
