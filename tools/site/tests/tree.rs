@@ -185,7 +185,7 @@ const MAY_DEPEND: [(&str, &str, &str); 23] = [
     ("programs", "", READER),
     ("testbed", "serving", ""),
     ("harness", "client conformance contract feed serving", ""),
-    ("site", SITE, "json-lines testbed"),
+    ("site", SITE, "harness json-lines testbed"),
     // Whatever drives the site from outside.
     (
         "browser",

@@ -11,6 +11,7 @@ mod folds;
 mod listings;
 mod loading;
 mod long_polling_panel;
+mod look;
 mod panel;
 mod paper;
 mod polling_panel;
@@ -68,6 +69,8 @@ fn everywhere(suite: &Arc<Suite>, kind: Kind) -> Vec<Trial> {
         panel::the_keyboard_starts_and_stops_it,
         panel::it_connects_only_on_start,
         panel::two_tabs_talk_to_each_other,
+        panel::in_a_chapter_it_comes_back_as_it_was,
+        panel::it_fits_a_phone,
         push_panel::each_way_shows_its_frames,
         push_panel::the_keyboard_is_enough,
         push_panel::it_says_in_words_that_no_push_server_runs,
@@ -158,6 +161,10 @@ fn main() -> ExitCode {
         access::no_barriers_in_the_panel_of_http2_push,
         folds::a_link_to_a_failure_or_into_its_fold_opens_it,
         folds::an_address_that_a_page_had_once_leads_on,
+        look::a_theme_that_is_not_offered_counts_as_none,
+        look::the_table_of_contents_follows_its_reader,
+        look::code_of_88_columns_needs_no_scrolling,
+        look::a_table_of_four_columns_is_read_on_a_phone_row_by_row,
         reading::the_copy_button_of_a_console_copies_commands,
         reading::arrow_keys_scroll_a_box_that_has_the_focus,
         reading::a_keyboard_skips_to_the_text_and_to_the_panel,
