@@ -1,5 +1,5 @@
 // @ts-check
-// Brings a chapter's live parts to life: panels, diagrams, and the reload of `serve --watch`.
+// Brings a chapter's live parts to life: panels, and the reload of `serve --watch`.
 //
 // mdBook publishes additional scripts as classic scripts with hashed names. This one is small and
 // stays so: what a page needs beyond it is imported from the live server or from assets/, and only
@@ -10,9 +10,11 @@
     /** The book's root: this script is published as `theme/loader-HASH.js` below it. */
     const root = new URL("../", /** @type {HTMLScriptElement} */ (document.currentScript).src);
 
-    // mdBook sets one that does nothing, and a page that wants to hear `unload` does not come from
-    // the back/forward cache.
-    window.onunload = null;
+    // A build that knows the repository links to it from the bar above the page.
+    const source = document.querySelector("#mdbook-menu-bar a[href][title='Git repository']");
+    /** Its address, without a slash at the end. */
+    const repository =
+        source instanceof HTMLAnchorElement ? source.href.replace(/\/+$/, "") : undefined;
 
     // ---- Panels ----
 
@@ -53,10 +55,6 @@
      * @param {HTMLElement} element
      */
     function offer(element) {
-        // A build that knows the repository links to it from the bar above the page.
-        const link = document.querySelector("#mdbook-menu-bar a[href][title='Git repository']");
-        const repository =
-            link instanceof HTMLAnchorElement ? link.href.replace(/\/+$/, "") : undefined;
         const how = document.createElement("p");
         const needs = " You need Rust, and minutes for the first build.";
         element.append(how);
@@ -64,10 +62,10 @@
             how.textContent = `Type it in a clone of the book's repository.${needs}`;
             return;
         }
-        const source = document.createElement("a");
-        source.href = repository;
-        source.textContent = "its repository";
-        how.append("The book is in ", source, `.${needs}`);
+        const link = document.createElement("a");
+        link.href = repository;
+        link.textContent = "its repository";
+        how.append("The book is in ", link, `.${needs}`);
         const session = document.createElement("pre");
         session.className = "live-panel-how";
         const name = repository.slice(repository.lastIndexOf("/") + 1).replace(/\.git$/, "");
@@ -116,187 +114,12 @@
 
     // ---- Diagrams ----
 
-    /**
-     * The two functions used here of the vendored library.
-     * @typedef {{
-     *     initialize: (config: Record<string, unknown>) => void,
-     *     render: (id: string, source: string) => Promise<{ svg: string }>,
-     * }} Mermaid
-     */
-
-    // Stock mdBook without the mermaid preprocessor leaves a plain code block.
-    for (const code of document.querySelectorAll("pre > code.language-mermaid")) {
-        const diagram = document.createElement("pre");
-        diagram.className = "mermaid";
-        diagram.textContent = code.textContent;
-        code.parentElement?.replaceWith(diagram);
-    }
-
-    /** Every diagram's source, because drawing replaces it. @type {Map<HTMLElement, string>} */
-    const sources = new Map();
-    for (const element of document.querySelectorAll("pre.mermaid")) {
-        sources.set(/** @type {HTMLElement} */ (element), element.textContent ?? "");
-    }
-
-    /**
-     * The library, once it is asked for. It is large: most readers of a page never need it.
-     *
-     * @type {Promise<Mermaid> | undefined}
-     */
-    let loading;
-
-    /** @returns {Promise<Mermaid>} */
-    function library() {
-        loading ??= new Promise((resolve, reject) => {
-            const script = document.createElement("script");
-            script.src = new URL("assets/vendor/mermaid/mermaid.min.js", root).href;
-            script.onload = () => {
-                const mermaid = /** @type {any} */ (globalThis).mermaid;
-                // Now, not later: at the page's load event it would draw every diagram at once.
-                mermaid.initialize({ startOnLoad: false });
-                resolve(mermaid);
-            };
-            script.onerror = () => reject(new Error(`${script.src} did not load`));
-            document.head.append(script);
-        });
-        return loading;
-    }
-
-    const isDark = () =>
-        ["navy", "coal", "ayu"].some((name) => document.documentElement.classList.contains(name));
-
-    /**
-     * Mermaid computes further colours from these, so they cannot be css variables.
-     * @param {boolean} dark
-     */
-    const palette = (dark) => ({
-        darkMode: dark,
-        background: dark ? "#161923" : "#ffffff",
-        primaryColor: dark ? "#243349" : "#e6eff9",
-        primaryTextColor: dark ? "#d3d8e3" : "#1f2328",
-        primaryBorderColor: dark ? "#6f8fb5" : "#7d9cbf",
-        secondaryColor: dark ? "#2c2f3d" : "#f1f3f5",
-        tertiaryColor: dark ? "#1f2430" : "#f7f8fa",
-        lineColor: dark ? "#a3aec2" : "#4b5560",
-        textColor: dark ? "#d3d8e3" : "#1f2328",
-        edgeLabelBackground: dark ? "#161923" : "#ffffff",
-        noteBkgColor: dark ? "#3a3222" : "#fdf3dc",
-        noteTextColor: dark ? "#ecdcb8" : "#3d2f0c",
-        noteBorderColor: dark ? "#a2864a" : "#d0ab5c",
-    });
-
-    /**
-     * What each drawn diagram was drawn for, so that a change of theme redraws just what it must.
-     *
-     * @type {Map<HTMLElement, boolean>}
-     */
-    const drawnDark = new Map();
-    // Mermaid names elements inside an SVG after this id; it must be new for every drawing.
-    let drawings = 0;
-    /** One drawing at a time: mermaid's configuration is global. @type {Promise<unknown>} */
-    let queue = Promise.resolve();
-
-    /** @param {HTMLElement} element */
-    async function drawNow(element) {
-        const dark = isDark();
-        if (drawnDark.get(element) === dark) return;
-        try {
-            const mermaid = await library();
-            mermaid.initialize({
-                startOnLoad: false,
-                securityLevel: "strict",
-                theme: "base",
-                fontFamily: getComputedStyle(document.body).fontFamily,
-                themeVariables: palette(dark),
-            });
-            drawings += 1;
-            const { svg } = await mermaid.render(`diagram-${drawings}`, sources.get(element) ?? "");
-            element.innerHTML = svg;
-            element.dataset.state = "drawn";
-            drawnDark.set(element, dark);
-            keepReadable(element);
-        } catch (error) {
-            console.error("A diagram was not drawn:", error);
-            element.textContent = sources.get(element) ?? "";
-            element.dataset.state = "failed";
-        }
-    }
-
-    /** @param {HTMLElement} element */
-    function draw(element) {
-        const done = queue.then(() => drawNow(element));
-        queue = done;
-        return done;
-    }
-
-    /**
-     * On a narrow screen a wide diagram shrinks no further than text stays readable; then its box
-     * scrolls.
-     * @param {HTMLElement} element
-     */
-    function keepReadable(element) {
-        const svg = element.querySelector("svg");
-        const width = svg?.viewBox.baseVal?.width;
-        if (!svg || !width) return;
-        // 0.75 of mermaid's 16 px letters is 12 px.
-        svg.style.minWidth = `${Math.round(width * 0.75)}px`;
-        // A box that scrolls must be reachable by keyboard.
-        if (element.scrollWidth > element.clientWidth) {
-            element.tabIndex = 0;
-            element.setAttribute("role", "region");
-            element.setAttribute(
-                "aria-label",
-                svg.querySelector("title")?.textContent || "Diagram",
-            );
-        }
-    }
-
-    const drawAll = () => Promise.all(Array.from(sources.keys(), draw));
-
-    /**
-     * Reserves about the height that a sequence diagram will take, so that text below it hardly
-     * moves when it is drawn: mermaid gives each message and note some 48 px, and actors at both
-     * ends 150 px. Other kinds keep the style sheet's.
-     * @param {HTMLElement} element
-     * @param {string} source
-     */
-    function reserve(element, source) {
-        if (!/^\s*sequenceDiagram\b/m.test(source)) return;
-        const rows =
-            source.match(/^\s*(note\b|alt\b|loop\b|opt\b|par\b|\S+?\s*(<<)?--?(>>?|x|\)))/gim)
-                ?.length ?? 0;
-        element.style.setProperty("--reserved", `${150 + 48 * rows}px`);
-    }
-
-    for (const [element, source] of sources) reserve(element, source);
-
-    if (sources.size > 0) {
-        // A screen ahead of the view: the library comes, and the box takes its height, before it is
-        // seen.
-        const near = new IntersectionObserver(
-            (entries) => {
-                for (const { isIntersecting, target } of entries) {
-                    if (!isIntersecting) continue;
-                    near.unobserve(target);
-                    draw(/** @type {HTMLElement} */ (target));
-                }
-            },
-            { rootMargin: "100% 0px" },
-        );
-        for (const element of sources.keys()) near.observe(element);
-
-        new MutationObserver(() => {
-            for (const element of drawnDark.keys()) draw(element);
-        }).observe(document.documentElement, { attributes: true, attributeFilter: ["class"] });
-
-        addEventListener("beforeprint", drawAll);
-
-        // The print page asks for the printer as soon as it has loaded, too early for diagrams.
-        if (/\/print(\.html)?$/.test(location.pathname)) {
-            const print = window.print.bind(window);
-            const all = drawAll();
-            window.print = () => void all.then(print, print);
-        }
+    // The book's own build has drawn them. Stock mdBook leaves their sources, with or without the
+    // mermaid preprocessor.
+    if (document.querySelector("pre.mermaid, pre > code.language-mermaid")) {
+        const script = document.createElement("script");
+        script.src = new URL("assets/mermaid/draw.js", root).href;
+        document.head.append(script);
     }
 
     // ---- Folds ----
@@ -338,15 +161,23 @@
         }
     }
 
-    const failures = () =>
+    const folds = () =>
         Array.from(
             /** @type {NodeListOf<HTMLDetailsElement>} */ (
-                document.querySelectorAll("details.wrong")
+                document.querySelectorAll("main details")
             ),
         );
 
     unfold(location.hash);
-    addEventListener("hashchange", () => unfold(location.hash));
+    addEventListener("hashchange", () => {
+        unfold(location.hash);
+        // A fold that closed in the same moment moves the page after the browser has scrolled it.
+        requestAnimationFrame(() => {
+            const target = document.getElementById(decode(location.hash.slice(1)));
+            const { top, bottom } = target?.getBoundingClientRect() ?? { top: 0, bottom: 0 };
+            if (bottom < 0 || top > innerHeight) target?.scrollIntoView();
+        });
+    });
     // A second click on the same link changes no hash.
     document.addEventListener("click", (event) => {
         const link = event.target instanceof Element ? event.target.closest("a") : null;
@@ -354,12 +185,12 @@
     });
 
     if (/\/print(\.html)?$/.test(location.pathname)) {
-        for (const fold of failures()) fold.open = true;
+        for (const fold of folds()) fold.open = true;
     }
     /** What a printer has opened. @type {HTMLDetailsElement[]} */
     let opened = [];
     addEventListener("beforeprint", () => {
-        opened = opened.concat(failures().filter((fold) => !fold.open));
+        opened = opened.concat(folds().filter((fold) => !fold.open));
         for (const fold of opened) fold.open = true;
     });
     addEventListener("afterprint", () => {
@@ -417,6 +248,84 @@
         landed.parentElement?.append(" ", back);
     }
 
+    // ---- Listings ----
+
+    /**
+     * Marks the line of a listing that holds a text. What is hidden of its file may hold it, too.
+     * @param {Element} code
+     * @param {string} wanted
+     */
+    function markLine(code, wanted) {
+        /** @type {{ node: Text, from: number, to: number }[]} */
+        const pieces = [];
+        let text = "";
+        const walker = document.createTreeWalker(code, NodeFilter.SHOW_TEXT);
+        for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+            if (!(node instanceof Text) || node.parentElement?.closest(".boring")) continue;
+            pieces.push({ node, from: text.length, to: text.length + node.length });
+            text += node.data;
+        }
+        const found = text.indexOf(wanted);
+        if (found < 0) return;
+        const start = text.lastIndexOf("\n", found) + 1;
+        const end = `${text}\n`.indexOf("\n", found);
+        const range = document.createRange();
+        for (const { node, from, to } of pieces) {
+            if (from <= start && start < to) range.setStart(node, start - from);
+            if (from < end && end <= to) range.setEnd(node, end - from);
+        }
+        const line = document.createElement("span");
+        line.className = "marked-line";
+        // Colours that go on in the next line are split.
+        line.append(range.extractContents());
+        range.insertNode(line);
+    }
+
+    for (const name of /** @type {NodeListOf<HTMLElement>} */ (
+        document.querySelectorAll("p.listing")
+    )) {
+        const path = name.firstChild;
+        if (repository && path instanceof Text) {
+            const link = document.createElement("a");
+            link.textContent = path.data.trim();
+            // Where GitHub and GitLab show a file.
+            link.href = `${repository.replace(/\.git$/, "")}/blob/HEAD/${link.textContent}`;
+            path.replaceWith(link, " ");
+        }
+        const code = name.nextElementSibling?.querySelector("code");
+        for (const text of name.dataset.lines?.split(" ;; ") ?? [])
+            if (code) markLine(code, text);
+    }
+
+    // ---- Tables on a phone ----
+
+    // There is no room for many columns, so such a table is read row by row there (book.css). Each
+    // cell gets the heading of its column, with the colour of a method if the heading has one.
+    for (const table of /** @type {NodeListOf<HTMLTableElement>} */ (
+        document.querySelectorAll("main .table-wrapper > table")
+    )) {
+        const heads = Array.from(table.tHead?.rows[0]?.cells ?? []);
+        if (heads.length < 4) continue;
+        // What is no table to the style sheet stays one to a screen reader.
+        table.setAttribute("role", "table");
+        for (const group of [table.tHead, ...table.tBodies])
+            group?.setAttribute("role", "rowgroup");
+        for (const row of table.rows) {
+            row.setAttribute("role", "row");
+            for (const [column, cell] of Array.from(row.cells).entries()) {
+                const head = heads[column];
+                cell.setAttribute("role", head === cell ? "columnheader" : "cell");
+                if (head === cell || column === 0 || !head || !cell.hasChildNodes()) continue;
+                const name = document.createElement("span");
+                name.className = "column";
+                // Read aloud it is the heading already.
+                name.setAttribute("aria-hidden", "true");
+                name.append(...head.cloneNode(true).childNodes);
+                cell.prepend(name);
+            }
+        }
+    }
+
     // ---- Wide tables and listings ----
 
     // They scroll inside their boxes; a box that scrolls must be reachable by keyboard. Whether one
@@ -427,7 +336,7 @@
             else target.removeAttribute("tabindex");
         }
     });
-    for (const element of document.querySelectorAll(".table-wrapper, main pre > code"))
+    for (const element of document.querySelectorAll(".table-wrapper, .diagram, main pre > code"))
         wide.observe(element);
 
     const main = document.querySelector("main");
@@ -439,6 +348,53 @@
         if (event.target instanceof Element && event.target.closest("[tabindex='0'], .live-panel"))
             event.stopPropagation();
     });
+
+    // ---- The table of contents ----
+
+    // It follows the reader: the heading that mdBook marks as the current one is kept in its view.
+    const contents = document.querySelector("#mdbook-sidebar .sidebar-scrollbox");
+    if (contents) {
+        const still = matchMedia("(prefers-reduced-motion: reduce)");
+        let frame = 0;
+        const keepInView = () => {
+            frame = 0;
+            const current =
+                contents.querySelector(".current-header") ?? contents.querySelector(".active");
+            if (!current || contents.clientHeight === 0) return;
+            const box = contents.getBoundingClientRect();
+            const { top, bottom } = current.getBoundingClientRect();
+            // With some room around it, so that the headings before and after are seen as well.
+            const room = box.height / 5;
+            if (top >= box.top + room && bottom <= box.bottom - room) return;
+            // Not by scrollIntoView(), which scrolls the page, too.
+            contents.scrollBy({
+                top: (top + bottom) / 2 - (box.top + box.bottom) / 2,
+                behavior: still.matches ? "instant" : "smooth",
+            });
+        };
+        new MutationObserver(() => (frame ||= requestAnimationFrame(keepInView))).observe(
+            contents,
+            { subtree: true, childList: true, attributeFilter: ["class"] },
+        );
+    }
+
+    // The ways to the pages before and after say where they lead, as the table of contents has it.
+    for (const link of /** @type {NodeListOf<HTMLAnchorElement>} */ (
+        document.querySelectorAll(".nav-wrapper a")
+    )) {
+        const entry = Array.from(
+            /** @type {NodeListOf<HTMLAnchorElement>} */ (
+                document.querySelectorAll("#mdbook-sidebar .chapter a")
+            ),
+        ).find(({ href }) => href === link.href);
+        const title = entry?.lastChild?.textContent?.trim();
+        if (!title) continue;
+        const name = document.createElement("span");
+        name.textContent = title;
+        link.append(name);
+        link.title = `${link.title}: ${title}`;
+        link.setAttribute("aria-label", link.title);
+    }
 
     // ---- Copying ----
 
@@ -553,23 +509,23 @@
     // mdBook's button for the table of contents is a label: it takes no focus, may not be called a
     // button, and may not say that something is expanded. A button stands for it, and mdBook goes
     // on telling the label.
-    const contents = document.getElementById("mdbook-sidebar-toggle");
-    if (contents?.tagName === "LABEL") {
+    const toggle = document.getElementById("mdbook-sidebar-toggle");
+    if (toggle?.tagName === "LABEL") {
         const button = document.createElement("button");
         button.type = "button";
-        button.className = contents.className;
-        button.title = contents.title;
-        button.append(...contents.childNodes);
-        button.addEventListener("click", () => contents.click());
+        button.className = toggle.className;
+        button.title = toggle.title;
+        button.append(...toggle.childNodes);
+        button.addEventListener("click", () => toggle.click());
         const copyLabels = () => {
             for (const name of ["aria-label", "aria-controls", "aria-expanded"]) {
-                button.setAttribute(name, contents.getAttribute(name) ?? "");
+                button.setAttribute(name, toggle.getAttribute(name) ?? "");
             }
         };
         copyLabels();
-        new MutationObserver(copyLabels).observe(contents, { attributeFilter: ["aria-expanded"] });
-        contents.style.display = "none";
-        contents.after(button);
+        new MutationObserver(copyLabels).observe(toggle, { attributeFilter: ["aria-expanded"] });
+        toggle.style.display = "none";
+        toggle.after(button);
     }
     document.getElementById("mdbook-menu-bar")?.setAttribute("role", "banner");
 

@@ -226,6 +226,7 @@ const FAULTS: &[Fault] = &[
         &[
             "a_parked_request_is_answered_by_an_event",
             "a_granted_wait_is_named",
+            "a_shutdown_answers_parked_requests",
         ],
     ),
     fault(
@@ -234,13 +235,6 @@ const FAULTS: &[Fault] = &[
         b"vary: ",
         b"vory: ",
         &["a_granted_wait_is_named"],
-    ),
-    fault(
-        LongPolling,
-        Down,
-        b"\"next\":\"",
-        b"\"nest\":\"",
-        &["a_shutdown_answers_parked_requests"],
     ),
     fault(
         Sse,

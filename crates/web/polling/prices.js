@@ -8,7 +8,7 @@
  * the answer's headers are not.
  */
 
-import { describeChange } from "../shared/describe.js";
+import { describeChange, directionOf } from "../shared/describe.js";
 import { readBody, readObject, request, verdictOf, messageOf } from "../shared/http.js";
 import {
   createCounts,
@@ -180,8 +180,7 @@ export function createPricesPanel(element, { base }) {
   const body = find(root, "prices");
   const buttons = { start: find(root, "start"), stop: find(root, "stop") };
   setEnabled(buttons.stop, false);
-  root.querySelector(".lp-bar")?.append(status.element);
-  root.querySelector(".lp-bar")?.after(createIntervalChoice(rhythm));
+  root.querySelector(".lp-bar")?.append(createIntervalChoice(rhythm), status.element);
   root.append(counts.element);
 
   /** The requests under way. @type {AbortController | null} */
@@ -257,6 +256,7 @@ function drawPrices(body, prices, before) {
     const old = before.get(symbol);
     const changed = old?.price !== price || old.change !== change;
     row.dataset.changed = String(changed);
+    row.dataset.change = directionOf(change);
     // Whether the last answer changed it, in a word: neither bold type nor a colour
     // reaches every reader.
     for (const text of [

@@ -29,6 +29,17 @@ export function describeEvent(event) {
 }
 
 /**
+ * Where a price went, for its colour.
+ *
+ * @param {unknown} change
+ * @returns {"up" | "down" | "same"}
+ */
+export function directionOf(change) {
+  const by = typeof change === "number" ? change : 0;
+  return by > 0 ? "up" : by < 0 ? "down" : "same";
+}
+
+/**
  * Describes in a few characters by how much a price has changed.
  *
  * @param {unknown} change

@@ -8,7 +8,7 @@
  * meet that limit by accident.
  */
 
-import { describeEvent } from "./describe.js";
+import { describeEvent, directionOf } from "./describe.js";
 import { randomName, messageOf } from "./http.js";
 import { Follower } from "./reconnect.js";
 import { createStatusLine } from "./status-line.js";
@@ -33,7 +33,7 @@ export const BUTTONS = `
 <div class="lp-bar">
   <button type="button" data-role="start">Start</button>
   <button type="button" data-role="stop">Stop</button>
-  <button type="button" data-role="cut">Cut my connection</button>
+  <button type="button" data-role="cut" class="lp-star">Cut my connection</button>
 </div>
 `;
 
@@ -46,13 +46,13 @@ ${BUTTONS}
   </div>
   <button type="button" class="lp-newest" data-role="newest" hidden>Newest ↓</button>
 </div>
-<label class="lp-check"><input type="checkbox" data-role="announce"> Let a screen reader read each event aloud</label>
 <form class="lp-form">
   <label>Your name <input data-role="name" name="name" autocomplete="nickname" maxlength="40" required></label>
   <label class="lp-grow">Message <input data-role="message" name="message" autocomplete="off" maxlength="500" required></label>
   <button type="submit" data-role="send">Send</button>
 </form>
 <p class="lp-note" data-role="answer" role="status"></p>
+<label class="lp-check"><input type="checkbox" data-role="announce"> Let a screen reader read each event aloud</label>
 `;
 
 /**
@@ -76,8 +76,8 @@ export function createPanel(
 ) {
   const root = createSection(label, MARKUP);
   const status = createStatusLine("Not connected. Press Start.");
-  find(root, "start").parentElement?.append(status.element);
-  if (controls) root.querySelector(".lp-bar")?.after(controls);
+  if (controls) root.querySelector(".lp-bar")?.append(controls);
+  root.querySelector(".lp-bar")?.append(status.element);
   const followed = createFollowerCounts();
   root.querySelector(".lp-form")?.before(followed.element, ...(counts ? [counts] : []));
 
@@ -414,6 +414,12 @@ export function createSection(label, markup) {
   root.className = "lp";
   root.setAttribute("aria-label", label);
   root.innerHTML = markup;
+  const title = document.createElement("p");
+  title.className = "lp-title";
+  // The section's own name already.
+  title.setAttribute("aria-hidden", "true");
+  title.textContent = label;
+  root.prepend(title);
   hideUntilStyled(root);
   return root;
 }
@@ -437,13 +443,18 @@ function eventItem(event) {
   item.dataset.cursor = event.id;
   item.dataset.kind = event.kind;
   const cursor = document.createElement("code");
-  cursor.textContent = event.id;
+  // The number that counts. The epoch before it is the same for all, and the counts
+  // below have it.
+  cursor.textContent = event.id.slice(event.id.lastIndexOf(".") + 1);
+  cursor.title = event.id;
   const time = document.createElement("time");
   time.dateTime = event.at;
   time.textContent = clockTime(event.at);
   const text = document.createElement("span");
   // Always as text. What others sent must never become markup in this page.
   text.textContent = describeEvent(event);
+  const { change } = /** @type {{ change?: unknown }} */ (event.data ?? {});
+  if (event.kind === "tick") text.dataset.change = directionOf(change);
   // Spaces between them: this is also what is read aloud, and what is copied.
   item.append(cursor, " ", time, " ", text);
   return item;

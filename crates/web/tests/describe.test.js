@@ -2,7 +2,7 @@
 // Run with `node --test crates/web/tests/`.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { describeEvent } from "../shared/describe.js";
+import { describeEvent, directionOf } from "../shared/describe.js";
 
 test("an event is described in a line", () => {
   const event = { id: "k3f9x2.1", at: "2026-01-01T00:00:00.000Z" };
@@ -13,4 +13,14 @@ test("an event is described in a line", () => {
     "Ann: hi",
   );
   assert.equal(describeEvent({ ...event, kind: "other", data: [1] }), "[1]");
+});
+
+test("a price has a direction, and what is no number has none", () => {
+  assert.deepEqual([0.25, -0.25, 0, "1", undefined].map(directionOf), [
+    "up",
+    "down",
+    "same",
+    "same",
+    "same",
+  ]);
 });

@@ -50,11 +50,6 @@ const ARROWS = {
 
 const MARKUP = `
 ${BUTTONS}
-<div class="lp-bar">
-  <fieldset class="lp-choices" data-role="colours"><legend>Colour</legend></fieldset>
-  <fieldset class="lp-choices" data-role="widths"><legend>Line</legend></fieldset>
-  <button type="button" data-role="clear">Clear the board for all</button>
-</div>
 <div class="lp-board" data-role="board" role="application" aria-label="Whiteboard" tabindex="0">
   <svg viewBox="0 0 ${SIZE * RATIO} ${SIZE}" aria-hidden="true" focusable="false">
     <g data-role="kept"></g>
@@ -63,11 +58,21 @@ ${BUTTONS}
     <circle class="lp-pen" data-role="pen" r="14" visibility="hidden" />
   </svg>
 </div>
-<p data-role="help">
-  Draw with a mouse, a pen or a finger. By keyboard: the arrow keys move the pen, with
-  Shift in larger steps; Space lowers it and lifts it.
-</p>
+<div class="lp-bar lp-pens">
+  <fieldset class="lp-choices" data-role="colours"><legend>Colour</legend></fieldset>
+  <fieldset class="lp-choices" data-role="widths"><legend>Line</legend></fieldset>
+  <button type="button" data-role="clear">Clear for all</button>
+</div>
+<div class="lp-bar lp-foot">
+<details class="lp-help">
+  <summary>How to draw</summary>
+  <p data-role="help">
+    Draw with a mouse, a pen or a finger. By keyboard: the arrow keys move the pen, with
+    Shift in larger steps; Space lowers it and lifts it.
+  </p>
+</details>
 <p data-role="strokes" role="status">Strokes appear here as they come.</p>
+</div>
 <p class="lp-note" data-role="announced" role="status"></p>
 `;
 

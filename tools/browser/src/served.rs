@@ -210,6 +210,17 @@ impl Served {
         (&mut self.task).await.map_err(io::Error::other)??;
         Ok(self.address)
     }
+
+    /// Breaks off whatever is open, with no word to the clients, and gives the address once all is
+    /// over.
+    ///
+    /// # Errors
+    /// As [`serving::serve`].
+    pub async fn cut(mut self) -> io::Result<SocketAddr> {
+        self.ending.cut();
+        (&mut self.task).await.map_err(io::Error::other)??;
+        Ok(self.address)
+    }
 }
 
 impl Drop for Served {

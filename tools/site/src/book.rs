@@ -19,6 +19,8 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::{Layer, Registry};
 
+use crate::drawings::Drawings;
+
 /// Why there is no (new) book. Each is told in one line.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
@@ -187,8 +189,7 @@ pub fn build_into(
     // For this thread and this call only: the program's own subscriber goes on elsewhere.
     let built = tracing::subscriber::with_default(Registry::default().with(log.clone()), || {
         let mut book = MDBook::load_with_config(root, config)?;
-        // Takes the place of the command of that name in book.toml.
-        book.with_preprocessor(mdbook_mermaid::Mermaid);
+        book.with_preprocessor(Drawings);
         book.build()
     });
     let Lines {
@@ -201,10 +202,22 @@ pub fn build_into(
     if !errors.is_empty() {
         return Err(BuildError::Broken(errors.join("; ")));
     }
+    // What draws diagrams on a page of stock mdBook. No page of this build asks for it.
+    for name in NOT_PUBLISHED {
+        match fs::remove_dir_all(dest.join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(BuildError::io(&dest.join(name))(error));
+            }
+            _ => {}
+        }
+    }
     let site = &site;
     finish_pages(dest, Finish { site, options })?;
     Ok(warnings)
 }
+
+/// Directories of `src` that stock mdBook publishes and this build does not.
+pub const NOT_PUBLISHED: [&str; 1] = ["assets/mermaid"];
 
 /// The list of a book's files, in the book that [`build`] writes. What is not on it was put there
 /// by somebody else, and is not this program's to delete.

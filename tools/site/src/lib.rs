@@ -11,6 +11,7 @@
 
 pub mod book;
 pub mod cli;
+mod drawings;
 pub mod limits;
 pub mod push;
 pub mod server;

@@ -1,10 +1,11 @@
 //! Each rule of the book's Rust blocks, shown to bite on a small book that breaks it.
 
 use std::fs;
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use snippets::book::{expand, Book, Kind};
+use snippets::book::{expand, Book, Kind, Problem};
 use snippets::watchdog;
 use tempfile::TempDir;
 
@@ -64,8 +65,16 @@ fn small_book(chapter: &str) -> TempDir {
     root
 }
 
+/// Without the rule that each listing has its file above it: `listings.rs` is about that one.
 fn checked(chapter: &str) -> Book {
-    expand(small_book(chapter).path()).expect("a book")
+    without_names(small_book(chapter).path())
+}
+
+fn without_names(root: &Path) -> Book {
+    let mut book = expand(root).expect("a book");
+    let about_names = |problem: &Problem| problem.message.contains("a listing has its file above");
+    book.problems.retain(|problem| !about_names(problem));
+    book
 }
 
 /// Asserts that this chapter has exactly one problem, on line 3, that says `part`.
@@ -310,7 +319,7 @@ fn a_template_lies_beside_its_chapter() {
     let root = small_book(&rust(",skt-call", DOUBLE));
     let template = "```rust,skt-call\n{}\nfn main() {{ double(1); }}\n```\n";
     fs::write(root.path().join("src/chapter.md.skt.md"), template).expect("written");
-    let book = expand(root.path()).expect("a book");
+    let book = without_names(root.path());
     assert_eq!(book.problems, []);
     assert!(book.pages[0].templates.contains(template));
 }

@@ -75,7 +75,8 @@ fn an_edited_listing_is_tested_again_and_nothing_else_is() {
     package.write("build.rs", BUILD_SCRIPT);
     package.write("src/lib.rs", "");
     package.write("book/src/SUMMARY.md", "# Summary\n\n- [One](one.md)\n");
-    let include = "```rust\n{{#include ../code/listing.rs}}\n```\n";
+    let include =
+        "<p class=\"listing\">code/listing.rs</p>\n\n```rust\n{{#include ../code/listing.rs}}\n```\n";
     package.write("book/src/one.md", include);
     package.write("book/code/listing.rs", "fn main() { assert!(1 < 2); }\n");
     package.write("book/code/other.rs", "fn main() {}\n");
@@ -97,7 +98,7 @@ fn an_edited_listing_is_tested_again_and_nothing_else_is() {
     package.write("book/src/one.md", &format!("# One\n\n{include}"));
     let (runs, tests) = package.build();
     assert_eq!(runs, 3, "the chapter has changed");
-    assert!(tests.contains("src/one.md:3"), "{tests}");
+    assert!(tests.contains("src/one.md:5"), "{tests}");
     assert_eq!(package.build().0, 3, "nothing has changed since");
 
     package.write("book/src/one.md", &format!("# One\n\n{include}"));
@@ -109,5 +110,5 @@ fn an_edited_listing_is_tested_again_and_nothing_else_is() {
     fs::remove_file(package.directory.join("book/code/listing.rs")).expect("removed");
     let (succeeded, said) = package.cargo();
     assert!(!succeeded, "{said}");
-    assert!(said.contains("src/one.md:4: cannot include"), "{said}");
+    assert!(said.contains("src/one.md:6: cannot include"), "{said}");
 }

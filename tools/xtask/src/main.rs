@@ -32,6 +32,8 @@ enum Task {
     Book,
     /// Write anew what the book shows of `curl` and `nghttp`
     Captures,
+    /// Draw the diagrams of the book anew
+    Diagrams,
     /// Take anew the pictures of the README, of the card and of the icon
     Screenshots,
     /// Test a server, or serve for a client, by the conformance suite
@@ -62,6 +64,12 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Test { arguments } => test::test(&mut steps, &arguments),
         Task::Book => check::book(&mut steps),
         Task::Captures => steps.run("captures", Step::cargo(&["run", "--package", "captures"])),
+        Task::Diagrams => {
+            let drawings = diagrams::Drawings::of(&steps.root)?;
+            let (changed, all) = (drawings.keep()?, drawings.iter().count());
+            println!("{all} diagrams, {changed} files changed");
+            Ok(())
+        }
         Task::Screenshots => {
             let pictures = ["run", "--package", "browser", "--bin", "screenshots"];
             steps.run("screenshots", Step::cargo(&pictures))

@@ -1,7 +1,6 @@
 //! Barriers for people, as far as a program finds them: axe-core.
 
 use crate::{
-    book::draw_all,
     panel::{alone, chapter, hurry, part, publish, ready, shown, state},
     push_panel, whiteboard,
 };
@@ -42,7 +41,6 @@ pub(crate) async fn no_barriers_in_the_panel_of_http2_push(
     for scheme in ["light", "dark"] {
         page.prefer(scheme).await?;
         push_panel::open(&page, &site).await?;
-        draw_all(&page).await?;
         page.click(&part("ask")).await?;
         push_panel::frames_with(&page, "PUSH_PROMISE").await?;
         look(&page, &axe, scheme).await?;
@@ -53,7 +51,6 @@ pub(crate) async fn no_barriers_in_the_panel_of_http2_push(
 /// Opens a page with a panel, and brings out what a panel can show.
 async fn open(page: &Page, server: &Served, name: &str, method: Method) -> anyhow::Result<()> {
     page.open(&server.at(name)).await?;
-    draw_all(page).await?;
     ready(page).await?;
     // With all its kinds of text: an event, a note where there can be one, a status.
     page.click(&part("start")).await?;

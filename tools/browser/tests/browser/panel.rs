@@ -36,13 +36,6 @@ pub(crate) const CHAPTER: &str = "sse/index.html";
 /// The stream as the site mounts it.
 const STREAM: &str = "GET /live/sse/events";
 
-/// The library that draws diagrams. Tests of the panel let it wait at the door: it is no part of
-/// them, and it would cost each of them more than all the rest. A page that waits for it has not
-/// loaded, so they do not wait for that either.
-pub(crate) fn is_mermaid(path: &str) -> bool {
-    path.ends_with("mermaid.min.js")
-}
-
 /// A control of the panel.
 pub(crate) fn part(role: &str) -> String {
     format!(".live-panel:not([data-view]) [data-role={role}]")
@@ -154,7 +147,6 @@ pub(crate) async fn said(page: &Page, name: &str, text: &str) -> anyhow::Result<
 
 pub(crate) async fn it_connects_only_on_start(suite: Arc<Suite>, page: Page) -> anyhow::Result<()> {
     let site = suite.site().await?;
-    site.hold(is_mermaid);
     let before = publish(&site, "before anybody looked").await?;
     page.navigate(&site.at(CHAPTER)).await?;
     ready(&page).await?;
@@ -204,7 +196,6 @@ pub(crate) async fn it_resumes_after_a_cut_with_nothing_lost_and_nothing_doubled
     page: Page,
 ) -> anyhow::Result<()> {
     let site = suite.site().await?;
-    site.hold(is_mermaid);
     start(&page, &site.at(CHAPTER)).await?;
     let mut all = Vec::new();
     for number in 0..3 {
@@ -214,7 +205,7 @@ pub(crate) async fn it_resumes_after_a_cut_with_nothing_lost_and_nothing_doubled
     shown(&page, last_seen).await?;
 
     // The browser's own attempt waits at the door until everything below has been published.
-    site.hold(|path| is_mermaid(path) || path == "/live/sse/events");
+    site.hold(|path| path == "/live/sse/events");
     page.click(&part("cut")).await?;
     state(&page, "connecting").await?;
     site.until("second request", |asked| {
@@ -224,7 +215,7 @@ pub(crate) async fn it_resumes_after_a_cut_with_nothing_lost_and_nothing_doubled
     for number in 0..5 {
         all.push(publish(&site, &format!("while it is cut {number}")).await?);
     }
-    site.hold(is_mermaid);
+    site.release();
     state(&page, "open").await?;
     for number in 0..2 {
         all.push(publish(&site, &format!("after the cut {number}")).await?);
@@ -354,7 +345,6 @@ pub(crate) async fn the_keyboard_starts_and_stops_it(
     page: Page,
 ) -> anyhow::Result<()> {
     let site = suite.site().await?;
-    site.hold(is_mermaid);
     page.navigate(&site.at(CHAPTER)).await?;
     ready(&page).await?;
     // From the heading before it, as a reader without a mouse would go on.
@@ -443,6 +433,101 @@ pub(crate) async fn it_goes_on_where_it_was_when_its_reader_comes_back(
     shown(&page, second).await?;
     assert_eq!(cursors(&page).await?, [first, second]);
     assert_eq!(counts(&page).await?[..4], [2, 0, 0, 0]);
+    Ok(())
+}
+
+pub(crate) async fn in_a_chapter_it_comes_back_as_it_was(
+    suite: Arc<Suite>,
+    page: Page,
+) -> anyhow::Result<()> {
+    let driver = Driver::start(Engine::find(page.kind())?.patient()).await?;
+    let own = driver.browser().await?;
+    let page = Page::only(&own).await?;
+    let site = suite.site().await?;
+    start(&page, &site.at(CHAPTER)).await?;
+    let first = publish(&site, "before the reader left").await?;
+    shown(&page, first).await?;
+    page.fill(&part("name"), "Ada").await?;
+    let mut second = None;
+    let restored = page
+        .away_and_back(&site.at("glossary.html"), async || {
+            second = Some(publish(&site, "while the reader was away").await?);
+            Ok(())
+        })
+        .await?;
+    // See the test above.
+    assert_eq!(restored, page.kind() != Kind::Firefox);
+    if !restored {
+        return ready(&page).await;
+    }
+    shown(&page, second.expect("published")).await?;
+    state(&page, "open").await?;
+    assert_eq!(cursors(&page).await?[0], first);
+    assert_eq!(counts(&page).await?[..4], [2, 0, 0, 0]);
+    let name: String = page
+        .run(
+            "return document.querySelector(arguments[0]).value",
+            &[json!(part("name"))],
+        )
+        .await?;
+    assert_eq!(name, "Ada");
+    Ok(())
+}
+
+pub(crate) async fn it_fits_a_phone(suite: Arc<Suite>, page: Page) -> anyhow::Result<()> {
+    /// CSS pixels: with the bar above it, what a phone of 844 shows at once.
+    const HEIGHT: f64 = 600.0;
+    /// WCAG 2.2, 2.5.8.
+    const FINGER: f64 = 24.0;
+    let site = suite.site().await?;
+    page.resize(390, 844).await?;
+    for name in [
+        "polling/index.html",
+        "long-polling/index.html",
+        CHAPTER,
+        "sse/tokens.html",
+        "websocket/index.html",
+        "websocket/whiteboard.html",
+        "http2-push/index.html",
+    ] {
+        page.open(&site.at(name)).await?;
+        page.until(
+            "panels",
+            "const panels = [...document.querySelectorAll('.live-panel')];
+            return panels.length > 0 && panels.every((panel) => panel.querySelector('.lp')?.checkVisibility())",
+            &[],
+        )
+        .await?;
+        let has_log = "return document.querySelector(arguments[0]) !== null";
+        if page.run(has_log, &[json!(part("log"))]).await? {
+            page.click(&part("start")).await?;
+            state(&page, "open").await?;
+            let event = publish(&site, "hello").await?;
+            shown(&page, event).await?;
+        }
+        let (tall, small): (Vec<f64>, Vec<String>) = page
+            .run(
+                "const panels = [...document.querySelectorAll('.live-panel')];
+                const controls = panels.flatMap((panel) =>
+                    [...panel.querySelectorAll('button, select, summary, textarea, label:has(input), input')]);
+                return [
+                    panels.map((panel) => panel.getBoundingClientRect().height)
+                        .filter((height) => height >= arguments[0]),
+                    controls.filter((control) => control.checkVisibility()
+                        // A box to tick has its label around it.
+                        && !control.matches('label [type=radio], label [type=checkbox]'))
+                        .filter((control) => {
+                            const { width, height } = control.getBoundingClientRect();
+                            return Math.min(width, height) < arguments[1];
+                        })
+                        .map((control) => control.outerHTML),
+                ]",
+                &[json!(HEIGHT), json!(FINGER)],
+            )
+            .await?;
+        assert!(tall.is_empty(), "{name}: {tall:?} px");
+        assert_eq!(small, [""; 0], "{name}");
+    }
     Ok(())
 }
 

@@ -1,9 +1,6 @@
 //! The static site, as it is published: under a path, by a server that knows nothing but files.
 
-use crate::{
-    book::{draw_all, pages},
-    panel::CHAPTER,
-};
+use crate::{book::pages, panel::CHAPTER};
 use anyhow::Context as _;
 use axum::Router;
 use browser::{
@@ -17,7 +14,7 @@ use tower_http::services::{ServeDir, ServeFile};
 
 /// The site on a free port, with its own page for what is not there, as GitHub Pages serves it.
 /// Whatever is asked for outside its path is not found at all.
-async fn published(suite: &Suite) -> anyhow::Result<Served> {
+pub(crate) async fn published(suite: &Suite) -> anyhow::Result<Served> {
     let directory = suite.published().await?;
     let files =
         ServeDir::new(directory).not_found_service(ServeFile::new(directory.join("404.html")));
@@ -26,7 +23,7 @@ async fn published(suite: &Suite) -> anyhow::Result<Served> {
 }
 
 /// The address of a page of the site.
-fn at(server: &Served, name: &str) -> String {
+pub(crate) fn at(server: &Served, name: &str) -> String {
     format!("{}{name}", server.at(SITE.trim_start_matches('/')))
 }
 
@@ -77,7 +74,6 @@ pub(crate) async fn every_page_of_a_static_site_is_whole_and_says_that_no_live_s
     for name in ["".to_owned()].iter().chain(&names) {
         page.open(&at(&server, name)).await?;
         // Also because a page that is left while its diagrams come reports that they did not.
-        draw_all(&page).await?;
         let panels: Vec<String> = page
             .until_some(
                 "every panel to say what it is",
@@ -226,7 +222,6 @@ pub(crate) async fn a_search_in_a_static_site_leads_to_a_page(
     let server = published(&suite).await?;
     page.open(&at(&server, CHAPTER)).await?;
     search(&page, &server, "whiteboard", "websocket/whiteboard.html").await?;
-    draw_all(&page).await?;
     asked_inside(&server);
     assert_eq!(page.complaints().await?, Vec::<String>::new());
     Ok(())
@@ -264,7 +259,6 @@ pub(crate) async fn a_page_that_is_not_there_leads_back_into_the_book(
         asked_inside(&server);
     }
     search(&page, &server, "whiteboard", "websocket/whiteboard.html").await?;
-    draw_all(&page).await?;
 
     page.open(&at(&server, "no/such/page")).await?;
     page.click("main a[href*=introduction]").await?;
@@ -275,7 +269,6 @@ pub(crate) async fn a_page_that_is_not_there_leads_back_into_the_book(
         &[json!(at(&server, "introduction.html"))],
     )
     .await?;
-    draw_all(&page).await?;
     asked_inside(&server);
     let failed = server.asked().into_iter();
     let failed = failed.filter(|asked| asked.status.is_some_and(|status| status >= 400));
@@ -288,13 +281,13 @@ pub(crate) async fn a_page_that_is_not_there_leads_back_into_the_book(
     Ok(())
 }
 
-pub(crate) async fn the_print_page_has_every_chapter_and_prints_when_its_diagrams_are_drawn(
+pub(crate) async fn the_print_page_has_every_chapter_and_every_diagram(
     suite: Arc<Suite>,
     page: Page,
 ) -> anyhow::Result<()> {
     let server = published(&suite).await?;
     // In place of the printer.
-    server.inject("window.print = () => { window.printed = document.querySelectorAll('pre.mermaid svg').length }");
+    server.inject("window.print = () => { window.printed = document.querySelectorAll('.diagram > svg').length }");
     page.open(&at(&server, "print.html")).await?;
     let drawn: usize = page
         .until_some("the printer to be asked", "return window.printed", &[])
@@ -303,7 +296,7 @@ pub(crate) async fn the_print_page_has_every_chapter_and_prints_when_its_diagram
         .run(
             "return [
                 Array.from(document.querySelectorAll('main h1'), ({ textContent }) => textContent),
-                document.querySelectorAll('pre.mermaid').length,
+                document.querySelectorAll('.diagram > svg').length,
             ]",
             &[],
         )
@@ -314,7 +307,7 @@ pub(crate) async fn the_print_page_has_every_chapter_and_prints_when_its_diagram
             .run(
                 "return fetch(arguments[0]).then((answer) => answer.text()).then((text) => {
                     const page = new DOMParser().parseFromString(text, 'text/html');
-                    return [page.querySelector('main h1').textContent, page.querySelectorAll('pre.mermaid').length];
+                    return [page.querySelector('main h1').textContent, page.querySelectorAll('.diagram > svg').length];
                 })",
                 &[json!(at(&server, &name))],
             )

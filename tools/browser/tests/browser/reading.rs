@@ -1,7 +1,7 @@
 //! What a reader does with a page: copies from it, scrolls in it by the keyboard, searches, leaves
 //! it and comes back.
 
-use crate::panel::{is_mermaid, ready, CHAPTER};
+use crate::panel::{ready, CHAPTER};
 use browser::{page::Page, suite::Suite};
 use serde_json::{json, Value};
 use std::sync::Arc;
@@ -17,7 +17,6 @@ pub(crate) async fn the_copy_button_of_a_console_copies_commands(
     page: Page,
 ) -> anyhow::Result<()> {
     let site = suite.site().await?;
-    site.hold(is_mermaid);
     page.navigate(&site.at(CHAPTER)).await?;
     ready(&page).await?;
     // What is copied, and not how: a browser gives the clipboard to no script without asking.
@@ -62,7 +61,6 @@ pub(crate) async fn arrow_keys_scroll_a_box_that_has_the_focus(
     page: Page,
 ) -> anyhow::Result<()> {
     let site = suite.site().await?;
-    site.hold(is_mermaid);
     page.resize(500, 800).await?;
     page.navigate(&site.at(CHAPTER)).await?;
     ready(&page).await?;
@@ -134,7 +132,6 @@ pub(crate) async fn a_keyboard_skips_to_the_text_and_to_the_panel(
     page: Page,
 ) -> anyhow::Result<()> {
     let site = suite.site().await?;
-    site.hold(is_mermaid);
     for (words, target) in [
         ("Skip to the text", "main"),
         ("Skip to the live panel", ".live-panel"),
@@ -232,7 +229,6 @@ pub(crate) async fn a_page_comes_back_as_it_was_left(
     page: Page,
 ) -> anyhow::Result<()> {
     let site = suite.site().await?;
-    site.hold(is_mermaid);
     page.navigate(&site.at("glossary.html")).await?;
     let loaded = "return document.readyState === 'complete' && location.href === arguments[0]";
     page.until("the page", loaded, &[json!(site.at("glossary.html"))])

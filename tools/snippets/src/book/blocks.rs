@@ -14,11 +14,11 @@ use super::includes::{line_of, Include};
 use super::{Kind, Problem, Snippet};
 
 /// A fenced block of a page.
-struct Fence {
-    info: String,
+pub(super) struct Fence {
+    pub(super) info: String,
     /// From the opening fence to the end of the closing one.
-    at: Range<usize>,
-    content: String,
+    pub(super) at: Range<usize>,
+    pub(super) content: String,
 }
 
 /// What may stand after `rust` in an info string besides `skt-NAME`, with no effect on the test.
@@ -343,7 +343,7 @@ fn words(info: &str) -> Vec<&str> {
         .collect()
 }
 
-fn fences(text: &str) -> Vec<Fence> {
+pub(super) fn fences(text: &str) -> Vec<Fence> {
     let mut fences: Vec<Fence> = Vec::new();
     let mut inside = false;
     let parser = new_cmark_parser(text, &MarkdownOptions::default());

@@ -4,6 +4,7 @@ mod blocks;
 mod coverage;
 mod facts;
 mod includes;
+mod listings;
 mod methods;
 
 use std::collections::{BTreeSet, HashSet};
@@ -139,6 +140,14 @@ pub fn expand(root: &Path) -> Result<Book> {
         let sound = book.problems.len() == before;
         if sound {
             includes::check_expanded(&source, raw.1, expanded.1, &mut book.problems);
+            listings::check(
+                &root,
+                &source,
+                raw.1,
+                expanded.1,
+                &links,
+                &mut book.problems,
+            );
         }
         book.inputs
             .extend(links.iter().map(|link| link.file.clone()));

@@ -8,8 +8,8 @@ use std::{env, sync::LazyLock, time::Duration};
 use tokio::{net::TcpListener, sync::watch::Sender, time::sleep, time::timeout};
 
 type Params = Query<HashMap<String, String>>;
-type NewEvent<'a> = HashMap<&'a str, &'a RawValue>;
-type Answer<T> = Result<T, (StatusCode, [(&'static str, String); 3], String)>;
+type Answer<T> = Result<T, (StatusCode, [(&'static str, &'static str); 3], String)>;
+const FRESH: (&str, &str) = ("cache-control", "no-store");
 static LOG: LazyLock<Sender<Log>> = LazyLock::new(Sender::default);
 static EPOCH: LazyLock<u32> = LazyLock::new(|| fastrand::u32(100_000..1_000_000));
 
@@ -26,63 +26,60 @@ fn cursor(id: usize) -> String {
     format!("{}.{id}", *EPOCH)
 }
 
-impl Log {
-    /// The place that a position names, or why reading cannot go on from there.
-    fn locate(&self, position: &str) -> Answer<usize> {
-        let id = position.split('.').nth(1).unwrap_or_default().parse();
-        let gap = json!({"asked": position, "resume": cursor(self.first)});
-        match id {
-            _ if position == "latest" => Ok(self.latest),
-            _ if position == "earliest" => Ok(self.first),
-            Err(_) => problem(400, "bad-cursor", json!({})),
-            Ok(id) if cursor(id) != position => problem(410, "new-log", gap),
-            Ok(id) if id > self.latest => problem(400, "future-cursor", gap),
-            Ok(id) if id < self.first => problem(410, "expired", gap),
-            Ok(id) => Ok(id),
-        }
+/// The place that a position names, or why reading cannot go on from there.
+fn locate(log: &Log, position: &str) -> Answer<usize> {
+    let id = position.split('.').nth(1).unwrap_or_default().parse();
+    let gap = json!({"asked": position, "resume": cursor(log.first)});
+    match id {
+        _ if position == "latest" => Ok(log.latest),
+        _ if position == "earliest" => Ok(log.first),
+        Err(_) => problem(400, "bad-cursor", json!({})),
+        Ok(id) if cursor(id) != position => problem(410, "new-log", gap),
+        Ok(id) if id > log.latest => problem(400, "future-cursor", gap),
+        Ok(id) if id < log.first => problem(410, "expired", gap),
+        Ok(id) => Ok(id),
     }
+}
 
-    /// Appends an event, or finds it if its key says that this is a retry.
-    fn append(&mut self, content: &str, key: &str) -> Answer<(StatusCode, usize)> {
-        let retried = |[known, _]: &[String; 2]| !key.is_empty() && known == key;
-        if let Some(n) = self.kept.iter().position(retried) {
-            let same = self.kept[n][1].ends_with(content);
-            let found = same.then_some((StatusCode::OK, self.first + n + 1));
-            return require(found, 422, "key-reused");
-        }
-        self.latest += 1;
-        let (id, at) = (cursor(self.latest), jiff::Timestamp::now());
-        let json = format!(r#"{{"id":"{id}","at":"{at:.3}",{content}"#);
-        self.kept.push_back([key.to_owned(), json]);
-        let old = usize::saturating_sub(self.kept.len(), setting("RETENTION", 1_000));
-        self.first += self.kept.drain(..old).count();
-        Ok((StatusCode::CREATED, self.latest))
+/// Appends an event, or finds it if its key says that this is a retry.
+fn append(log: &mut Log, content: &str, key: &str) -> Answer<(StatusCode, usize)> {
+    let retried = |[known, _]: &[String; 2]| !key.is_empty() && known == key;
+    if let Some(n) = log.kept.iter().position(retried) {
+        let same = log.kept[n][1].ends_with(content);
+        let found = same.then_some((StatusCode::OK, log.first + n + 1));
+        return require(found, 422, "key-reused");
     }
+    log.latest += 1;
+    let (id, at) = (cursor(log.latest), jiff::Timestamp::now());
+    let json = format!(r#"{{"id":"{id}","at":"{at:.3}",{content}"#);
+    log.kept.push_back([key.to_owned(), json]);
+    let old = usize::saturating_sub(log.kept.len(), setting("RETENTION", 1_000));
+    log.first += log.kept.drain(..old).count();
+    Ok((StatusCode::CREATED, log.latest))
+}
 
-    /// A page of what comes after a place: 256 events, or about 64 KiB of them.
-    fn page(&self, position: &str) -> Answer<String> {
-        let at = self.locate(position)?;
-        let (mut next, mut events) = (at, String::new());
-        while next < self.latest.min(at + 256) && events.len() < 64 << 10 {
-            events = events + "," + &self.kept[next - self.first][1];
-            next += 1;
-        }
-        let (events, more) = (events.trim_start_matches(','), next < self.latest);
-        let ends = json!({"after": cursor(at), "next": cursor(next), "more": more});
-        let ends = ends.to_string();
-        Ok(format!(r#"{{"events":[{events}],{}"#, &ends[1..]))
+/// A page of what comes after a place: 256 events, or about 64 KiB of them.
+fn page(log: &Log, position: &str) -> Answer<String> {
+    let at = locate(log, position)?;
+    let (mut next, mut events) = (at, String::new());
+    while next < log.latest.min(at + 256) && events.len() < 64 << 10 {
+        events = events + "," + &log.kept[next - log.first][1];
+        next += 1;
     }
+    let (events, more) = (events.trim_start_matches(','), next < log.latest);
+    let ends = json!({"after": cursor(at), "next": cursor(next), "more": more});
+    let ends = ends.to_string();
+    Ok(format!(r#"{{"events":[{events}],{}"#, &ends[1..]))
 }
 
 /// A refusal, as problem details (RFC 9457).
 fn problem<T>(status: u16, name: &str, mut body: Value) -> Answer<T> {
     body["type"] = format!("tag:waiting.example,2026:{name}").into();
     body["status"] = status.into();
-    let json = ("content-type", "application/problem+json".to_owned());
-    let fresh = ("cache-control", "no-store".to_owned());
-    let retry = ("retry-after", fastrand::u8(1..=10).to_string());
+    let json = ("content-type", "application/problem+json");
+    let retry = ("retry-after", "5"); // In seconds, for those who come too many.
     let status = StatusCode::from_u16(status).expect("a constant");
-    Err((status, [json, fresh, retry], body.to_string()))
+    Err((status, [json, FRESH, retry], body.to_string()))
 }
 
 fn require<T>(it: Option<T>, status: u16, name: &str) -> Answer<T> {
@@ -95,22 +92,24 @@ async fn publish(headers: HeaderMap, body: body::Body) -> Answer<impl IntoRespon
     let json = header("content-type").strip_prefix("application/json");
     require(json, 415, "not-json")?;
     let body = require(body::to_bytes(body, 64 << 10).await.ok(), 413, "too-large")?;
-    let event: NewEvent = require(from_slice(&body).ok(), 400, "bad-event")?;
+    let event: HashMap<&str, &RawValue> = from_slice(&body).unwrap_or_default();
     let kind: Option<&str> = event.get("kind").and_then(|it| from_str(it.get()).ok());
     let letter = |c: char| matches!(c, 'a'..='z' | '0'..='9' | '-');
     let kind = kind.filter(|it| event.len() == 2 && it.chars().all(letter));
     let (kind, data) = require(kind.zip(event.get("data")), 400, "bad-event")?;
+    require(from_str::<Value>(data.get()).ok(), 400, "bad-event")?; // As 1e999 is.
+    let key = header("idempotency-key").trim_matches('"');
     // Line ends stand between JSON's tokens only: on one line it fits everywhere.
     let data = data.get().replace(['\r', '\n'], " ");
     let content = format!(r#""kind":"{kind}","data":{data}}}"#);
     let mut done = require(None, 400, "bad-event");
-    LOG.send_modify(|log| done = log.append(&content, header("idempotency-key")));
-    done.map(|(status, id)| (status, Json(json!({"id": cursor(id)}))))
+    LOG.send_modify(|log| done = append(log, &content, key));
+    done.map(|(status, id)| (status, [FRESH], Json(json!({"id": cursor(id)}))))
 }
 
 async fn events(Query(query): Params, headers: HeaderMap) -> Answer<impl IntoResponse> {
     let asked = query.get("after").map_or("latest", |it| it);
-    let at = LOG.borrow().locate(asked)?;
+    let at = locate(&LOG.borrow(), asked)?;
     let seconds = |it: &str| it.trim().strip_prefix("wait=")?.parse::<u64>().ok();
     let wish = headers.get("prefer").and_then(|it| it.to_str().ok());
     // Who has no cursor yet is answered at once, to have one to come back with.
@@ -125,9 +124,9 @@ async fn events(Query(query): Params, headers: HeaderMap) -> Answer<impl IntoRes
         let _ = timeout(Duration::from_secs(seconds), due).await;
         sleep(Duration::from_millis(20)).await; // The first of a burst brings the rest.
     }
-    let page = LOG.borrow().page(&cursor(at))?;
+    let page = page(&LOG.borrow(), &cursor(at))?;
     let applied = wait.map(|wait| [("preference-applied", format!("wait={wait}"))]);
-    let headers = [("cache-control", "no-store"), ("vary", "prefer")];
+    let headers = [FRESH, ("vary", "prefer")];
     let json = [("content-type", "application/json")];
     Ok((applied, headers, json, page))
 }
@@ -142,7 +141,8 @@ async fn main() -> std::io::Result<()> {
     let ended = async { drop(LOG.subscribe().wait_for(|log| log.ending).await) };
     let app = Router::new()
         .route("/", get(Html(include_str!("../index.html"))))
-        .route("/events", get(events).post(publish));
+        .route("/events", get(events).post(publish))
+        .fallback(async || problem::<()>(404, "not-found", json!({})));
     let address = format!("127.0.0.1:{}", setting("PORT", 3000));
     let listener = TcpListener::bind(address).await?;
     println!("listening on http://{}", listener.local_addr()?);

@@ -27,35 +27,33 @@ fn cursor(id: usize) -> String {
     format!("{}.{id}", *EPOCH)
 }
 
-impl Log {
-    /// The place that a position names, or the gap that is there instead.
-    fn locate(&self, position: &str) -> Result<usize, Value> {
-        let id = position.split('.').nth(1).unwrap_or_default().parse();
-        let reason = match id {
-            _ if position == "latest" => return Ok(self.latest),
-            _ if position == "earliest" => return Ok(self.first),
-            Ok(id) if cursor(id) != position => "new-log",
-            Ok(id) if id < self.first => "expired",
-            Ok(id) if id <= self.latest => return Ok(id),
-            _ => "unknown",
-        };
-        let resume = cursor(self.first);
-        Err(json!({"gap": {"reason": reason, "asked": position, "resume": resume}}))
-    }
+/// The place that a position names, or the gap that is there instead.
+fn locate(log: &Log, position: &str) -> Result<usize, Value> {
+    let id = position.split('.').nth(1).unwrap_or_default().parse();
+    let reason = match id {
+        _ if position == "latest" => return Ok(log.latest),
+        _ if position == "earliest" => return Ok(log.first),
+        Ok(id) if cursor(id) != position => "new-log",
+        Ok(id) if id < log.first => "expired",
+        Ok(id) if id <= log.latest => return Ok(id),
+        _ => "unknown",
+    };
+    let resume = cursor(log.first);
+    Err(json!({"gap": {"reason": reason, "asked": position, "resume": resume}}))
+}
 
-    /// Appends an event, or finds it if its key says that this is a retry.
-    fn append(&mut self, content: &str, key: &str) -> usize {
-        if let Some(n) = self.kept.iter().position(|[known, _]| known == key) {
-            return self.first + n + 1;
-        }
-        self.latest += 1;
-        let (id, at) = (cursor(self.latest), jiff::Timestamp::now());
-        let json = format!(r#"{{"id":"{id}","at":"{at:.3}",{content}"#);
-        self.kept.push_back([key.to_owned(), json]);
-        let old = usize::saturating_sub(self.kept.len(), setting("RETENTION", 1_000));
-        self.first += self.kept.drain(..old).count();
-        self.latest
+/// Appends an event, or finds it if its key says that this is a retry.
+fn append(log: &mut Log, content: &str, key: &str) -> usize {
+    if let Some(n) = log.kept.iter().position(|[known, _]| known == key) {
+        return log.first + n + 1;
     }
+    log.latest += 1;
+    let (id, at) = (cursor(log.latest), jiff::Timestamp::now());
+    let json = format!(r#"{{"id":"{id}","at":"{at:.3}",{content}"#);
+    log.kept.push_back([key.to_owned(), json]);
+    let old = usize::saturating_sub(log.kept.len(), setting("RETENTION", 1_000));
+    log.first += log.kept.drain(..old).count();
+    log.latest
 }
 
 /// Appends what `{"publish":{"ref":…,"kind":…,"data":…}}` says, and answers it.
@@ -70,21 +68,23 @@ fn answer(message: &str) -> String {
     }
     let content = format!(r#""kind":{kind},"data":{data}}}"#);
     let mut id = 0;
-    LOG.send_modify(|log| id = log.append(&content, key));
+    LOG.send_modify(|log| id = append(log, &content, key));
     format!(r#"{{"ack":{{"ref":{key},"id":"{}"}}}}"#, cursor(id))
 }
 
 async fn events(Query(query): Params, head: HeaderMap, ws: WebSocketUpgrade) -> Answer {
     let header = |name| head.get(name).map_or("", |it| it.to_str().unwrap_or("?"));
-    // Any page may open a socket, and the user's cookies come with it.
+    // Any page may open a socket, also under a name that its site gives to this machine.
+    let name = header("host").split(':').next();
+    let own = matches!(name, Some("localhost" | "127.0.0.1")); // And a name of yours.
     let origin = header("origin").rsplit('/').next().unwrap_or_default();
-    let own = origin.is_empty() || origin == header("host");
+    let own = own && (origin.is_empty() || origin == header("host"));
     own.then_some(()).ok_or(StatusCode::FORBIDDEN)?;
     let log = LOG.subscribe(); // Also the place, free when the socket has ended.
     let place = (LOG.receiver_count() <= 900).then_some(());
     place.ok_or(StatusCode::SERVICE_UNAVAILABLE)?;
     let asked = query.get("after").map_or("latest", |it| it);
-    let at = LOG.borrow().locate(asked).map_or(asked.to_owned(), cursor);
+    let at = locate(&LOG.borrow(), asked).map_or(asked.to_owned(), cursor);
     let ws = ws.protocols(["waiting.v1"]).read_buffer_size(4 << 10);
     let ws = ws.max_message_size(128 << 10);
     Ok(ws.on_upgrade(|ws| talk(ws, log, at)))
@@ -97,7 +97,7 @@ async fn talk(mut ws: WebSocket, mut log: Receiver<Log>, mut at: String) {
     let hello = json!({"hello": {"cursor": at, "every": every}}).to_string();
     let _ = ws.send(hello.into()).await;
     let code = loop {
-        let due = |log: &Log| log.ending || log.locate(&at).ok() != Some(log.latest);
+        let due = |log: &Log| log.ending || locate(log, &at).ok() != Some(log.latest);
         let message = tokio::select! {
             message = timeout_at(heard + 2 * period, ws.recv()) => match message {
                 Ok(Some(Ok(Message::Text(it)))) if it.len() > 64 << 10 => break 1009,
@@ -112,7 +112,7 @@ async fn talk(mut ws: WebSocket, mut log: Receiver<Log>, mut at: String) {
             }
             _ = async { drop(log.wait_for(due).await) } => {
                 let now = LOG.borrow();
-                let place = now.locate(&at);
+                let place = locate(&now, &at);
                 at = cursor(place.as_ref().map_or(now.first, |id| id + 1));
                 match place {
                     _ if now.ending => break 1001,
