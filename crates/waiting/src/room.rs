@@ -64,13 +64,8 @@ impl Room {
         let subscription = self.log.subscribe(position)?;
         let cut = self.cuts.register(name);
         let end = self.door.end().clone();
-        Ok(Wait::new(
-            place,
-            subscription,
-            cut,
-            end,
-            self.counts.clone(),
-        ))
+        let counts = self.counts.clone();
+        Ok(Wait::new(place, subscription, cut, end, counts))
     }
     // ANCHOR_END: join
 

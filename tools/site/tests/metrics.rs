@@ -792,6 +792,7 @@ async fn labels_are_bounded() -> anyhow::Result<()> {
             "GET /events?after=mine&connection=mine HTTP/1.1\nHost: 127.0.0.1\nLast-Event-ID: mine",
             "POST /mine HTTP/1.1\nHost: 127.0.0.1\nOrigin: https://mine.example\nContent-Length: 0",
             "GET /events HTTP/1.1\nHost: mine.example",
+            &format!("GET /events?connection=mine HTTP/1.1\nHost: 127.0.0.1{UPGRADE}"),
         ] {
             let mut peer = stand.connect().await;
             peer.send(head, "").await;
