@@ -169,7 +169,15 @@
         );
 
     unfold(location.hash);
-    addEventListener("hashchange", () => unfold(location.hash));
+    addEventListener("hashchange", () => {
+        unfold(location.hash);
+        // A fold that closed in the same moment moves the page after the browser has scrolled it.
+        requestAnimationFrame(() => {
+            const target = document.getElementById(decode(location.hash.slice(1)));
+            const { top, bottom } = target?.getBoundingClientRect() ?? { top: 0, bottom: 0 };
+            if (bottom < 0 || top > innerHeight) target?.scrollIntoView();
+        });
+    });
     // A second click on the same link changes no hash.
     document.addEventListener("click", (event) => {
         const link = event.target instanceof Element ? event.target.closest("a") : null;

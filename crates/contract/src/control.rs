@@ -37,6 +37,16 @@ pub enum GapReason {
     Unknown,
 }
 
+impl GapReason {
+    /// Each of them.
+    pub const ALL: [Self; 3] = [Self::Expired, Self::NewLog, Self::Unknown];
+
+    /// Its name, as in JSON.
+    pub fn name(self) -> &'static str {
+        crate::metrics::GAP_REASONS[self as usize]
+    }
+}
+
 /// Events were missed and cannot be had any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {

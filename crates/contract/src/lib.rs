@@ -23,6 +23,7 @@
 //!   WebSocket, and its close codes.
 //! - [`Problem`], [`ProblemKind`]: refusals.
 //! - [`headers`], [`params`]: names.
+//! - [`metrics`]: what a server counts.
 
 mod bounds;
 mod control;
@@ -32,6 +33,7 @@ mod object;
 mod page;
 mod problem;
 
+pub mod metrics;
 pub mod socket;
 pub mod stream;
 

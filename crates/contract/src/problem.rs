@@ -29,6 +29,9 @@ macro_rules! problem_kinds {
             /// Each of them.
             pub const ALL: &'static [Self] = &[$(Self::$kind),*];
 
+            /// Their names, in the same order.
+            pub const NAMES: &'static [&'static str] = &[$($name),*];
+
             /// The last part of the problem's `type`, such as `expired`.
             pub fn name(self) -> &'static str {
                 match self {

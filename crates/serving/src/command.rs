@@ -1,7 +1,11 @@
 //! What every server's command line shares: flags, logging, signals, and one clear line
 //! when it cannot start.
 
-use crate::{guard, serve, Allowed, Config, Ending, HostName, Origin};
+use crate::{
+    guard,
+    metrics::{self, Endpoint, Recorder},
+    serve, Allowed, Config, Ending, HostName, Origin,
+};
 use axum::Router;
 use std::{
     fmt,
@@ -148,6 +152,28 @@ pub struct Options<const PORT: u16> {
     /// Origin whose pages may publish, besides the server's own; may be repeated
     #[arg(long = "allow-origin", value_name = "https://NAME")]
     pub allow_origin: Vec<Origin>,
+
+    /// Where its metrics are.
+    #[command(flatten)]
+    pub metrics: MetricsFlags,
+}
+
+/// Where Prometheus reads what a server counts, if it may.
+#[derive(Clone, Debug, clap::Args)]
+pub struct MetricsFlags {
+    /// Port on which Prometheus reads what this server counts, at /metrics; 0 takes any
+    /// free one. By default none
+    #[arg(long, value_name = "PORT")]
+    pub metrics_port: Option<u16>,
+
+    /// Address of that port; 0.0.0.0 or :: lets other machines connect
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST),
+        requires = "metrics_port"
+    )]
+    pub metrics_host: IpAddr,
 }
 
 impl<const PORT: u16> Options<PORT> {
@@ -167,6 +193,40 @@ impl<const PORT: u16> Options<PORT> {
     /// The limits of the edge.
     pub fn edge(&self) -> Config {
         self.listen.edge()
+    }
+
+    /// Listens on the port for metrics, if there is one, and from then on keeps what
+    /// this process counts. What is made before is not counted.
+    ///
+    /// # Errors
+    /// As [`bind`].
+    pub async fn metrics(&self) -> io::Result<Option<Endpoint>> {
+        let MetricsFlags {
+            metrics_port,
+            metrics_host,
+        } = self.metrics;
+        let Some(port) = metrics_port else {
+            return Ok(None);
+        };
+        let flags = ["--metrics-port", "--metrics-host"];
+        let address = SocketAddr::new(metrics_host, port);
+        let (listener, _) = bind_for(flags, address).await?;
+        let recorder = Recorder::install()
+            .ok_or_else(|| io::Error::other("this process has a recorder already"))?;
+        let allowed = self.listen.allowed();
+        Ok(Some(Endpoint {
+            listener,
+            recorder,
+            allowed,
+        }))
+    }
+
+    /// How many descriptors the metrics may need.
+    pub fn metrics_descriptors(&self) -> usize {
+        let listener = 1;
+        self.metrics
+            .metrics_port
+            .map_or(0, |_| metrics::CONNECTIONS + listener)
     }
 
     /// How many places what waits has: as many as the flag `--FLAG` asks for, or
@@ -228,11 +288,19 @@ pub async fn run<const PORT: u16>(
     config: Config,
     router: impl FnOnce(Ending) -> Router,
 ) -> ExitCode {
-    warn_of_descriptors(what, config.max_connections + DESCRIPTORS);
-    start(what, options.address(), "http", |listener, ending| {
-        let router = guard(router(ending.clone()), options.allowed());
-        serve(listener, router, config, ending)
-    })
+    let descriptors = config.max_connections + options.metrics_descriptors();
+    warn_of_descriptors(what, descriptors + DESCRIPTORS);
+    let metrics = options.metrics();
+    start_with(
+        what,
+        options.address(),
+        "http",
+        metrics,
+        |listener, ending| {
+            let router = guard(router(ending.clone()), options.allowed());
+            serve(listener, router, config, ending)
+        },
+    )
     .await
 }
 
@@ -244,8 +312,20 @@ pub async fn start<F: Future<Output = io::Result<()>>>(
     scheme: &str,
     serve: impl FnOnce(TcpListener, Ending) -> F,
 ) -> ExitCode {
+    start_with(what, address, scheme, async { Ok(None) }, serve).await
+}
+
+/// The same, with an endpoint for its metrics beside it.
+async fn start_with<F: Future<Output = io::Result<()>>>(
+    what: &str,
+    address: SocketAddr,
+    scheme: &str,
+    metrics: impl Future<Output = io::Result<Option<Endpoint>>>,
+    serve: impl FnOnce(TcpListener, Ending) -> F,
+) -> ExitCode {
     init_tracing();
-    let (listener, address) = match bind(address).await {
+    let bound = async { Ok::<_, io::Error>((bind(address).await?, metrics.await?)) };
+    let ((listener, address), endpoint) = match bound.await {
         Ok(bound) => bound,
         Err(error) => return fail(what, error),
     };
@@ -253,7 +333,10 @@ pub async fn start<F: Future<Output = io::Result<()>>>(
     end_on_signals(&ending);
     let served = serve(listener, ending);
     listening(what, scheme, address);
-    match served.await {
+    if let Some(endpoint) = &endpoint {
+        endpoint.listening(what);
+    }
+    match Endpoint::beside(endpoint, served).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(what, error),
     }
@@ -286,6 +369,17 @@ pub fn init_tracing() {
 /// With words that tell a user what to do: for a port in use, an address that is not of
 /// this machine, a port that needs rights.
 pub async fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+    bind_for(["--port", "--host"], address).await
+}
+
+/// The same where other flags than `--port` and `--host` say which address.
+///
+/// # Errors
+/// As [`bind`], in the words of these flags.
+pub async fn bind_for(
+    [port, host]: [&str; 2],
+    address: SocketAddr,
+) -> io::Result<(TcpListener, SocketAddr)> {
     let bound = async {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
@@ -295,19 +389,19 @@ pub async fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> 
         let hint = match error.kind() {
             io::ErrorKind::AddrInUse => {
                 format!(
-                    "port {} is in use; choose another with --port, or --port 0 for any free one",
+                    "port {} is in use; choose another with {port}, or {port} 0 for any free one",
                     address.port()
                 )
             }
             io::ErrorKind::AddrNotAvailable => {
                 format!(
-                    "{} is not an address of this machine; see --host",
+                    "{} is not an address of this machine; see {host}",
                     address.ip()
                 )
             }
             io::ErrorKind::PermissionDenied => {
                 format!(
-                    "port {} needs more rights; choose one above 1023 with --port",
+                    "port {} needs more rights; choose one above 1023 with {port}",
                     address.port()
                 )
             }

@@ -188,6 +188,11 @@ pub struct Config {
     /// (Kubernetes). A drain must end earlier than that, or it is cut from outside and
     /// nothing is logged.
     pub drain: Duration,
+
+    /// Whether its connections, requests and bytes are counted
+    /// ([`contract::metrics`]); default yes. The endpoint with the counts does not
+    /// count itself.
+    pub counted: bool,
 }
 
 impl Default for Config {
@@ -214,6 +219,7 @@ impl Default for Config {
             http2_ping_interval: Duration::from_secs(20),
             http2_ping_timeout: Duration::from_secs(10),
             drain: Duration::from_secs(5),
+            counted: true,
         }
     }
 }

@@ -1,13 +1,14 @@
 //! What hyper does not do for a connection, done where every byte passes: two
 //! deadlines, a look at whether it still reads, and an orderly close.
 
-use crate::Config;
+use crate::{counts::Counts, Config};
+use contract::metrics::ConnectionEnd;
 use std::{
     future::Future,
     io,
     pin::Pin,
     sync::{
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU8, Ordering::Relaxed},
         Arc,
     },
     task::{ready, Context, Poll},
@@ -19,6 +20,7 @@ use tokio::{
     time::{sleep, Sleep},
 };
 use tokio_util::task::task_tracker::TaskTrackerToken;
+use tracing::{debug, Span};
 
 /// What an HTTP/2 connection begins with ([RFC 9113
 /// §3.4](https://www.rfc-editor.org/rfc/rfc9113#section-3.4)). hyper-util reads until
@@ -50,7 +52,7 @@ pub struct DeadlineIo<I> {
     /// The connection's place in the limit and in the count of what is open. They ride
     /// on the IO, because the IO is what lives exactly as long as the descriptor: an
     /// upgraded connection outlives hyper's future.
-    _held: Held,
+    held: Held,
 }
 
 type Departed = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -66,9 +68,20 @@ struct Flags {
     /// A request was answered before the end of its body, so the peer may be sending
     /// still.
     unread: AtomicBool,
+    /// How it ends, if it ends now: a place in [`ConnectionEnd::ALL`].
+    end: AtomicU8,
 }
 
 impl Wire {
+    /// If the connection ends now, this is why.
+    pub(crate) fn ends(&self, end: ConnectionEnd) {
+        self.0.end.store(end as u8, Relaxed);
+    }
+
+    pub(crate) fn end(&self) -> ConnectionEnd {
+        ConnectionEnd::ALL[usize::from(self.0.end.load(Relaxed))]
+    }
+
     /// Has the close wait for what the peer is sending.
     pub(crate) fn leaves_unread(&self) {
         self.0.unread.store(true, Relaxed);
@@ -124,6 +137,7 @@ impl Lingering {
     fn poll<I: AsyncRead + Unpin>(
         &mut self,
         io: &mut I,
+        counts: &Counts,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
         let mut bytes = [0; 4096];
@@ -133,25 +147,55 @@ impl Lingering {
             match buffer.filled().len() {
                 0 => break,
                 _ if read.is_err() => break,
-                count => self.left = self.left.saturating_sub(count),
+                count => {
+                    counts.reads(count);
+                    self.left = self.left.saturating_sub(count);
+                }
             }
         }
         Poll::Ready(())
     }
 }
 
-/// A connection's place in the limit of connections, and in the count of what is open.
+/// A connection's place in the limit of connections, and in the count of what is open;
+/// and where it is counted and logged.
 pub(crate) struct Held {
     _place: OwnedSemaphorePermit,
     _open: TaskTrackerToken,
+    counts: Arc<Counts>,
+    span: Span,
 }
 
 impl Held {
-    pub(crate) fn new(place: OwnedSemaphorePermit, open: TaskTrackerToken) -> Self {
+    pub(crate) fn new(
+        place: OwnedSemaphorePermit,
+        open: TaskTrackerToken,
+        counts: Arc<Counts>,
+        span: Span,
+    ) -> Self {
+        counts.connection_opens();
         Self {
             _place: place,
             _open: open,
+            counts,
+            span,
         }
+    }
+
+    fn wrote(&self, polled: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(bytes)) = polled {
+            self.counts.writes(*bytes);
+        }
+    }
+}
+
+impl<I> Drop for DeadlineIo<I> {
+    fn drop(&mut self) {
+        let end = self.wire.end();
+        let Held { counts, span, .. } = &self.held;
+        counts.connection_ends(end);
+        span.record("ended", end.name());
+        span.in_scope(|| debug!("a connection ended"));
     }
 }
 
@@ -230,13 +274,18 @@ impl<I> DeadlineIo<I> {
             linger: config.linger,
             lingering: None,
             departed: Some(Box::pin(departed)),
-            _held: held,
+            held,
         }
     }
 
     /// What is known of this connection, to be kept beside it.
     pub(crate) fn wire(&self) -> Wire {
         self.wire.clone()
+    }
+
+    /// What counts it.
+    pub(crate) fn counts(&self) -> Arc<Counts> {
+        self.held.counts.clone()
     }
 
     /// The watch for a peer that goes while nobody reads. There is one.
@@ -258,6 +307,9 @@ impl<I: AsyncRead + Unpin> AsyncRead for DeadlineIo<I> {
         this.wire.0.read.store(true, Relaxed);
         let before = buffer.filled().len();
         let polled = Pin::new(&mut this.io).poll_read(cx, buffer);
+        if polled.is_ready() {
+            this.held.counts.reads(buffer.filled().len() - before);
+        }
         let Some(opening) = &mut this.opening else {
             return polled;
         };
@@ -287,6 +339,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for DeadlineIo<I> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let polled = Pin::new(&mut this.io).poll_write(cx, bytes);
+        this.held.wrote(&polled);
         this.write.watch(cx, polled)
     }
 
@@ -297,6 +350,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for DeadlineIo<I> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let polled = Pin::new(&mut this.io).poll_write_vectored(cx, parts);
+        this.held.wrote(&polled);
         this.write.watch(cx, polled)
     }
 
@@ -327,6 +381,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for DeadlineIo<I> {
             deadline: Box::pin(sleep(linger)),
             left: MAX_LINGERING,
         });
-        lingering.poll(&mut this.io, cx).map(Ok)
+        let counts = &this.held.counts;
+        lingering.poll(&mut this.io, counts, cx).map(Ok)
     }
 }

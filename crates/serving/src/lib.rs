@@ -67,6 +67,12 @@
 //! for what is not routed. Errors that hyper finds before there is a request (400 for
 //! what is no HTTP, 431 for a head that is too large) have a status and no body.
 //!
+//! # What it tells
+//!
+//! A connection is a span of `tracing`, at the level of debug. Connections, requests,
+//! bytes and problems are counted through the facade `metrics`: see [`metrics`] and
+//! [`contract::metrics`].
+//!
 //! # What this does not do
 //!
 //! - TLS, compression, rates by user or address: a proxy does these, and a login is not
@@ -83,10 +89,12 @@ mod body;
 pub mod command;
 mod conditional;
 mod config;
+mod counts;
 mod deadline_io;
 mod ending;
 mod guard;
 mod listener;
+pub mod metrics;
 mod peers;
 mod problem;
 mod serve;

@@ -5,6 +5,7 @@ use socket2::{SockRef, TcpKeepalive};
 use std::{
     future::{pending, Future},
     io,
+    net::SocketAddr,
     pin::Pin,
     sync::Arc,
     task::{ready, Context, Poll},
@@ -36,6 +37,11 @@ pub trait Listener: Send + 'static {
     /// Tells the system what to watch on a new connection. By default nothing.
     fn prepare(_io: &Self::Io, _config: &Config) {}
 
+    /// Who is on the other side, for the log. By default nobody can tell.
+    fn peer(_io: &Self::Io) -> Option<SocketAddr> {
+        None
+    }
+
     /// Completes once the peer has closed its side, also while nobody reads. By default
     /// never.
     fn departed(_io: &Self::Io) -> impl Future<Output = ()> + Send + 'static {
@@ -56,6 +62,10 @@ impl Listener for TcpListener {
         if let Err(error) = prepare(&io.0, config) {
             tracing::debug!(%error, "a socket's options were not set");
         }
+    }
+
+    fn peer(io: &Tcp) -> Option<SocketAddr> {
+        io.0.peer_addr().ok()
     }
 
     fn departed(io: &Tcp) -> impl Future<Output = ()> + Send + 'static {

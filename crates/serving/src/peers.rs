@@ -219,6 +219,11 @@ impl Peer {
         }
     }
 
+    /// Whether a request of it is not over.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.with(|state| state.requests > 0).unwrap_or_default()
+    }
+
     fn with<T>(&self, look: impl FnOnce(&State) -> T) -> Option<T> {
         self.peers.lock().peers.get(&self.number).map(look)
     }

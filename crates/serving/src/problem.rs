@@ -25,6 +25,10 @@ impl IntoResponse for ProblemResponse {
         let status = StatusCode::from_u16(problem.status)
             .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(&problem)).into_response();
+        // By it the answer is counted, if it is the one that is sent.
+        if let Some(kind) = problem.kind() {
+            response.extensions_mut().insert(kind);
+        }
         for (name, value) in problem.headers() {
             let value = HeaderValue::from_str(&value).expect("names and numbers");
             response.headers_mut().insert(name, value);

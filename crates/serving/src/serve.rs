@@ -2,6 +2,7 @@
 
 use crate::{
     body,
+    counts::Counts,
     deadline_io::{DeadlineIo, Held},
     peers::{Answer, Overdue, Peers},
     Config, Ending, Guarded, Listener,
@@ -11,7 +12,8 @@ use axum::{
     middleware::{from_fn, Next},
     Router,
 };
-use http::{header, HeaderValue, Request, Version};
+use contract::{metrics::ConnectionEnd, ProblemKind};
+use http::{header, HeaderValue, Request, StatusCode, Version};
 use hyper::{
     body::Incoming,
     service::{service_fn, Service as _},
@@ -26,7 +28,10 @@ use std::{
     future::{pending, Future},
     io,
     pin::pin,
-    sync::Arc,
+    sync::{
+        atomic::{AtomicBool, Ordering::Relaxed},
+        Arc,
+    },
     time::Duration,
 };
 use tokio::{
@@ -34,7 +39,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
 };
-use tracing::{debug, warn};
+use tracing::{debug, debug_span, field, warn, Instrument as _, Span};
 
 /// The first pause after an error of `accept`: long enough for some connection to end
 /// and free its descriptor.
@@ -200,6 +205,10 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     let places = Arc::new(Semaphore::new(config.max_connections));
+    let counts = Arc::new(match config.counted {
+        true => Counts::registered(),
+        false => Counts::none(),
+    });
     let mut begun = pin!(ending.begun());
     let mut pause = FIRST_PAUSE;
     loop {
@@ -224,14 +233,17 @@ where
                 };
                 L::prepare(&io, config);
                 let departed = L::departed(&io);
-                let held = Held::new(place, ending.count());
+                let span = debug_span!(
+                    "connection",
+                    peer = L::peer(&io).map(field::display),
+                    protocol = field::Empty,
+                    ended = field::Empty,
+                );
+                let (counts, open) = (counts.clone(), ending.count());
+                let held = Held::new(place, open, counts, span.clone());
                 let io = DeadlineIo::new(io, config, departed, held);
                 let served = ending.until_cut(connection(io, ending.clone()));
-                tokio::spawn(async move {
-                    if served.await.is_none() {
-                        debug!("a connection was cut");
-                    }
-                });
+                tokio::spawn(served.instrument(span));
             }
             Err(error) if was_the_peer(&error) => {
                 debug!(%error, "a peer left before it was accepted")
@@ -300,18 +312,34 @@ async fn connection<I>(
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let wire = io.wire();
+    // Every other end than this being dropped is set below.
+    wire.ends(ConnectionEnd::Cut);
+    let (counts, span) = (io.counts(), Span::current());
+    let is_named = AtomicBool::new(span.is_disabled());
     let mut watch = io.watch();
     let peer = peers.join();
     let service = {
         let (router, peer) = (TowerToHyperService::new(router), peer.clone());
+        let wire = wire.clone();
         service_fn(move |mut request: Request<Incoming>| {
+            counts.request();
+            if !is_named.swap(true, Relaxed) {
+                span.record("protocol", field::debug(request.version()));
+            }
             let underway = peer.request();
             request.extensions_mut().insert(underway.clone());
             request.extensions_mut().insert(wire.clone());
             let version = request.version();
             let (answered, peer) = (router.call(request), peer.clone());
+            let (counts, wire) = (counts.clone(), wire.clone());
             async move {
                 let response = answered.await?;
+                if let Some(kind) = response.extensions().get::<ProblemKind>() {
+                    counts.refuses(*kind);
+                }
+                if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                    wire.ends(ConnectionEnd::Upgraded);
+                }
                 Ok::<_, Infallible>(Answer::of(response, version, &peer, underway))
             }
         })
@@ -343,7 +371,7 @@ async fn connection<I>(
             result = &mut served => break result,
             // Cancel-safe: polled in place.
             () = &mut gone => {
-                debug!("a peer has gone");
+                wire.ends(ConnectionEnd::Gone);
                 return;
             }
             // Cancel-safe: it only waits, and looks anew each time.
@@ -353,15 +381,27 @@ async fn connection<I>(
                     served.as_mut().graceful_shutdown();
                 }
                 Overdue::Dropped => {
-                    debug!("a connection was ended: it has to give way, or takes no answers");
+                    wire.ends(ConnectionEnd::Dropped);
                     return;
                 }
             }
         }
     };
-    if let Err(error) = result {
-        // Not a warning: peers leave in every possible way, all day long.
-        debug!(error, "a connection ended");
+    match result {
+        // What it became goes on without this.
+        Ok(()) if wire.end() == ConnectionEnd::Upgraded => {}
+        Ok(()) => wire.ends(ConnectionEnd::Closed),
+        Err(error) => {
+            let error_of_http = error.downcast_ref::<hyper::Error>();
+            let is_cut_short =
+                error_of_http.is_some_and(hyper::Error::is_incomplete_message);
+            wire.ends(match is_cut_short && peer.is_busy() {
+                true => ConnectionEnd::Gone,
+                false => ConnectionEnd::Failed,
+            });
+            // Not a warning: peers leave in every possible way, all day long.
+            debug!(error, "a connection failed");
+        }
     }
 }
 

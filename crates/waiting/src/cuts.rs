@@ -123,6 +123,12 @@ impl Cuttable {
         }
     }
 
+    /// Whether it was cut.
+    pub(crate) fn is_cut(&self) -> bool {
+        let registered = self.0.as_ref();
+        registered.is_some_and(|registered| registered.cut.is_cancelled())
+    }
+
     /// The token behind it, where it can be cut.
     pub(crate) fn token(&self) -> Option<CancellationToken> {
         self.0.as_ref().map(|registered| registered.cut.clone())

@@ -14,7 +14,8 @@
 //! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
 //! let end = CancellationToken::new();
 //! let log = Feed::new(Retention::default());
-//! let room = Room::new(log.clone(), Door::new(end.clone(), Places::new(900)));
+//! let door = Door::new(end.clone(), Places::new(900));
+//! let room = Room::new("sse", log.clone(), door);
 //!
 //! let mut wait = room.join(Position::Latest, ConnectionName(None)).unwrap();
 //! wait.limit_silence(Duration::from_millis(1));
@@ -43,7 +44,11 @@
 //! - [`http`]: the routes that every method has, and what they read from a request.
 //!
 //! All but [`http`] knows no HTTP library.
+//!
+//! A room counts what happens in it, through the facade `metrics`: see
+//! [`contract::metrics`]. A publish is a span of `tracing`.
 
+mod counts;
 mod cuts;
 mod door;
 mod flags;

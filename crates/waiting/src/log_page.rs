@@ -1,40 +1,56 @@
 //! A page of the log: the whole answer to one request for events.
 
+use crate::counts::Counts;
 use contract::{Position, Problem};
-use feed::{Batch, Feed, BATCH_BYTES, BATCH_EVENTS};
+use feed::{Batch, Feed, ReadError, BATCH_BYTES, BATCH_EVENTS};
+use std::sync::Arc;
 
 /// What is due after a position, as one answer; on the wire it is a
 /// [`contract::LogPage`].
 #[derive(Clone, Debug)]
-pub struct LogPage(Batch);
+pub struct LogPage {
+    batch: Batch,
+    counts: Arc<Counts>,
+}
 
 impl LogPage {
     /// Reads what is due now, at most [`BATCH_EVENTS`] events and [`BATCH_BYTES`]
     /// bytes. It never waits.
-    pub(crate) fn read(log: &Feed, position: Position) -> Result<Self, Problem> {
-        Ok(Self(log.read(position, BATCH_EVENTS, BATCH_BYTES)?))
+    pub(crate) fn read(
+        log: &Feed,
+        position: Position,
+        counts: &Arc<Counts>,
+    ) -> Result<Self, Problem> {
+        let read = log.read(position, BATCH_EVENTS, BATCH_BYTES);
+        if let Err(ReadError::Gap(gap)) = &read {
+            counts.gap(gap);
+        }
+        Ok(Self {
+            batch: read?,
+            counts: counts.clone(),
+        })
     }
 
     /// Whether nothing was due.
     pub fn is_empty(&self) -> bool {
-        self.0.events.is_empty()
+        self.batch.events.is_empty()
     }
 
     /// Whether another event would find no room in this page.
     pub fn is_full(&self) -> bool {
-        self.0.events.len() >= BATCH_EVENTS || self.has_more()
+        self.batch.events.len() >= BATCH_EVENTS || self.has_more()
     }
 
     /// Whether the log is complete and nothing follows this page.
     pub fn is_finished(&self) -> bool {
-        self.0.log.finished && !self.has_more()
+        self.batch.log.finished && !self.has_more()
     }
 
     /// Whether more is due than this page holds. By the log as it was when the page was
     /// read: an event that came a moment later would make an empty page promise more,
     /// and lead nowhere.
     fn has_more(&self) -> bool {
-        self.0.log.latest != self.0.next
+        self.batch.log.latest != self.batch.next
     }
 
     /// The page as JSON, put together from texts that were serialised when their events
@@ -43,12 +59,13 @@ impl LogPage {
     /// Copied into one piece. To hand hyper each event by reference would cost it a
     /// system call for every 16 of them, and a page is bounded.
     pub fn into_json(self) -> String {
+        self.counts.delivers(&self.batch);
         let Batch {
             after,
             events,
             next,
             ..
-        } = &self.0;
+        } = &self.batch;
         let events_len: usize = events.iter().map(|event| event.json().len() + 1).sum();
         // The rest: names, punctuation and two cursors of at most 27 characters.
         let mut json = Vec::with_capacity(events_len + 128);

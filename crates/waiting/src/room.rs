@@ -1,10 +1,12 @@
 //! Joining, asking and publishing.
 
-use crate::{ConnectionName, Cuts, Door, LogPage, Wait};
+use crate::{counts::Counts, ConnectionName, Cuts, Door, LogPage, Wait};
 use contract::{
     Cursor, IdempotencyKey, NewEvent, Position, Problem, ProblemKind, Status,
 };
 use feed::{Feed, Published};
+use std::sync::Arc;
+use tracing::{debug, debug_span, field, Instrument};
 
 /// One log, and those who wait for its next entry. Clones share it.
 ///
@@ -15,15 +17,18 @@ pub struct Room {
     log: Feed,
     door: Door,
     cuts: Cuts,
+    counts: Arc<Counts>,
 }
 
 impl Room {
-    /// A room over `log`, in which nobody can be cut.
-    pub fn new(log: Feed, door: Door) -> Self {
+    /// A room over `log`, in which nobody can be cut. What happens in it is counted
+    /// under the name of the `method` that it is for.
+    pub fn new(method: &'static str, log: Feed, door: Door) -> Self {
         Self {
             log,
             door,
             cuts: Cuts::new(false),
+            counts: Arc::new(Counts::of(method)),
         }
     }
 
@@ -59,9 +64,23 @@ impl Room {
         let subscription = self.log.subscribe(position)?;
         let cut = self.cuts.register(name);
         let end = self.door.end().clone();
-        Ok(Wait::new(place, subscription, cut, end))
+        let counts = self.counts.clone();
+        Ok(Wait::new(place, subscription, cut, end, counts))
     }
     // ANCHOR_END: join
+
+    /// The same for a request that gets one answer. Where it is dropped and not asleep,
+    /// it was answered; a stream would be gone.
+    ///
+    /// # Errors
+    /// As [`join`](Self::join).
+    pub fn join_for_one_answer(
+        &self,
+        position: Position,
+        name: ConnectionName,
+    ) -> Result<Wait, Problem> {
+        Ok(self.join(position, name)?.for_one_answer())
+    }
 
     // ANCHOR: rejoin
     /// Joins after `last`, which the client did not choose: a browser that reconnects
@@ -94,7 +113,7 @@ impl Room {
     /// 410 `expired` or `new-log` where events after the position are gone, 400
     /// `future-cursor`.
     pub fn page(&self, position: Position) -> Result<LogPage, Problem> {
-        LogPage::read(&self.log, position)
+        LogPage::read(&self.log, position, &self.counts)
     }
 
     /// What the log holds, or the problem that [`join`](Self::join) and
@@ -118,6 +137,25 @@ impl Room {
         key: Option<IdempotencyKey>,
         event: NewEvent,
     ) -> Result<Published, Problem> {
+        let span = debug_span!(
+            "publish",
+            kind = %event.kind,
+            id = field::Empty,
+            repeated = field::Empty,
+        );
+        let published = self.append(key, event).instrument(span.clone()).await?;
+        self.counts.publishes(&published);
+        span.record("id", field::display(published.cursor));
+        span.record("repeated", published.repeated);
+        span.in_scope(|| debug!("published"));
+        Ok(published)
+    }
+
+    async fn append(
+        &self,
+        key: Option<IdempotencyKey>,
+        event: NewEvent,
+    ) -> Result<Published, Problem> {
         let NewEvent { kind, data } = event;
         match key {
             Some(key) => Ok(self.log.publish_once(key, kind, data).await?),
@@ -129,4 +167,9 @@ impl Room {
         }
     }
     // ANCHOR_END: publish
+
+    /// Counts a refusal that is no answer of HTTP, of which the edge knows nothing.
+    pub fn count_refusal(&self, problem: &Problem) {
+        self.counts.refuses(problem);
+    }
 }

@@ -1,6 +1,7 @@
 //! Invented stock prices, so that there is something to wait for.
 
-use contract::{Data, Kind};
+use crate::counts;
+use contract::{metrics::TICKER, Data, Kind};
 use feed::{Feed, PublishError};
 use serde::{Deserialize, Serialize};
 use std::{str::FromStr, time::Duration};
@@ -119,6 +120,7 @@ pub async fn run(feed: Feed, rate: Rate, seed: u64) -> Result<(), PublishError> 
         return Ok(());
     }
     let kind: Kind = "tick".parse().expect("it is a kind");
+    let published = counts::published(TICKER);
     let mut ticks = Ticks::seeded(seed);
     let mut timer = tokio::time::interval(
         Duration::from_secs_f64(1.0 / rate.0).max(SHORTEST_SLEEP),
@@ -138,7 +140,7 @@ pub async fn run(feed: Feed, rate: Rate, seed: u64) -> Result<(), PublishError> 
             let tick = ticks.next().expect("the walk has no end");
             let data = Data::new(&tick).expect("a tick becomes JSON");
             match feed.publish(kind.clone(), data).await {
-                Ok(_) => {}
+                Ok(_) => published.increment(1),
                 Err(PublishError::Finished) => return Ok(()),
                 Err(error) => return Err(error),
             }

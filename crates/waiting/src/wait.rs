@@ -1,9 +1,9 @@
 //! One client's wait for the next entry.
 
-use crate::{cuts::Cuttable, Place};
-use contract::{Cursor, Gap, GapReason};
+use crate::{counts::Counts, cuts::Cuttable, Place};
+use contract::{metrics::WaitEnd, Cursor, Gap, GapReason};
 use feed::{Batch, Delivery, Subscription};
-use std::{future::Future, pin::Pin, time::Duration};
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 use tokio::time::{sleep_until, Instant};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
@@ -60,8 +60,21 @@ pub struct Wait {
     cut: Cuttable,
     /// This client's place among those that may wait; free again when this is dropped.
     _place: Place,
+    /// What is counted of it.
+    counted: Counted,
 }
 // ANCHOR_END: wait
+
+#[derive(Debug)]
+struct Counted {
+    counts: Arc<Counts>,
+    /// Whether it belongs to a request that gets one answer, and not to a stream.
+    one_answer: bool,
+    /// Whether a call of `next` has not returned.
+    asleep: bool,
+    /// Whether something of the log was due.
+    due: bool,
+}
 
 impl Wait {
     pub(crate) fn new(
@@ -69,7 +82,9 @@ impl Wait {
         subscription: Subscription,
         cut: Cuttable,
         end: CancellationToken,
+        counts: Arc<Counts>,
     ) -> Self {
+        counts.wait_opens();
         Self {
             subscription,
             gap: None,
@@ -78,20 +93,29 @@ impl Wait {
             token: end,
             cut,
             _place: place,
+            counted: Counted {
+                counts,
+                one_answer: false,
+                asleep: false,
+                due: false,
+            },
         }
     }
 
+    /// The same, for a request that gets one answer.
+    pub(crate) fn for_one_answer(mut self) -> Self {
+        self.counted.one_answer = true;
+        self
+    }
+
     /// The same, after a gap of which nobody knows how much it hides.
-    pub(crate) fn after_unknown_gap(self) -> Self {
-        let gap = Gap {
+    pub(crate) fn after_unknown_gap(mut self) -> Self {
+        self.gap = Some(Gap {
             reason: GapReason::Unknown,
             asked: None,
             resume: self.cursor(),
-        };
-        Self {
-            gap: Some(gap),
-            ..self
-        }
+        });
+        self
     }
 
     /// The client's cursor: after all that `next` has returned.
@@ -120,7 +144,8 @@ impl Wait {
     /// Cancel-safe: the cursor moves only when a batch or a gap is returned, and the
     /// deadline stays where it is. A caller may drop the future and call again.
     pub async fn next(&mut self) -> Next {
-        tokio::select! {
+        self.counted.asleep = true;
+        let next = tokio::select! {
             // In this order, and not in a random one: a connection that is cut, or has
             // to end, must do so even while events pour in. So must a silence, since a
             // method may limit it by the clock alone, to gather a burst or to send
@@ -136,7 +161,9 @@ impl Wait {
             // that returns. It registers for the wake-up and then looks at the log, so
             // an event that comes between two calls is found.
             next = due(&mut self.gap, &mut self.subscription) => next,
-        }
+        };
+        self.counted.wakes(&next);
+        next
     }
     // ANCHOR_END: next
 
@@ -154,6 +181,45 @@ impl Wait {
                 () = end.cancelled() => Interrupted::Ending,
             }
         }
+    }
+}
+
+impl Counted {
+    /// `next` returns this.
+    fn wakes(&mut self, next: &Next) {
+        self.asleep = false;
+        self.due |= matches!(next, Next::Batch(_) | Next::Gap(_));
+        // What a request is answered with is counted with its page.
+        match next {
+            Next::Batch(batch) if !self.one_answer => self.counts.delivers(batch),
+            Next::Gap(gap) if !self.one_answer => self.counts.gap(gap),
+            _ => {}
+        }
+    }
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        let Counted {
+            one_answer,
+            asleep,
+            due,
+            ..
+        } = self.counted;
+        let end = if self.cut.is_cut() {
+            WaitEnd::Cut
+        } else if self.token.is_cancelled() {
+            WaitEnd::Shutdown
+        } else if self.subscription.is_finished() {
+            WaitEnd::Finished
+        } else if asleep || !one_answer {
+            WaitEnd::Gone
+        } else if due {
+            WaitEnd::Answered
+        } else {
+            WaitEnd::TimedOut
+        };
+        self.counted.counts.wait_ends(end);
     }
 }
 

@@ -37,7 +37,7 @@ async fn put(feed: &Feed, numbers: std::ops::RangeInclusive<u64>) {
 
 fn room(feed: &Feed) -> Room {
     let door = Door::new(CancellationToken::new(), Places::unlimited());
-    Room::new(feed.clone(), door)
+    Room::new("method", feed.clone(), door)
 }
 
 async fn page(
@@ -141,7 +141,11 @@ async fn status_is_the_verdict_that_a_wait_would_meet() {
     let feed = log(2);
     put(&feed, 1..=5).await;
     let (end, places) = (CancellationToken::new(), Places::new(1));
-    let room = Room::new(feed.clone(), Door::new(end.clone(), places.clone()));
+    let room = Room::new(
+        "method",
+        feed.clone(),
+        Door::new(end.clone(), places.clone()),
+    );
     let router: Router = Router::new().route("/status", status_route(&room));
     let verdict = |target: &'static str| {
         let router = router.clone();

@@ -13,7 +13,7 @@ const EVENT: &str = r#"{"kind":"message","data":{"from":"Ada","text":"Hello"}}"#
 
 fn room(feed: &Feed) -> Room {
     let door = Door::new(CancellationToken::new(), Places::unlimited());
-    Room::new(feed.clone(), door)
+    Room::new("method", feed.clone(), door)
 }
 
 fn routed(feed: &Feed) -> Router {

@@ -35,7 +35,7 @@ fn stand() -> Stand {
         .build();
     let (end, places) = (CancellationToken::new(), Places::new(2));
     let door = Door::new(end.clone(), places.clone());
-    let room = Room::new(log.clone(), door).with_cuts(Cuts::new(true));
+    let room = Room::new("method", log.clone(), door).with_cuts(Cuts::new(true));
     Stand {
         log,
         end,
@@ -240,7 +240,7 @@ async fn no_event_falls_between_the_look_and_the_sleep() {
     const ROUNDS: u64 = 3_000;
     let log = Feed::new(Retention::default());
     let door = Door::new(CancellationToken::new(), Places::unlimited());
-    let room = Room::new(log.clone(), door);
+    let room = Room::new("method", log.clone(), door);
     let mut wait = room.join(Position::Latest, ConnectionName(None)).unwrap();
     let (ask, mut asked) = tokio::sync::mpsc::channel(1);
     let publisher = tokio::spawn(async move {

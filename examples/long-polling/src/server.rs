@@ -1,6 +1,6 @@
 //! The server: a request that waits.
 
-use crate::{prefer::PreferWait, Config};
+use crate::{prefer::PreferWait, Config, METHOD};
 use axum::{
     body::{Body, Bytes},
     extract::State,
@@ -32,8 +32,8 @@ struct Server {
 /// `POST cut`, which finds no request to cut unless [`Config::demo_cut`] allows it.
 pub fn router(feed: Feed, config: Config, ending: Ending) -> Router {
     let places = Places::new(config.max_parked).within(config.shared.as_ref());
-    let room = Room::new(feed, Door::new(ending.token(), places))
-        .with_cuts(Cuts::new(config.demo_cut));
+    let door = Door::new(ending.token(), places);
+    let room = Room::new(METHOD.name, feed, door).with_cuts(Cuts::new(config.demo_cut));
     let router = Router::new()
         .route("/events", publish_route(&room).get(events))
         .route("/status", status_route(&room))
@@ -62,7 +62,7 @@ async fn events(
         return Ok((VARY, page).into_response());
     }
     if page.is_empty() && !page.is_finished() {
-        let mut wait = room.join(position, name)?;
+        let mut wait = room.join_for_one_answer(position, name)?;
         wait.limit_silence(granted);
         let mut woken = wait.next().await;
         // Events are the beginning of a burst, perhaps. An answer costs the client a

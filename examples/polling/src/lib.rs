@@ -61,13 +61,14 @@ struct Server {
 /// `GET events`, `POST events`, `GET state`, `GET status`, and the page at `GET /` with
 /// its modules.
 pub fn router(feed: Feed, config: Config, ending: Ending) -> Router {
+    // Nobody waits in it, so it needs no places.
+    let door = Door::new(ending.token(), Places::unlimited());
     let server = Server {
         prices: state::view(feed.clone(), config.max_symbols),
         written: Written::default(),
         rate: Arc::new(RateLimiter::direct(Quota::per_second(config.max_rate))),
         retry_after: config.retry_after,
-        // Nobody waits in it, so it needs no places.
-        room: Room::new(feed, Door::new(ending.token(), Places::unlimited())),
+        room: Room::new(METHOD.name, feed, door),
     };
     let router = Router::new()
         .route("/events", publish_route(&server.room).get(events))

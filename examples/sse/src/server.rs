@@ -1,6 +1,6 @@
 //! The server: where a client starts, and one response that never ends.
 
-use crate::{framing, tokens, Config};
+use crate::{framing, tokens, Config, METHOD};
 use axum::{
     body::Body,
     extract::{FromRequestParts, Query, State},
@@ -38,8 +38,8 @@ pub(crate) struct Server {
 /// [`Config::demo_cut`] allows it.
 pub fn router(feed: Feed, config: Config, ending: Ending) -> Router {
     let places = Places::new(config.max_streams).within(config.shared.as_ref());
-    let room = Room::new(feed, Door::new(ending.token(), places))
-        .with_cuts(Cuts::new(config.demo_cut));
+    let door = Door::new(ending.token(), places);
+    let room = Room::new(METHOD.name, feed, door).with_cuts(Cuts::new(config.demo_cut));
     let router = Router::new()
         .route("/events", publish_route(&room).get(events))
         .route("/status", status_route(&room))

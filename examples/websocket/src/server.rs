@@ -1,6 +1,6 @@
 //! The server: which sockets are opened, and over which log.
 
-use crate::{echo::Echo, handshake::Handshake, socket::Connection, Config};
+use crate::{echo::Echo, handshake::Handshake, socket::Connection, Config, METHOD};
 use axum::{
     extract::State,
     response::Response,
@@ -43,7 +43,7 @@ pub fn router(feed: Feed, board: Feed, config: Config, ending: Ending) -> Router
     // One for both logs: a place for a socket, whichever it is for.
     let (sockets, cuts) = (door(config.max_sockets), Cuts::new(config.demo_cut));
     let server = |log| Server {
-        room: Room::new(log, sockets.clone()).with_cuts(cuts.clone()),
+        room: Room::new(METHOD.name, log, sockets.clone()).with_cuts(cuts.clone()),
         messages: Framings::default(),
         config: config.clone(),
         ending: ending.clone(),

@@ -153,13 +153,17 @@ async fn answer(room: &Room, text: &str) -> ServerMessage {
         Ok(ClientMessage::Publish(publish)) => publish.into_event(),
         Err(unreadable) => {
             let problem = Problem::bad_event(&unreadable);
+            room.count_refusal(&problem);
             return frames::refusal(unreadable.reference, problem);
         }
     };
     // The ref is the Idempotency-Key of a `POST`.
     match room.publish(Some(reference.clone()), event).await {
         Ok(published) => frames::ack(reference, published.cursor),
-        Err(problem) => frames::refusal(Some(reference), problem),
+        Err(problem) => {
+            room.count_refusal(&problem);
+            frames::refusal(Some(reference), problem)
+        }
     }
 }
 // ANCHOR_END: answer

@@ -25,9 +25,15 @@ pub struct Block<'a> {
 /// The mermaid blocks of a page, in their order.
 #[must_use]
 pub fn blocks(page: &str) -> Vec<Block<'_>> {
+    /// What a mermaid block is known by when it begins.
+    struct Begun {
+        first: usize,
+        line: usize,
+        inside: usize,
+    }
     let mut blocks = Vec::new();
     // The fence that is open: its character, how many there are, and the block if it is mermaid.
-    let mut open: Option<(char, usize, Option<(usize, usize, usize)>)> = None;
+    let mut open: Option<(char, usize, Option<Begun>)> = None;
     let mut at = 0;
     for (number, line) in page.split_inclusive('\n').enumerate() {
         let (begin, end) = (at, at + line.len());
@@ -37,17 +43,23 @@ pub fn blocks(page: &str) -> Vec<Block<'_>> {
         let fence = text.chars().next().filter(|c| matches!(c, '`' | '~'));
         let count = text.chars().take_while(|c| Some(*c) == fence).count();
         let info = text.get(count..).unwrap_or_default().trim();
-        match open {
+        match &open {
             None if count >= 3 => {
-                let mermaid = (info == "mermaid").then_some((begin, number + 1, end));
+                let mermaid = (info == "mermaid").then_some(Begun {
+                    first: begin,
+                    line: number + 1,
+                    inside: end,
+                });
                 open = fence.map(|fence| (fence, count, mermaid));
             }
-            Some((c, least, mermaid)) if Some(c) == fence && count >= least && info.is_empty() => {
-                if let Some((first, line, inside)) = mermaid {
+            Some((c, least, mermaid))
+                if Some(*c) == fence && count >= *least && info.is_empty() =>
+            {
+                if let Some(begun) = mermaid {
                     blocks.push(Block {
-                        range: first..end,
-                        line,
-                        source: &page[inside..begin],
+                        range: begun.first..end,
+                        line: begun.line,
+                        source: &page[begun.inside..begin],
                     });
                 }
                 open = None;

@@ -18,6 +18,13 @@ struct Node {
     outcome: Option<Outcome>,
 }
 
+impl Node {
+    /// Whether there is a mark beside its text.
+    fn is_marked(&self) -> bool {
+        self.method.is_some() || self.outcome.is_some()
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shape {
     Box,
@@ -210,6 +217,7 @@ const MARK: f64 = 18.0;
 /// A node's text: what it is, and what is said of it.
 #[derive(Debug)]
 struct Text {
+    weight: Weight,
     name: Vec<String>,
     rest: Vec<String>,
 }
@@ -218,25 +226,19 @@ impl Text {
     fn new(node: &Node, limit: f64) -> Self {
         // `Client: a cursor, a timer`.
         let (name, rest) = node.text.split_once(": ").unwrap_or((&node.text, ""));
-        let weight = match rest.is_empty() {
+        let weight = match rest.is_empty() && !node.is_marked() {
             true => Weight::Regular,
             false => Weight::Bold,
         };
         Self {
+            weight,
             name: wrap(name, limit, weight),
             rest: wrap(rest, limit, Weight::Regular),
         }
     }
 
-    fn weight(&self) -> Weight {
-        match self.rest.is_empty() {
-            true => Weight::Regular,
-            false => Weight::Bold,
-        }
-    }
-
     fn size(&self) -> Size {
-        let wide = widest(&self.name, self.weight()).max(widest(&self.rest, Weight::Regular));
+        let wide = widest(&self.name, self.weight).max(widest(&self.rest, Weight::Regular));
         (wide, LEADING * (self.name.len() + self.rest.len()) as f64)
     }
 }
@@ -435,22 +437,18 @@ impl<'a> Drawing<'a> {
             }
         }
         let text = &self.texts[number];
-        let marked = node.method.is_some() || node.outcome.is_some();
-        let x = if marked { x + MARK / 2.0 } else { x };
+        let x = if node.is_marked() { x + MARK / 2.0 } else { x };
         let (wide, high) = text.size();
         let names = LEADING * text.name.len() as f64;
         let style = Style {
-            weight: match marked {
-                true => Weight::Bold,
-                false => text.weight(),
-            },
+            weight: text.weight,
             ..Style::PLAIN
         };
         picture.text(x, y - high / 2.0 + names / 2.0, &text.name, style);
         if !text.rest.is_empty() {
             picture.text(x, y + names / 2.0, &text.rest, Style::PLAIN);
         }
-        let mark = x - wide / 2.0 - MARK + 7.0;
+        let mark = x - wide / 2.0 - MARK + 5.0;
         match (node.outcome, node.method) {
             (Some(outcome), _) => picture.push(&outcome.shape(mark, y)),
             (None, Some(method)) => picture.push(&method.shape(mark, y)),
@@ -462,9 +460,7 @@ impl<'a> Drawing<'a> {
 /// How much room a node takes.
 fn size(node: &Node, text: &Text) -> Size {
     let (wide, high) = text.size();
-    let marked = node.method.is_some() || node.outcome.is_some();
-    // What is marked is bold.
-    let wide = if marked { wide * 1.08 + MARK } else { wide };
+    let wide = if node.is_marked() { wide + MARK } else { wide };
     match node.shape {
         Shape::Box => ((wide + 26.0).max(70.0), high + 18.0),
         Shape::Stadium => ((wide + 36.0).max(76.0), high + 18.0),

@@ -41,6 +41,8 @@ const BESIDE: f64 = 18.0;
 const BETWEEN: (f64, f64) = (15.0, 34.0);
 /// Between two ends of edges at one box.
 const PORTS: f64 = 30.0;
+/// A line that is bent by less than this is drawn straight.
+const NEAR: f64 = 16.0;
 
 /// A box, or a point that an edge goes through.
 #[derive(Debug)]
@@ -115,11 +117,8 @@ pub(crate) fn lay_out(boxes: &[Size], edges: &[Edge]) -> Layout {
         }
         through.push((chain, labelled));
     }
-    let mut layers = order(&items);
+    let layers = order(&items);
     straighten(&mut items, &layers);
-    for layer in &mut layers {
-        layer.sort_by(|one, other| items[*one].x.total_cmp(&items[*other].x));
-    }
 
     let left = items
         .iter()
@@ -133,6 +132,7 @@ pub(crate) fn lay_out(boxes: &[Size], edges: &[Edge]) -> Layout {
         .map(|item| item.x + item.size.0 / 2.0)
         .fold(0.0, f64::max);
     let ports = ports(&items);
+    smooth(&mut items, &through, &downward, &ports);
     let heights = heights(&items, &layers);
     let middle = |item: usize| {
         let (top, bottom) = heights[items[item].layer];
@@ -358,6 +358,41 @@ fn settle(items: &mut [Item], layer: &[usize], wishes: &[(f64, f64)]) {
     }
 }
 
+/// Takes the small bends out of edges: where a point is nearly below the end of its edge, or the
+/// point before it, it is moved there, if nothing stands in the way.
+fn smooth(
+    items: &mut [Item],
+    through: &[(Vec<usize>, usize)],
+    downward: &[(usize, usize)],
+    ports: &[(Ports, Ports)],
+) {
+    for ((chain, _), (upper, lower)) in through.iter().zip(downward) {
+        let (first, last) = (chain[0], chain[chain.len() - 1]);
+        let top = items[*upper].x + port(&ports[*upper].1, first);
+        let bottom = items[*lower].x + port(&ports[*lower].0, last);
+        let mut x = top;
+        for at in chain {
+            for wish in [x, bottom] {
+                let is_near = (items[*at].x - wish).abs() < NEAR;
+                if is_near && is_free(items, *at, wish) {
+                    items[*at].x = wish;
+                    break;
+                }
+            }
+            x = items[*at].x;
+        }
+    }
+}
+
+/// Whether an item has room at another x of its layer.
+fn is_free(items: &[Item], item: usize, x: f64) -> bool {
+    let Item { size, layer, .. } = items[item];
+    items.iter().enumerate().all(|(other, beside)| {
+        let apart = (size.0 + beside.size.0) / 2.0 + BESIDE / 2.0;
+        other == item || beside.layer != layer || (beside.x - x).abs() >= apart
+    })
+}
+
 /// How far from a box's middle the edge to each item is.
 type Ports = Vec<(usize, f64)>;
 
@@ -369,11 +404,27 @@ fn ports(items: &[Item]) -> Vec<(Ports, Ports)> {
         let apart = PORTS.min(item.size.0 * 0.6 / others.len() as f64);
         let first = -apart * (others.len() as f64 - 1.0) / 2.0;
         let place = |number: usize| first + apart * number as f64;
-        others
+        let mut ports: Ports = others
             .iter()
             .enumerate()
             .map(|(number, other)| (*other, place(number)))
-            .collect()
+            .collect();
+        // A line that would miss its port by little meets the box where it comes down.
+        let half = (item.size.0 / 2.0 - 20.0).max(0.0);
+        for number in 0..ports.len() {
+            let wish = items[ports[number].0].x - item.x;
+            let before = number
+                .checked_sub(1)
+                .map_or(f64::MIN, |before| ports[before].1 + NEAR);
+            let after = ports
+                .get(number + 1)
+                .map_or(f64::MAX, |after| after.1 - NEAR);
+            let near = (wish - ports[number].1).abs() <= NEAR;
+            if near && wish.abs() <= half && wish >= before && wish <= after {
+                ports[number].1 = wish;
+            }
+        }
+        ports
     };
     items
         .iter()

@@ -211,7 +211,7 @@ impl Item<'_> {
             What::Message { .. } if self.lasts() => (14.0, 0.0),
             What::Message { .. } => (height + 7.0, 9.0),
             What::Note { .. } if self.lasts() => (0.0, 0.0),
-            What::Note { .. } if self.is_heading => (height / 2.0 + 2.0, height / 2.0),
+            What::Note { .. } if self.is_heading => (height / 2.0 + 2.0, height / 2.0 + 4.0),
             What::Note { .. } => (height / 2.0 + PADDING + 6.0, height / 2.0 + PADDING + 6.0),
             What::Open { title } if title.is_empty() => (10.0, 8.0),
             What::Open { .. } => (10.0, LEADING + 8.0),
@@ -229,6 +229,7 @@ impl Item<'_> {
             at: notes.at.clone(),
             until: notes.until.clone(),
             lasting,
+            passes: matches!(self.statement.what, What::Message { .. }),
             silence: notes.silence,
         }
     }
@@ -288,7 +289,11 @@ impl<'a> Drawing<'a> {
         for (gap, pair) in gaps.iter_mut().zip(participants.windows(2)) {
             *gap = gap.max((header(&pair[0]) + header(&pair[1])) / 2.0 + 20.0);
         }
-        let edge = margins[0].max(margins[last]);
+        // A frame has an edge of its own.
+        let frames = items
+            .iter()
+            .any(|item| matches!(item.statement.what, What::Open { .. }));
+        let edge = margins[0].max(margins[last]) + if frames { 10.0 } else { 0.0 };
         let left = axis + 6.0;
         let needed = left + 2.0 * edge + gaps.iter().sum::<f64>();
         // What is left over goes between the lines.
@@ -310,7 +315,8 @@ impl<'a> Drawing<'a> {
     }
 
     fn picture(&self) -> Picture {
-        let bottom = self.timeline.bottom + 8.0;
+        // Below the last time there is room for half of its name.
+        let bottom = self.timeline.bottom + 12.0;
         let mut picture = Picture::new(self.width, bottom + 1.0);
         self.frames(&mut picture);
         self.lines(&mut picture, bottom);

@@ -17,6 +17,8 @@ pub(crate) struct Row {
     pub until: Option<Time>,
     /// The least height between its beginning and its end, if it lasts.
     pub lasting: f64,
+    /// What follows without a time follows its end, and not its beginning.
+    pub passes: bool,
     /// The wait before it is longer than it is drawn.
     pub silence: bool,
 }
@@ -108,6 +110,7 @@ fn stack(rows: &[Row], top: f64) -> Result<Timeline, Error> {
 }
 
 fn to_scale(rows: &[Row], top: f64) -> Result<Timeline, Error> {
+    let rows = &timed(rows);
     let moments = moments(rows)?;
     // Pixels for a second: so many that everything finds the room it needs.
     let mut scale: f64 = 0.0;
@@ -187,10 +190,27 @@ impl Moment {
     }
 }
 
-/// What begins and ends at which time.
-fn moments(rows: &[Row]) -> Result<Vec<Moment>, Error> {
+/// The rows, each with a time.
+fn timed(rows: &[Row]) -> Vec<Row> {
     let first = rows.iter().find_map(|row| row.at.clone());
     let mut now = first.expect("one row has a time");
+    let mut timed = rows.to_vec();
+    for row in &mut timed {
+        let at = row.at.get_or_insert(now).clone();
+        now = match &row.until {
+            Some(until) if row.passes => until.clone(),
+            _ => at,
+        };
+    }
+    timed
+}
+
+/// What begins and ends at which time.
+fn moments(rows: &[Row]) -> Result<Vec<Moment>, Error> {
+    let mut now = Time {
+        text: "the beginning".to_owned(),
+        seconds: 0.0,
+    };
     let mut moments: Vec<Moment> = Vec::new();
     let mut add = |time: &Time, anchor: Anchor, silence: bool| match moments.last_mut() {
         Some(last) if last.time.seconds == time.seconds => last.anchors.push(anchor),
@@ -261,6 +281,7 @@ mod tests {
             at: at.map(time),
             until: until.map(time),
             lasting: 0.0,
+            passes: false,
             silence,
         }
     }

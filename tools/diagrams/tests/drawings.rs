@@ -216,3 +216,22 @@ fn a_message_that_takes_time_slopes_and_the_axis_names_its_times() {
     .unwrap();
     assert!(!level.contains("rotate("));
 }
+
+#[test]
+fn colours_without_a_page_are_those_of_the_light_theme() {
+    let css = fs::read_to_string(root().join("theme/book.css")).unwrap();
+    let mut seen = 0;
+    for drawing in Drawings::of(root()).unwrap().iter() {
+        for rest in drawing.svg.split("var(--").skip(1) {
+            let (name, rest) = rest.split_once(", ").unwrap();
+            let colour = rest.split(')').next().unwrap();
+            if matches!(name, "fg" | "bg") {
+                continue;
+            }
+            let defined = format!("--{name}: light-dark({colour},");
+            assert!(css.contains(&defined), "{}: no {defined}", drawing.source);
+            seen += 1;
+        }
+    }
+    assert!(seen > 0);
+}

@@ -12,6 +12,7 @@ use http2_push::panel::Running;
 use method::Waits;
 use serving::{
     command::{self, Count, Heartbeat, Listen, TooManyPlaces},
+    metrics::Endpoint,
     Ending,
 };
 use tokio::task::JoinHandle;
@@ -228,9 +229,11 @@ async fn serve(
         heartbeat: heartbeat.0,
     };
     command::init_tracing();
-    command::warn_of_descriptors(WHAT, limits.descriptors());
+    let descriptors = limits.descriptors() + options.metrics_descriptors();
+    command::warn_of_descriptors(WHAT, descriptors);
     // Before the build: a port that is taken is told at once.
     let (listener, address) = command::bind(options.address()).await?;
+    let endpoint = options.metrics().await?;
     let ending = Ending::new();
     command::end_on_signals(&ending);
     let (push, pushing) = push_server(&options.listen, push_port, &ending).await?;
@@ -279,6 +282,9 @@ async fn serve(
     });
 
     command::listening(WHAT, "http", address);
+    if let Some(endpoint) = &endpoint {
+        endpoint.listening(WHAT);
+    }
     if open {
         // A browser that does not start is no reason to stop: the line above has the address.
         if let Err(error) = open::that_detached(command::url("http", address)) {
@@ -286,7 +292,8 @@ async fn serve(
         }
     }
     let router = serving::guard(router, options.allowed());
-    let served = serving::serve(listener, router, limits.edge, ending).await;
+    let served = serving::serve(listener, router, limits.edge, ending);
+    let served = Endpoint::beside(endpoint, served).await;
     // It ends with the book, and has its own connections to drain.
     if let Some(pushing) = pushing {
         let _ = pushing.await;
@@ -303,20 +310,13 @@ async fn push_server(
     ending: &Ending,
 ) -> Result<(Option<Running>, Option<JoinHandle<()>>), Error> {
     let wanted = SocketAddr::new(book.host, port.unwrap_or(PUSH_PORT));
-    let listener = match command::bind(wanted).await {
+    let listener = match command::bind_for(["--push-port", "--host"], wanted).await {
         Ok((listener, _)) => listener,
         Err(error) if port.is_none() && error.kind() == io::ErrorKind::AddrInUse => {
             eprintln!("{WHAT}: warning: no HTTP/2 push server: port {PUSH_PORT} is in use; choose another with --push-port");
             return Ok((None, None));
         }
-        // The words of `bind` are about `--port`.
-        Err(error) => {
-            let words = format!(
-                "--push-port: {}",
-                error.to_string().replace("--port", "--push-port")
-            );
-            return Err(io::Error::new(error.kind(), words).into());
-        }
+        Err(error) => return Err(error.into()),
     };
     // An ending of its own: where this server fails, the book goes on.
     let (running, serving) = push::server(listener, &book.allow_host, ending.child())?;

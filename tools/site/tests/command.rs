@@ -77,6 +77,8 @@ struct Server {
     child: Child,
     /// `127.0.0.1:PORT`
     address: String,
+    /// The same of the port for metrics, where one was asked for.
+    metrics: Option<String>,
     /// The lines of standard error, as they come.
     errors: mpsc::Receiver<String>,
     /// Where it keeps the book that it serves. The test's own, because the drop below kills it
@@ -109,23 +111,25 @@ impl Server {
                 .map_while(Result::ok)
                 .try_for_each(|line| sender.send(line))
         });
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        let address = line
-            .trim()
-            .strip_prefix("site: http://")
-            .and_then(|rest| rest.strip_suffix('/'));
-        let Some(address) = address.map(str::to_owned) else {
-            panic!(
-                "no address in {line:?}; {:?}",
-                errors.iter().collect::<Vec<_>>()
-            );
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut address = |before: &str, after: &str| {
+            let mut line = String::new();
+            stdout.read_line(&mut line).unwrap();
+            let address = line.trim().strip_prefix(before);
+            let address = address.and_then(|rest| rest.strip_suffix(after));
+            let Some(address) = address.map(str::to_owned) else {
+                panic!(
+                    "no address in {line:?}; {:?}",
+                    errors.iter().collect::<Vec<_>>()
+                );
+            };
+            address
         };
+        let asked = arguments.contains(&"--metrics-port");
         Self {
+            address: address("site: http://", "/"),
+            metrics: asked.then(|| address("site metrics: http://", "/metrics")),
             child,
-            address,
             errors,
             temporary,
         }
@@ -133,17 +137,7 @@ impl Server {
 
     /// The whole response to a GET.
     fn get(&self, path: &str) -> String {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        stream.set_read_timeout(Some(HANG)).unwrap();
-        write!(
-            stream,
-            "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
-            self.address
-        )
-        .unwrap();
-        let mut response = String::new();
-        stream.read_to_string(&mut response).unwrap();
-        response
+        get(&self.address, &self.address, path)
     }
 
     /// The next line of standard error that contains `part`.
@@ -167,6 +161,117 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn get(address: &str, host: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(HANG)).unwrap();
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    response
+}
+
+#[test]
+fn metrics_have_a_port_of_their_own_that_is_not_counted() {
+    let book = book("# One\n");
+    let flags = ["--port", "0", "--rate", "0", "--metrics-port", "0"];
+    let server = Server::start(book.path(), &flags);
+    let metrics = server.metrics.as_deref().unwrap();
+    let read = |path| get(metrics, metrics, path);
+    let counts = |answer: &str| {
+        let (_, text) = answer.split_once("\r\n\r\n").unwrap();
+        testbed::Metrics::parse(text)
+    };
+    let first = read("/metrics");
+    assert!(first.starts_with("HTTP/1.1 200"), "{first}");
+    let (head, _) = first.split_once("\r\n\r\n").unwrap();
+    let kind = "content-type: text/plain; version=0.0.4; charset=utf-8";
+    assert!(head.lines().any(|line| line == kind), "{head}");
+    assert!(read("/").starts_with("HTTP/1.1 404"));
+    let foreign = get(metrics, "other.example", "/metrics");
+    assert!(foreign.starts_with("HTTP/1.1 421"), "{foreign}");
+    // Of all this nothing was counted.
+    let first = counts(&first);
+    assert_eq!(counts(&read("/metrics")), first);
+    assert_eq!(first.0["waiting_connections_opened_total"], 0.0);
+    // And what the book answers is counted, of every method.
+    for method in ["polling", "long-polling", "sse", "websocket"] {
+        let path = format!("/live/{method}/status?after=17");
+        assert!(server.get(&path).starts_with("HTTP/1.1 400"), "{method}");
+    }
+    let now = counts(&read("/metrics"));
+    let refusals = "waiting_refusals_total{problem=\"bad-cursor\"}";
+    assert_eq!(now.get(refusals), 4.0, "{now:?}");
+    assert_eq!(now.get("waiting_requests_total"), 4.0, "{now:?}");
+    // On the book's own port there is no such page.
+    let page = server.get("/metrics");
+    assert!(page.starts_with("HTTP/1.1 404"), "{page}");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_connection_and_a_publish_are_spans_for_who_asks() {
+    let book = book("# One\n");
+    for level in ["debug", "info"] {
+        let mut server = Server::start_by(
+            Command::new("sh")
+                .arg("-c")
+                .arg(format!("NO_COLOR=1 RUST_LOG={level} exec \"$0\" \"$@\""))
+                .arg(env!("CARGO_BIN_EXE_site")),
+            book.path(),
+            &["--port", "0", "--rate", "0"],
+        );
+        let event = r#"{"kind":"message","data":1}"#;
+        for status in ["201", "200"] {
+            let mut stream = TcpStream::connect(&server.address).unwrap();
+            stream.set_read_timeout(Some(HANG)).unwrap();
+            write!(
+                stream,
+                "POST /live/sse/events HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\
+                 Content-Type: application/json\r\nIdempotency-Key: a\r\n\
+                 Content-Length: {}\r\n\r\n{event}",
+                server.address,
+                event.len()
+            )
+            .unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            assert!(answer.contains(status), "{answer}");
+        }
+        if level == "debug" {
+            for repeated in [false, true] {
+                let line = server.error("published");
+                assert!(line.contains("publish{kind=message id="), "{line}");
+                assert!(line.contains(&format!(" repeated={repeated}}}")), "{line}");
+                let line = server.error("a connection ended");
+                assert!(line.contains("connection{peer=127.0.0.1:"), "{line}");
+                let ended = " protocol=HTTP/1.1 ended=\"closed\"}";
+                assert!(line.contains(ended), "{line}");
+            }
+        } else {
+            server.child.kill().unwrap();
+            let lines: Vec<_> = server.errors.iter().collect();
+            assert_eq!(lines, [""; 0], "the usual log has no word of them");
+        }
+    }
+}
+
+#[test]
+fn a_port_for_metrics_is_told_of_in_its_own_words() {
+    let book = book("# One\n");
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let output = run(book.path(), &["--port", "0", "--metrics-port", &port]);
+    let advice = "choose another with --metrics-port, or --metrics-port 0 for any free one";
+    fails_in_one_line(&output, 1, &[&format!("port {port} is in use"), advice]);
+    // An address alone is no port.
+    let output = run(book.path(), &["--metrics-host", "127.0.0.1"]);
+    fails_in_one_line(&output, 2, &["--metrics-port"]);
 }
 
 #[test]

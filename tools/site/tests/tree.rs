@@ -161,9 +161,10 @@ fn each_method_of_the_list_has_all_its_places() -> anyhow::Result<()> {
 ///
 /// They go one way: the log stands on the contract, the wait on the log, the edge on the contract
 /// alone; a method on the wait and the edge; a client on the contract, the suite on the client.
-const MAY_DEPEND: [(&str, &str, &str); 21] = [
+const MAY_DEPEND: [(&str, &str, &str); 24] = [
     ("contract", "", ""),
     ("web", "", ""),
+    ("diagrams", "", ""),
     ("feed", "contract", ""),
     ("waiting", "contract feed", "harness serving testbed"),
     ("serving", "contract", "testbed"),
@@ -184,7 +185,7 @@ const MAY_DEPEND: [(&str, &str, &str); 21] = [
     ("programs", "", READER),
     ("testbed", "serving", ""),
     ("harness", "client conformance contract feed serving", ""),
-    ("site", SITE, "json-lines testbed"),
+    ("site", SITE, "harness json-lines testbed"),
     // Whatever drives the site from outside.
     (
         "browser",
@@ -193,11 +194,15 @@ const MAY_DEPEND: [(&str, &str, &str); 21] = [
     ),
     ("captures", "harness polling serving sse testbed", ""),
     ("snippets", "", READER),
+    // It measures programs, and links none of them.
+    ("lab", "client contract", "testbed"),
+    ("xtask", "diagrams", ""),
 ];
 const METHOD: &str = "contract feed method serving waiting web";
 const METHOD_TESTS: &str = "client conformance harness testbed";
 /// What the site is made of.
-const SITE: &str = "contract feed http2-push long-polling method polling serving sse waiting web \
+const SITE: &str =
+    "contract diagrams feed http2-push long-polling method polling serving sse waiting web \
                     websocket";
 const BROWSER_TESTS: &str = "contract harness long-polling polling sse websocket";
 /// What a program of a reader's may use.

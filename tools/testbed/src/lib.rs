@@ -7,12 +7,14 @@
 //! Here a failure is a panic: only tests call this, and the tool that writes the book's captures.
 
 mod golden;
+mod metrics;
 pub mod parts;
 mod pipes;
 mod raw;
 mod script;
 
 pub use golden::{compare, exchange, transcript};
+pub use metrics::Metrics;
 pub use pipes::{Dialer, Pipes};
 pub use raw::{answer_to, post, wire, Answer, Raw};
 pub use script::Script;

@@ -27,6 +27,10 @@ fn refuse(problem: Problem) -> Response {
     let status = StatusCode::from_u16(problem.status)
         .expect("a problem of the contract has a status of HTTP");
     let mut response = (status, Json(&problem)).into_response();
+    // By it the edge counts what it answers.
+    if let Some(kind) = problem.kind() {
+        response.extensions_mut().insert(kind);
+    }
     for (name, value) in problem.headers() {
         let value = HeaderValue::from_str(&value).expect("names and numbers");
         response.headers_mut().insert(name, value);

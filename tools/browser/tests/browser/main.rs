@@ -10,12 +10,14 @@ mod copied_pages;
 mod folds;
 mod listings;
 mod long_polling_panel;
+mod look;
 mod panel;
 mod polling_panel;
 mod published;
 mod push_panel;
 mod reading;
 mod room;
+mod sheet;
 mod tokens;
 mod vectors;
 mod websocket_panel;
@@ -63,6 +65,8 @@ fn everywhere(suite: &Arc<Suite>, kind: Kind) -> Vec<Trial> {
         panel::the_keyboard_starts_and_stops_it,
         panel::it_connects_only_on_start,
         panel::two_tabs_talk_to_each_other,
+        panel::in_a_chapter_it_comes_back_as_it_was,
+        panel::it_fits_a_phone,
         push_panel::each_way_shows_its_frames,
         push_panel::the_keyboard_is_enough,
         push_panel::it_says_in_words_that_no_push_server_runs,
@@ -79,6 +83,7 @@ fn everywhere(suite: &Arc<Suite>, kind: Kind) -> Vec<Trial> {
         tokens::a_text_comes_token_by_token,
         listings::each_has_its_file_its_edge_and_its_marked_lines,
         book::content_is_painted_before_any_script_has_come,
+        book::diagrams_are_there_before_any_script,
     ];
     trials.extend(for_each(
         &site::methods(),
@@ -137,10 +142,13 @@ fn main() -> ExitCode {
     trials.extend(trials![
         suite, Kind::Chromium;
         access::no_barriers_in_the_panel_of_http2_push,
-        book::diagrams_are_there_before_any_script,
         folds::a_link_to_a_failure_or_into_its_fold_opens_it,
         folds::a_printer_opens_every_fold_and_leaves_the_page_as_it_was,
         folds::an_address_that_a_page_had_once_leads_on,
+        look::a_theme_that_is_not_offered_counts_as_none,
+        look::the_table_of_contents_follows_its_reader,
+        look::code_of_88_columns_needs_no_scrolling,
+        look::a_table_of_four_columns_is_read_on_a_phone_row_by_row,
         reading::the_copy_button_of_a_console_copies_commands,
         reading::arrow_keys_scroll_a_box_that_has_the_focus,
         reading::a_keyboard_skips_to_the_text_and_to_the_panel,
@@ -153,6 +161,12 @@ fn main() -> ExitCode {
         published::a_page_that_is_not_there_leads_back_into_the_book,
         published::a_search_in_a_static_site_leads_to_a_page,
     ]);
+    for kind in [Kind::Chromium, Kind::Firefox] {
+        trials.extend(trials![
+            suite, kind;
+            sheet::it_is_one_side_of_paper_and_another_page_is_more,
+        ]);
+    }
     for kind in Kind::ALL {
         trials.extend(everywhere(&suite, kind));
     }

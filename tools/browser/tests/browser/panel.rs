@@ -436,6 +436,101 @@ pub(crate) async fn it_goes_on_where_it_was_when_its_reader_comes_back(
     Ok(())
 }
 
+pub(crate) async fn in_a_chapter_it_comes_back_as_it_was(
+    suite: Arc<Suite>,
+    page: Page,
+) -> anyhow::Result<()> {
+    let driver = Driver::start(Engine::find(page.kind())?.patient()).await?;
+    let own = driver.browser().await?;
+    let page = Page::only(&own).await?;
+    let site = suite.site().await?;
+    start(&page, &site.at(CHAPTER)).await?;
+    let first = publish(&site, "before the reader left").await?;
+    shown(&page, first).await?;
+    page.fill(&part("name"), "Ada").await?;
+    let mut second = None;
+    let restored = page
+        .away_and_back(&site.at("glossary.html"), async || {
+            second = Some(publish(&site, "while the reader was away").await?);
+            Ok(())
+        })
+        .await?;
+    // See the test above.
+    assert_eq!(restored, page.kind() != Kind::Firefox);
+    if !restored {
+        return ready(&page).await;
+    }
+    shown(&page, second.expect("published")).await?;
+    state(&page, "open").await?;
+    assert_eq!(cursors(&page).await?[0], first);
+    assert_eq!(counts(&page).await?[..4], [2, 0, 0, 0]);
+    let name: String = page
+        .run(
+            "return document.querySelector(arguments[0]).value",
+            &[json!(part("name"))],
+        )
+        .await?;
+    assert_eq!(name, "Ada");
+    Ok(())
+}
+
+pub(crate) async fn it_fits_a_phone(suite: Arc<Suite>, page: Page) -> anyhow::Result<()> {
+    /// CSS pixels: with the bar above it, what a phone of 844 shows at once.
+    const HEIGHT: f64 = 600.0;
+    /// WCAG 2.2, 2.5.8.
+    const FINGER: f64 = 24.0;
+    let site = suite.site().await?;
+    page.resize(390, 844).await?;
+    for name in [
+        "polling/index.html",
+        "long-polling/index.html",
+        CHAPTER,
+        "sse/tokens.html",
+        "websocket/index.html",
+        "websocket/whiteboard.html",
+        "http2-push/index.html",
+    ] {
+        page.open(&site.at(name)).await?;
+        page.until(
+            "panels",
+            "const panels = [...document.querySelectorAll('.live-panel')];
+            return panels.length > 0 && panels.every((panel) => panel.querySelector('.lp')?.checkVisibility())",
+            &[],
+        )
+        .await?;
+        let has_log = "return document.querySelector(arguments[0]) !== null";
+        if page.run(has_log, &[json!(part("log"))]).await? {
+            page.click(&part("start")).await?;
+            state(&page, "open").await?;
+            let event = publish(&site, "hello").await?;
+            shown(&page, event).await?;
+        }
+        let (tall, small): (Vec<f64>, Vec<String>) = page
+            .run(
+                "const panels = [...document.querySelectorAll('.live-panel')];
+                const controls = panels.flatMap((panel) =>
+                    [...panel.querySelectorAll('button, select, summary, textarea, label:has(input), input')]);
+                return [
+                    panels.map((panel) => panel.getBoundingClientRect().height)
+                        .filter((height) => height >= arguments[0]),
+                    controls.filter((control) => control.checkVisibility()
+                        // A box to tick has its label around it.
+                        && !control.matches('label [type=radio], label [type=checkbox]'))
+                        .filter((control) => {
+                            const { width, height } = control.getBoundingClientRect();
+                            return Math.min(width, height) < arguments[1];
+                        })
+                        .map((control) => control.outerHTML),
+                ]",
+                &[json!(HEIGHT), json!(FINGER)],
+            )
+            .await?;
+        assert!(tall.is_empty(), "{name}: {tall:?} px");
+        assert_eq!(small, [""; 0], "{name}");
+    }
+    Ok(())
+}
+
 pub(crate) async fn a_page_long_hidden_lets_go_and_comes_back(
     _: Arc<Suite>,
     method: Method,

@@ -1,0 +1,101 @@
+//! One measurement: a server, the clients, and what they come to.
+
+use crate::{
+    job::{Job, Reply, Task},
+    method::{Method, Silence},
+    plan::Step,
+    programs::Programs,
+    results::{Failed, Outcome, Recovery},
+    schedule::{Arrivals, Plan},
+};
+use anyhow::bail;
+use std::time::Instant;
+
+/// Measures one step. What cannot be measured is an outcome too, so that the others are.
+pub async fn measure(
+    programs: &Programs,
+    step: &Step,
+    plan: Plan,
+    progress: impl FnMut(f64),
+) -> Outcome {
+    let measured = match step.task {
+        Task::Recovery => recovery(programs, step, plan).await,
+        _ => once(programs, step, plan, progress).await,
+    };
+    measured.unwrap_or_else(|error| {
+        Outcome::Failed(Failed {
+            task: step.name().to_owned(),
+            error: format!("{error:#}"),
+        })
+    })
+}
+
+fn job(step: &Step, plan: Plan, server: &crate::programs::Server) -> Job {
+    Job {
+        method: step.method,
+        base: server.base.to_string(),
+        server: server.process,
+        clients: step.clients,
+        plan,
+        silence: step.silence,
+        task: step.task,
+    }
+}
+
+async fn once(
+    programs: &Programs,
+    step: &Step,
+    plan: Plan,
+    progress: impl FnMut(f64),
+) -> anyhow::Result<Outcome> {
+    let Step {
+        method, silence, ..
+    } = *step;
+    let server = programs
+        .serve(method, step.connections(), 0, silence)
+        .await?;
+    let mut clients = programs.clients(&job(step, plan, &server)).await?;
+    let outcome = clients.done(progress).await;
+    // Nobody waits for its streams any more.
+    server.kill().await?;
+    outcome
+}
+
+async fn recovery(programs: &Programs, step: &Step, plan: Plan) -> anyhow::Result<Outcome> {
+    // One event before the restart and one after it, and the first has come to all.
+    let plan = Plan {
+        events: 2,
+        arrivals: Arrivals::Lockstep,
+        ..plan
+    };
+    let start = |port| programs.serve(step.method, step.connections(), port, Silence::Usual);
+    let server = start(0).await?;
+    let mut clients = programs.clients(&job(step, plan, &server)).await?;
+    let Reply::Ready = clients.next().await? else {
+        bail!("the clients do not wait for the restart");
+    };
+    let port = server.base.port().unwrap_or(0);
+    let begin = Instant::now();
+    server.end().await?;
+    let server = start(port).await?;
+    let down_ms = begin.elapsed().as_secs_f64() * 1000.0;
+    clients.listening().await?;
+    let outcome = clients.done(|_| {}).await;
+    server.kill().await?;
+    Ok(match outcome? {
+        Outcome::Recovery(recovery) => Outcome::Recovery(Recovery {
+            down_ms,
+            ..recovery
+        }),
+        other => other,
+    })
+}
+
+/// Whether a method can be measured so.
+pub fn applies(task: Task, method: Method) -> bool {
+    match task {
+        Task::Delivery | Task::Memory { .. } => true,
+        // The loop has neither requests, nor an idle hour, nor a log to come back to.
+        Task::Traffic | Task::Idle { .. } | Task::Recovery => method != Method::Loop,
+    }
+}

@@ -1,0 +1,700 @@
+//! The process with the clients: one publisher and many receivers, on one monotonic clock.
+//!
+//! It reads its job as one line from standard input, and ends at once when standard input ends,
+//! because then `compare` has.
+
+use crate::{
+    floor,
+    job::{Job, Reply, Task, LISTENING},
+    method::{Method, Silence},
+    relay::{self, Relay},
+    results::{self, Bytes, Delivery, Idle, Memory, Outcome, PerTime, Quantiles, Recovery},
+    schedule::{Arrivals, Numbered, Planned},
+    system,
+    tally::{Counts, Tally},
+};
+use anyhow::{bail, ensure, Context as _};
+use client::{Endpoint, Error, Update};
+use contract::{Data, Kind};
+use futures_util::stream::{BoxStream, StreamExt as _};
+use hdrhistogram::Histogram;
+use std::{
+    io::{self, BufRead as _, Read as _, Write as _},
+    net::SocketAddr,
+    pin::pin,
+    process::{self, ExitCode},
+    sync::{
+        atomic::{AtomicU64, Ordering::Relaxed},
+        Arc,
+    },
+    time::{Duration, Instant},
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    sync::{mpsc, watch, Semaphore},
+    task::JoinSet,
+    time::{sleep, sleep_until, timeout},
+};
+use url::Url;
+
+/// How long an event may be on its way after the last one was published, beside an interval of
+/// polling. Then it is lost.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a restarted server's clients may need to come back: two of the longest waits of their
+/// back-off.
+const RECOVERY: Duration = Duration::from_secs(60);
+
+/// How many clients connect at once: fewer than a listener's queue holds.
+const OPENING: usize = 200;
+
+/// How long a server is left alone before its memory is read.
+const REST: Duration = Duration::from_millis(500);
+
+/// How often it is looked whether a pong has come.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// How many echoes are timed.
+const ECHOES: usize = 500;
+
+/// Reads a job, does it, and reports its outcome.
+pub fn run() -> anyhow::Result<ExitCode> {
+    let (lines, mut orders) = mpsc::unbounded_channel();
+    std::thread::spawn(move || {
+        for line in io::stdin().lock().lines().map_while(Result::ok) {
+            if lines.send(line).is_err() {
+                break;
+            }
+        }
+        // Whoever wanted the outcome is gone.
+        process::exit(1);
+    });
+    let runtime = tokio::runtime::Runtime::new()?;
+    let outcome = runtime.block_on(async {
+        let job = orders.recv().await.context("no job")?;
+        let job: Job = serde_json::from_str(&job).context("a job")?;
+        match job.task {
+            Task::Delivery => delivery(&job).await,
+            Task::Traffic => traffic(&job).await,
+            Task::Idle { cycles } => idle(&job, cycles).await,
+            Task::Memory { warm } => memory(&job, warm).await,
+            Task::Recovery => recovery(&job, &mut orders).await,
+        }
+    })?;
+    reply(&Reply::Done(Box::new(outcome)))?;
+    runtime.shutdown_background();
+    Ok(ExitCode::SUCCESS)
+}
+
+fn reply(reply: &Reply) -> anyhow::Result<()> {
+    let line = serde_json::to_string(reply)? + "\n";
+    let mut out = io::stdout().lock();
+    out.write_all(line.as_bytes())?;
+    Ok(out.flush()?)
+}
+
+// What is followed.
+
+/// What a client meets.
+enum Step {
+    Opened,
+    /// The numbers of events, and the bytes of their JSON where these are asked for.
+    Events(Vec<(u32, usize)>),
+    Heartbeat,
+    Gap,
+    Reconnecting,
+}
+
+/// One client: of the book, or of the loop.
+enum Reader {
+    Book {
+        updates: BoxStream<'static, Result<Update, Error>>,
+        /// Whether events are weighed. It takes time, so not where time is measured.
+        weighs: bool,
+    },
+    Loop {
+        socket: TcpStream,
+        opened: bool,
+    },
+}
+
+impl Reader {
+    async fn new(job: &Job, base: &Url) -> anyhow::Result<Self> {
+        let weighs = job.task == Task::Traffic;
+        if let Some(updates) = job.method.subscribe(base.clone(), job.silence) {
+            return Ok(Self::Book { updates, weighs });
+        }
+        let mut socket = TcpStream::connect(address(base)?).await?;
+        socket.write_all(&[floor::SUBSCRIBE]).await?;
+        let opened = false;
+        Ok(Self::Loop { socket, opened })
+    }
+
+    /// What comes next. A client of the book may be dropped here and asked again.
+    async fn next(&mut self) -> anyhow::Result<Step> {
+        match self {
+            Self::Book { updates, weighs } => {
+                match updates.next().await.context("the log has ended")?? {
+                    Update::Opened(_) => Ok(Step::Opened),
+                    Update::Events(events) => {
+                        let read = |event: &contract::Event| {
+                            let n = Numbered::read(&event.data).context("an event of others")?;
+                            let bytes = match weighs {
+                                true => serde_json::to_string(event)?.len(),
+                                false => 0,
+                            };
+                            Ok((n, bytes))
+                        };
+                        let read: anyhow::Result<_> = events.iter().map(read).collect();
+                        Ok(Step::Events(read?))
+                    }
+                    Update::Gap(_) => Ok(Step::Gap),
+                    Update::Heartbeat => Ok(Step::Heartbeat),
+                    Update::Reconnecting(_) => Ok(Step::Reconnecting),
+                    Update::Finished => bail!("the log is finished"),
+                }
+            }
+            Self::Loop { socket, opened } => {
+                if !*opened {
+                    socket.read_u8().await?;
+                    *opened = true;
+                    return Ok(Step::Opened);
+                }
+                let mut header = [0; floor::HEADER];
+                socket.read_exact(&mut header).await?;
+                let (length, n) = floor::read_header(header);
+                // An event has some hundred bytes; the loop sends back what this process sent.
+                let mut event = vec![0; length];
+                socket.read_exact(&mut event).await?;
+                Ok(Step::Events(vec![(n, length)]))
+            }
+        }
+    }
+}
+
+fn address(base: &Url) -> anyhow::Result<SocketAddr> {
+    let addresses = base.socket_addrs(|| None)?;
+    addresses.first().copied().context("no address")
+}
+
+// The clients of a run.
+
+/// What the receivers of a run share.
+struct Shared {
+    begin: Instant,
+    /// When each event was published, in nanoseconds from the beginning.
+    published: Vec<AtomicU64>,
+    /// Of those that connect.
+    opening: Semaphore,
+    /// How many know their place.
+    opened: watch::Sender<u32>,
+    /// Whether they may read on. Until then no client asks or answers anything.
+    go: watch::Sender<bool>,
+    /// How many events came, over all clients; counted in lockstep alone.
+    received: watch::Sender<u64>,
+    lockstep: bool,
+    /// Whether what has not come counts as lost.
+    stop: watch::Sender<bool>,
+}
+
+struct Crowd {
+    shared: Arc<Shared>,
+    receivers: JoinSet<anyhow::Result<(Tally, Reader)>>,
+    clients: u32,
+}
+
+impl Crowd {
+    fn new(job: &Job) -> Self {
+        let shared = Shared {
+            begin: Instant::now(),
+            published: (0..job.plan.events).map(|_| AtomicU64::new(0)).collect(),
+            opening: Semaphore::new(OPENING),
+            opened: watch::Sender::new(0),
+            go: watch::Sender::new(false),
+            received: watch::Sender::new(0),
+            lockstep: job.plan.arrivals == Arrivals::Lockstep,
+            stop: watch::Sender::new(false),
+        };
+        Self {
+            shared: Arc::new(shared),
+            receivers: JoinSet::new(),
+            clients: 0,
+        }
+    }
+
+    /// Adds this many clients, and waits until each knows its place.
+    async fn open(&mut self, job: &Job, base: &Url, more: u32) -> anyhow::Result<()> {
+        for _ in 0..more {
+            let (job, base, shared) = (job.clone(), base.clone(), self.shared.clone());
+            self.receivers
+                .spawn(async move { receive(&job, &base, &shared).await });
+        }
+        self.clients += more;
+        let mut opened = self.shared.opened.subscribe();
+        let all = self.clients;
+        tokio::select! {
+            opened = timeout(RECOVERY, opened.wait_for(|opened| *opened == all)) => {
+                opened.context("not all clients could connect")??;
+            }
+            // None ends before the last event, but by an error.
+            Some(ended) = self.receivers.join_next() => {
+                ended??;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for all receivers, and for how long after that is theirs. Their connections are open
+    /// until the readers are dropped.
+    async fn finish(&mut self, patience: Duration) -> anyhow::Result<(Vec<Tally>, Vec<Reader>)> {
+        let stop = self.shared.stop.clone();
+        let stopping = tokio::spawn(async move {
+            sleep(patience).await;
+            stop.send_replace(true);
+        });
+        let (mut tallies, mut readers) = (Vec::new(), Vec::new());
+        while let Some(ended) = self.receivers.join_next().await {
+            let (tally, reader) = ended??;
+            tallies.push(tally);
+            readers.push(reader);
+        }
+        stopping.abort();
+        Ok((tallies, readers))
+    }
+}
+
+async fn receive(job: &Job, base: &Url, shared: &Shared) -> anyhow::Result<(Tally, Reader)> {
+    let mut tally = Tally::new(job.plan.events);
+    let place = shared.opening.acquire().await?;
+    let mut reader = Reader::new(job, base).await?;
+    loop {
+        match reader.next().await? {
+            Step::Opened => break,
+            Step::Reconnecting => tally.reconnect(),
+            _ => bail!("a client that knows no place has got something"),
+        }
+    }
+    drop(place);
+    shared.opened.send_modify(|opened| *opened += 1);
+    shared.go.subscribe().wait_for(|go| *go).await?;
+    let mut stop = shared.stop.subscribe();
+    let mut stopped = pin!(stop.wait_for(|stop| *stop));
+    loop {
+        let step = tokio::select! {
+            biased;
+            // If it is dropped, this client is over.
+            step = reader.next() => step?,
+            _ = &mut stopped => return Ok((tally, reader)),
+        };
+        let now = shared.begin.elapsed();
+        match step {
+            Step::Events(events) => {
+                tally.answer();
+                let count = events.len() as u64;
+                let mut last = false;
+                for (n, bytes) in events {
+                    let published = shared.published.get(n as usize);
+                    let published = published.map_or(0, |at| at.load(Relaxed));
+                    let delay = now.saturating_sub(Duration::from_nanos(published));
+                    last |= tally.event(n, delay, bytes);
+                }
+                if shared.lockstep {
+                    shared.received.send_modify(|received| *received += count);
+                }
+                if last {
+                    // Not asked again: a request that is not needed is not sent.
+                    return Ok((tally, reader));
+                }
+            }
+            Step::Heartbeat => tally.answer(),
+            Step::Gap => tally.gap(),
+            Step::Reconnecting => tally.reconnect(),
+            Step::Opened => {}
+        }
+    }
+}
+
+// Who publishes.
+
+/// The one publisher: by `POST events` for each method, or to the loop.
+enum Publisher {
+    Book(Endpoint),
+    Loop(TcpStream),
+}
+
+impl Publisher {
+    async fn new(job: &Job) -> anyhow::Result<Self> {
+        if job.method != Method::Loop {
+            return Ok(Self::Book(Endpoint::new(job.base()?)));
+        }
+        let mut socket = TcpStream::connect(address(&job.base()?)?).await?;
+        socket.set_nodelay(true)?;
+        socket.write_all(&[floor::PUBLISH]).await?;
+        Ok(Self::Loop(socket))
+    }
+
+    async fn publish(&mut self, n: u32, event: &Planned) -> anyhow::Result<()> {
+        match self {
+            Self::Book(endpoint) => {
+                let kind: Kind = event.kind.parse()?;
+                endpoint
+                    .publish(None, kind, Data::from_json(&event.data)?)
+                    .await?;
+            }
+            Self::Loop(socket) => {
+                // What the book's servers make of it.
+                let event = format!(
+                    r#"{{"id":"k3f9x2.{}","at":"2026-01-01T00:00:00.000Z","kind":"{}","data":{}}}"#,
+                    n + 1,
+                    event.kind,
+                    event.data
+                );
+                let mut frame = floor::header(event.len(), n).to_vec();
+                frame.extend_from_slice(event.as_bytes());
+                socket.write_all(&frame).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Publishes the schedule; how much later than planned an event was published, at most. The
+/// publisher comes back with it: the loop's thread for it, and what that has used, ends with it.
+async fn publish(
+    job: &Job,
+    crowd: &Crowd,
+    schedule: &[Planned],
+) -> anyhow::Result<(Duration, Publisher)> {
+    let shared = &crowd.shared;
+    let mut publisher = Publisher::new(job).await?;
+    let mut received = shared.received.subscribe();
+    let begin = Instant::now();
+    let mut late = Duration::ZERO;
+    let mut reported = 0;
+    for (n, event) in (0_u32..).zip(schedule) {
+        match shared.lockstep {
+            true => {
+                let due = u64::from(n) * u64::from(crowd.clients);
+                let all = timeout(RECOVERY, received.wait_for(|received| *received >= due));
+                all.await
+                    .with_context(|| format!("event {n} did not come to all"))??;
+            }
+            false => {
+                sleep_until((begin + event.at).into()).await;
+                late = late.max(begin.elapsed().saturating_sub(event.at));
+            }
+        }
+        let now = u64::try_from(shared.begin.elapsed().as_nanos())?;
+        shared.published[n as usize].store(now, Relaxed);
+        publisher.publish(n, event).await?;
+        let twentieths = (n + 1) * 20 / job.plan.events;
+        if twentieths > reported {
+            reported = twentieths;
+            reply(&Reply::Progress(f64::from(twentieths) / 20.0))?;
+        }
+    }
+    Ok((late, publisher))
+}
+
+// What is measured.
+
+/// How long the last event may take.
+fn patience(method: Method) -> Duration {
+    match method {
+        Method::Polling(interval) => PATIENCE + 2 * interval,
+        _ => PATIENCE,
+    }
+}
+
+fn count(tallies: &[Tally]) -> Counts {
+    let mut counts = Counts::default();
+    for tally in tallies {
+        counts += tally.counts();
+    }
+    counts
+}
+
+/// The quantiles of times, in milliseconds.
+fn quantiles(times: impl IntoIterator<Item = Duration>) -> anyhow::Result<Quantiles> {
+    // Microseconds to an hour, by three digits.
+    let mut histogram = Histogram::<u64>::new_with_bounds(1, 3_600_000_000, 3)?;
+    for time in times {
+        histogram.saturating_record(u64::try_from(time.as_micros())?.max(1));
+    }
+    if histogram.is_empty() {
+        return Ok(Quantiles::default());
+    }
+    let ms = |us: u64| us as f64 / 1000.0;
+    let at = |quantile| ms(histogram.value_at_quantile(quantile));
+    let curve = histogram
+        .iter_quantiles(2)
+        .map(|it| (it.quantile(), ms(it.value_iterated_to())))
+        .collect();
+    Ok(Quantiles {
+        p50: at(0.5),
+        p90: at(0.9),
+        p99: at(0.99),
+        max: ms(histogram.max()),
+        curve,
+    })
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+async fn delivery(job: &Job) -> anyhow::Result<Outcome> {
+    let schedule = job.plan.schedule();
+    let mut crowd = Crowd::new(job);
+    crowd.open(job, &job.base()?, job.clients).await?;
+    let own = process::id();
+    let before = (system::cpu_time(job.server), system::cpu_time(own));
+    crowd.shared.go.send_replace(true);
+    let begin = Instant::now();
+    let (late, publisher) = publish(job, &crowd, &schedule).await?;
+    let (tallies, readers) = crowd.finish(patience(job.method)).await?;
+    let wall = begin.elapsed();
+    let after = (system::cpu_time(job.server), system::cpu_time(own));
+    drop((readers, publisher));
+    let one_way = match job.method {
+        Method::Loop => {
+            let server = address(&job.base()?)?;
+            let length = schedule.first().map_or(1, |event| event.data.len());
+            let echoes = tokio::task::spawn_blocking(move || echo(server, length));
+            Some(quantiles(echoes.await??)?)
+        }
+        _ => None,
+    };
+    let counts = count(&tallies);
+    let used = |before: Option<system::CpuTime>, after: Option<system::CpuTime>| {
+        let (before, after) = (before?, after?);
+        let used = after.nanoseconds.checked_sub(before.nanoseconds)?;
+        (before.source == after.source).then_some(used as f64)
+    };
+    let server = used(before.0, after.0);
+    let delays = tallies.into_iter().flat_map(|tally| tally.delays);
+    Ok(Outcome::Delivery(Delivery {
+        clients: job.clients,
+        counts,
+        delay_ms: quantiles(delays)?,
+        server_cpu_us_per_delivery: server.map(|ns| ns / 1e3 / counts.delivered as f64),
+        server_cpu_ms: server.map(|ns| ns / 1e6),
+        cpu_source: before.0.map(|cpu| cpu.source),
+        client_cpu_ms: used(before.1, after.1).map(|ns| ns / 1e6),
+        wall_ms: milliseconds(wall),
+        publisher_late_ms: milliseconds(late),
+        one_way_ms: one_way,
+    }))
+}
+
+/// Halves of the times of echoes, each from one thread to another of two processes.
+fn echo(server: SocketAddr, length: usize) -> anyhow::Result<Vec<Duration>> {
+    let mut socket = std::net::TcpStream::connect(server)?;
+    socket.set_nodelay(true)?;
+    socket.write_all(&[floor::ECHO])?;
+    let (sent, mut received) = (vec![0; length], vec![0; length]);
+    let mut times = Vec::with_capacity(ECHOES);
+    for _ in 0..ECHOES {
+        let begin = Instant::now();
+        socket.write_all(&sent)?;
+        socket.read_exact(&mut received)?;
+        times.push(begin.elapsed() / 2);
+    }
+    Ok(times)
+}
+
+async fn relayed(job: &Job) -> anyhow::Result<(Relay, Url)> {
+    let relay = Relay::to(address(&job.base()?)?).await?;
+    let mut base = job.base()?;
+    // The host stays: the server looks at it.
+    base.set_port(Some(relay.address().port()))
+        .map_err(|()| anyhow::anyhow!("{base} has no port"))?;
+    Ok((relay, base))
+}
+
+fn bytes(traffic: relay::Traffic) -> Bytes {
+    Bytes {
+        requests: traffic.requests,
+        up: traffic.up,
+        down: traffic.down,
+    }
+}
+
+async fn traffic(job: &Job) -> anyhow::Result<Outcome> {
+    let schedule = job.plan.schedule();
+    let (relay, base) = relayed(job).await?;
+    let mut crowd = Crowd::new(job);
+    crowd.open(job, &base, job.clients).await?;
+    let opening = relay.traffic();
+    crowd.shared.go.send_replace(true);
+    publish(job, &crowd, &schedule).await?;
+    let (tallies, readers) = crowd.finish(patience(job.method)).await?;
+    let all = relay.traffic();
+    // A socket that closes says good-bye, which is no event.
+    drop(readers);
+    let counts = count(&tallies);
+    let payload: u64 = tallies.iter().map(|tally| tally.payload).sum();
+    let events = bytes(all - opening);
+    let delivered = counts.delivered as f64;
+    let mean = payload as f64 / delivered;
+    Ok(Outcome::Traffic(results::Traffic {
+        clients: job.clients,
+        counts,
+        connections: all.connections,
+        requests: all.requests,
+        opening: bytes(opening),
+        events,
+        payload,
+        requests_per_delivery: events.requests as f64 / delivered,
+        up_per_delivery: events.up as f64 / delivered,
+        down_per_delivery: events.down as f64 / delivered,
+        // RFC 6455 §5.2: two bytes, and two more for a length of more than 125.
+        least_per_delivery: mean + if mean > 125.0 { 4.0 } else { 2.0 },
+    }))
+}
+
+async fn idle(job: &Job, cycles: u32) -> anyhow::Result<Outcome> {
+    ensure!(cycles > 0, "no silence to count");
+    let usual = job.method.silence().context("the loop is never idle")?;
+    let silence = match (job.silence, job.method) {
+        // Its silence is its interval.
+        (_, Method::Polling(interval)) => interval,
+        (Silence::Usual, _) => usual,
+        (Silence::Short, _) => Duration::from_secs(1),
+    };
+    let (relay, base) = relayed(job).await?;
+    let mut reader = Reader::new(job, &base).await?;
+    // A first page comes at once, and the pause after it is no whole one.
+    let first = match job.method {
+        Method::Polling(_) => 3,
+        Method::LongPolling => 2,
+        _ => 1,
+    };
+    let pushed = job.method.has_heartbeat();
+    let (mut beats, mut beat) = (0, None::<Instant>);
+    let mut heard = Vec::new();
+    let mut marks: Vec<relay::Traffic> = Vec::new();
+    // Whether something of the last beat is on its way still, and what had come from the client
+    // when nothing was. A WebSocket's beat has a ping, and is over when its pong has gone through.
+    let (mut under_way, mut settled) = (false, 0);
+    let limit = Instant::now() + PATIENCE + 3 * silence * (cycles + first);
+    while marks.len() < 2 {
+        ensure!(Instant::now() < limit, "heartbeats do not come");
+        tokio::select! {
+            // Cancel-safe: the loop has no idle time, and the streams keep what they have.
+            step = reader.next() => match step? {
+                Step::Heartbeat => {
+                    let soon = beat.is_some_and(|beat| beat.elapsed() < silence / 2);
+                    beat = Some(Instant::now());
+                    beats += 1;
+                    if pushed && (soon || under_way) {
+                        // This machine was too busy: two came together, and what lies between
+                        // them cannot be counted. It begins anew.
+                        beats = 0;
+                        heard.clear();
+                        marks.clear();
+                    }
+                    under_way = true;
+                }
+                Step::Opened => settled = relay.traffic().up,
+                Step::Events(_) | Step::Gap | Step::Reconnecting => bail!("this is no silence"),
+            },
+            () = sleep(LOOK) => {}
+        }
+        // All bytes of a beat have gone through the relay, and none of the next question have,
+        // since a client asks it when it is called again.
+        let traffic = relay.traffic();
+        if under_way && (job.method != Method::WebSocket || traffic.up > settled) {
+            (under_way, settled) = (false, traffic.up);
+            if beats == first || beats == first + cycles {
+                heard.extend(beat);
+                marks.push(traffic);
+            }
+        }
+    }
+    let between = marks[1] - marks[0];
+    let per = |number: u64| number as f64 / f64::from(cycles);
+    let per_cycle = PerTime {
+        requests: per(between.requests),
+        up: per(between.up),
+        down: per(between.down),
+    };
+    let an_hour = 3600.0 / usual.as_secs_f64();
+    Ok(Outcome::Idle(Idle {
+        cycles,
+        cycle_s: (heard[1] - heard[0]).as_secs_f64() / f64::from(cycles),
+        usual_cycle_s: usual.as_secs_f64(),
+        shortened: silence != usual,
+        per_cycle,
+        per_hour: PerTime {
+            requests: per_cycle.requests * an_hour,
+            up: per_cycle.up * an_hour,
+            down: per_cycle.down * an_hour,
+        },
+    }))
+}
+
+async fn memory(job: &Job, warm: u32) -> anyhow::Result<Outcome> {
+    let mut crowd = Crowd::new(job);
+    // Each reads as soon as it is open, so that polls are parked.
+    crowd.shared.go.send_replace(true);
+    let mut read = Vec::new();
+    for more in [warm, job.clients] {
+        crowd.open(job, &job.base()?, more).await?;
+        // What the server does after its greeting, and where it puts its memory.
+        sleep(REST).await;
+        let memory = system::memory(job.server).context("this system tells no memory")?;
+        read.push(memory);
+    }
+    let [before, after] = [read[0], read[1]];
+    let kib = |bytes: u64| bytes as f64 / 1024.0;
+    let each = |before: u64, after: u64| (kib(after) - kib(before)) / f64::from(job.clients);
+    Ok(Outcome::Memory(Memory {
+        clients: job.clients,
+        warm,
+        resident_before_kib: kib(before.resident),
+        resident_after_kib: kib(after.resident),
+        resident_kib_per_connection: each(before.resident, after.resident),
+        slab_kib_per_connection: each(before.slab, after.slab),
+        tcp_kib_per_connection: each(before.tcp, after.tcp),
+    }))
+}
+
+async fn recovery(
+    job: &Job,
+    orders: &mut mpsc::UnboundedReceiver<String>,
+) -> anyhow::Result<Outcome> {
+    // One event of the old server, which all have got when it ends, and one of the new.
+    ensure!(job.plan.events == 2, "a recovery has two events");
+    let schedule = job.plan.schedule();
+    let mut crowd = Crowd::new(job);
+    crowd.open(job, &job.base()?, job.clients).await?;
+    crowd.shared.go.send_replace(true);
+    let mut received = crowd.shared.received.subscribe();
+    let clients = u64::from(job.clients);
+    Publisher::new(job).await?.publish(0, &schedule[0]).await?;
+    let all = received.wait_for(|received| *received >= clients);
+    timeout(patience(job.method), all)
+        .await
+        .context("the first event did not come to all")??;
+    reply(&Reply::Ready)?;
+    let order = orders.recv().await.context("no order")?;
+    ensure!(order == LISTENING, "an unknown order: {order}");
+    let now = u64::try_from(crowd.shared.begin.elapsed().as_nanos())?;
+    crowd.shared.published[1].store(now, Relaxed);
+    // Of new connections: those to the old server are dead.
+    Publisher::new(job).await?.publish(1, &schedule[1]).await?;
+    let (tallies, _readers) = crowd.finish(RECOVERY).await?;
+    let back: Vec<_> = tallies
+        .iter()
+        .filter_map(|tally| tally.delays.get(1).copied())
+        .collect();
+    Ok(Outcome::Recovery(Recovery {
+        clients: job.clients,
+        whole: u32::try_from(back.len())?,
+        // Known to whoever has restarted it.
+        down_ms: 0.0,
+        back_ms: quantiles(back)?,
+    }))
+}

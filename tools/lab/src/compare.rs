@@ -1,0 +1,480 @@
+//! The command `compare`: everything that is measured, in order, kept as it comes.
+
+use crate::{
+    bench,
+    method::{Method, Silence},
+    plan::{Extent, Measure, Step},
+    programs::{self, Programs},
+    results::{Directory, Outcome, Parameters, Record, Run, Versions, SCHEMA},
+    schedule::{Arrivals, Plan},
+    summary::Summary,
+    system,
+};
+use anyhow::{ensure, Context as _};
+use futures_util::future::join_all;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::{
+    collections::BTreeMap, env, fs, path::PathBuf, process::Command, process::ExitCode,
+    time::Duration,
+};
+
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    /// Less of everything: under a minute, for counts and not for figures
+    #[arg(long)]
+    quick: bool,
+
+    /// What is compared: polling:INTERVAL, long-polling, sse, websocket
+    #[arg(long, value_delimiter = ',', value_name = "METHOD")]
+    #[arg(default_value = "polling:100ms,polling:1s,long-polling,sse,websocket")]
+    methods: Vec<Method>,
+
+    /// What is measured; all of it by default
+    #[arg(long, value_delimiter = ',', value_name = "MEASUREMENT")]
+    measure: Vec<Measure>,
+
+    /// Clients that events are delivered to [default: 80; with --quick 50]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=50_000))]
+    clients: Option<u32>,
+
+    /// Events that are published in a repetition [default: 500; with --quick 60]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    events: Option<u32>,
+
+    /// Events a second, on average [default: 50; with --quick 60]
+    #[arg(long, value_name = "PER_SECOND", value_parser = rate)]
+    rate: Option<f64>,
+
+    /// When the next event comes
+    #[arg(long, value_enum, default_value = "poisson")]
+    arrivals: Arrivals,
+
+    /// The least and the most characters of an event's text
+    #[arg(long, value_name = "LEAST-MOST", default_value = "20-200", value_parser = range)]
+    text: (u32, u32),
+
+    /// Decides when events come and what they hold
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+
+    /// How often each is measured [default: 9; with --quick 2]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    repetitions: Option<u32>,
+
+    /// Idle connections whose memory is measured [default: 1000; with --quick 200]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=50_000))]
+    idle_clients: Option<u32>,
+
+    /// Clients that come back after a restart [default: 500; with --quick 50]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    recovery_clients: Option<u32>,
+
+    /// Worker threads of each server [default: one for each processor]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    workers: Option<u32>,
+
+    /// Measure the servers that are there, and build none
+    #[arg(long)]
+    no_build: bool,
+
+    /// A new directory for the results [default: one named by the time, in target/lab]
+    #[arg(long, value_name = "DIRECTORY")]
+    out: Option<PathBuf>,
+}
+
+fn rate(text: &str) -> Result<f64, &'static str> {
+    let rate = text.parse().ok();
+    let rate = rate.filter(|rate| (0.1..=10_000.0).contains(rate));
+    rate.ok_or("a rate is from 0.1 to 10000 events a second")
+}
+
+fn range(text: &str) -> Result<(u32, u32), &'static str> {
+    let bounds = text.split_once('-').and_then(|(least, most)| {
+        let (least, most) = (least.parse().ok()?, most.parse().ok()?);
+        // The loop has 64 KiB for an event.
+        (least <= most && most <= 16_000).then_some((least, most))
+    });
+    bounds.ok_or("a range of characters is such as 20-200, up to 16000")
+}
+
+impl Options {
+    fn plan(&self) -> Plan {
+        let (events, rate) = if self.quick { (60, 60.0) } else { (500, 50.0) };
+        Plan {
+            events: self.events.unwrap_or(events),
+            rate: self.rate.unwrap_or(rate),
+            arrivals: self.arrivals,
+            text: self.text,
+            seed: self.seed,
+        }
+    }
+
+    fn extent(&self) -> Extent {
+        let either = |given: Option<u32>, full, quick| {
+            given.unwrap_or(if self.quick { quick } else { full })
+        };
+        Extent {
+            methods: self.methods.clone(),
+            measures: match self.measure.is_empty() {
+                true => Measure::ALL.to_vec(),
+                false => self.measure.clone(),
+            },
+            clients: either(self.clients, 80, 50),
+            repetitions: either(self.repetitions, 9, 2),
+            idle_clients: either(self.idle_clients, 1000, 200),
+            recovery_clients: either(self.recovery_clients, 500, 50),
+            silence: if self.quick {
+                Silence::Short
+            } else {
+                Silence::Usual
+            },
+        }
+    }
+}
+
+/// Measures, and keeps what it has measured, however it ends.
+pub fn run(options: Options) -> anyhow::Result<ExitCode> {
+    ensure!(
+        !options.methods.contains(&Method::Loop),
+        "the loop is the floor, and measured in any case"
+    );
+    let (plan, extent) = (options.plan(), options.extent());
+    let descriptors = system::raise_descriptors();
+    check_descriptors(&extent, descriptors)?;
+    let programs = Programs::new(&extent.methods, !options.no_build, options.workers)?;
+    let started = jiff::Timestamp::now();
+    let out = options.out.clone().unwrap_or_else(|| {
+        let name = started.strftime("%Y-%m-%dT%H-%M-%SZ").to_string();
+        programs::root().join("target/lab").join(name)
+    });
+    let run = Run {
+        schema: SCHEMA,
+        started: started.to_string(),
+        command: env::args().collect(),
+        machine: system::machine(),
+        versions: versions(programs.profile()),
+        parameters: Parameters {
+            quick: options.quick,
+            methods: extent.methods.iter().map(Method::to_string).collect(),
+            clients: extent.clients,
+            plan,
+            repetitions: extent.repetitions,
+            idle_clients: extent.idle_clients,
+            recovery_clients: extent.recovery_clients,
+            workers: options.workers,
+            descriptors,
+        },
+    };
+    let mut directory = Directory::create(&out, &run)?;
+    println!("{}", describe(&run));
+    let mut records = Vec::new();
+    // One thread is enough for whoever only waits for others.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let measured = runtime.block_on(async {
+        tokio::select! {
+            // Dropped at a signal: with it all processes that it has started end.
+            measured = measure(&programs, &extent, plan, &mut directory, &mut records) => measured,
+            () = interrupted() => anyhow::bail!("interrupted; what was finished is kept"),
+        }
+    });
+    let summary = Summary::new(&records, &plan);
+    summary.write_json(&directory.file("summary.json"))?;
+    summary.write_csv(&directory.file("summary.csv"))?;
+    report(&summary);
+    println!("results: {}", out.display());
+    measured?;
+    Ok(match summary.faults.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
+async fn measure(
+    programs: &Programs,
+    extent: &Extent,
+    plan: Plan,
+    directory: &mut Directory,
+    records: &mut Vec<Record>,
+) -> anyhow::Result<()> {
+    let rounds = extent.rounds();
+    let bar = ProgressBar::new(rounds.len() as u64 * PARTS);
+    let style = "{elapsed_precise} {bar:30} {percent:>3} % (left: {eta}) {msg}";
+    bar.set_style(ProgressStyle::with_template(style).expect("a template"));
+    bar.enable_steady_tick(Duration::from_millis(500));
+    for (done, round) in (0_u64..).zip(&rounds) {
+        let begin = done * PARTS;
+        bar.set_position(begin);
+        bar.set_message(match &round[..] {
+            [step] => format!("{} {}", step.name(), step.method),
+            steps => format!("{} of {} methods", steps[0].name(), steps.len()),
+        });
+        let one = |step: &Step| {
+            let (step, bar, load) = (*step, bar.clone(), system::load());
+            async move {
+                let progress = |part: f64| bar.set_position(begin + (part * PARTS as f64) as u64);
+                let outcome = bench::measure(programs, &step, plan, progress).await;
+                Record {
+                    method: step.method.to_string(),
+                    repetition: step.repetition,
+                    load,
+                    outcome,
+                }
+            }
+        };
+        for record in join_all(round.iter().map(one)).await {
+            directory.keep(&record)?;
+            if let Outcome::Failed(failed) = &record.outcome {
+                let why = format!("{} {}: {}", failed.task, record.method, failed.error);
+                bar.suspend(|| eprintln!("lab: {why}"));
+            }
+            records.push(record);
+        }
+    }
+    bar.finish_and_clear();
+    Ok(())
+}
+
+/// How finely the progress of one measurement is shown.
+const PARTS: u64 = 20;
+
+/// Completes at Ctrl-C, and where there are signals at the one that asks a process to end.
+async fn interrupted() {
+    #[cfg(unix)]
+    let terminated = async {
+        use tokio::signal::unix::{signal, SignalKind};
+        match signal(SignalKind::terminate()) {
+            Ok(mut signals) => {
+                signals.recv().await;
+            }
+            // The system's own handling stays.
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminated = std::future::pending::<()>();
+    tokio::select! {
+        // Cancel-safe, both: the first ends the program.
+        _ = tokio::signal::ctrl_c() => {}
+        () = terminated => {}
+    }
+}
+
+fn check_descriptors(extent: &Extent, limit: Option<u64>) -> anyhow::Result<()> {
+    let has = |measure| extent.measures.contains(&measure);
+    let mut most = (0, "");
+    for (measure, clients, relayed, flag) in [
+        (Measure::Delivery, extent.clients, 0, "--clients"),
+        (
+            Measure::Traffic,
+            extent.clients,
+            extent.clients,
+            "--clients",
+        ),
+        (
+            Measure::Memory,
+            extent.idle_clients * 11 / 10 + 1,
+            0,
+            "--idle-clients",
+        ),
+        (
+            Measure::Recovery,
+            extent.recovery_clients,
+            0,
+            "--recovery-clients",
+        ),
+    ] {
+        if has(measure) {
+            most = most.max((programs::descriptors(clients, relayed), flag));
+        }
+    }
+    let (need, flag) = most;
+    if let Some(limit) = limit {
+        ensure!(
+            need <= limit,
+            "a process may need {need} files, and may open {limit}: lower {flag}, or raise the limit \
+             (ulimit -Hn {need})"
+        );
+    }
+    Ok(())
+}
+
+fn versions(profile: String) -> Versions {
+    let output = |program: &str, arguments: &[&str]| {
+        let mut command = Command::new(program);
+        let output = command
+            .args(arguments)
+            .current_dir(programs::root())
+            .output();
+        let output = output.ok().filter(|output| output.status.success());
+        output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let unknown = || "unknown".to_owned();
+    let commit = output("git", &["rev-parse", "--short=12", "HEAD"]);
+    let changed = output("git", &["status", "--porcelain", "--untracked-files=no"]);
+    let mark = if changed.is_some_and(|it| !it.is_empty()) {
+        "+"
+    } else {
+        ""
+    };
+    Versions {
+        commit: commit.map_or_else(unknown, |commit| commit + mark),
+        rustc: output("rustc", &["--version"]).unwrap_or_else(unknown),
+        profile,
+        crates: crates().unwrap_or_default(),
+    }
+}
+
+/// Whose versions a figure depends on.
+const CRATES: [&str; 7] = [
+    "axum",
+    "hyper",
+    "hyper-util",
+    "reqwest",
+    "tokio",
+    "tokio-tungstenite",
+    "tungstenite",
+];
+
+fn crates() -> anyhow::Result<BTreeMap<String, String>> {
+    let lock = fs::read_to_string(programs::root().join("Cargo.lock"))?;
+    let lock: toml::Table = lock.parse()?;
+    let packages = lock["package"].as_array().context("packages")?;
+    let field = |package: &toml::Value, name: &str| {
+        let value = package.get(name).and_then(toml::Value::as_str);
+        value.unwrap_or_default().to_owned()
+    };
+    Ok(packages
+        .iter()
+        .map(|package| (field(package, "name"), field(package, "version")))
+        .filter(|(name, _)| CRATES.contains(&&**name))
+        .collect())
+}
+
+fn describe(run: &Run) -> String {
+    let Run {
+        machine,
+        versions,
+        parameters,
+        ..
+    } = run;
+    let crates: Vec<_> = versions
+        .crates
+        .iter()
+        .map(|(name, version)| format!("{name} {version}"))
+        .collect();
+    let plan = &parameters.plan;
+    format!(
+        "machine: {}, {} processors, {} MiB, {} {}\n\
+         versions: {}, commit {}, {}, {}\n\
+         parameters: {} clients, {} events at {}/s ({:?}), text {}-{}, seed {}, {} repetitions, \
+         {} idle, {} recovering, workers {}",
+        machine.processor,
+        machine.processors,
+        machine.memory_mib,
+        machine.system,
+        machine.kernel,
+        versions.profile,
+        versions.commit,
+        versions.rustc,
+        crates.join(", "),
+        parameters.clients,
+        plan.events,
+        plan.rate,
+        plan.arrivals,
+        plan.text.0,
+        plan.text.1,
+        plan.seed,
+        parameters.repetitions,
+        parameters.idle_clients,
+        parameters.recovery_clients,
+        parameters
+            .workers
+            .map_or_else(|| "as many".to_owned(), |workers| workers.to_string()),
+    )
+}
+
+fn report(summary: &Summary) {
+    for table in summary.tables() {
+        println!("\n{}", table.trim_end());
+    }
+    println!();
+    println!(
+        "median [least, most] of the repetitions; 2.00x: twice the floor of the same repetition"
+    );
+    let noise = &summary.noise;
+    let percent = |spread: Option<f64>| {
+        spread.map_or_else(|| "-".to_owned(), |it| format!("{:.0} %", it * 100.0))
+    };
+    let (least, most) = noise.load.unwrap_or_default();
+    println!(
+        "noise: load {least:.1} to {most:.1}; the floor's spread: CPU {}, p50 {}",
+        percent(noise.floor_cpu_spread),
+        percent(noise.floor_delay_spread)
+    );
+    for note in &summary.notes {
+        println!("note: {note}");
+    }
+    for fault in &summary.faults {
+        println!("FAULT: {fault}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    fn parse(flags: &[&str]) -> Result<Options, String> {
+        let parsed = Cli::try_parse_from(["compare"].iter().chain(flags));
+        parsed.map(|cli| cli.options).map_err(|it| it.to_string())
+    }
+
+    #[test]
+    fn quick_is_less_of_everything_and_flags_win() {
+        let (full, quick) = (parse(&[]).unwrap(), parse(&["--quick"]).unwrap());
+        assert_eq!(full.methods.len(), 5);
+        assert!(quick.plan().events < full.plan().events);
+        assert!(quick.extent().rounds().len() < full.extent().rounds().len());
+        assert_eq!(full.extent().repetitions, 9);
+        let given = parse(&["--quick", "--clients", "7", "--methods", "sse"]).unwrap();
+        assert_eq!(given.extent().clients, 7);
+        assert_eq!(given.extent().methods, [Method::Sse]);
+        for wrong in [
+            ["--rate", "0"],
+            ["--text", "9-1"],
+            ["--methods", "carrier-pigeon"],
+            ["--clients", "0"],
+            ["--repetitions", "0"],
+        ] {
+            assert!(parse(&wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn too_few_descriptors_are_found_before_anything_is_measured() {
+        let extent = Extent {
+            recovery_clients: 10_000,
+            ..parse(&["--quick"]).unwrap().extent()
+        };
+        let error = check_descriptors(&extent, Some(1024)).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains("--recovery-clients"), "{error}");
+        assert!(check_descriptors(&extent, Some(20_000)).is_ok());
+        assert!(check_descriptors(&extent, None).is_ok());
+    }
+
+    #[test]
+    fn versions_are_those_of_the_lock_file() {
+        let crates = crates().unwrap();
+        assert_eq!(crates.len(), CRATES.len(), "{crates:?}");
+        assert!(crates["tokio"].starts_with("1."));
+    }
+}

@@ -1,0 +1,107 @@
+//! The floor: what a server would cost that only writes.
+//!
+//! A loop in Rust's standard library, with no runtime, no HTTP and no log: whoever publishes sends
+//! a frame, and the loop writes it to each socket in turn. A frame is eight bytes, the length and
+//! the number of the event, and the event as the book's servers would send it. The same program
+//! answers an echo, whose half is the one-way delay of this machine.
+
+use anyhow::Context as _;
+use std::{
+    io::{Read as _, Write as _},
+    net::{Ipv4Addr, TcpListener, TcpStream},
+    process::ExitCode,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+};
+
+/// The first byte of a connection says what it is for.
+pub const SUBSCRIBE: u8 = b's';
+/// As [`SUBSCRIBE`].
+pub const PUBLISH: u8 = b'p';
+/// As [`SUBSCRIBE`].
+pub const ECHO: u8 = b'e';
+
+/// The bytes before an event: its length and its number, as 32 bits each, the highest byte first.
+pub const HEADER: usize = 8;
+
+/// A frame's header.
+pub fn header(length: usize, n: u32) -> [u8; HEADER] {
+    let length = u32::try_from(length).expect("an event has some hundred bytes");
+    let mut header = [0; HEADER];
+    header[..4].copy_from_slice(&length.to_be_bytes());
+    header[4..].copy_from_slice(&n.to_be_bytes());
+    header
+}
+
+/// The length and the number in a frame's header.
+pub fn read_header(header: [u8; HEADER]) -> (usize, u32) {
+    let number = |half: &[u8]| u32::from_be_bytes(half.try_into().expect("four bytes"));
+    (number(&header[..4]) as usize, number(&header[4..]))
+}
+
+/// Serves until the process is ended.
+pub fn run() -> anyhow::Result<ExitCode> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    println!("loop: http://{}/", listener.local_addr()?);
+    let subscribers = Arc::<Mutex<Vec<TcpStream>>>::default();
+    for connection in listener.incoming() {
+        let mut connection = connection.context("accept")?;
+        connection.set_nodelay(true)?;
+        let mut what = [0];
+        if connection.read_exact(&mut what).is_err() {
+            continue;
+        }
+        match what[0] {
+            SUBSCRIBE => {
+                // The client waits for this byte: when it has come, so will each event.
+                let mut subscribers = subscribers.lock().unwrap_or_else(PoisonError::into_inner);
+                connection.write_all(&what)?;
+                subscribers.push(connection);
+            }
+            PUBLISH => {
+                let subscribers = subscribers.clone();
+                thread::spawn(move || publish(connection, &subscribers));
+            }
+            ECHO => {
+                thread::spawn(move || echo(connection));
+            }
+            _ => {}
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn publish(mut publisher: TcpStream, subscribers: &Mutex<Vec<TcpStream>>) {
+    let mut frame = vec![0; 64 * 1024];
+    while publisher.read_exact(&mut frame[..HEADER]).is_ok() {
+        let (length, _) = read_header(frame[..HEADER].try_into().expect("eight bytes"));
+        let whole = HEADER + length;
+        if whole > frame.len() || publisher.read_exact(&mut frame[HEADER..whole]).is_err() {
+            return;
+        }
+        let mut subscribers = subscribers.lock().unwrap_or_else(PoisonError::into_inner);
+        for subscriber in subscribers.iter_mut() {
+            // A client that has gone is noticed by whoever counts.
+            let _ = subscriber.write_all(&frame[..whole]);
+        }
+    }
+}
+
+fn echo(mut peer: TcpStream) {
+    let mut bytes = [0; 4096];
+    while let Ok(read @ 1..) = peer.read(&mut bytes) {
+        if peer.write_all(&bytes[..read]).is_err() {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_is_read_as_it_is_written() {
+        assert_eq!(read_header(header(157, 70_000)), (157, 70_000));
+    }
+}

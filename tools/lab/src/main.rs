@@ -1,0 +1,68 @@
+//! Measures the methods beside each other, and beside what no server could be faster than.
+//!
+//! ```text
+//! cargo run --release -p lab -- compare --quick
+//! ```
+//!
+//! Every program that is measured, and the one that measures, is a process of its own:
+//!
+//! ```text
+//! lab compare ── lab hold ── sse            a server, ended whatever becomes of `compare`
+//!             └─ lab clients                publisher and receivers, on one clock
+//! ```
+//!
+//! `README.md` in this directory says what each figure means, and what it does not.
+
+mod bench;
+mod clients;
+mod compare;
+mod floor;
+mod hold;
+mod job;
+mod method;
+mod plan;
+mod programs;
+mod relay;
+mod results;
+mod schedule;
+mod summary;
+mod system;
+mod tally;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+#[derive(Debug, Parser)]
+#[command(name = "lab", version, about = "Measures the methods of the book")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Measure all methods on the same events, with their floors
+    Compare(compare::Options),
+    /// Publisher and receivers: reads a job from standard input, writes its outcome
+    #[command(hide = true)]
+    Clients,
+    /// Starts a server, and ends it when standard input ends
+    #[command(hide = true)]
+    Hold(hold::Options),
+    /// The floor: a plain loop that writes the same bytes to the same number of sockets
+    #[command(hide = true)]
+    Floor,
+}
+
+fn main() -> ExitCode {
+    let ended = match Cli::parse().command {
+        Command::Compare(options) => compare::run(options),
+        Command::Clients => clients::run(),
+        Command::Hold(options) => hold::run(options),
+        Command::Floor => floor::run(),
+    };
+    ended.unwrap_or_else(|error| {
+        eprintln!("lab: {error:#}");
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,195 @@
+//! The methods that are compared, by the names that the command line has for them.
+
+use client::{
+    Client as _, Error, LongPollingClient, PollingClient, Rhythm, SseClient, Update,
+    WebSocketClient,
+};
+use contract::Position;
+use futures_util::stream::{BoxStream, StreamExt as _};
+use serde::{Deserialize, Serialize};
+use std::{fmt, str::FromStr, time::Duration};
+use url::Url;
+
+/// What is measured: a method of the book, or the loop that is its floor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum Method {
+    /// No method: a loop in Rust's standard library that writes the same bytes to as many sockets.
+    Loop,
+    /// A question each so often.
+    Polling(Duration),
+    /// A question that the server waits with.
+    LongPolling,
+    /// One response that does not end.
+    Sse,
+    /// Frames, both ways.
+    WebSocket,
+}
+
+/// How the silence of an idle client is shortened, so that it takes a second and not half a minute.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Silence {
+    /// As long as servers and clients have it by default.
+    #[default]
+    Usual,
+    /// One second.
+    Short,
+}
+
+impl Method {
+    /// The name of the server's program, which is that of its package too; the loop has none.
+    pub fn program(self) -> Option<&'static str> {
+        match self {
+            Self::Loop => None,
+            Self::Polling(_) => Some("polling"),
+            Self::LongPolling => Some("long-polling"),
+            Self::Sse => Some("sse"),
+            Self::WebSocket => Some("websocket"),
+        }
+    }
+
+    /// Whether the server's program has a flag for its heartbeat.
+    pub fn has_heartbeat(self) -> bool {
+        matches!(self, Self::Sse | Self::WebSocket)
+    }
+
+    /// How long nothing is exchanged with an idle client on average, by the defaults of servers and
+    /// clients: until the next question, or heartbeat. A long poll is parked for 20 to 25 s, drawn
+    /// in whole seconds.
+    pub fn silence(self) -> Option<Duration> {
+        match self {
+            Self::Loop => None,
+            Self::Polling(interval) => Some(interval),
+            Self::LongPolling => Some(Duration::from_millis(22_500)),
+            Self::Sse | Self::WebSocket => Some(Duration::from_secs(15)),
+        }
+    }
+
+    /// Follows the log of the server at `base` by the book's own client, from its end. The loop has
+    /// no such client.
+    pub fn subscribe(
+        self,
+        base: Url,
+        silence: Silence,
+    ) -> Option<BoxStream<'static, Result<Update, Error>>> {
+        let latest = Position::Latest;
+        Some(match self {
+            Self::Loop => return None,
+            Self::Polling(interval) => {
+                let rhythm = Rhythm {
+                    interval,
+                    ..Rhythm::default()
+                };
+                let client = PollingClient::new(base).with_rhythm(rhythm);
+                client.subscribe(latest).boxed()
+            }
+            Self::LongPolling => {
+                let client = LongPollingClient::new(base);
+                let client = match silence {
+                    Silence::Usual => client,
+                    Silence::Short => client.with_wait(Duration::from_secs(1)),
+                };
+                client.subscribe(latest).boxed()
+            }
+            Self::Sse => SseClient::new(base).subscribe(latest).boxed(),
+            Self::WebSocket => WebSocketClient::new(base).subscribe(latest).boxed(),
+        })
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Loop => f.write_str("loop"),
+            Self::Polling(interval) => write!(f, "polling:{}ms", interval.as_millis()),
+            other => f.write_str(other.program().unwrap_or_default()),
+        }
+    }
+}
+
+impl FromStr for Method {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, interval) = match text.split_once(':') {
+            Some((name, interval)) => (name, Some(interval)),
+            None => (text, None),
+        };
+        Ok(match (name, interval) {
+            ("polling", interval) => Self::Polling(parse_interval(interval.unwrap_or("1s"))?),
+            ("long-polling", None) => Self::LongPolling,
+            ("sse", None) => Self::Sse,
+            ("websocket", None) => Self::WebSocket,
+            ("loop", None) => Self::Loop,
+            _ => {
+                return Err(format!(
+                    "{text}: a method is polling:INTERVAL (such as polling:100ms or polling:2s), \
+                     long-polling, sse or websocket"
+                ))
+            }
+        })
+    }
+}
+
+fn parse_interval(text: &str) -> Result<Duration, String> {
+    let (number, unit) = match text.strip_suffix("ms") {
+        Some(number) => (number, 1),
+        None => (text.strip_suffix('s').unwrap_or_default(), 1000),
+    };
+    let milliseconds = number.parse::<u64>().ok().map(|number| number * unit);
+    match milliseconds.filter(|it| (10..=3_600_000).contains(it)) {
+        Some(milliseconds) => Ok(Duration::from_millis(milliseconds)),
+        None => Err(format!(
+            "{text}: an interval is from 10ms to 3600s, such as 100ms or 2s"
+        )),
+    }
+}
+
+impl From<Method> for String {
+    fn from(method: Method) -> Self {
+        method.to_string()
+    }
+}
+
+impl TryFrom<String> for Method {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_method_is_read_as_it_is_written() {
+        for text in [
+            "loop",
+            "polling:100ms",
+            "polling:2000ms",
+            "long-polling",
+            "sse",
+            "websocket",
+        ] {
+            let method: Method = text.parse().unwrap();
+            assert_eq!(method.to_string(), text);
+        }
+        let second = Method::Polling(Duration::from_secs(1));
+        assert_eq!("polling".parse(), Ok(second));
+        assert_eq!("polling:1s".parse(), Ok(second));
+        for wrong in [
+            "",
+            "poll",
+            "polling:",
+            "polling:1",
+            "polling:0s",
+            "polling:9ms",
+            "polling:-1s",
+            "sse:1s",
+        ] {
+            assert!(wrong.parse::<Method>().is_err(), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,389 @@
+//! The programs that are measured: found, built, started and ended.
+
+use crate::{
+    hold,
+    job::{Job, Reply, LISTENING},
+    method::{Method, Silence},
+    results::Outcome,
+};
+use anyhow::{bail, ensure, Context as _};
+use std::{
+    collections::VecDeque,
+    env,
+    path::{Path, PathBuf},
+    process::{Command as StdCommand, Stdio},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
+    process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
+    time::timeout,
+};
+use url::Url;
+
+/// How long a server may take until it listens, and until it has ended. Servers give open streams 5
+/// s to finish.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How many lines of a program's errors are kept, for the reason of a failure.
+const KEPT_LINES: usize = 10;
+
+/// The variables that name a proxy. All programs are on this machine.
+const PROXIES: [&str; 6] = [
+    "http_proxy",
+    "HTTP_PROXY",
+    "https_proxy",
+    "HTTPS_PROXY",
+    "all_proxy",
+    "ALL_PROXY",
+];
+
+/// Where the workspace is.
+pub fn root() -> PathBuf {
+    // Two directories up from this crate.
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
+    root.map(Path::to_owned).unwrap_or_default()
+}
+
+/// The programs, beside this one: so they are of the same profile.
+#[derive(Clone, Debug)]
+pub struct Programs {
+    lab: PathBuf,
+    directory: PathBuf,
+    /// The worker threads of each server's runtime.
+    workers: Option<u32>,
+}
+
+impl Programs {
+    /// Builds those of these methods, unless they shall only be found.
+    ///
+    /// # Errors
+    /// Names what is missing and how to get it.
+    pub fn new(methods: &[Method], build: bool, workers: Option<u32>) -> anyhow::Result<Self> {
+        let lab = env::current_exe().context("where this program is")?;
+        let directory = lab.parent().context("a directory")?.to_owned();
+        let programs = Self {
+            lab,
+            directory,
+            workers,
+        };
+        let mut packages: Vec<_> = methods.iter().filter_map(|it| it.program()).collect();
+        packages.sort_unstable();
+        packages.dedup();
+        let wanted: Vec<_> = packages.iter().flat_map(|name| ["-p", name]).collect();
+        let release = programs.profile() == "release";
+        let flags: &[&str] = if release { &["--release"] } else { &[] };
+        if build && !packages.is_empty() {
+            let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+            let mut command = StdCommand::new(cargo);
+            command
+                .args(["build", "--locked"])
+                .args(flags)
+                .args(&wanted)
+                .current_dir(root());
+            let status = command.status().context("cargo")?;
+            ensure!(status.success(), "the servers could not be built");
+        }
+        let missing = packages.iter().map(|name| programs.path(name));
+        let missing: Vec<_> = missing.filter(|path| !path.exists()).collect();
+        ensure!(
+            missing.is_empty(),
+            "there is no {missing:?}; cargo build {} {}",
+            flags.join(" "),
+            wanted.join(" ")
+        );
+        Ok(programs)
+    }
+
+    /// `release` or `debug`.
+    pub fn profile(&self) -> String {
+        let name = self.directory.file_name();
+        name.map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        let name = format!("{name}{}", env::consts::EXE_SUFFIX);
+        self.directory.join(name)
+    }
+
+    fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .env("RUST_LOG", "warn");
+        for name in PROXIES {
+            command.env_remove(name);
+        }
+        // A group of its own: a Ctrl-C in the terminal is for this program, which ends the others.
+        #[cfg(unix)]
+        command.process_group(0);
+        command
+    }
+
+    /// Starts the server of a method, with room for this many clients.
+    ///
+    /// # Errors
+    /// Where it cannot be started, or prints no address in time.
+    pub async fn serve(
+        &self,
+        method: Method,
+        clients: u32,
+        port: u16,
+        silence: Silence,
+    ) -> anyhow::Result<Server> {
+        let mut command = self.command(&self.lab);
+        command.arg("hold");
+        match method.program() {
+            None => {
+                command.arg(&self.lab).arg("floor");
+            }
+            Some(name) => {
+                command
+                    .arg(self.path(name))
+                    .args(["--port", &port.to_string(), "--rate", "0"])
+                    .args(["--max-connections", &connections(clients).to_string()]);
+                if method.has_heartbeat() && silence == Silence::Short {
+                    command.args(["--heartbeat", "1"]);
+                }
+            }
+        }
+        if let Some(workers) = self.workers {
+            command.env("TOKIO_WORKER_THREADS", workers.to_string());
+        }
+        // `hold` does not end this one by signals: it ends when its input does.
+        let child = command.spawn().context("lab hold")?;
+        let mut held = Talk::with(child)?;
+        let started = async {
+            let (mut process, mut base) = (None, None);
+            while process.is_none() || base.is_none() {
+                let line = held.lines.next_line().await?.context("it has ended")?;
+                match line.strip_prefix(hold::PROCESS) {
+                    Some(id) => process = Some(id.parse()?),
+                    None => base = Some(address(&line)?),
+                }
+            }
+            anyhow::Ok((process.context("process")?, base.context("base")?))
+        };
+        let started = timeout(PATIENCE, started).await;
+        let started = started.context("it does not listen").and_then(|it| it);
+        let (process, base) = started.map_err(|error| {
+            let errors = held.errors.text();
+            error.context(format!("the server of {method} did not start{errors}"))
+        })?;
+        Ok(Server {
+            held,
+            process,
+            base,
+        })
+    }
+
+    /// Starts the process with the clients.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub async fn clients(&self, job: &Job) -> anyhow::Result<Clients> {
+        let mut command = self.command(&self.lab);
+        let child = command.arg("clients").spawn().context("lab clients")?;
+        let mut talk = Talk::with(child)?;
+        talk.write(&serde_json::to_string(job)?).await?;
+        Ok(Clients(talk))
+    }
+}
+
+/// How many connections a server allows, so that this many clients may wait: nine in ten may.
+fn connections(clients: u32) -> u32 {
+    (clients + 2) * 10 / 9 + 12
+}
+
+/// How many files a server of this many clients, or the process with the clients, may need; through
+/// a relay two for each client.
+pub fn descriptors(clients: u32, relayed: u32) -> u64 {
+    let (server, relay) = (connections(clients) + 64, 3 * relayed + 64);
+    u64::from(server.max(relay))
+}
+
+fn address(line: &str) -> anyhow::Result<Url> {
+    let start = line.find("http://").context("a line without an address")?;
+    Ok(line[start..].trim().parse()?)
+}
+
+/// A process with which lines are exchanged. It ends when this is dropped, because then its input
+/// does.
+#[derive(Debug)]
+struct Talk {
+    child: Child,
+    input: Option<ChildStdin>,
+    lines: Lines<BufReader<ChildStdout>>,
+    errors: Errors,
+}
+
+impl Talk {
+    fn with(mut child: Child) -> anyhow::Result<Self> {
+        let errors = Errors::default();
+        let stderr = child.stderr.take().context("standard error")?;
+        tokio::spawn(keep(stderr, errors.clone()));
+        let output = child.stdout.take().context("standard output")?;
+        Ok(Self {
+            input: child.stdin.take(),
+            lines: BufReader::new(output).lines(),
+            child,
+            errors,
+        })
+    }
+
+    async fn write(&mut self, line: &str) -> anyhow::Result<()> {
+        let input = self.input.as_mut().context("standard input")?;
+        input.write_all(format!("{line}\n").as_bytes()).await?;
+        Ok(input.flush().await?)
+    }
+}
+
+/// The last lines of a program's errors.
+#[derive(Clone, Debug, Default)]
+struct Errors(Arc<Mutex<VecDeque<String>>>);
+
+impl Errors {
+    fn text(&self) -> String {
+        let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.iter().map(|line| format!("; {line}")).collect()
+    }
+}
+
+async fn keep(errors: ChildStderr, Errors(kept): Errors) {
+    let mut lines = BufReader::new(errors).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.push_back(line);
+        if kept.len() > KEPT_LINES {
+            kept.pop_front();
+        }
+    }
+}
+
+/// A server that runs, until this is dropped.
+#[derive(Debug)]
+pub struct Server {
+    held: Talk,
+    /// The server's own process, not that of its holder.
+    pub process: u32,
+    /// Where it is.
+    pub base: Url,
+}
+
+impl Server {
+    /// Ends it at once, and waits until it has.
+    ///
+    /// # Errors
+    /// Where it does not end.
+    pub async fn kill(mut self) -> anyhow::Result<()> {
+        self.held.input = None;
+        self.ended().await
+    }
+
+    /// Asks it to end, as a deployment does, and waits until it has.
+    ///
+    /// # Errors
+    /// Where it does not end.
+    pub async fn end(mut self) -> anyhow::Result<()> {
+        self.held.write(hold::END).await?;
+        self.ended().await
+    }
+
+    async fn ended(&mut self) -> anyhow::Result<()> {
+        let ended = timeout(PATIENCE, self.held.child.wait()).await;
+        ended.context("a server does not end")??;
+        Ok(())
+    }
+}
+
+impl Drop for Talk {
+    fn drop(&mut self) {
+        // Before the child, which `kill_on_drop` would kill: a holder that is killed ends nothing.
+        self.input = None;
+        #[cfg(unix)]
+        group::kill(&self.child);
+    }
+}
+
+#[cfg(unix)]
+mod group {
+    use rustix::process::{kill_process_group, Pid, Signal};
+    use tokio::process::Child;
+
+    /// Kills a process and what it has started, unless it was seen to end.
+    pub fn kill(child: &Child) {
+        let group = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+        if let Some(group) = group {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
+}
+
+/// The process with the clients.
+#[derive(Debug)]
+pub struct Clients(Talk);
+
+impl Clients {
+    /// What it reports next.
+    ///
+    /// # Errors
+    /// Why it has ended, where it has.
+    pub async fn next(&mut self) -> anyhow::Result<Reply> {
+        match self.0.lines.next_line().await? {
+            Some(line) => Ok(serde_json::from_str(&line)?),
+            None => {
+                // Its last words may still be on their way.
+                let _ = timeout(PATIENCE, self.0.child.wait()).await;
+                tokio::task::yield_now().await;
+                bail!("the clients have ended{}", self.0.errors.text())
+            }
+        }
+    }
+
+    /// The server listens again.
+    ///
+    /// # Errors
+    /// Where they have ended.
+    pub async fn listening(&mut self) -> anyhow::Result<()> {
+        self.0.write(LISTENING).await
+    }
+
+    /// Waits for the outcome.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub async fn done(&mut self, mut progress: impl FnMut(f64)) -> anyhow::Result<Outcome> {
+        loop {
+            match self.next().await? {
+                Reply::Progress(part) => progress(part),
+                Reply::Ready => bail!("there is nothing to be ready for"),
+                Reply::Done(outcome) => return Ok(*outcome),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_has_a_place_for_each_client() {
+        for clients in [1, 50, 1000, 10_000] {
+            let connections = connections(clients);
+            let places = connections - connections.div_ceil(10);
+            assert!(places >= clients, "{places} of {connections}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_found_in_its_line() {
+        let base = address("sse: http://127.0.0.1:4100/").unwrap();
+        assert_eq!(base.as_str(), "http://127.0.0.1:4100/");
+        assert!(address("starting").is_err());
+    }
+}

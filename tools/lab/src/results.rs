@@ -1,0 +1,317 @@
+//! What is measured, as it is written. `README.md` describes each field.
+
+use crate::{schedule::Plan, system::CpuSource, system::Machine, tally::Counts};
+use anyhow::{ensure, Context as _};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::Write as _,
+    path::{Path, PathBuf},
+};
+
+/// The version of the form in which results are written.
+pub const SCHEMA: u32 = 1;
+
+/// What is the same for a whole run: `run.json`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Run {
+    pub schema: u32,
+    /// When it began, in UTC.
+    pub started: String,
+    pub command: Vec<String>,
+    pub machine: Machine,
+    pub versions: Versions,
+    pub parameters: Parameters,
+}
+
+/// What was measured, and with what.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Versions {
+    /// The commit, with `+` where files differ from it.
+    pub commit: String,
+    pub rustc: String,
+    /// `release` or `debug`: of the servers and of the lab.
+    pub profile: String,
+    /// What the servers and clients stand on.
+    pub crates: BTreeMap<String, String>,
+}
+
+/// What was asked for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Parameters {
+    pub quick: bool,
+    pub methods: Vec<String>,
+    pub clients: u32,
+    pub plan: Plan,
+    pub repetitions: u32,
+    pub idle_clients: u32,
+    pub recovery_clients: u32,
+    /// The worker threads of each server; none means as many as there are processors.
+    pub workers: Option<u32>,
+    /// How many files a process may open.
+    pub descriptors: Option<u64>,
+}
+
+/// One measurement: a line of `results.jsonl`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Record {
+    pub method: String,
+    /// From 0.
+    pub repetition: u32,
+    /// The load of the minute before.
+    pub load: Option<f64>,
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+/// What came of a measurement.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "measurement", rename_all = "kebab-case")]
+pub enum Outcome {
+    Delivery(Delivery),
+    Traffic(Traffic),
+    Idle(Idle),
+    Memory(Memory),
+    Recovery(Recovery),
+    /// It could not be measured.
+    Failed(Failed),
+}
+
+/// How late events come, and what they cost.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Delivery {
+    pub clients: u32,
+    pub counts: Counts,
+    /// From just before an event is published until a client has it, in milliseconds.
+    pub delay_ms: Quantiles,
+    /// Of the server, from the first event to the last receipt.
+    pub server_cpu_us_per_delivery: Option<f64>,
+    pub server_cpu_ms: Option<f64>,
+    pub cpu_source: Option<CpuSource>,
+    /// Of the process with publisher and clients, in the same time.
+    pub client_cpu_ms: Option<f64>,
+    pub wall_ms: f64,
+    /// How much later than planned an event was published, at most.
+    pub publisher_late_ms: f64,
+    /// Half of an echo's time, in milliseconds: of the loop alone.
+    pub one_way_ms: Option<Quantiles>,
+}
+
+/// Of all receipts of a repetition.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Quantiles {
+    pub p50: f64,
+    pub p90: f64,
+    pub p99: f64,
+    pub max: f64,
+    /// For a curve: a part of the receipts, and what they were not later than.
+    pub curve: Vec<(f64, f64)>,
+}
+
+/// Requests and bytes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Traffic {
+    pub clients: u32,
+    pub counts: Counts,
+    pub connections: u64,
+    pub requests: u64,
+    /// Until each client knew its place, over all clients.
+    pub opening: Bytes,
+    /// From then on, to the last event.
+    pub events: Bytes,
+    /// The events' JSON, once for each delivery.
+    pub payload: u64,
+    pub requests_per_delivery: f64,
+    pub up_per_delivery: f64,
+    pub down_per_delivery: f64,
+    /// The same JSON in the least frame there is: that of a WebSocket.
+    pub least_per_delivery: f64,
+}
+
+/// Bytes both ways.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bytes {
+    pub requests: u64,
+    pub up: u64,
+    pub down: u64,
+}
+
+/// What an idle client exchanges.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Idle {
+    /// How many silences were counted.
+    pub cycles: u32,
+    /// How long one was.
+    pub cycle_s: f64,
+    /// How long one is by default; the hour is made of these.
+    pub usual_cycle_s: f64,
+    /// Whether they were shortened.
+    pub shortened: bool,
+    pub per_cycle: PerTime,
+    pub per_hour: PerTime,
+}
+
+/// What goes over the wire in some time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PerTime {
+    pub requests: f64,
+    pub up: f64,
+    pub down: f64,
+}
+
+/// What an idle connection takes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Memory {
+    /// Connections that were added between the two readings.
+    pub clients: u32,
+    /// Connections before.
+    pub warm: u32,
+    pub resident_before_kib: f64,
+    pub resident_after_kib: f64,
+    pub resident_kib_per_connection: f64,
+    /// Of both ends, since both are on this machine.
+    pub slab_kib_per_connection: f64,
+    pub tcp_kib_per_connection: f64,
+}
+
+/// How clients come back.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Recovery {
+    pub clients: u32,
+    /// Clients that came back in time.
+    pub whole: u32,
+    /// From the signal to the old server until the new one listened.
+    pub down_ms: f64,
+    /// From then on, until a client had an event of the new server.
+    pub back_ms: Quantiles,
+}
+
+/// Why there is no figure.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Failed {
+    pub task: String,
+    pub error: String,
+}
+
+impl Record {
+    /// What is wrong with it, if anything is.
+    pub fn fault(&self) -> Option<String> {
+        let Self { method, .. } = self;
+        match &self.outcome {
+            Outcome::Delivery(Delivery { counts, .. })
+            | Outcome::Traffic(Traffic { counts, .. })
+                if !counts.is_exact() =>
+            {
+                Some(format!(
+                    "{method}: of {} events, {} were lost, {} doubled, {} out of order",
+                    counts.expected, counts.lost, counts.doubled, counts.misordered
+                ))
+            }
+            Outcome::Recovery(Recovery { clients, whole, .. }) if whole < clients => Some(format!(
+                "{method}: after a restart {whole} of {clients} clients came back"
+            )),
+            Outcome::Failed(Failed { task, error }) => Some(format!("{method}: {task}: {error}")),
+            _ => None,
+        }
+    }
+}
+
+/// The directory of a run.
+#[derive(Debug)]
+pub struct Directory {
+    path: PathBuf,
+    lines: File,
+}
+
+impl Directory {
+    /// A new one, with what is known of the run.
+    ///
+    /// # Errors
+    /// Where it holds another run already.
+    pub fn create(path: &Path, run: &Run) -> anyhow::Result<Self> {
+        fs::create_dir_all(path).with_context(|| path.display().to_string())?;
+        let results = path.join("results.jsonl");
+        ensure!(
+            !results.exists(),
+            "{} has the results of another run",
+            path.display()
+        );
+        fs::write(path.join("run.json"), serde_json::to_string_pretty(run)?)?;
+        Ok(Self {
+            path: path.to_owned(),
+            lines: File::create(results)?,
+        })
+    }
+
+    /// Keeps a measurement: what is written here stays, whatever happens to the run.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn keep(&mut self, record: &Record) -> anyhow::Result<()> {
+        let line = serde_json::to_string(record)? + "\n";
+        Ok(self.lines.write_all(line.as_bytes())?)
+    }
+
+    /// The path of a file in it.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn traffic(counts: Counts) -> Record {
+        let outcome = Outcome::Traffic(Traffic {
+            clients: 1,
+            counts,
+            connections: 1,
+            requests: 1,
+            opening: Bytes::default(),
+            events: Bytes::default(),
+            payload: 0,
+            requests_per_delivery: 0.0,
+            up_per_delivery: 0.0,
+            down_per_delivery: 0.0,
+            least_per_delivery: 0.0,
+        });
+        Record {
+            method: "sse".to_owned(),
+            repetition: 0,
+            load: None,
+            outcome,
+        }
+    }
+
+    #[test]
+    fn lost_or_doubled_events_are_a_fault() {
+        let exact = Counts {
+            expected: 2,
+            delivered: 2,
+            ..Counts::default()
+        };
+        assert_eq!(traffic(exact).fault(), None);
+        let lost = Counts {
+            delivered: 1,
+            lost: 1,
+            ..exact
+        };
+        assert!(traffic(lost).fault().unwrap().contains("1 were lost"));
+        let doubled = Counts {
+            doubled: 1,
+            ..exact
+        };
+        assert!(traffic(doubled).fault().unwrap().contains("1 doubled"));
+    }
+
+    #[test]
+    fn a_record_is_one_line_and_is_read_again() {
+        let line = serde_json::to_string(&traffic(Counts::default())).unwrap();
+        assert!(!line.contains('\n'));
+        assert!(line.contains(r#""measurement":"traffic""#), "{line}");
+        let read: Record = serde_json::from_str(&line).unwrap();
+        assert!(matches!(read.outcome, Outcome::Traffic(_)));
+    }
+}

@@ -1,0 +1,282 @@
+//! The lab itself: what it counts is exact, and nothing that it has started outlives it.
+//!
+//! No time is looked at. The servers must have been built, as they are by `cargo test` for the
+//! workspace; where they are not, these tests are ignored.
+
+use anyhow::{ensure, Context as _};
+use libtest_mimic::Arguments;
+use serde_json::Value;
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    fs,
+    path::Path,
+    process::{Child, Command, ExitCode, Stdio},
+    time::Duration,
+};
+use testbed::{
+    golden,
+    parts::{self, Missing, PROXIES},
+};
+
+fn main() -> ExitCode {
+    let limit = Duration::from_secs(180);
+    let mut trials = vec![
+        parts::trial("counts_are_exact", limit, counts_are_exact),
+        parts::trial(
+            "missing_servers_are_named",
+            limit,
+            missing_servers_are_named,
+        ),
+    ];
+    if cfg!(target_os = "linux") {
+        trials.extend([
+            parts::trial("all_end_with_a_lab_that_is_killed", limit, || {
+                end_with_the_lab(false)
+            }),
+            parts::trial("an_interrupted_lab_keeps_what_it_has", limit, || {
+                end_with_the_lab(true)
+            }),
+        ]);
+    }
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+const METHODS: [&str; 4] = ["polling", "long-polling", "sse", "websocket"];
+
+/// The lab, with servers that lie beside it.
+fn lab() -> anyhow::Result<Command> {
+    let lab = Path::new(env!("CARGO_BIN_EXE_lab"));
+    for method in METHODS {
+        let program = lab.with_file_name(format!("{method}{}", std::env::consts::EXE_SUFFIX));
+        if !program.exists() {
+            let missing = anyhow::anyhow!("{} is not built", program.display());
+            return Err(Missing(missing).into());
+        }
+    }
+    let mut command = Command::new(lab);
+    command.args(["compare", "--no-build"]).stdin(Stdio::null());
+    for name in PROXIES {
+        command.env_remove(name);
+    }
+    Ok(command)
+}
+
+fn records(directory: &Path) -> anyhow::Result<Vec<Value>> {
+    let text = fs::read_to_string(directory.join("results.jsonl"))?;
+    let lines: Result<_, _> = text.lines().map(serde_json::from_str).collect();
+    Ok(lines?)
+}
+
+const CLIENTS: u64 = 3;
+const EVENTS: u64 = 5;
+
+/// In lockstep no clock decides what is sent.
+async fn counts_are_exact() -> anyhow::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let out = directory.path().join("out");
+    let output = lab()?
+        .args(["--quick", "--arrivals", "lockstep", "--repetitions", "1"])
+        .args([
+            "--clients",
+            &CLIENTS.to_string(),
+            "--events",
+            &EVENTS.to_string(),
+        ])
+        .args(["--methods", "polling:50ms,long-polling,sse,websocket"])
+        .args(["--measure", "delivery,traffic,idle"])
+        .arg("--out")
+        .arg(&out)
+        .output()?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{errors}");
+    let records = records(&out)?;
+    // The loop is measured for its delivery alone.
+    ensure!(records.len() == 1 + 3 * METHODS.len(), "{records:#?}");
+    let number = |record: &Value, path: &str| {
+        let value = record.pointer(path).and_then(Value::as_f64);
+        value.with_context(|| format!("{path} of {record}"))
+    };
+    let mut counts = BTreeMap::new();
+    for record in &records {
+        let method = record["method"].as_str().context("method")?;
+        let measurement = record["measurement"].as_str().context("measurement")?;
+        if measurement != "idle" {
+            let all = (CLIENTS * EVENTS) as f64;
+            for (field, expected) in [
+                ("expected", all),
+                ("delivered", all),
+                ("lost", 0.0),
+                ("doubled", 0.0),
+                ("misordered", 0.0),
+                ("gaps", 0.0),
+                ("reconnects", 0.0),
+            ] {
+                let found = number(record, &format!("/counts/{field}"))?;
+                ensure!(found == expected, "{field} is not {expected}: {record}");
+            }
+        }
+        let of = |path| number(record, path);
+        match measurement {
+            "traffic" => {
+                // The relay counts requests, and the clients their answers.
+                let polls = method.contains("polling");
+                let answers = of("/counts/answers")?;
+                ensure!(!polls || of("/requests")? == answers, "{record}");
+                ensure!(of("/connections")? == CLIENTS as f64, "{record}");
+                let line = match method {
+                    // How often it asks is for the clock to say.
+                    "polling:50ms" => {
+                        ensure!(answers >= (CLIENTS * (EVENTS + 1)) as f64, "{record}");
+                        format!("opening requests {}", of("/opening/requests")?)
+                    }
+                    _ => format!(
+                        "opening requests {} up {} down {}; events requests {} up {} down {}; payload {}",
+                        of("/opening/requests")?,
+                        of("/opening/up")?,
+                        of("/opening/down")?,
+                        of("/events/requests")?,
+                        of("/events/up")?,
+                        of("/events/down")?,
+                        of("/payload")?
+                    ),
+                };
+                counts.insert(format!("traffic {method}"), line);
+            }
+            "idle" => {
+                let line = format!(
+                    "a silence: requests {} up {} down {}",
+                    of("/per_cycle/requests")?,
+                    of("/per_cycle/up")?,
+                    of("/per_cycle/down")?
+                );
+                counts.insert(format!("idle {method}"), line);
+            }
+            _ => {}
+        }
+    }
+    let mut text = format!("{CLIENTS} clients, {EVENTS} events, one after the other\n");
+    for (what, line) in counts {
+        writeln!(text, "{what}: {line}")?;
+    }
+    golden!("counts.txt", &text);
+    for name in ["run.json", "summary.json", "summary.csv"] {
+        ensure!(out.join(name).exists(), "no {name}");
+    }
+    Ok(())
+}
+
+async fn missing_servers_are_named() -> anyhow::Result<()> {
+    // A lab on its own. A link, since a debug build is large.
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    let alone = directory.path().join("lab");
+    fs::hard_link(env!("CARGO_BIN_EXE_lab"), &alone)?;
+    let output = Command::new(&alone)
+        .args(["compare", "--no-build", "--methods", "sse"])
+        .output()?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(!output.status.success(), "it has found a server");
+    ensure!(
+        errors.contains("sse") && errors.contains("cargo build"),
+        "{errors}"
+    );
+    Ok(())
+}
+
+/// Ends the lab while it measures; then nothing that it has started is left.
+async fn end_with_the_lab(in_order: bool) -> anyhow::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let out = directory.path().join("out");
+    let mut lab = Ended(
+        lab()?
+            .args(["--methods", "sse", "--measure", "delivery"])
+            .args(["--clients", "2", "--events", "20", "--rate", "20"])
+            .args(["--repetitions", "500"])
+            .arg("--out")
+            .arg(&out)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?,
+    );
+    let mut started = Vec::new();
+    testbed::eventually("a measurement, and then processes of another", || {
+        started = descendants(lab.0.id());
+        // The holder, its server and the clients.
+        started.len() == 3 && records(&out).is_ok_and(|records| !records.is_empty())
+    })
+    .await;
+    match in_order {
+        true => interrupt(&lab.0)?,
+        false => lab.0.kill()?,
+    }
+    testbed::eventually("the end of all processes", || {
+        // The lab itself is gone only once it is waited for.
+        let _ = lab.0.try_wait();
+        !started.iter().any(|process| runs(*process))
+    })
+    .await;
+    let status = lab.0.wait()?;
+    ensure!(!status.success(), "it counts as a whole run");
+    ensure!(!records(&out)?.is_empty(), "its results are gone");
+    ensure!(
+        out.join("summary.json").exists() == in_order,
+        "who is killed writes no summary, and who is interrupted does"
+    );
+    Ok(())
+}
+
+/// A child that is killed when the test fails.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[cfg(unix)]
+fn interrupt(child: &Child) -> anyhow::Result<()> {
+    use rustix::process::{kill_process, Pid, Signal};
+    let process = Pid::from_raw(child.id().cast_signed()).context("a process")?;
+    Ok(kill_process(process, Signal::INT)?)
+}
+
+#[cfg(not(unix))]
+fn interrupt(_child: &Child) -> anyhow::Result<()> {
+    anyhow::bail!("there are no signals on this system")
+}
+
+/// `PID (NAME) STATE PARENT …`, of which the name may hold anything.
+fn stat(process: u32) -> Option<(char, u32)> {
+    let text = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    let mut words = text[text.rfind(')')? + 1..].split_whitespace();
+    let state = words.next()?.chars().next()?;
+    Some((state, words.next()?.parse().ok()?))
+}
+
+/// Whether it runs. Whoever has no parent left to wait for it stays as a zombie.
+fn runs(process: u32) -> bool {
+    stat(process).is_some_and(|(state, _)| state != 'Z' && state != 'X')
+}
+
+fn descendants(ancestor: u32) -> Vec<u32> {
+    let Ok(processes) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    let parents: BTreeMap<u32, u32> = processes
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter_map(|process| Some((process, stat(process)?.1)))
+        .collect();
+    let descends = |process: &u32| {
+        let mut parent = parents.get(process);
+        while let Some(found) = parent {
+            if *found == ancestor {
+                return true;
+            }
+            parent = parents.get(found);
+        }
+        false
+    };
+    parents.keys().copied().filter(descends).collect()
+}
