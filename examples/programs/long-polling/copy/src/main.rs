@@ -1,11 +1,10 @@
 //! A log over long polling. A client that comes back misses nothing in silence.
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse};
-use axum::{Json, Router, body, extract::Query, routing::get, serve};
+use axum::{Json, Router, body, extract::Query, extract::Request, routing::get, serve};
 use serde_json::{Value, from_slice, from_str, json, value::RawValue};
-use std::collections::{HashMap, VecDeque};
-use std::{env, sync::LazyLock, time::Duration};
-use tokio::{net::TcpListener, sync::watch::Sender, time::sleep, time::timeout};
+use std::{collections::HashMap, collections::VecDeque, sync::LazyLock};
+use tokio::{net::TcpListener, sync::watch::Sender, time, time::Duration};
 
 type Params = Query<HashMap<String, String>>;
 type Answer<T> = Result<T, (StatusCode, [(&'static str, &'static str); 3], String)>;
@@ -16,9 +15,8 @@ static EPOCH: LazyLock<u32> = LazyLock::new(|| fastrand::u32(100_000..1_000_000)
 /// The newest events. The `watch` channel around it is its lock, and wakes who waits.
 #[derive(Default)]
 struct Log {
-    first: usize, // The place before the oldest event that is kept.
     latest: usize,
-    kept: VecDeque<[String; 2]>, // Each with its idempotency key, and as JSON.
+    kept: VecDeque<[String; 2]>, // Newest first: its idempotency key, its JSON.
     ending: bool,
 }
 
@@ -28,15 +26,15 @@ fn cursor(id: usize) -> String {
 
 /// The place that a position names, or why reading cannot go on from there.
 fn locate(log: &Log, position: &str) -> Answer<usize> {
-    let id = position.split('.').nth(1).unwrap_or_default().parse();
-    let gap = json!({"asked": position, "resume": cursor(log.first)});
-    match id {
+    let first = log.latest - log.kept.len(); // The place before the oldest event.
+    let gap = json!({"asked": position, "resume": cursor(first)});
+    match position.split('.').nth(1).unwrap_or_default().parse() {
         _ if position == "latest" => Ok(log.latest),
-        _ if position == "earliest" => Ok(log.first),
+        _ if position == "earliest" => Ok(first),
         Err(_) => problem(400, "bad-cursor", json!({})),
         Ok(id) if cursor(id) != position => problem(410, "new-log", gap),
         Ok(id) if id > log.latest => problem(400, "future-cursor", gap),
-        Ok(id) if id < log.first => problem(410, "expired", gap),
+        Ok(id) if id < first => problem(410, "expired", gap),
         Ok(id) => Ok(id),
     }
 }
@@ -46,15 +44,14 @@ fn append(log: &mut Log, content: &str, key: &str) -> Answer<(StatusCode, usize)
     let retried = |[known, _]: &[String; 2]| !key.is_empty() && known == key;
     if let Some(n) = log.kept.iter().position(retried) {
         let same = log.kept[n][1].ends_with(content);
-        let found = same.then_some((StatusCode::OK, log.first + n + 1));
+        let found = same.then_some((StatusCode::OK, log.latest - n));
         return require(found, 422, "key-reused");
     }
     log.latest += 1;
     let (id, at) = (cursor(log.latest), jiff::Timestamp::now());
     let json = format!(r#"{{"id":"{id}","at":"{at:.3}",{content}"#);
-    log.kept.push_back([key.to_owned(), json]);
-    let old = usize::saturating_sub(log.kept.len(), setting("RETENTION", 1_000));
-    log.first += log.kept.drain(..old).count();
+    log.kept.push_front([key.to_owned(), json]);
+    log.kept.truncate(setting("RETENTION", 1_000));
     Ok((StatusCode::CREATED, log.latest))
 }
 
@@ -63,13 +60,13 @@ fn page(log: &Log, position: &str) -> Answer<String> {
     let at = locate(log, position)?;
     let (mut next, mut events) = (at, String::new());
     while next < log.latest.min(at + 256) && events.len() < 64 << 10 {
-        events = events + "," + &log.kept[next - log.first][1];
+        events = events + "," + &log.kept[log.latest - next - 1][1];
         next += 1;
     }
     let (events, more) = (events.trim_start_matches(','), next < log.latest);
-    let ends = json!({"after": cursor(at), "next": cursor(next), "more": more});
-    let ends = ends.to_string();
-    Ok(format!(r#"{{"events":[{events}],{}"#, &ends[1..]))
+    let [after, next] = [at, next].map(cursor);
+    let ends = format!(r#""after":"{after}","next":"{next}","more":{more}"#);
+    Ok(format!(r#"{{"events":[{events}],{ends}}}"#))
 }
 
 /// A refusal, as problem details (RFC 9457).
@@ -86,11 +83,17 @@ fn require<T>(it: Option<T>, status: u16, name: &str) -> Answer<T> {
     it.map_or_else(|| problem(status, name, json!({})), Ok)
 }
 
+/// Another site may give this machine a name of its own: its pages read nothing here.
+async fn guard(headers: HeaderMap, request: Request) -> Answer<Request> {
+    let host = headers.get("host").map_or("", |v| v.to_str().unwrap_or(""));
+    let own = matches!(host.split(':').next(), Some("localhost" | "127.0.0.1"));
+    require(own.then_some(request), 421, "wrong-host") // Let in a name of yours.
+}
+
 async fn publish(headers: HeaderMap, body: body::Body) -> Answer<impl IntoResponse> {
     let header = |name| headers.get(name).map_or("", |it| it.to_str().unwrap_or(""));
-    // A page of another site cannot send this type.
     let json = header("content-type").strip_prefix("application/json");
-    require(json, 415, "not-json")?;
+    require(json, 415, "not-json")?; // No page of another site can send it.
     let body = require(body::to_bytes(body, 64 << 10).await.ok(), 413, "too-large")?;
     let event: HashMap<&str, &RawValue> = from_slice(&body).unwrap_or_default();
     let kind: Option<&str> = event.get("kind").and_then(|it| from_str(it.get()).ok());
@@ -99,8 +102,7 @@ async fn publish(headers: HeaderMap, body: body::Body) -> Answer<impl IntoRespon
     let (kind, data) = require(kind.zip(event.get("data")), 400, "bad-event")?;
     require(from_str::<Value>(data.get()).ok(), 400, "bad-event")?; // As 1e999 is.
     let key = header("idempotency-key").trim_matches('"');
-    // Line ends stand between JSON's tokens only: on one line it fits everywhere.
-    let data = data.get().replace(['\r', '\n'], " ");
+    let data = data.get().replace(['\r', '\n'], " "); // White space between its tokens.
     let content = format!(r#""kind":"{kind}","data":{data}}}"#);
     let mut done = require(None, 400, "bad-event");
     LOG.send_modify(|log| done = append(log, &content, key));
@@ -112,8 +114,7 @@ async fn events(Query(query): Params, headers: HeaderMap) -> Answer<impl IntoRes
     let at = locate(&LOG.borrow(), asked)?;
     let seconds = |it: &str| it.trim().strip_prefix("wait=")?.parse::<u64>().ok();
     let wish = headers.get("prefer").and_then(|it| it.to_str().ok());
-    // Who has no cursor yet is answered at once, to have one to come back with.
-    let wish = wish.filter(|_| asked.contains('.'));
+    let wish = wish.filter(|_| asked.contains('.')); // Others get their first cursor.
     let wait = wish.and_then(|it| it.split(',').find_map(seconds));
     // Drawn, so that those who were answered together do not time out together.
     let wait = wait.min(Some(25)).map(|n| fastrand::u64(n - n / 5..=n));
@@ -121,18 +122,17 @@ async fn events(Query(query): Params, headers: HeaderMap) -> Answer<impl IntoRes
         let mut log = LOG.subscribe(); // Also the place, free when this is dropped.
         require((LOG.receiver_count() <= 900).then_some(()), 503, "busy")?;
         let due = log.wait_for(|log| log.ending || log.latest > at);
-        let _ = timeout(Duration::from_secs(seconds), due).await;
-        sleep(Duration::from_millis(20)).await; // The first of a burst brings the rest.
+        let _ = time::timeout(Duration::from_secs(seconds), due).await;
+        time::sleep(Duration::from_millis(20)).await; // The rest of a burst follows.
     }
     let page = page(&LOG.borrow(), &cursor(at))?;
     let applied = wait.map(|wait| [("preference-applied", format!("wait={wait}"))]);
-    let headers = [FRESH, ("vary", "prefer")];
     let json = [("content-type", "application/json")];
-    Ok((applied, headers, json, page))
+    Ok((applied, [FRESH, ("vary", "prefer")], json, page))
 }
 
-fn setting(name: &str, default: usize) -> usize {
-    env::var(name).map_or(default, |value| value.parse().expect(name))
+fn setting<T: std::str::FromStr>(name: &str, default: T) -> T {
+    std::env::var(name).map_or(default, |value| value.parse().ok().expect(name))
 }
 
 #[tokio::main]
@@ -142,9 +142,9 @@ async fn main() -> std::io::Result<()> {
     let app = Router::new()
         .route("/", get(Html(include_str!("../index.html"))))
         .route("/events", get(events).post(publish))
-        .fallback(async || problem::<()>(404, "not-found", json!({})));
-    let address = format!("127.0.0.1:{}", setting("PORT", 3000));
-    let listener = TcpListener::bind(address).await?;
+        .fallback(async || problem::<()>(404, "not-found", json!({})))
+        .layer(axum::middleware::map_request(guard));
+    let listener = TcpListener::bind(("127.0.0.1", setting("PORT", 3000))).await?;
     println!("listening on http://{}", listener.local_addr()?);
     serve(listener, app).with_graceful_shutdown(ended).await
 }

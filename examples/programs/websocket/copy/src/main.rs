@@ -3,10 +3,9 @@ use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::{Router, extract::Query, routing::get, serve};
 use axum::{http::HeaderMap, http::StatusCode, response::Html, response::Response};
 use serde_json::{Value, from_str, json, value::RawValue};
-use std::collections::{HashMap, VecDeque};
-use std::{env, sync::LazyLock, time::Duration};
-use tokio::sync::watch::{Receiver, Sender};
-use tokio::time::{Instant, interval, timeout, timeout_at};
+use std::{collections::HashMap, collections::VecDeque, sync::LazyLock};
+use tokio::time::{Duration, Instant, interval, timeout, timeout_at};
+use tokio::{net::TcpListener, sync::watch::Receiver, sync::watch::Sender};
 
 type Params = Query<HashMap<String, String>>;
 type Object<'a, T> = HashMap<&'a str, T>;
@@ -29,8 +28,7 @@ fn cursor(id: usize) -> String {
 
 /// The place that a position names, or the gap that is there instead.
 fn locate(log: &Log, position: &str) -> Result<usize, Value> {
-    let id = position.split('.').nth(1).unwrap_or_default().parse();
-    let reason = match id {
+    let reason = match position.split('.').nth(1).unwrap_or_default().parse() {
         _ if position == "latest" => return Ok(log.latest),
         _ if position == "earliest" => return Ok(log.first),
         Ok(id) if cursor(id) != position => "new-log",
@@ -51,7 +49,7 @@ fn append(log: &mut Log, content: &str, key: &str) -> usize {
     let (id, at) = (cursor(log.latest), jiff::Timestamp::now());
     let json = format!(r#"{{"id":"{id}","at":"{at:.3}",{content}"#);
     log.kept.push_back([key.to_owned(), json]);
-    let old = usize::saturating_sub(log.kept.len(), setting("RETENTION", 1_000));
+    let old = log.kept.len().saturating_sub(setting("RETENTION", 1_000));
     log.first += log.kept.drain(..old).count();
     log.latest
 }
@@ -62,7 +60,9 @@ fn answer(message: &str) -> String {
     let publish = message.get("publish").cloned().unwrap_or_default();
     let field = |name| publish.get(name).map_or("null", |it: &&RawValue| it.get());
     let [key, kind, data] = ["ref", "kind", "data"].map(field);
-    if publish.len() < 3 || !key.starts_with('"') || !kind.starts_with('"') {
+    let letter = |c| matches!(c, '"' | 'a'..='z' | '0'..='9' | '-');
+    let named = kind.starts_with('"') && kind.len() > 2 && kind.chars().all(letter);
+    if publish.len() != 3 || !named || !key.starts_with('"') {
         let problem = r#"{"type":"tag:waiting.example,2026:bad-event","status":400}"#;
         return format!(r#"{{"error":{{"ref":{key},"problem":{problem}}}}}"#);
     }
@@ -74,7 +74,7 @@ fn answer(message: &str) -> String {
 
 async fn events(Query(query): Params, head: HeaderMap, ws: WebSocketUpgrade) -> Answer {
     let header = |name| head.get(name).map_or("", |it| it.to_str().unwrap_or("?"));
-    // Any page may open a socket, also under a name that its site gives to this machine.
+    // Any page may open a socket, also under a name that its site gives this machine.
     let name = header("host").split(':').next();
     let own = matches!(name, Some("localhost" | "127.0.0.1")); // And a name of yours.
     let origin = header("origin").rsplit('/').next().unwrap_or_default();
@@ -92,7 +92,7 @@ async fn events(Query(query): Params, head: HeaderMap, ws: WebSocketUpgrade) -> 
 
 async fn talk(mut ws: WebSocket, mut log: Receiver<Log>, mut at: String) {
     let every = setting("HEARTBEAT_MS", 15_000);
-    let period = Duration::from_millis(every as u64);
+    let period = Duration::from_millis(every);
     let (mut beats, mut heard) = (interval(period), Instant::now());
     let hello = json!({"hello": {"cursor": at, "every": every}}).to_string();
     let _ = ws.send(hello.into()).await;
@@ -104,6 +104,7 @@ async fn talk(mut ws: WebSocket, mut log: Receiver<Log>, mut at: String) {
                 Ok(Some(Ok(Message::Text(it)))) => answer(&it),
                 Ok(Some(Ok(Message::Binary(_)))) => break 1003,
                 Ok(Some(Ok(_))) => { heard = Instant::now(); continue }
+                Ok(Some(Err(it))) if it.to_string().starts_with("UTF-8") => break 1007,
                 _ => break 1002,
             },
             _ = beats.tick() => {
@@ -130,8 +131,8 @@ async fn talk(mut ws: WebSocket, mut log: Receiver<Log>, mut at: String) {
     let _ = timeout(Duration::from_secs(2), ws.recv()).await; // Else it may be lost.
 }
 
-fn setting(name: &str, default: usize) -> usize {
-    env::var(name).map_or(default, |value| value.parse().expect(name))
+fn setting<T: std::str::FromStr>(name: &str, default: T) -> T {
+    std::env::var(name).map_or(default, |value| value.parse().ok().expect(name))
 }
 
 #[tokio::main]
@@ -141,8 +142,7 @@ async fn main() -> std::io::Result<()> {
     let app = Router::new()
         .route("/", get(Html(include_str!("../index.html"))))
         .route("/events", get(events));
-    let address = format!("127.0.0.1:{}", setting("PORT", 3000));
-    let listener = tokio::net::TcpListener::bind(address).await?;
+    let listener = TcpListener::bind(("127.0.0.1", setting("PORT", 3000))).await?;
     println!("listening on http://{}", listener.local_addr()?);
     serve(listener, app).with_graceful_shutdown(ended).await?;
     let _ = timeout(Duration::from_secs(5), LOG.closed()).await; // Open sockets.
