@@ -30,7 +30,7 @@ fn page(name: &str) -> anyhow::Result<String> {
 /// The last command that a page prints before a capture is the one that it was taken with.
 fn commands() -> anyhow::Result<()> {
     for capture in CAPTURES {
-        let include = format!("tools/captures/output/{}.txt", capture.name);
+        let include = format!("include ../../tools/captures/output/{}.txt", capture.name);
         let mut shown = 0;
         for name in ["round-trips", "connections", "http-versions"] {
             let text = page(name)?;

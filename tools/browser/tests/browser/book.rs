@@ -18,8 +18,8 @@ pub(crate) fn pages() -> anyhow::Result<Vec<String>> {
     Ok(pages)
 }
 
-/// All of them in Chromium; elsewhere one of each kind, for what takes seconds on each page and hangs
-/// little on the browser.
+/// All of them in Chromium; elsewhere one of each kind, for what takes seconds on each page and
+/// hangs little on the browser.
 pub(crate) fn some_pages(kind: Kind) -> anyhow::Result<Vec<String>> {
     let mut names = pages()?;
     if kind != Kind::Chromium {

@@ -25,8 +25,8 @@ use std::{
 /// Bytes of a page and all that it asks for, compressed as GitHub Pages does, without headers.
 const LIMIT: usize = 150_000;
 
-/// The score of layout shifts that Lighthouse shows as 0.00. A long page may be painted before all of
-/// it has come, and then what is painted gives way by a pixel or two.
+/// The score of layout shifts that Lighthouse shows as 0.00. A long page may be painted before all
+/// of it has come, and then what is painted gives way by a pixel or two.
 const SHIFT: f64 = 0.005;
 
 /// Where each block and each entry of the sidebar is that a reader sees. In a page that has painted
@@ -45,7 +45,8 @@ const MOVED: &str = "return window.places.flatMap(([element, before]) => {
         return [`${right}, ${down}: ${element.outerHTML.slice(0, 80)}`];
     }).slice(0, 5)";
 
-/// The layout shifts that the browser itself has noted (<https://wicg.github.io/layout-instability/>).
+/// The layout shifts that the browser itself has noted
+/// (<https://wicg.github.io/layout-instability/>).
 const SHIFTS: &str = "window.shifts = [];
     new PerformanceObserver((list) => {
         for (const { value, hadRecentInput, sources } of list.getEntries())
