@@ -111,15 +111,15 @@ async fn events(Query(query): Params, headers: HeaderMap) -> Answer<impl IntoRes
     let every = setting("HEARTBEAT_MS", 15_000);
     let named = |name, it: Value| Event::default().event(name).data(it.to_string());
     let hello = named("hello", json!({"cursor": at, "every": every})).id(&at);
-    let beat = named("heartbeat", json!({"every": every}));
     let retry = Duration::from_millis(fastrand::u64(1_000..2_000));
     let rest = unfold((log, at), move |(mut log, at)| async move {
         let due = |log: &Log| log.ending || locate(log, &at).ok() != Some(log.latest);
         let _ = timeout(Duration::from_millis(every), log.wait_for(due)).await;
+        let beat = named("heartbeat", json!({"every": every}));
         let now = LOG.borrow();
         let (id, block) = match locate(&now, &at) {
             _ if now.ending => return None,
-            Ok(id) if id == now.latest => (id, beat.clone()),
+            Ok(id) if id == now.latest => (id, beat),
             Ok(id) => (id + 1, Event::default().data(&now.kept[id - now.first][1])),
             Err((.., gap)) => (now.first, Event::default().event("gap").data(gap)),
         };
