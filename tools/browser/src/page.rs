@@ -5,7 +5,7 @@ use anyhow::{bail, Context as _};
 use fantoccini::{
     actions::{InputSource, MouseActions, PointerAction, TouchActions, MOUSE_BUTTON_LEFT},
     elements::Element,
-    error::CmdError,
+    error::{CmdError, ErrorStatus},
     wd::{WebDriverCompatibleCommand, WindowHandle},
     Client, Locator,
 };
@@ -223,21 +223,33 @@ impl Page {
 
     /// Clicks as a person does: the element must be in view, and nothing may cover it.
     pub async fn click(&self, css: &str) -> anyhow::Result<()> {
-        // The page may move under the pointer while a picture comes: then the click hits something
-        // else, and is done again.
+        // The page may move under the pointer while a picture comes or a bar follows the scroll:
+        // then the click hits something else, and is done again.
         let watch = "window.clicked = false;
             document.querySelector(arguments[0])
                 .addEventListener('click', () => { window.clicked = true }, { capture: true, once: true })";
+        let mut covered = None;
         for _ in 0..3 {
             self.into_view(css).await?;
             self.run::<Value>(watch, &[json!(css)]).await?;
-            let clicked = self.find(css).await?.click().await;
-            clicked.with_context(|| format!("no click on {css}"))?;
+            match self.find(css).await?.click().await {
+                Err(CmdError::Standard(error))
+                    if error.error == ErrorStatus::ElementClickIntercepted =>
+                {
+                    self.settle().await?;
+                    covered = Some(error);
+                    continue;
+                }
+                clicked => clicked.with_context(|| format!("no click on {css}"))?,
+            }
             // A page that has gone was left by this click.
             let arrived = self.run("return window.clicked !== false", &[]).await;
             if arrived.unwrap_or(true) {
                 return Ok(());
             }
+        }
+        if let Some(error) = covered {
+            return Err(error).with_context(|| format!("no click on {css}"));
         }
         bail!("no click on {css} arrives")
     }
