@@ -15,6 +15,9 @@ use serde_json::{json, Value};
 use std::time::Instant;
 use url::{ParseError, Url};
 
+/// Width and height of a window in CSS pixels, with its frame.
+const DESK: (u32, u32) = (1280, 900);
+
 /// A window. Its scripts and clicks go to the window that was last [brought to the
 /// front](Self::to_front).
 #[derive(Clone, Debug)]
@@ -35,7 +38,8 @@ struct Line {
 }
 
 impl Page {
-    /// A new window, the only one of this browser, with nothing in its logs.
+    /// A new window, the only one of this browser, with nothing in its logs, and as large as a
+    /// desk's: Firefox opens it with the size of the last, which may have been a phone's.
     pub async fn only(browser: &Browser) -> anyhow::Result<Self> {
         let client = browser.client.clone();
         let old = client.windows().await?;
@@ -45,6 +49,7 @@ impl Page {
             page.client.close_window().await?;
         }
         page.to_front().await?;
+        page.client.set_window_size(DESK.0, DESK.1).await?;
         if page.kind == Kind::Chromium {
             page.console().await?;
         }
@@ -93,7 +98,7 @@ impl Page {
     /// Shows the window again.
     pub async fn show(&self) -> anyhow::Result<()> {
         // To give a window a size is also to restore it (WebDriver §11.8.2).
-        Ok(self.client.set_window_size(1280, 900).await?)
+        Ok(self.client.set_window_size(DESK.0, DESK.1).await?)
     }
 
     /// Begins to load `address`, and waits for nothing.
