@@ -54,6 +54,9 @@ const SHIFTS: &str = "window.shifts = [];
                 window.shifts.push([value, sources.map(({ node }) => (node?.parentElement ?? node)?.outerHTML?.slice(0, 80)).join()]);
     }).observe({ type: 'layout-shift', buffered: true });";
 
+/// Whether something of the page has been painted.
+const PAINTED: &str = "return performance.getEntriesByName('first-contentful-paint').length > 0";
+
 /// Whether the text of the page is all there.
 const THERE: &str = "return location.href === arguments[0] && document.readyState !== 'loading'";
 
@@ -133,7 +136,11 @@ async fn in_place(page: &Page, server: &Served, name: &str) -> anyhow::Result<Ve
     page.navigate(&address).await?;
     page.until(&format!("the text of {name}"), THERE, &[json!(address)])
         .await?;
-    // Not by the entry `first-contentful-paint`: Firefox sometimes makes none.
+    if page.kind() == Kind::Chromium {
+        page.until(&format!("{name} to be painted"), PAINTED, &[])
+            .await?;
+    }
+    // Elsewhere than in Chromium the entry of a paint is sometimes not made.
     page.settle().await?;
     let seen: usize = page.run(PLACES, &[]).await?;
     assert!(seen > 2, "{name} shows {seen} elements");
