@@ -343,13 +343,7 @@ impl Publisher {
                     .await?;
             }
             Self::Loop(socket) => {
-                // What the book's servers make of it.
-                let event = format!(
-                    r#"{{"id":"k3f9x2.{}","at":"2026-01-01T00:00:00.000Z","kind":"{}","data":{}}}"#,
-                    n + 1,
-                    event.kind,
-                    event.data
-                );
+                let event = floor::event_json(n as usize, event.kind, &event.data);
                 let mut frame = floor::header(event.len(), n).to_vec();
                 frame.extend_from_slice(event.as_bytes());
                 socket.write_all(&frame).await?;

@@ -20,6 +20,7 @@ mod floor;
 mod hold;
 mod job;
 mod method;
+mod minimal;
 mod plan;
 mod programs;
 mod relay;
@@ -49,9 +50,9 @@ enum Command {
     /// Starts a server, and ends it when standard input ends
     #[command(hide = true)]
     Hold(hold::Options),
-    /// The floor: a plain loop that writes the same bytes to the same number of sockets
+    /// A floor: the least server there could be, or that a library makes
     #[command(hide = true)]
-    Floor,
+    Floor(floor::Options),
 }
 
 fn main() -> ExitCode {
@@ -59,7 +60,7 @@ fn main() -> ExitCode {
         Command::Compare(options) => compare::run(options),
         Command::Clients => clients::run(),
         Command::Hold(options) => hold::run(options),
-        Command::Floor => floor::run(),
+        Command::Floor(options) => floor::run(options),
     };
     ended.unwrap_or_else(|error| {
         eprintln!("lab: {error:#}");
