@@ -13,6 +13,7 @@
 //!
 //! `README.md` in this directory says what each figure means, and what it does not.
 
+mod agreement;
 mod bench;
 mod clients;
 mod compare;
@@ -23,6 +24,7 @@ mod method;
 mod minimal;
 mod plan;
 mod programs;
+mod protocol;
 mod relay;
 mod results;
 mod scale;

@@ -5,16 +5,20 @@ use crate::{
     job::{Job, Reply, LISTENING},
     method::{Method, Silence},
     plan::{Step, Workers},
+    protocol::Protocol,
     results::Outcome,
     system,
 };
 use anyhow::{bail, ensure, Context as _};
 use std::{
     collections::VecDeque,
-    env,
+    env, fs,
     path::{Path, PathBuf},
-    process::{Command as StdCommand, Stdio},
-    sync::{Arc, Mutex, PoisonError},
+    process::{self, Command as StdCommand, Stdio},
+    sync::{
+        atomic::{AtomicU64, Ordering::Relaxed},
+        Arc, Mutex, PoisonError,
+    },
     time::Duration,
 };
 use tokio::{
@@ -30,6 +34,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How many lines of a program's errors are kept, for the reason of a failure.
 const KEPT_LINES: usize = 10;
+
+/// How many servers were started: for the names of their certificates.
+static COUNT: AtomicU64 = AtomicU64::new(0);
 
 /// The variables that name a proxy. All programs are on this machine.
 const PROXIES: [&str; 6] = [
@@ -134,6 +141,9 @@ impl Programs {
         let (method, clients) = (step.method, step.connections());
         let mut command = self.command(&self.lab);
         command.arg("hold");
+        // Written before the server prints its address, and read then.
+        let certificate = format!("lab-{}-{}.pem", process::id(), COUNT.fetch_add(1, Relaxed));
+        let certificate = env::temp_dir().join(certificate);
         match method.program() {
             None => {
                 command.arg(&self.lab).args(["floor", &method.to_string()]);
@@ -142,7 +152,11 @@ impl Programs {
                 command
                     .arg(self.path(name))
                     .args(["--port", &port.to_string(), "--rate", "0"])
+                    .args(["--metrics-port", "0"])
                     .args(["--max-connections", &connections(clients).to_string()]);
+                if step.protocol == Protocol::H2Tls {
+                    command.arg("--tls").arg("--certificate").arg(&certificate);
+                }
                 if method.has_heartbeat() && step.silence == Silence::Short {
                     command.args(["--heartbeat", "1"]);
                 }
@@ -160,26 +174,41 @@ impl Programs {
         let child = command.spawn().context("lab hold")?;
         let mut held = Talk::with(child)?;
         let started = async {
-            let (mut process, mut base) = (None, None);
-            while process.is_none() || base.is_none() {
+            let (mut process, mut base, mut metrics) = (None, None, None);
+            let counts = method.program().is_some();
+            while process.is_none() || base.is_none() || counts && metrics.is_none() {
                 let line = held.lines.next_line().await?.context("it has ended")?;
                 match line.strip_prefix(hold::PROCESS) {
                     Some(id) => process = Some(id.parse()?),
+                    None if line.contains(" certificate: ") => {}
+                    None if line.contains(" metrics: ") => {
+                        metrics = Some(address(&line)?.to_string());
+                    }
                     None => base = Some(address(&line)?),
                 }
             }
-            anyhow::Ok((process.context("process")?, base.context("base")?))
+            anyhow::Ok((process.context("process")?, base.context("base")?, metrics))
         };
         let started = timeout(PATIENCE, started).await;
         let started = started.context("it does not listen").and_then(|it| it);
-        let (process, base) = started.map_err(|error| {
+        let (process, base, metrics) = started.map_err(|error| {
             let errors = held.errors.text();
             error.context(format!("the server of {method} did not start{errors}"))
         })?;
+        let certificate = match step.protocol {
+            Protocol::H1 => None,
+            Protocol::H2Tls => {
+                let text = fs::read_to_string(&certificate);
+                let _ = fs::remove_file(&certificate);
+                Some(text.context("the server's certificate")?)
+            }
+        };
         Ok(Server {
             held,
             process,
             base,
+            certificate,
+            metrics,
         })
     }
 
@@ -214,7 +243,9 @@ pub fn descriptors(clients: u32, relayed: u32) -> u64 {
 }
 
 fn address(line: &str) -> anyhow::Result<Url> {
-    let start = line.find("http://").context("a line without an address")?;
+    let schemes = ["http://", "https://"];
+    let start = schemes.iter().find_map(|scheme| line.find(scheme));
+    let start = start.context("a line without an address")?;
     // One that listens on all addresses is reached by this.
     let line = line[start..].trim().replace("//0.0.0.0:", "//127.0.0.1:");
     Ok(line.parse()?)
@@ -281,6 +312,10 @@ pub struct Server {
     pub process: u32,
     /// Where it is.
     pub base: Url,
+    /// Its certificate as text, where it speaks TLS.
+    pub certificate: Option<String>,
+    /// Where its own counts are; a floor has none.
+    pub metrics: Option<String>,
 }
 
 impl Server {
