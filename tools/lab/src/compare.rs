@@ -82,13 +82,13 @@ pub struct Options {
     out: Option<PathBuf>,
 }
 
-fn rate(text: &str) -> Result<f64, &'static str> {
+pub fn rate(text: &str) -> Result<f64, &'static str> {
     let rate = text.parse().ok();
     let rate = rate.filter(|rate| (0.1..=10_000.0).contains(rate));
     rate.ok_or("a rate is from 0.1 to 10000 events a second")
 }
 
-fn range(text: &str) -> Result<(u32, u32), &'static str> {
+pub fn range(text: &str) -> Result<(u32, u32), &'static str> {
     let bounds = text.split_once('-').and_then(|(least, most)| {
         let (least, most) = (least.parse().ok()?, most.parse().ok()?);
         // The loop has 64 KiB for an event.
@@ -240,7 +240,7 @@ async fn measure(
 const PARTS: u64 = 20;
 
 /// Completes at Ctrl-C, and where there are signals at the one that asks a process to end.
-async fn interrupted() {
+pub async fn interrupted() {
     #[cfg(unix)]
     let terminated = async {
         use tokio::signal::unix::{signal, SignalKind};
@@ -300,7 +300,7 @@ fn check_descriptors(extent: &Extent, limit: Option<u64>) -> anyhow::Result<()> 
     Ok(())
 }
 
-fn versions(profile: String) -> Versions {
+pub fn versions(profile: String) -> Versions {
     let output = |program: &str, arguments: &[&str]| {
         let mut command = Command::new(program);
         let output = command
@@ -322,6 +322,7 @@ fn versions(profile: String) -> Versions {
         commit: commit.map_or_else(unknown, |commit| commit + mark),
         rustc: output("rustc", &["--version"]).unwrap_or_else(unknown),
         profile,
+        peers: BTreeMap::new(),
         crates: crates().unwrap_or_default(),
     }
 }
@@ -352,7 +353,7 @@ fn crates() -> anyhow::Result<BTreeMap<String, String>> {
         .collect())
 }
 
-fn describe(run: &Run) -> String {
+pub fn describe(run: &Run) -> String {
     let Run {
         machine,
         versions,
@@ -399,6 +400,11 @@ fn report(summary: &Summary) {
     for table in summary.tables() {
         println!("\n{}", table.trim_end());
     }
+    footer(summary);
+}
+
+/// How the tables are read, and what to know of them.
+pub fn footer(summary: &Summary) {
     println!();
     println!(
         "median [least, most] of the repetitions; 2.00x: twice the floor of the same repetition"

@@ -7,6 +7,7 @@ use crate::{
     results::Outcome,
 };
 use anyhow::{bail, ensure, Context as _};
+use serde::Serialize;
 use std::{
     collections::VecDeque,
     env,
@@ -154,31 +155,34 @@ impl Programs {
         if let Some(workers) = self.workers {
             command.env("TOKIO_WORKER_THREADS", workers.to_string());
         }
-        // `hold` does not end this one by signals: it ends when its input does.
-        let child = command.spawn().context("lab hold")?;
-        let mut held = Talk::with(child)?;
-        let started = async {
-            let (mut process, mut base) = (None, None);
-            while process.is_none() || base.is_none() {
-                let line = held.lines.next_line().await?.context("it has ended")?;
-                match line.strip_prefix(hold::PROCESS) {
-                    Some(id) => process = Some(id.parse()?),
-                    None => base = Some(address(&line)?),
-                }
-            }
-            anyhow::Ok((process.context("process")?, base.context("base")?))
-        };
-        let started = timeout(PATIENCE, started).await;
-        let started = started.context("it does not listen").and_then(|it| it);
-        let (process, base) = started.map_err(|error| {
-            let errors = held.errors.text();
-            error.context(format!("the server of {method} did not start{errors}"))
-        })?;
-        Ok(Server {
-            held,
-            process,
-            base,
-        })
+        started(command, &method.to_string()).await
+    }
+
+    /// Starts any other server, which prints its address in a line of its own.
+    ///
+    /// # Errors
+    /// Where it cannot be started, or prints no address in time.
+    pub async fn hold(&self, name: &str, server: &StdCommand) -> anyhow::Result<Server> {
+        let mut command = self.command(&self.lab);
+        command.arg("hold").arg(server.get_program());
+        command.args(server.get_args());
+        for (variable, value) in server.get_envs() {
+            match value {
+                Some(value) => command.env(variable, value),
+                None => command.env_remove(variable),
+            };
+        }
+        started(command, name).await
+    }
+
+    /// The worker threads of each server, where somebody has decided.
+    pub fn workers(&self) -> Option<u32> {
+        self.workers
+    }
+
+    /// This program.
+    pub fn lab(&self) -> &Path {
+        &self.lab
     }
 
     /// Starts the process with the clients.
@@ -186,12 +190,50 @@ impl Programs {
     /// # Errors
     /// Where it cannot be started.
     pub async fn clients(&self, job: &Job) -> anyhow::Result<Clients> {
+        self.work("clients", job).await
+    }
+
+    /// Starts this program again with one of its commands, which reads a job and reports.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub async fn work(&self, name: &str, job: &impl Serialize) -> anyhow::Result<Clients> {
         let mut command = self.command(&self.lab);
-        let child = command.arg("clients").spawn().context("lab clients")?;
+        let child = command.arg(name).spawn();
+        let child = child.with_context(|| format!("lab {name}"))?;
         let mut talk = Talk::with(child)?;
         talk.write(&serde_json::to_string(job)?).await?;
         Ok(Clients(talk))
     }
+}
+
+/// Starts `lab hold` with a server, and waits for its address.
+async fn started(mut command: Command, name: &str) -> anyhow::Result<Server> {
+    // `hold` does not end this one by signals: it ends when its input does.
+    let child = command.spawn().context("lab hold")?;
+    let mut held = Talk::with(child)?;
+    let started = async {
+        let (mut process, mut base) = (None, None);
+        while process.is_none() || base.is_none() {
+            let line = held.lines.next_line().await?.context("it has ended")?;
+            match line.strip_prefix(hold::PROCESS) {
+                Some(id) => process = Some(id.parse()?),
+                None => base = Some(address(&line)?),
+            }
+        }
+        anyhow::Ok((process.context("process")?, base.context("base")?))
+    };
+    let started = timeout(PATIENCE, started).await;
+    let started = started.context("it does not listen").and_then(|it| it);
+    let (process, base) = started.map_err(|error| {
+        let errors = held.errors.text();
+        error.context(format!("the server of {name} did not start{errors}"))
+    })?;
+    Ok(Server {
+        held,
+        process,
+        base,
+    })
 }
 
 /// How many connections a server allows, so that this many clients may wait: nine in ten may.
@@ -208,7 +250,8 @@ pub fn descriptors(clients: u32, relayed: u32) -> u64 {
 
 fn address(line: &str) -> anyhow::Result<Url> {
     let start = line.find("http://").context("a line without an address")?;
-    Ok(line[start..].trim().parse()?)
+    let address = line[start..].split_whitespace().next().unwrap_or_default();
+    Ok(address.parse()?)
 }
 
 /// A process with which lines are exchanged. It ends when this is dropped, because then its input
@@ -384,6 +427,8 @@ mod tests {
     fn an_address_is_found_in_its_line() {
         let base = address("sse: http://127.0.0.1:4100/").unwrap();
         assert_eq!(base.as_str(), "http://127.0.0.1:4100/");
+        let base = address("listening on http://127.0.0.1:4437 (data: /tmp)").unwrap();
+        assert_eq!(base.port(), Some(4437));
         assert!(address("starting").is_err());
     }
 }

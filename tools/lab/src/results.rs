@@ -35,6 +35,9 @@ pub struct Versions {
     pub profile: String,
     /// What the servers and clients stand on.
     pub crates: BTreeMap<String, String>,
+    /// Of `lab peers`: the servers that it was made with.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub peers: BTreeMap<String, String>,
 }
 
 /// What was asked for.

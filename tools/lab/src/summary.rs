@@ -122,6 +122,11 @@ impl Summary {
         TABLES.map(|columns| self.table(columns))
     }
 
+    /// Those that servers are compared by, each with what the client took.
+    pub fn servers(&self) -> String {
+        self.table(&SERVERS)
+    }
+
     fn table(&self, columns: &[Column]) -> String {
         let mut methods: Vec<&str> = Vec::new();
         for row in &self.rows {
@@ -216,6 +221,15 @@ const TABLES: [&[Column]; 2] = [
         column("B/idle hour", "idle", "bytes an hour"),
         column("all back after ms", "recovery", "back max"),
     ],
+];
+
+const SERVERS: [Column; 6] = [
+    column("p50 ms", "delivery", "delay p50"),
+    column("p99 ms", "delivery", "delay p99"),
+    column("CPU us/delivery", "delivery", "server CPU"),
+    column("client's", "delivery", "client CPU each"),
+    column("KiB/connection", "memory", "resident"),
+    column("slab KiB, both ends", "memory", "slab, both ends"),
 ];
 
 #[derive(PartialEq)]
@@ -346,6 +360,14 @@ fn figures(record: &Record, records: &[Record], plan: &Plan) -> Vec<Figure> {
             if let Some(client) = it.client_cpu_ms {
                 let processors = client / it.wall_ms;
                 figures.push(figure("client CPU", "processors", processors, None));
+                if it.counts.delivered > 0 {
+                    let each = client * 1000.0 / it.counts.delivered as f64;
+                    let floor = floor.and_then(|floor| {
+                        let client = floor.client_cpu_ms? * 1000.0;
+                        Some((LOOP, client / floor.counts.delivered as f64))
+                    });
+                    figures.push(figure("client CPU each", "us/delivery", each, floor));
+                }
             }
             if let Some(way) = &it.one_way_ms {
                 figures.push(figure("one way p50", "ms", way.p50, None));
