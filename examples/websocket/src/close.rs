@@ -18,11 +18,7 @@
 
 use crate::tunnel::Socket;
 use contract::socket::Close;
-use futures_util::{
-    future::join,
-    stream::{SplitSink, SplitStream},
-    SinkExt, StreamExt,
-};
+use futures_util::{future::join, SinkExt, StreamExt};
 use std::time::Duration;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{
@@ -61,8 +57,7 @@ pub(crate) fn close_for(error: &tungstenite::Error) -> Option<Close> {
         Utf8(_) => Some(Close::NotUtf8),
         // The connection ended without a close. Nobody is there.
         Protocol(ProtocolError::ResetWithoutClosingHandshake) => None,
-        // We wrote after the peer's close had come. The reader has seen it, or is about
-        // to.
+        // We wrote after the peer's close had come. Reading on finds the end.
         Protocol(ProtocolError::SendAfterClosing) => None,
         Protocol(_) => Some(Close::Protocol),
         // The connection is lost; or it is closed already; or the peer does not read,
@@ -77,20 +72,19 @@ impl From<tungstenite::Error> for End {
     }
 }
 
-/// The two halves of a socket.
-pub(crate) type Halves = (SplitSink<Socket, Message>, SplitStream<Socket>);
-
 // ANCHOR: close
 impl End {
     /// Sends the close, drops what holds the socket's place, and waits for the peer to
     /// end the connection. All of it takes at most `patience`.
-    pub(crate) async fn close<P>(self, halves: Halves, place: P, patience: Duration) {
-        let (mut sink, mut stream) = halves;
+    pub(crate) async fn close<P>(self, socket: Socket, place: P, patience: Duration) {
         let word = match self {
             Self::Dropped => return,
             Self::Gone => None,
             Self::Closes(close) => Some(Message::Close(Some(frame(close)))),
         };
+        // Two halves, since here one may have to wait while the other goes on: a peer
+        // that waits for us to read may not read itself.
+        let (mut sink, mut stream) = socket.split();
         let goodbye = async {
             let said = async {
                 if let Some(close) = word {
@@ -101,8 +95,7 @@ impl End {
                 drop(place);
             };
             // Reading finds the peer's close, and makes tungstenite answer it. It ends
-            // at once where tungstenite has met an error. And it is done beside the
-            // writing: a peer that waits for us to read may not read itself.
+            // at once where tungstenite has met an error.
             let rest = async { while let Some(Ok(_)) = stream.next().await {} };
             join(said, rest).await;
             if let Ok(socket) = stream.reunite(sink) {

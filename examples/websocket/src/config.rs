@@ -23,15 +23,15 @@ pub struct Config {
     pub shared: Option<Places>,
 
     /// How often the server sends a heartbeat and a ping; default 15 s. A peer from
-    /// which not one byte comes for two of these, not even the answer to a ping, is
-    /// dropped.
+    /// which not one byte comes for two of these, not even the answer to a ping, and
+    /// which takes none of what waits for it, is dropped.
     ///
     /// Under the 30 s after which some mobile networks, and the 60 s after which many
     /// proxies, drop a connection on which nothing moves. Two of them, because one lost
     /// packet may delay an answer by seconds. A ping waits its turn behind what was
-    /// sent before it, so a peer that takes longer than two heartbeats to read all of
-    /// that is dropped as well; it comes back with its cursor. Between a millisecond
-    /// and thirty days.
+    /// sent before it. Where that is in the system's buffers, and the peer takes longer
+    /// than two heartbeats to read it, the peer is dropped as well; it comes back with
+    /// its cursor. Between a millisecond and thirty days.
     pub heartbeat: Duration,
 
     /// How long the server takes for its close, the peer's answer, and the peer's end
@@ -41,14 +41,13 @@ pub struct Config {
     /// s. The socket's place is free again as soon as the close is on its way.
     pub close_patience: Duration,
 
-    /// The size in bytes of a socket's read buffer, allocated when it opens; default 1
-    /// KiB.
+    /// The size in bytes of a socket's read buffer, allocated when it opens; default
+    /// 128.
     ///
     /// tungstenite's own default is 128 KiB: a gigabyte for 8,000 sockets on which
-    /// nothing happens. With it an idle socket takes 138 KiB of the process, and with
-    /// this 7 (`examples/idle_memory.rs`). What a client sends here is small (a pong
-    /// has 6 bytes, a chat message 150); a larger message costs more reads and its own
-    /// memory.
+    /// nothing happens. `examples/idle_memory.rs` measures what an idle socket takes
+    /// with either. What a client sends here is small (a pong has 6 bytes); a larger
+    /// message costs a second read and its own memory.
     pub read_buffer: usize,
 
     /// The size in bytes of the largest message that is taken, and of the largest
@@ -100,7 +99,7 @@ impl Default for Config {
             shared: None,
             heartbeat: Duration::from_secs(15),
             close_patience: Duration::from_secs(2),
-            read_buffer: 1024,
+            read_buffer: 128,
             max_message: 66 * 1024,
             write_buffer: 16 * 1024,
             max_write_buffer: 160 * 1024,

@@ -44,8 +44,7 @@ async fn open(
     let limits = config.echo_limits();
     let serve = move |mut socket: Socket| async move {
         let end = repeat(&mut socket, &door, config.heartbeat).await;
-        end.close(socket.split(), place, config.close_patience)
-            .await;
+        end.close(socket, place, config.close_patience).await;
     };
     Ok(handshake.accept(limits, &ending, serve))
 }
@@ -63,7 +62,7 @@ async fn repeat(socket: &mut Socket, door: &Door, heartbeat: Duration) -> End {
             received = socket.next() => received,
             // Cancel-safe: it only waits. The second silence begins where the first
             // did.
-            () = heard.silence(heartbeat * (1 + u32::from(asked))) => {
+            () = heard.clone().silence(heartbeat * (1 + u32::from(asked))) => {
                 if asked {
                     return End::Dropped;
                 }

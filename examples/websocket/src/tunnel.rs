@@ -1,10 +1,11 @@
-//! The bytes under a socket: when the last of them came, and how the connection is
-//! given up in order.
+//! The bytes under a socket: when the last of them moved, and how the connection is
+//! ended in order.
 
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use std::{
     io,
+    mem::replace,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
@@ -20,7 +21,7 @@ use tokio_tungstenite::WebSocketStream;
 ///
 /// axum's own `WebSocket` does not show what lies below. Two things need it: a peer
 /// that broke the protocol has to be read from after tungstenite can no longer do so,
-/// and a message that is slow to arrive has to count as a sign of life.
+/// and a message that is slow to arrive, or to leave, has to count as a sign of life.
 pub(crate) type Socket = WebSocketStream<Tunnel>;
 
 /// How many bytes of a peer that was told to go are thrown away before the connection
@@ -34,9 +35,12 @@ const LINGER_BYTES: u64 = 16 * 1024 * 1024;
 pub(crate) struct Tunnel {
     io: TokioIo<Upgraded>,
     heard: Heard,
+    /// Whether the last write found no room.
+    full: bool,
 }
 
-/// When the last bytes came. Clones share it.
+/// When the peer gave its last sign of life: bytes came, or it made room for some by
+/// reading. Clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct Heard {
     /// Locked for one assignment or one copy, by the task that reads and by the one
@@ -52,6 +56,7 @@ impl Tunnel {
         Self {
             io: TokioIo::new(upgraded),
             heard,
+            full: false,
         }
     }
 
@@ -75,8 +80,8 @@ impl Tunnel {
 }
 
 impl Heard {
-    /// Completes when not one byte has come for this long. Cancel-safe.
-    pub(crate) async fn silence(&self, limit: Duration) {
+    /// Completes when there was no sign of life for this long. Cancel-safe.
+    pub(crate) async fn silence(self, limit: Duration) {
         loop {
             let until = self.last() + limit;
             if until <= Instant::now() {
@@ -88,6 +93,10 @@ impl Heard {
 
     fn last(&self) -> Instant {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 }
 
@@ -101,12 +110,7 @@ impl AsyncRead for Tunnel {
         let before = buffer.filled().len();
         let polled = Pin::new(&mut this.io).poll_read(cx, buffer);
         if buffer.filled().len() > before {
-            let mut last = this
-                .heard
-                .last
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            *last = Instant::now();
+            this.heard.now();
         }
         polled
     }
@@ -114,11 +118,20 @@ impl AsyncRead for Tunnel {
 
 impl AsyncWrite for Tunnel {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, bytes)
+        let this = self.get_mut();
+        let polled = Pin::new(&mut this.io).poll_write(cx, bytes);
+        match polled {
+            Poll::Pending => this.full = true,
+            // There is room because the peer has read. While a write waits nothing is
+            // read from it, so that this may be the only sign.
+            Poll::Ready(Ok(1..)) if replace(&mut this.full, false) => this.heard.now(),
+            Poll::Ready(_) => {}
+        }
+        polled
     }
 
     fn poll_flush(

@@ -22,7 +22,7 @@ use support::{
 };
 use testbed::{eventually, in_time, wire, Pipes};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf},
     net::TcpStream,
     time::Instant,
 };
@@ -249,6 +249,28 @@ async fn a_client_that_does_not_read_its_answers_is_not_read_from() {
     };
     let waits = tokio::time::timeout(Duration::from_secs(5), flood).await;
     assert!(waits.is_err(), "everything was read");
+    eventually_in_virtual_time("it is dropped", || stand.feed.subscribers() == 0).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_reads_slowly_stays_although_it_sends_nothing() {
+    let heartbeat = Config::default().heartbeat;
+    let stand = Stand::start(Config::default());
+    let mut wire = stand.wire("/events", 1024).await;
+    wire.frame().await.expect("hello");
+    say(&stand.feed, &"x".repeat(10_000)).await;
+    let begun = Instant::now();
+    // A kilobyte in each heartbeat. The ping waits behind the event, so that there is
+    // nothing to answer.
+    let mut read = vec![0; 1024];
+    for _ in 0..9 {
+        tokio::time::sleep(heartbeat).await;
+        in_time("a piece", wire.io.read_exact(&mut read))
+            .await
+            .expect("it is not dropped");
+    }
+    assert!(begun.elapsed() >= 9 * heartbeat);
+    // And then it reads no more.
     eventually_in_virtual_time("it is dropped", || stand.feed.subscribers() == 0).await;
 }
 

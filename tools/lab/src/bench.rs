@@ -2,7 +2,7 @@
 
 use crate::{
     job::{Job, Reply, Task},
-    method::{Method, Silence},
+    method::Method,
     plan::Step,
     programs::Programs,
     results::{Failed, Outcome, Recovery},
@@ -48,12 +48,7 @@ async fn once(
     plan: Plan,
     progress: impl FnMut(f64),
 ) -> anyhow::Result<Outcome> {
-    let Step {
-        method, silence, ..
-    } = *step;
-    let server = programs
-        .serve(method, step.connections(), 0, silence)
-        .await?;
+    let server = programs.serve(step, 0).await?;
     let mut clients = programs.clients(&job(step, plan, &server)).await?;
     let outcome = clients.done(progress).await;
     // Nobody waits for its streams any more.
@@ -68,7 +63,7 @@ async fn recovery(programs: &Programs, step: &Step, plan: Plan) -> anyhow::Resul
         arrivals: Arrivals::Lockstep,
         ..plan
     };
-    let start = |port| programs.serve(step.method, step.connections(), port, Silence::Usual);
+    let start = |port| programs.serve(step, port);
     let server = start(0).await?;
     let mut clients = programs.clients(&job(step, plan, &server)).await?;
     let Reply::Ready = clients.next().await? else {
@@ -95,7 +90,7 @@ async fn recovery(programs: &Programs, step: &Step, plan: Plan) -> anyhow::Resul
 pub fn applies(task: Task, method: Method) -> bool {
     match task {
         Task::Delivery | Task::Memory { .. } => true,
-        // The loop has neither requests, nor an idle hour, nor a log to come back to.
-        Task::Traffic | Task::Idle { .. } | Task::Recovery => method != Method::Loop,
+        // A floor sends what its method does, or nothing, and has no log to come back to.
+        Task::Traffic | Task::Idle { .. } | Task::Recovery => method.floor_name().is_none(),
     }
 }

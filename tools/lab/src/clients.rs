@@ -327,7 +327,7 @@ impl Publisher {
                     .await?;
             }
             Self::Loop(socket) => {
-                let event = event.json(n);
+                let event = floor::event_json(n as usize, event.kind, &event.data);
                 let mut frame = floor::header(event.len(), n).to_vec();
                 frame.extend_from_slice(event.as_bytes());
                 socket.write_all(&frame).await?;

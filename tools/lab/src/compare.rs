@@ -3,7 +3,7 @@
 use crate::{
     bench,
     method::{Method, Silence},
-    plan::{Extent, Measure, Step},
+    plan::{Extent, Measure, Step, Workers},
     programs::{self, Programs},
     results::{Directory, Outcome, Parameters, Record, Run, Versions, SCHEMA},
     schedule::{Arrivals, Plan},
@@ -14,8 +14,8 @@ use anyhow::{ensure, Context as _};
 use futures_util::future::join_all;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::{
-    collections::BTreeMap, env, fs, path::PathBuf, process::Command, process::ExitCode,
-    time::Duration,
+    collections::BTreeMap, env, fs, num::NonZeroU16, path::PathBuf, process::Command,
+    process::ExitCode, time::Duration,
 };
 
 #[derive(Clone, Debug, clap::Args)]
@@ -69,9 +69,10 @@ pub struct Options {
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     recovery_clients: Option<u32>,
 
-    /// Worker threads of each server [default: one for each processor]
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1024))]
-    workers: Option<u32>,
+    /// Worker threads of each server: numbers, or all, which is one for each processor [default:
+    /// 1,all; with --quick all]
+    #[arg(long, value_delimiter = ',', value_name = "COUNT")]
+    workers: Vec<Workers>,
 
     /// Measure the servers that are there, and build none
     #[arg(long)]
@@ -123,10 +124,14 @@ impl Options {
             repetitions: either(self.repetitions, 9, 2),
             idle_clients: either(self.idle_clients, 1000, 200),
             recovery_clients: either(self.recovery_clients, 500, 50),
-            silence: if self.quick {
-                Silence::Short
-            } else {
-                Silence::Usual
+            silence: match self.quick {
+                true => Silence::Short,
+                false => Silence::Usual,
+            },
+            workers: match (self.quick, &self.workers[..]) {
+                (true, []) => vec![Workers::All],
+                (false, []) => vec![Workers::Some(NonZeroU16::MIN), Workers::All],
+                (_, given) => given.to_vec(),
             },
         }
     }
@@ -135,13 +140,13 @@ impl Options {
 /// Measures, and keeps what it has measured, however it ends.
 pub fn run(options: Options) -> anyhow::Result<ExitCode> {
     ensure!(
-        !options.methods.contains(&Method::Loop),
-        "the loop is the floor, and measured in any case"
+        options.methods.iter().all(|it| it.floor_name().is_none()),
+        "the floors are measured in any case"
     );
     let (plan, extent) = (options.plan(), options.extent());
     let descriptors = system::raise_descriptors();
     check_descriptors(&extent, descriptors)?;
-    let programs = Programs::new(&extent.methods, !options.no_build, options.workers)?;
+    let programs = Programs::new(&extent.methods, !options.no_build)?;
     let started = jiff::Timestamp::now();
     let out = options.out.clone().unwrap_or_else(|| {
         let name = started.strftime("%Y-%m-%dT%H-%M-%SZ").to_string();
@@ -161,7 +166,7 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
             repetitions: extent.repetitions,
             idle_clients: extent.idle_clients,
             recovery_clients: extent.recovery_clients,
-            workers: options.workers,
+            workers: extent.workers.clone(),
             descriptors,
         },
     };
@@ -217,6 +222,7 @@ async fn measure(
                 let outcome = bench::measure(programs, &step, plan, progress).await;
                 Record {
                     method: step.method.to_string(),
+                    workers: step.workers,
                     repetition: step.repetition,
                     load,
                     outcome,
@@ -366,6 +372,7 @@ pub fn describe(run: &Run) -> String {
         .map(|(name, version)| format!("{name} {version}"))
         .collect();
     let plan = &parameters.plan;
+    let workers: Vec<_> = parameters.workers.iter().map(Workers::to_string).collect();
     format!(
         "machine: {}, {} processors, {} MiB, {} {}\n\
          versions: {}, commit {}, {}, {}\n\
@@ -390,9 +397,7 @@ pub fn describe(run: &Run) -> String {
         parameters.repetitions,
         parameters.idle_clients,
         parameters.recovery_clients,
-        parameters
-            .workers
-            .map_or_else(|| "as many".to_owned(), |workers| workers.to_string()),
+        workers.join(" and "),
     )
 }
 
@@ -407,7 +412,9 @@ fn report(summary: &Summary) {
 pub fn footer(summary: &Summary) {
     println!();
     println!(
-        "median [least, most] of the repetitions; 2.00x: twice the floor of the same repetition"
+        "median [its interval: {}]; 2.00x: twice the floor of the same repetition, of the loop first, \
+         then of the library",
+        summary.interval
     );
     let noise = &summary.noise;
     let percent = |spread: Option<f64>| {
@@ -450,6 +457,8 @@ mod tests {
         assert!(quick.plan().events < full.plan().events);
         assert!(quick.extent().rounds().len() < full.extent().rounds().len());
         assert_eq!(full.extent().repetitions, 9);
+        assert_eq!(full.extent().workers.len(), 2);
+        assert_eq!(quick.extent().workers, [Workers::All]);
         let given = parse(&["--quick", "--clients", "7", "--methods", "sse"]).unwrap();
         assert_eq!(given.extent().clients, 7);
         assert_eq!(given.extent().methods, [Method::Sse]);
@@ -459,6 +468,7 @@ mod tests {
             ["--methods", "carrier-pigeon"],
             ["--clients", "0"],
             ["--repetitions", "0"],
+            ["--workers", "0"],
         ] {
             assert!(parse(&wrong).is_err(), "{wrong:?}");
         }

@@ -1,11 +1,13 @@
-//! The floor: what a server would cost that only writes.
+//! The floors: what a server would cost that only writes, and what the least server of a library
+//! costs ([`crate::minimal`]).
 //!
-//! A loop in Rust's standard library, with no runtime, no HTTP and no log: whoever publishes sends
-//! a frame, and the loop writes it to each socket in turn. A frame is eight bytes, the length and
+//! The loop is in Rust's standard library, with no runtime, no HTTP and no log: whoever publishes sends
+//! a frame, and it writes it to each socket in turn. A frame is eight bytes, the length and
 //! the number of the event, and the event as the book's servers would send it. The same program
 //! answers an echo, whose half is the one-way delay of this machine.
 
-use anyhow::Context as _;
+use crate::{method::Method, minimal};
+use anyhow::{bail, Context as _};
 use std::{
     io::{Read as _, Write as _},
     net::{Ipv4Addr, TcpListener, TcpStream},
@@ -13,6 +15,23 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     thread,
 };
+
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    /// Which: loop, hyper-stream, axum-socket or hyper-answer
+    floor: Method,
+}
+
+/// An event as the book's servers write it, with as many bytes; its id is one more than its place.
+pub fn event_json(n: usize, kind: &str, data: &str) -> String {
+    let id = n + 1;
+    format!(
+        r#"{{"id":"{EPOCH}.{id}","at":"2026-01-01T00:00:00.000Z","kind":"{kind}","data":{data}}}"#
+    )
+}
+
+/// The epoch of each floor's log.
+pub const EPOCH: &str = "k3f9x2";
 
 /// The first byte of a connection says what it is for.
 pub const SUBSCRIBE: u8 = b's';
@@ -40,7 +59,15 @@ pub fn read_header(header: [u8; HEADER]) -> (usize, u32) {
 }
 
 /// Serves until the process is ended.
-pub fn run() -> anyhow::Result<ExitCode> {
+pub fn run(Options { floor }: Options) -> anyhow::Result<ExitCode> {
+    match floor {
+        Method::Loop => run_loop(),
+        Method::HyperStream | Method::AxumSocket | Method::HyperAnswer => minimal::run(floor),
+        _ => bail!("{floor} is no floor"),
+    }
+}
+
+fn run_loop() -> anyhow::Result<ExitCode> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     println!("loop: http://{}/", listener.local_addr()?);
     let subscribers = Arc::<Mutex<Vec<TcpStream>>>::default();

@@ -21,6 +21,7 @@ mod floor;
 mod hold;
 mod job;
 mod method;
+mod minimal;
 #[cfg(unix)]
 mod peers;
 mod plan;
@@ -63,9 +64,9 @@ enum Command {
     /// Starts a server, and ends it when standard input ends
     #[command(hide = true)]
     Hold(hold::Options),
-    /// The floor: a plain loop that writes the same bytes to the same number of sockets
+    /// A floor: the least server there could be, or that a library makes
     #[command(hide = true)]
-    Floor,
+    Floor(floor::Options),
 }
 
 fn main() -> ExitCode {
@@ -79,7 +80,7 @@ fn main() -> ExitCode {
         Command::Nginx(options) => peers::nginx::run(options),
         Command::Clients => clients::run(),
         Command::Hold(options) => hold::run(options),
-        Command::Floor => floor::run(),
+        Command::Floor(options) => floor::run(options),
     };
     ended.unwrap_or_else(|error| {
         eprintln!("lab: {error:#}");

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr, time::Duration};
 use url::Url;
 
-/// What is measured: a method of the book, or the loop that is its floor.
+/// What is measured: a method of the book, or a floor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum Method {
@@ -24,6 +24,12 @@ pub enum Method {
     Sse,
     /// Frames, both ways.
     WebSocket,
+    /// The floor of [`Method::Sse`]: the least event stream that hyper makes.
+    HyperStream,
+    /// The floor of [`Method::WebSocket`]: the least socket that axum makes.
+    AxumSocket,
+    /// The floor of [`Method::LongPolling`]: the least answer that hyper makes.
+    HyperAnswer,
 }
 
 /// How the silence of an idle client is shortened, so that it takes a second and not half a minute.
@@ -37,14 +43,36 @@ pub enum Silence {
 }
 
 impl Method {
-    /// The name of the server's program, which is that of its package too; the loop has none.
+    /// The name of the server's program, which is that of its package too; a floor has none, since
+    /// it is a command of the lab.
     pub fn program(self) -> Option<&'static str> {
         match self {
-            Self::Loop => None,
+            Self::Loop | Self::HyperStream | Self::AxumSocket | Self::HyperAnswer => None,
             Self::Polling(_) => Some("polling"),
             Self::LongPolling => Some("long-polling"),
             Self::Sse => Some("sse"),
             Self::WebSocket => Some("websocket"),
+        }
+    }
+
+    /// The name of a floor, which is the argument of `lab floor` too.
+    pub fn floor_name(self) -> Option<&'static str> {
+        match self {
+            Self::Loop => Some("loop"),
+            Self::HyperStream => Some("hyper-stream"),
+            Self::AxumSocket => Some("axum-socket"),
+            Self::HyperAnswer => Some("hyper-answer"),
+            Self::Polling(_) | Self::LongPolling | Self::Sse | Self::WebSocket => None,
+        }
+    }
+
+    /// The least server that the same library makes, if there is one to compare with.
+    pub fn library_floor(self) -> Option<Self> {
+        match self {
+            Self::Sse => Some(Self::HyperStream),
+            Self::WebSocket => Some(Self::AxumSocket),
+            Self::LongPolling => Some(Self::HyperAnswer),
+            _ => None,
         }
     }
 
@@ -58,7 +86,7 @@ impl Method {
     /// in whole seconds.
     pub fn silence(self) -> Option<Duration> {
         match self {
-            Self::Loop => None,
+            Self::Loop | Self::HyperStream | Self::AxumSocket | Self::HyperAnswer => None,
             Self::Polling(interval) => Some(interval),
             Self::LongPolling => Some(Duration::from_millis(22_500)),
             Self::Sse | Self::WebSocket => Some(Duration::from_secs(15)),
@@ -83,7 +111,7 @@ impl Method {
                 let client = PollingClient::new(base).with_rhythm(rhythm);
                 client.subscribe(latest).boxed()
             }
-            Self::LongPolling => {
+            Self::LongPolling | Self::HyperAnswer => {
                 let client = LongPollingClient::new(base);
                 let client = match silence {
                     Silence::Usual => client,
@@ -91,8 +119,10 @@ impl Method {
                 };
                 client.subscribe(latest).boxed()
             }
-            Self::Sse => SseClient::new(base).subscribe(latest).boxed(),
-            Self::WebSocket => WebSocketClient::new(base).subscribe(latest).boxed(),
+            Self::Sse | Self::HyperStream => SseClient::new(base).subscribe(latest).boxed(),
+            Self::WebSocket | Self::AxumSocket => {
+                WebSocketClient::new(base).subscribe(latest).boxed()
+            }
         })
     }
 }
@@ -100,9 +130,11 @@ impl Method {
 impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Loop => f.write_str("loop"),
             Self::Polling(interval) => write!(f, "polling:{}ms", interval.as_millis()),
-            other => f.write_str(other.program().unwrap_or_default()),
+            other => {
+                let name = other.program().or(other.floor_name());
+                f.write_str(name.expect("what has no program is a floor"))
+            }
         }
     }
 }
@@ -121,6 +153,9 @@ impl FromStr for Method {
             ("sse", None) => Self::Sse,
             ("websocket", None) => Self::WebSocket,
             ("loop", None) => Self::Loop,
+            ("hyper-stream", None) => Self::HyperStream,
+            ("axum-socket", None) => Self::AxumSocket,
+            ("hyper-answer", None) => Self::HyperAnswer,
             _ => {
                 return Err(format!(
                     "{text}: a method is polling:INTERVAL (such as polling:100ms or polling:2s), \
@@ -172,6 +207,9 @@ mod tests {
             "long-polling",
             "sse",
             "websocket",
+            "hyper-stream",
+            "axum-socket",
+            "hyper-answer",
         ] {
             let method: Method = text.parse().unwrap();
             assert_eq!(method.to_string(), text);

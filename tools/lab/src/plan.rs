@@ -5,7 +5,56 @@ use crate::{
     job::Task,
     method::{Method, Silence},
 };
-use std::time::Duration;
+use serde::{Deserialize, Serialize};
+use std::{fmt, num::NonZeroU16, str::FromStr, time::Duration};
+
+/// The worker threads of a server's runtime. The loop has none, and is measured beside each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum Workers {
+    /// One for each processor.
+    #[default]
+    All,
+    /// So many.
+    Some(NonZeroU16),
+}
+
+impl fmt::Display for Workers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("all"),
+            Self::Some(count) => count.fmt(f),
+        }
+    }
+}
+
+impl FromStr for Workers {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "all" => Ok(Self::All),
+            count => match count.parse() {
+                Ok(count) => Ok(Self::Some(count)),
+                Err(_) => Err("workers are a number from 1 to 65535, or all"),
+            },
+        }
+    }
+}
+
+impl From<Workers> for String {
+    fn from(workers: Workers) -> Self {
+        workers.to_string()
+    }
+}
+
+impl TryFrom<String> for Workers {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
 
 /// One measurement.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -14,6 +63,7 @@ pub struct Step {
     pub task: Task,
     pub clients: u32,
     pub silence: Silence,
+    pub workers: Workers,
     /// From 0.
     pub repetition: u32,
 }
@@ -75,6 +125,7 @@ pub struct Extent {
     pub idle_clients: u32,
     pub recovery_clients: u32,
     pub silence: Silence,
+    pub workers: Vec<Workers>,
 }
 
 /// How many silences of an idle client are counted.
@@ -87,65 +138,71 @@ impl Extent {
     /// Repetitions go over all methods, and each begins with another one, so that what changes on
     /// the machine meanwhile falls on all.
     pub fn rounds(&self) -> Vec<Vec<Step>> {
+        let has = |measure| self.measures.contains(&measure);
+        // The floors are measured with whatever stands beside them.
+        let libraries = self.methods.iter().filter_map(|it| it.library_floor());
+        let all: Vec<_> = [Method::Loop]
+            .into_iter()
+            .chain(libraries)
+            .chain(self.methods.iter().copied())
+            .collect();
         let mut rounds: Vec<Vec<Step>> = Vec::new();
-        let step = |method, task, clients, repetition| Step {
-            method,
+        if has(Measure::Delivery) {
+            rounds.extend(self.interleaved(&all, Task::Delivery, self.clients));
+        }
+        // Counts, of which one repetition is as good as nine: they are exact but for polling, whose
+        // requests the clock decides.
+        let step = |method: &Method, task, clients| Step {
+            method: *method,
             task,
             clients,
             silence: Silence::Usual,
-            repetition,
+            workers: Workers::All,
+            repetition: 0,
         };
-        let has = |measure| self.measures.contains(&measure);
-        // The floor is measured with whatever stands beside it.
-        let all: Vec<_> = [Method::Loop]
-            .iter()
-            .chain(&self.methods)
-            .copied()
-            .collect();
-        let few = self.repetitions.min(3);
-        if has(Measure::Delivery) {
-            for repetition in 0..self.repetitions {
-                for method in rotated(&all, repetition) {
-                    rounds.push(vec![step(method, Task::Delivery, self.clients, repetition)]);
-                }
-            }
-        }
         if has(Measure::Traffic) {
-            // Exact but for polling, whose requests the clock decides.
-            for method in rotated(&self.methods, 0) {
-                rounds.push(vec![step(method, Task::Traffic, self.clients, 0)]);
-            }
+            let traffic = |method| vec![step(method, Task::Traffic, self.clients)];
+            rounds.extend(self.methods.iter().map(traffic));
         }
         if has(Measure::Idle) {
-            let idle = |method: &Method| Step {
+            let idle = |method| Step {
                 silence: self.silence,
-                ..step(*method, Task::Idle { cycles: CYCLES }, 1, 0)
+                ..step(method, Task::Idle { cycles: CYCLES }, 1)
             };
             rounds.push(self.methods.iter().map(idle).collect());
         }
         if has(Measure::Memory) {
             let warm = self.idle_clients.div_ceil(10);
-            let once = resting(&all);
-            for repetition in 0..few {
-                for method in rotated(&once, repetition) {
-                    let task = Task::Memory { warm };
-                    rounds.push(vec![step(method, task, self.idle_clients, repetition)]);
-                }
-            }
+            let task = Task::Memory { warm };
+            rounds.extend(self.interleaved(&resting(&all), task, self.idle_clients));
         }
         if has(Measure::Recovery) {
             let once = slowest(&all);
-            for repetition in 0..few {
-                for method in rotated(&once, repetition) {
-                    let clients = self.recovery_clients;
-                    rounds.push(vec![step(method, Task::Recovery, clients, repetition)]);
-                }
-            }
+            rounds.extend(self.interleaved(&once, Task::Recovery, self.recovery_clients));
         }
         for round in &mut rounds {
             round.retain(|step| applies(step.task, step.method));
         }
         rounds.retain(|round| !round.is_empty());
+        rounds
+    }
+
+    fn interleaved(&self, methods: &[Method], task: Task, clients: u32) -> Vec<Vec<Step>> {
+        let mut rounds = Vec::new();
+        for repetition in 0..self.repetitions {
+            for workers in &self.workers {
+                for method in rotated(methods, repetition) {
+                    rounds.push(vec![Step {
+                        method,
+                        task,
+                        clients,
+                        silence: Silence::Usual,
+                        workers: *workers,
+                        repetition,
+                    }]);
+                }
+            }
+        }
         rounds
     }
 }
@@ -198,6 +255,17 @@ mod tests {
             idle_clients: 20,
             recovery_clients: 7,
             silence: Silence::Short,
+            workers: vec![Workers::Some(NonZeroU16::MIN), Workers::All],
+        }
+    }
+
+    #[test]
+    fn workers_are_read_as_they_are_written() {
+        for text in ["all", "1", "64"] {
+            assert_eq!(text.parse::<Workers>().unwrap().to_string(), text);
+        }
+        for wrong in ["", "0", "-1", "some", "65536"] {
+            assert!(wrong.parse::<Workers>().is_err(), "{wrong:?}");
         }
     }
 
@@ -210,15 +278,16 @@ mod tests {
             .filter(|step| step.task == Task::Delivery)
             .map(|step| step.method.to_string())
             .collect();
-        assert_eq!(delivery.len(), 15);
+        // The loop, two floors of libraries and four methods; three times, with one worker and all.
+        assert_eq!(delivery.len(), 7 * 3 * 2);
         assert_eq!(delivery[0], "loop");
-        assert_eq!(delivery[5], "polling:100ms");
-        assert_eq!(delivery[9], "loop");
-        for repetition in delivery.chunks(5) {
+        assert_eq!(delivery[2 * 7], "hyper-answer");
+        assert_eq!(delivery[4 * 7], "hyper-stream");
+        for repetition in delivery.chunks(7) {
             let mut methods = repetition.to_vec();
             methods.sort();
             methods.dedup();
-            assert_eq!(methods.len(), 5, "each once");
+            assert_eq!(methods.len(), 7, "each once");
         }
     }
 
@@ -237,12 +306,20 @@ mod tests {
         let rounds = extent().rounds();
         let of = |name: &str| -> Vec<_> {
             let steps = rounds.iter().flatten();
-            let steps = steps.filter(|step| step.name() == name && step.repetition == 0);
+            let first = |step: &&Step| step.repetition == 0 && step.workers == Workers::All;
+            let steps = steps.filter(|step| step.name() == name).filter(first);
             steps.map(|step| step.method.to_string()).collect()
         };
         assert_eq!(
             of("memory"),
-            ["loop", "polling:5000ms", "long-polling", "sse"]
+            [
+                "loop",
+                "hyper-answer",
+                "hyper-stream",
+                "polling:5000ms",
+                "long-polling",
+                "sse"
+            ]
         );
         assert_eq!(of("recovery"), ["polling:1000ms", "long-polling", "sse"]);
         assert_eq!(of("traffic").len(), 4);

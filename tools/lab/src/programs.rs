@@ -4,6 +4,7 @@ use crate::{
     hold,
     job::{Job, Reply, LISTENING},
     method::{Method, Silence},
+    plan::{Step, Workers},
     results::Outcome,
 };
 use anyhow::{bail, ensure, Context as _};
@@ -52,8 +53,6 @@ pub fn root() -> PathBuf {
 pub struct Programs {
     lab: PathBuf,
     directory: PathBuf,
-    /// The worker threads of each server's runtime.
-    workers: Option<u32>,
 }
 
 impl Programs {
@@ -61,14 +60,10 @@ impl Programs {
     ///
     /// # Errors
     /// Names what is missing and how to get it.
-    pub fn new(methods: &[Method], build: bool, workers: Option<u32>) -> anyhow::Result<Self> {
+    pub fn new(methods: &[Method], build: bool) -> anyhow::Result<Self> {
         let lab = env::current_exe().context("where this program is")?;
         let directory = lab.parent().context("a directory")?.to_owned();
-        let programs = Self {
-            lab,
-            directory,
-            workers,
-        };
+        let programs = Self { lab, directory };
         let mut packages: Vec<_> = methods.iter().filter_map(|it| it.program()).collect();
         packages.sort_unstable();
         packages.dedup();
@@ -125,36 +120,32 @@ impl Programs {
         command
     }
 
-    /// Starts the server of a method, with room for this many clients.
+    /// Starts the server of a method, with room for the clients of this step.
     ///
     /// # Errors
     /// Where it cannot be started, or prints no address in time.
-    pub async fn serve(
-        &self,
-        method: Method,
-        clients: u32,
-        port: u16,
-        silence: Silence,
-    ) -> anyhow::Result<Server> {
+    pub async fn serve(&self, step: &Step, port: u16) -> anyhow::Result<Server> {
+        let (method, clients) = (step.method, step.connections());
         let mut command = self.command(&self.lab);
         command.arg("hold");
         match method.program() {
             None => {
-                command.arg(&self.lab).arg("floor");
+                command.arg(&self.lab).args(["floor", &method.to_string()]);
             }
             Some(name) => {
                 command
                     .arg(self.path(name))
                     .args(["--port", &port.to_string(), "--rate", "0"])
                     .args(["--max-connections", &connections(clients).to_string()]);
-                if method.has_heartbeat() && silence == Silence::Short {
+                if method.has_heartbeat() && step.silence == Silence::Short {
                     command.args(["--heartbeat", "1"]);
                 }
             }
         }
-        if let Some(workers) = self.workers {
-            command.env("TOKIO_WORKER_THREADS", workers.to_string());
-        }
+        match step.workers {
+            Workers::Some(count) => command.env("TOKIO_WORKER_THREADS", count.to_string()),
+            Workers::All => command.env_remove("TOKIO_WORKER_THREADS"),
+        };
         started(command, &method.to_string()).await
     }
 
@@ -173,11 +164,6 @@ impl Programs {
             };
         }
         started(command, name).await
-    }
-
-    /// The worker threads of each server, where somebody has decided.
-    pub fn workers(&self) -> Option<u32> {
-        self.workers
     }
 
     /// This program.

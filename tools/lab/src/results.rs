@@ -1,6 +1,6 @@
 //! What is measured, as it is written. `README.md` describes each field.
 
-use crate::{schedule::Plan, system::CpuSource, system::Machine, tally::Counts};
+use crate::{plan::Workers, schedule::Plan, system::CpuSource, system::Machine, tally::Counts};
 use anyhow::{ensure, Context as _};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -11,7 +11,7 @@ use std::{
 };
 
 /// The version of the form in which results are written.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// What is the same for a whole run: `run.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -50,8 +50,8 @@ pub struct Parameters {
     pub repetitions: u32,
     pub idle_clients: u32,
     pub recovery_clients: u32,
-    /// The worker threads of each server; none means as many as there are processors.
-    pub workers: Option<u32>,
+    /// The worker threads of each server.
+    pub workers: Vec<Workers>,
     /// How many files a process may open.
     pub descriptors: Option<u64>,
 }
@@ -60,6 +60,8 @@ pub struct Parameters {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Record {
     pub method: String,
+    /// The worker threads of the server.
+    pub workers: Workers,
     /// From 0.
     pub repetition: u32,
     /// The load of the minute before.
@@ -99,6 +101,14 @@ pub struct Delivery {
     pub publisher_late_ms: f64,
     /// Half of an echo's time, in milliseconds: of the loop alone.
     pub one_way_ms: Option<Quantiles>,
+}
+
+impl Delivery {
+    /// Of a method that asks: what an answer cost, with events or without.
+    pub fn server_cpu_us_per_answer(&self) -> Option<f64> {
+        let answers = Some(self.counts.answers).filter(|answers| *answers > 0)?;
+        Some(self.server_cpu_ms? * 1e3 / answers as f64)
+    }
 }
 
 /// Of all receipts of a repetition.
@@ -282,6 +292,7 @@ mod tests {
         });
         Record {
             method: "sse".to_owned(),
+            workers: Workers::All,
             repetition: 0,
             load: None,
             outcome,

@@ -44,18 +44,6 @@ pub struct Planned {
     pub data: String,
 }
 
-impl Planned {
-    /// The `n`th event, as the book's servers write it.
-    pub fn json(&self, n: u32) -> String {
-        format!(
-            r#"{{"id":"k3f9x2.{}","at":"2026-01-01T00:00:00.000Z","kind":"{}","data":{}}}"#,
-            n + 1,
-            self.kind,
-            self.data
-        )
-    }
-}
-
 /// What the data of an event says.
 #[derive(Serialize, Deserialize)]
 pub struct Numbered {

@@ -2,32 +2,100 @@
 
 use crate::{
     method::Method,
-    results::{Outcome, Quantiles, Record},
+    plan::Workers,
+    results::{Delivery, Memory, Outcome, Quantiles, Record},
     schedule::{Arrivals, Plan},
 };
 use serde::Serialize;
-use std::{collections::BTreeMap, fmt::Write as _, fs::File, io, path::Path};
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Write as _},
+    fs::File,
+    io,
+    path::Path,
+};
 
 /// One figure of one method: a line of `summary.csv`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Row {
     pub measurement: &'static str,
     pub method: String,
+    pub workers: Workers,
     pub figure: &'static str,
     pub unit: &'static str,
     /// How many repetitions have it.
     pub repetitions: usize,
     pub median: f64,
-    /// The interval is the least and the most of the repetitions.
+    /// The interval of the median, and how often such an interval holds it: [`Interval`].
+    pub low: f64,
+    pub high: f64,
+    pub confidence: f64,
+    /// The least and the most of the repetitions.
     pub min: f64,
     pub max: f64,
-    /// What it is compared with, if there is something.
+    /// What it is compared with, if there is something. A figure with two floors has two lines.
     pub floor: Option<&'static str>,
     pub floor_median: Option<f64>,
     /// Of the figure to the floor of the same repetition.
     pub ratio_median: Option<f64>,
+    pub ratio_low: Option<f64>,
+    pub ratio_high: Option<f64>,
     pub ratio_min: Option<f64>,
     pub ratio_max: Option<f64>,
+}
+
+/// Which of the sorted repetitions bound the median: from the `rank`th to the `rank`th from the
+/// end.
+///
+/// No distribution is assumed. Each repetition lies below the true median with a chance of one half,
+/// so the number of those below it is binomial; of nine, the second to the eighth have it between
+/// them in 96 of 100 such runs.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Interval {
+    pub repetitions: usize,
+    /// From 1.
+    pub rank: usize,
+    pub confidence: f64,
+}
+
+/// How often an interval shall hold the median, at least; with fewer than six repetitions none does,
+/// and the interval is the least and the most.
+const CONFIDENCE: f64 = 0.95;
+
+impl Interval {
+    fn of(repetitions: usize) -> Self {
+        // The chance that at most this many lie below, or above.
+        let mut outside = 0.5_f64.powi(i32::try_from(repetitions).unwrap_or(i32::MAX));
+        let mut exactly = outside;
+        let mut found = Self {
+            repetitions,
+            rank: 1,
+            confidence: 1.0 - 2.0 * outside,
+        };
+        for rank in 2..=repetitions.div_ceil(2) {
+            exactly *= (repetitions + 2 - rank) as f64 / (rank - 1) as f64;
+            outside += exactly;
+            let confidence = 1.0 - 2.0 * outside;
+            if confidence < CONFIDENCE {
+                break;
+            }
+            found = Self {
+                rank,
+                confidence,
+                ..found
+            };
+        }
+        found
+    }
+}
+
+impl fmt::Display for Interval {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (n, rank) = (self.repetitions, self.rank);
+        let last = n + 1 - rank;
+        let percent = self.confidence * 100.0;
+        write!(f, "{rank} to {last} of {n} in order, {percent:.0} %")
+    }
 }
 
 /// How much the machine itself moved.
@@ -45,6 +113,8 @@ pub struct Noise {
 /// What a run comes to: `summary.json`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Summary {
+    /// Of a figure with the most repetitions.
+    pub interval: Interval,
     pub rows: Vec<Row>,
     pub noise: Noise,
     /// What is wrong, such as events that were lost. None may be.
@@ -58,7 +128,7 @@ struct Figure {
     name: &'static str,
     unit: &'static str,
     value: f64,
-    floor: Option<(&'static str, f64)>,
+    floors: Vec<(&'static str, f64)>,
 }
 
 /// A floor below this is none: a ratio to nearly nothing says nothing.
@@ -78,6 +148,7 @@ impl Summary {
                 let key = Key {
                     measurement: measurement(&record.outcome),
                     method: record.method.clone(),
+                    workers: record.workers,
                     figure: figure.name,
                 };
                 match groups.iter_mut().find(|(known, _)| *known == key) {
@@ -86,9 +157,14 @@ impl Summary {
                 }
             }
         }
-        let rows: Vec<_> = groups.into_iter().map(|(key, it)| row(key, &it)).collect();
+        let most = groups.iter().map(|(_, figures)| figures.len()).max();
+        let rows: Vec<_> = groups
+            .into_iter()
+            .flat_map(|(key, figures)| rows(&key, &figures))
+            .collect();
         let noise = noise(records);
         Self {
+            interval: Interval::of(most.unwrap_or(0)),
             notes: notes(records, &noise),
             faults: records.iter().filter_map(Record::fault).collect(),
             rows,
@@ -128,26 +204,29 @@ impl Summary {
     }
 
     fn table(&self, columns: &[Column]) -> String {
-        let mut methods: Vec<&str> = Vec::new();
+        let mut methods: Vec<(&str, Workers)> = Vec::new();
         for row in &self.rows {
             let shown = columns.iter().any(|column| column.shows(row));
-            if shown && !methods.contains(&&*row.method) {
-                methods.push(&row.method);
+            let method = (&*row.method, row.workers);
+            if shown && !methods.contains(&method) {
+                methods.push(method);
             }
         }
-        let titles = columns.iter().map(|column| column.title.to_owned());
-        let mut lines: Vec<Vec<String>> =
-            vec![["method".to_owned()].into_iter().chain(titles).collect()];
-        for method in methods {
+        let titles = columns.iter().map(|column| column.title);
+        let titles = ["method", "workers"].into_iter().chain(titles);
+        let mut lines: Vec<Vec<String>> = vec![titles.map(str::to_owned).collect()];
+        for (method, workers) in methods {
             let cells = columns.iter().map(|column| {
-                let mut rows = self.rows.iter();
-                let row = rows.find(|row| row.method == method && column.shows(row));
-                row.map_or_else(|| "-".to_owned(), Row::cell)
+                let rows = self.rows.iter().filter(|row| {
+                    row.method == method && row.workers == workers && column.shows(row)
+                });
+                cell(&rows.collect::<Vec<_>>())
             });
-            lines.push([method.to_owned()].into_iter().chain(cells).collect());
+            let names = [method.to_owned(), workers.to_string()];
+            lines.push(names.into_iter().chain(cells).collect());
         }
         let width = |at: usize| lines.iter().map(|line| line[at].len()).max();
-        let widths: Vec<_> = (0..=columns.len())
+        let widths: Vec<_> = (0..columns.len() + 2)
             .map(|at| width(at).unwrap_or(0))
             .collect();
         let mut table = String::new();
@@ -162,18 +241,19 @@ impl Summary {
     }
 }
 
-impl Row {
-    /// The median, its interval, and its ratio to the floor.
-    fn cell(&self) -> String {
-        let mut cell = short(self.median);
-        if self.min != self.max {
-            let _ = write!(cell, " [{}, {}]", short(self.min), short(self.max));
-        }
-        if let Some(ratio) = self.ratio_median {
-            let _ = write!(cell, " {ratio:.2}x");
-        }
-        cell
+/// The median, its interval, and its ratios to its floors, of the rows of one figure.
+fn cell(rows: &[&Row]) -> String {
+    let Some(row) = rows.first() else {
+        return "-".to_owned();
+    };
+    let mut cell = short(row.median);
+    if row.low != row.high {
+        let _ = write!(cell, " [{}, {}]", short(row.low), short(row.high));
     }
+    for ratio in rows.iter().filter_map(|row| row.ratio_median) {
+        let _ = write!(cell, " {ratio:.2}x");
+    }
+    cell
 }
 
 fn short(number: f64) -> String {
@@ -223,10 +303,11 @@ const TABLES: [&[Column]; 2] = [
     ],
 ];
 
-const SERVERS: [Column; 6] = [
+const SERVERS: [Column; 7] = [
     column("p50 ms", "delivery", "delay p50"),
     column("p99 ms", "delivery", "delay p99"),
     column("CPU us/delivery", "delivery", "server CPU"),
+    column("CPU us/answer", "delivery", "server CPU of an answer"),
     column("client's", "delivery", "client CPU each"),
     column("KiB/connection", "memory", "resident"),
     column("slab KiB, both ends", "memory", "slab, both ends"),
@@ -236,6 +317,7 @@ const SERVERS: [Column; 6] = [
 struct Key {
     measurement: &'static str,
     method: String,
+    workers: Workers,
     figure: &'static str,
 }
 
@@ -250,30 +332,51 @@ fn measurement(outcome: &Outcome) -> &'static str {
     }
 }
 
-fn row(key: Key, figures: &[Figure]) -> Row {
+/// One for each floor, and one where there is none.
+fn rows(key: &Key, figures: &[Figure]) -> Vec<Row> {
     let values = Spread::of(figures.iter().map(|figure| figure.value));
-    let floors = figures.iter().filter_map(|figure| figure.floor);
-    let floor = Spread::of(floors.map(|(_, floor)| floor));
-    let ratios = figures.iter().filter_map(|figure| {
-        let (_, floor) = figure.floor?;
-        (floor >= LEAST_FLOOR).then(|| figure.value / floor)
-    });
-    let ratio = Spread::of(ratios);
     let values = values.expect("a group has a figure");
-    Row {
-        measurement: key.measurement,
-        method: key.method,
-        figure: key.figure,
-        unit: figures[0].unit,
-        repetitions: figures.len(),
-        median: values.median,
-        min: values.min,
-        max: values.max,
-        floor: figures[0].floor.map(|(what, _)| what),
-        floor_median: floor.map(|floor| floor.median),
-        ratio_median: ratio.map(|ratio| ratio.median),
-        ratio_min: ratio.map(|ratio| ratio.min),
-        ratio_max: ratio.map(|ratio| ratio.max),
+    let row = |floor: Option<&'static str>| {
+        let floor_of = |figure: &Figure| {
+            let of = figure.floors.iter().find(|(name, _)| Some(*name) == floor);
+            of.map(|(_, floor)| *floor)
+        };
+        let floors = Spread::of(figures.iter().filter_map(floor_of));
+        let ratio = Spread::of(figures.iter().filter_map(|figure| {
+            let floor = floor_of(figure)?;
+            (floor >= LEAST_FLOOR).then(|| figure.value / floor)
+        }));
+        Row {
+            measurement: key.measurement,
+            method: key.method.clone(),
+            workers: key.workers,
+            figure: key.figure,
+            unit: figures[0].unit,
+            repetitions: figures.len(),
+            median: values.median,
+            low: values.low,
+            high: values.high,
+            confidence: Interval::of(figures.len()).confidence,
+            min: values.min,
+            max: values.max,
+            floor,
+            floor_median: floors.map(|floors| floors.median),
+            ratio_median: ratio.map(|ratio| ratio.median),
+            ratio_low: ratio.map(|ratio| ratio.low),
+            ratio_high: ratio.map(|ratio| ratio.high),
+            ratio_min: ratio.map(|ratio| ratio.min),
+            ratio_max: ratio.map(|ratio| ratio.max),
+        }
+    };
+    let mut names: Vec<&'static str> = Vec::new();
+    for (name, _) in figures.iter().flat_map(|figure| &figure.floors) {
+        if !names.contains(name) {
+            names.push(name);
+        }
+    }
+    match names.is_empty() {
+        true => vec![row(None)],
+        false => names.into_iter().map(|name| row(Some(name))).collect(),
     }
 }
 
@@ -281,6 +384,8 @@ fn row(key: Key, figures: &[Figure]) -> Row {
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Spread {
     median: f64,
+    low: f64,
+    high: f64,
     min: f64,
     max: f64,
 }
@@ -295,7 +400,14 @@ impl Spread {
             1 => values[half],
             _ => f64::midpoint(values[half - 1], values[half]),
         };
-        Some(Self { median, min, max })
+        let rank = Interval::of(values.len()).rank;
+        Some(Self {
+            median,
+            low: values[rank - 1],
+            high: values[values.len() - rank],
+            min,
+            max,
+        })
     }
 
     fn relative(self) -> Option<f64> {
@@ -303,48 +415,78 @@ impl Spread {
     }
 }
 
-/// The record of the loop in the same repetition.
-fn of_loop<'a>(record: &Record, records: &'a [Record]) -> Option<&'a Outcome> {
-    if record.method == LOOP {
-        return None;
-    }
+/// What another method's record of the same measurement and repetition says.
+fn beside<'a, T>(
+    method: Option<Method>,
+    record: &Record,
+    records: &'a [Record],
+    of: fn(&'a Outcome) -> Option<&'a T>,
+) -> Option<(&'static str, &'a T)> {
+    let method = method?;
+    let name = method.floor_name()?;
     let same = |other: &&Record| {
-        other.method == LOOP
+        other.method == name
             && other.repetition == record.repetition
+            && other.workers == record.workers
             && measurement(&other.outcome) == measurement(&record.outcome)
     };
-    records.iter().find(same).map(|record| &record.outcome)
+    let other = records.iter().find(same)?;
+    Some((name, of(&other.outcome)?))
+}
+
+fn delivery_of(outcome: &Outcome) -> Option<&Delivery> {
+    match outcome {
+        Outcome::Delivery(delivery) => Some(delivery),
+        _ => None,
+    }
+}
+
+fn memory_of(outcome: &Outcome) -> Option<&Memory> {
+    match outcome {
+        Outcome::Memory(memory) => Some(memory),
+        _ => None,
+    }
+}
+
+/// The library's floor of a method, or of another server by the same method.
+fn library_floor(name: &str) -> Option<Method> {
+    let method = name.rsplit(':').next().and_then(|it| it.parse().ok());
+    let method = name.parse().ok().or(method);
+    method.and_then(Method::library_floor)
 }
 
 fn figures(record: &Record, records: &[Record], plan: &Plan) -> Vec<Figure> {
-    let figure = |name, unit, value, floor| Figure {
+    let figure = |name, unit, value, floors: Vec<_>| Figure {
         name,
         unit,
         value,
-        floor,
+        floors,
     };
-    let interval = match record.method.parse() {
-        Ok(Method::Polling(interval)) => Some(interval),
+    let method: Option<Method> = record.method.parse().ok();
+    let interval = match method {
+        Some(Method::Polling(interval)) => Some(interval),
         _ => None,
     };
-    let floor = of_loop(record, records);
+    let not_itself = (method != Some(Method::Loop)).then_some(Method::Loop);
+    let floors = [not_itself, library_floor(&record.method)];
     match &record.outcome {
         Outcome::Delivery(it) => {
-            let floor = match floor {
-                Some(Outcome::Delivery(floor)) => Some(floor),
-                _ => None,
-            };
-            let one_way = floor.and_then(|floor| floor.one_way_ms.as_ref());
+            let floors = floors.map(|floor| beside(floor, record, records, delivery_of));
+            let floors: Vec<_> = floors.into_iter().flatten().collect();
+            let one_way = floors.iter().find_map(|(_, it)| it.one_way_ms.as_ref());
             let delay = |name, part: f64, of: fn(&Quantiles) -> f64| {
-                let floor = match interval {
+                let floors = match interval {
                     // An event waits for the next question, and then for its way and its answer's.
-                    Some(interval) => one_way.map(|way| {
+                    Some(interval) => one_way.map_or_else(Vec::new, |way| {
                         let wait = interval.as_secs_f64() * 1000.0 * part;
-                        (ARITHMETIC, wait + 2.0 * way.p50)
+                        vec![(ARITHMETIC, wait + 2.0 * way.p50)]
                     }),
-                    None => floor.map(|floor| (LOOP, of(&floor.delay_ms))),
+                    None => {
+                        let floors = floors.iter();
+                        floors.map(|(name, it)| (*name, of(&it.delay_ms))).collect()
+                    }
                 };
-                figure(name, "ms", of(&it.delay_ms), floor)
+                figure(name, "ms", of(&it.delay_ms), floors)
             };
             let mut figures = vec![
                 delay("delay p50", 0.5, |it| it.p50),
@@ -353,25 +495,40 @@ fn figures(record: &Record, records: &[Record], plan: &Plan) -> Vec<Figure> {
                 delay("delay max", 1.0, |it| it.max),
             ];
             if let Some(cpu) = it.server_cpu_us_per_delivery {
-                let floor = floor.and_then(|floor| floor.server_cpu_us_per_delivery);
-                let floor = floor.map(|floor| (LOOP, floor));
-                figures.push(figure("server CPU", "us/delivery", cpu, floor));
+                let of = |(name, it): &(&'static str, &Delivery)| {
+                    Some((*name, it.server_cpu_us_per_delivery?))
+                };
+                let floors = floors.iter().filter_map(of).collect();
+                figures.push(figure("server CPU", "us/delivery", cpu, floors));
+            }
+            // The loop's clients count their frames as answers, and are not asked here.
+            let answers = matches!(method, Some(Method::LongPolling | Method::HyperAnswer))
+                || record.method.ends_with(":long-polling");
+            if let (true, Some(cpu)) = (answers, it.server_cpu_us_per_answer()) {
+                let of = |(name, it): &(&'static str, &Delivery)| {
+                    Some((*name, it.server_cpu_us_per_answer()?))
+                };
+                let floors = floors.iter().filter(|(name, _)| *name != LOOP);
+                let floors = floors.filter_map(of).collect();
+                figures.push(figure("server CPU of an answer", "us/answer", cpu, floors));
             }
             if let Some(client) = it.client_cpu_ms {
                 let processors = client / it.wall_ms;
-                figures.push(figure("client CPU", "processors", processors, None));
+                figures.push(figure("client CPU", "processors", processors, vec![]));
                 if it.counts.delivered > 0 {
+                    let of = |it: &Delivery| {
+                        Some(it.client_cpu_ms? * 1000.0 / it.counts.delivered as f64)
+                    };
                     let each = client * 1000.0 / it.counts.delivered as f64;
-                    let floor = floor.and_then(|floor| {
-                        let client = floor.client_cpu_ms? * 1000.0;
-                        Some((LOOP, client / floor.counts.delivered as f64))
-                    });
-                    figures.push(figure("client CPU each", "us/delivery", each, floor));
+                    let floors = floors.iter();
+                    let floors = floors.filter_map(|(name, it)| Some((*name, of(it)?)));
+                    let floors = floors.collect();
+                    figures.push(figure("client CPU each", "us/delivery", each, floors));
                 }
             }
             if let Some(way) = &it.one_way_ms {
-                figures.push(figure("one way p50", "ms", way.p50, None));
-                figures.push(figure("one way p99", "ms", way.p99, None));
+                figures.push(figure("one way p50", "ms", way.p50, vec![]));
+                figures.push(figure("one way p99", "ms", way.p99, vec![]));
             }
             figures
         }
@@ -379,38 +536,37 @@ fn figures(record: &Record, records: &[Record], plan: &Plan) -> Vec<Figure> {
             let requests = match (interval, plan.arrivals) {
                 // Every client asks once in an interval, and events come at their rate.
                 (Some(interval), Arrivals::Poisson | Arrivals::Fixed) => {
-                    Some((ARITHMETIC, 1.0 / (interval.as_secs_f64() * plan.rate)))
+                    vec![(ARITHMETIC, 1.0 / (interval.as_secs_f64() * plan.rate))]
                 }
-                _ => None,
+                _ => vec![],
             };
-            let least = Some((LEAST_FRAME, it.least_per_delivery));
+            let least = vec![(LEAST_FRAME, it.least_per_delivery)];
             let opening = |number: u64| number as f64 / f64::from(it.clients);
             vec![
                 figure("requests", "1/delivery", it.requests_per_delivery, requests),
-                figure("bytes up", "B/delivery", it.up_per_delivery, None),
+                figure("bytes up", "B/delivery", it.up_per_delivery, vec![]),
                 figure("bytes down", "B/delivery", it.down_per_delivery, least),
-                figure("opening up", "B/client", opening(it.opening.up), None),
-                figure("opening down", "B/client", opening(it.opening.down), None),
+                figure("opening up", "B/client", opening(it.opening.up), vec![]),
+                figure("opening down", "B/client", opening(it.opening.down), vec![]),
             ]
         }
         Outcome::Idle(it) => vec![
-            figure("requests an hour", "1/h", it.per_hour.requests, None),
+            figure("requests an hour", "1/h", it.per_hour.requests, vec![]),
             figure(
                 "bytes an hour",
                 "B/h",
                 it.per_hour.up + it.per_hour.down,
-                None,
+                vec![],
             ),
-            figure("bytes up an hour", "B/h", it.per_hour.up, None),
-            figure("bytes down an hour", "B/h", it.per_hour.down, None),
+            figure("bytes up an hour", "B/h", it.per_hour.up, vec![]),
+            figure("bytes down an hour", "B/h", it.per_hour.down, vec![]),
         ],
         Outcome::Memory(it) => {
-            let of_loop = |of: fn(&crate::results::Memory) -> f64| match floor {
-                Some(Outcome::Memory(floor)) => Some((LOOP, of(floor))),
-                _ => None,
-            };
-            let memory = |name, of: fn(&crate::results::Memory) -> f64| {
-                figure(name, "KiB/connection", of(it), of_loop(of))
+            let floors = floors.map(|floor| beside(floor, record, records, memory_of));
+            let memory = |name, of: fn(&Memory) -> f64| {
+                let floors = floors.iter().flatten();
+                let floors = floors.map(|(name, it)| (*name, of(it))).collect();
+                figure(name, "KiB/connection", of(it), floors)
             };
             vec![
                 memory("resident", |it| it.resident_kib_per_connection),
@@ -419,9 +575,9 @@ fn figures(record: &Record, records: &[Record], plan: &Plan) -> Vec<Figure> {
             ]
         }
         Outcome::Recovery(it) => vec![
-            figure("down", "ms", it.down_ms, None),
-            figure("back p50", "ms", it.back_ms.p50, None),
-            figure("back max", "ms", it.back_ms.max, None),
+            figure("down", "ms", it.down_ms, vec![]),
+            figure("back p50", "ms", it.back_ms.p50, vec![]),
+            figure("back max", "ms", it.back_ms.max, vec![]),
         ],
         Outcome::Failed(_) => Vec::new(),
     }
@@ -480,7 +636,7 @@ fn notes(records: &[Record], noise: &Noise) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{results::Delivery, tally::Counts};
+    use crate::tally::Counts;
 
     const PLAN: Plan = Plan {
         events: 1,
@@ -497,6 +653,7 @@ mod tests {
         };
         Record {
             method: method.to_owned(),
+            workers: Workers::All,
             repetition,
             load: Some(0.5),
             outcome: Outcome::Delivery(Delivery {
@@ -535,7 +692,7 @@ mod tests {
         let summary = Summary::new(&records, &PLAN);
         let cpu = row(&summary, "sse", "server CPU");
         assert_eq!((cpu.median, cpu.min, cpu.max), (6.0, 4.0, 8.0));
-        let ratios = (cpu.ratio_median, cpu.ratio_min, cpu.ratio_max);
+        let ratios = (cpu.ratio_median, cpu.ratio_low, cpu.ratio_high);
         assert_eq!(ratios, (Some(2.0), Some(2.0), Some(2.0)));
         assert_eq!(cpu.floor, Some("loop"));
         assert_eq!(row(&summary, "loop", "server CPU").ratio_median, None);
@@ -546,6 +703,56 @@ mod tests {
             "{}",
             summary.tables()[0]
         );
+    }
+
+    #[test]
+    fn a_figure_has_a_line_for_each_floor_of_as_many_workers() {
+        let one = |record| Record {
+            workers: Workers::Some(std::num::NonZeroU16::MIN),
+            ..record
+        };
+        let records = [
+            delivery("loop", 0, 1.0, 2.0),
+            delivery("hyper-stream", 0, 1.0, 3.0),
+            one(delivery("hyper-stream", 0, 1.0, 6.0)),
+            delivery("sse", 0, 1.0, 6.0),
+            one(delivery("sse", 0, 1.0, 6.0)),
+        ];
+        let summary = Summary::new(&records, &PLAN);
+        let rows = summary.rows.iter();
+        let cpu = rows.filter(|row| row.figure == "server CPU" && row.method == "sse");
+        let ratios: Vec<_> = cpu
+            .map(|row| (row.workers.to_string(), row.floor, row.ratio_median))
+            .collect();
+        let expected = [
+            ("all", "loop", 3.0),
+            ("all", "hyper-stream", 2.0),
+            ("1", "hyper-stream", 1.0),
+        ];
+        let expected =
+            expected.map(|(workers, floor, ratio)| (workers.to_owned(), Some(floor), Some(ratio)));
+        assert_eq!(ratios, expected);
+    }
+
+    #[test]
+    fn the_interval_of_a_median_has_as_many_below_as_above() {
+        // The table of the binomial distribution for one half.
+        for (repetitions, rank, confidence) in [
+            (1, 1, 0.0),
+            (2, 1, 0.5),
+            (5, 1, 0.9375),
+            (6, 1, 0.96875),
+            (9, 2, 0.9609375),
+            (11, 2, 0.98828125),
+            (12, 3, 0.96142578125),
+            (20, 6, 0.9586105346679688),
+        ] {
+            let found = Interval::of(repetitions);
+            assert_eq!((found.rank, found.confidence), (rank, confidence));
+        }
+        let nine = Spread::of((1..=9).map(f64::from)).unwrap();
+        assert_eq!((nine.low, nine.median, nine.high), (2.0, 5.0, 8.0));
+        assert_eq!(Interval::of(9).to_string(), "2 to 8 of 9 in order, 96 %");
     }
 
     #[test]
@@ -584,7 +791,7 @@ mod tests {
         let mut lines = text.lines();
         let head = lines.next().unwrap();
         assert!(
-            head.starts_with("measurement,method,figure,unit,"),
+            head.starts_with("measurement,method,workers,figure,"),
             "{head}"
         );
         assert_eq!(lines.count(), summary.rows.len());

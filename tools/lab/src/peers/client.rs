@@ -99,6 +99,8 @@ struct Crowd {
     buffer: Vec<u8>,
     received: Received,
     opened: usize,
+    /// Whether what comes is measured.
+    measured: bool,
     /// Events that came, each once for each client.
     delivered: u64,
     /// The number of an event before those that are measured, and how many clients have it.
@@ -120,6 +122,7 @@ impl Crowd {
             buffer: vec![0; 64 * 1024],
             received: Received::default(),
             opened: 0,
+            measured: false,
             delivered: 0,
             warm_up: (events, 0),
         })
@@ -201,6 +204,11 @@ impl Crowd {
             let opened = reader.opened;
             reader.read(&self.buffer[..length], &mut self.received)?;
             self.opened += usize::from(reader.opened && !opened);
+            for _ in 0..std::mem::take(&mut self.received.polls) {
+                if self.measured {
+                    tally.answer();
+                }
+            }
             for n in self.received.numbers.drain(..) {
                 if n >= self.events {
                     self.warm_up.1 += usize::from(n == self.warm_up.0);
@@ -290,7 +298,7 @@ impl Publisher {
     fn publish(&mut self, n: u32, event: &Planned) -> anyhow::Result<()> {
         match self.peer.kind {
             Kind::Loop => {
-                let event = event.json(n);
+                let event = floor::event_json(n as usize, event.kind, &event.data);
                 let mut frame = floor::header(event.len(), n).to_vec();
                 frame.extend_from_slice(event.as_bytes());
                 Ok(self.socket.write_all(&frame)?)
@@ -300,7 +308,10 @@ impl Publisher {
                 let event = format!(r#"{{"kind":"{}","data":{}}}"#, event.kind, event.data);
                 self.send("POST", &event)
             }
-            _ => self.send("POST", &event.json(n)),
+            _ => self.send(
+                "POST",
+                &floor::event_json(n as usize, event.kind, &event.data),
+            ),
         }
     }
 
@@ -362,6 +373,7 @@ fn delivery(job: &Job, peer: &'static Peer) -> anyhow::Result<Outcome> {
         .schedule()
         .last()
         .map_or(Duration::ZERO, |it| it.at);
+    crowd.measured = true;
     crowd.until(span + PATIENCE, |it| it.delivered == expected)?;
     let wall = begin.elapsed();
     let after = cpu();

@@ -13,14 +13,15 @@ mod wire;
 use crate::{
     compare,
     job::Task,
-    method::Method,
+    method::{Method, Silence},
+    plan::Workers,
     programs::{self, Programs},
     results::{Directory, Failed, Outcome, Parameters, Record, Run, SCHEMA},
     schedule::{Arrivals, Plan},
     summary::Summary,
     system,
 };
-use anyhow::{ensure, Context as _};
+use anyhow::ensure;
 use client::Job;
 use indicatif::{ProgressBar, ProgressStyle};
 use peer::{Kind, Peer, Place, PEERS};
@@ -69,9 +70,8 @@ pub struct Options {
     idle_clients: Option<u32>,
 
     /// Threads of each server, or nginx's processes; Node.js and uWebSockets have one in any case
-    #[arg(long, value_name = "COUNT", default_value_t = 1)]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=1024))]
-    workers: u32,
+    #[arg(long, value_name = "COUNT", default_value = "1")]
+    workers: Workers,
 
     /// Print which servers are here, and of the others how to install them
     #[arg(long)]
@@ -135,6 +135,7 @@ struct Step {
     peer: &'static Peer,
     task: Task,
     clients: u32,
+    workers: Workers,
     repetition: u32,
 }
 
@@ -148,7 +149,12 @@ impl Step {
 }
 
 /// Repetitions go over all servers, and each begins with another one.
-fn steps(peers: &[&'static Peer], measures: &[(Measure, u32)], repetitions: u32) -> Vec<Step> {
+fn steps(
+    peers: &[&'static Peer],
+    measures: &[(Measure, u32)],
+    workers: Workers,
+    repetitions: u32,
+) -> Vec<Step> {
     let mut steps = Vec::new();
     for (measure, clients) in measures {
         let (task, repetitions) = match measure {
@@ -165,6 +171,7 @@ fn steps(peers: &[&'static Peer], measures: &[(Measure, u32)], repetitions: u32)
                 peer,
                 task,
                 clients: *clients,
+                workers,
                 repetition,
             }));
         }
@@ -216,7 +223,7 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
         );
     }
     let methods: Vec<Method> = peers.iter().filter_map(|peer| peer.book()).collect();
-    let programs = Programs::new(&methods, !options.no_build, Some(options.workers))?;
+    let programs = Programs::new(&methods, !options.no_build)?;
     let started = jiff::Timestamp::now();
     let out = options.out.clone().unwrap_or_else(|| {
         let name = started.strftime("%Y-%m-%dT%H-%M-%SZ").to_string();
@@ -238,7 +245,7 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
             repetitions,
             idle_clients,
             recovery_clients: 0,
-            workers: Some(options.workers),
+            workers: vec![options.workers],
             descriptors,
         },
     };
@@ -251,7 +258,7 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let steps = steps(&peers, &measures, repetitions);
+    let steps = steps(&peers, &measures, options.workers, repetitions);
     let files = out.join("peers");
     let measured = runtime.block_on(async {
         tokio::select! {
@@ -330,6 +337,7 @@ async fn measure(
         });
         let record = Record {
             method: step.peer.name.to_owned(),
+            workers: step.workers,
             repetition: step.repetition,
             load,
             outcome,
@@ -348,14 +356,17 @@ async fn once(
     files: &Path,
     progress: impl FnMut(f64),
 ) -> anyhow::Result<Outcome> {
-    let all = match step.task {
-        Task::Memory { warm } => step.clients + warm,
-        _ => step.clients,
-    };
     let place = Place {
         directory: files,
-        workers: programs.workers().context("the number of threads")?,
-        clients: all,
+        step: crate::plan::Step {
+            // Where it is another server's, it is not looked at.
+            method: step.peer.book().unwrap_or(Method::Loop),
+            task: step.task,
+            clients: step.clients,
+            silence: Silence::Usual,
+            workers: step.workers,
+            repetition: step.repetition,
+        },
     };
     let server = step.peer.start(programs, &place).await?;
     let job = Job {
@@ -379,7 +390,8 @@ mod tests {
     #[test]
     fn repetitions_are_interleaved_and_each_begins_with_another_server() {
         let peers: Vec<_> = PEERS.iter().collect();
-        let steps = steps(&peers, &[(Measure::Delivery, 5), (Measure::Memory, 9)], 4);
+        let measures = [(Measure::Delivery, 5), (Measure::Memory, 9)];
+        let steps = steps(&peers, &measures, Workers::All, 4);
         assert_eq!(steps.len(), (4 + 3) * PEERS.len());
         let first: Vec<_> = steps.iter().step_by(PEERS.len()).collect();
         assert_eq!(first[0].peer.name, "loop");

@@ -4,6 +4,7 @@
 //! hands it on as nginx hands its own to a new version of itself: by number, in the variable `NGINX`
 //! (`ngx_add_inherited_sockets` of `src/core/nginx.c`).
 
+use crate::plan::Workers;
 use anyhow::Context as _;
 use rustix::io::{fcntl_setfd, FdFlags};
 use std::{
@@ -30,7 +31,7 @@ pub struct Options {
 
     /// Its worker processes
     #[arg(long)]
-    workers: u32,
+    workers: Workers,
 
     /// Connections of each of them
     #[arg(long)]
@@ -43,9 +44,13 @@ const CONFIGURATION: &str = include_str!("../../peers/nchan.conf");
 pub fn run(options: Options) -> anyhow::Result<ExitCode> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let address = listener.local_addr()?;
+    let workers = match options.workers {
+        Workers::All => "auto".to_owned(),
+        some @ Workers::Some(_) => some.to_string(),
+    };
     let configuration = CONFIGURATION
         .replace("MODULE", &options.module.display().to_string())
-        .replace("WORKERS", &options.workers.to_string())
+        .replace("WORKERS", &workers)
         .replace("CONNECTIONS", &options.connections.to_string())
         .replace("ADDRESS", &address.to_string());
     let directory = fs::canonicalize(&options.directory)?;

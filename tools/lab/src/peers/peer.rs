@@ -2,7 +2,8 @@
 
 use super::wire::{Next, Wire};
 use crate::{
-    method::{Method, Silence},
+    method::Method,
+    plan::{Step, Workers},
     programs::{self, Programs, Server},
 };
 use anyhow::{bail, Context as _};
@@ -35,7 +36,7 @@ pub struct Peer {
 pub enum Kind {
     /// The floor.
     Loop,
-    /// Of this book.
+    /// Of this book, or the least that its libraries make.
     Book(Method),
     /// nginx with nchan.
     Nchan,
@@ -61,16 +62,27 @@ const fn peer(name: &'static str, wire: Wire, path: &'static str, kind: Kind) ->
     }
 }
 
+const SUBPROTOCOL: &str = "Sec-WebSocket-Protocol: waiting.v1\r\n";
+
 /// All of them, each method's together. A new one needs a line here, and its start below.
-pub const PEERS: [Peer; 14] = [
+pub const PEERS: [Peer; 17] = [
     peer("loop", Wire::Loop, "/", Kind::Loop),
     Peer {
-        fields: "Sec-WebSocket-Protocol: waiting.v1\r\n",
+        fields: SUBPROTOCOL,
         ..peer(
             "websocket",
             Wire::WebSocket,
             "/events",
             Kind::Book(Method::WebSocket),
+        )
+    },
+    Peer {
+        fields: SUBPROTOCOL,
+        ..peer(
+            "axum-socket",
+            Wire::WebSocket,
+            "/events",
+            Kind::Book(Method::AxumSocket),
         )
     },
     peer(
@@ -99,6 +111,12 @@ pub const PEERS: [Peer; 14] = [
     ),
     peer("sse", Wire::Sse, "/events", Kind::Book(Method::Sse)),
     peer(
+        "hyper-stream",
+        Wire::Sse,
+        "/events",
+        Kind::Book(Method::HyperStream),
+    ),
+    peer(
         "node-http:sse",
         Wire::Sse,
         "/events",
@@ -122,6 +140,12 @@ pub const PEERS: [Peer; 14] = [
         Wire::LongPolling(Next::Page),
         "/events",
         Kind::Book(Method::LongPolling),
+    ),
+    peer(
+        "hyper-answer",
+        Wire::LongPolling(Next::Page),
+        "/events",
+        Kind::Book(Method::HyperAnswer),
     ),
     peer(
         "nchan:long-polling",
@@ -232,10 +256,9 @@ fn durable_streams() -> anyhow::Result<PathBuf> {
 pub struct Place<'a> {
     /// What it may write to.
     pub directory: &'a Path,
-    /// Its threads, or of nginx its processes. Node.js and uWebSockets have one in any case.
-    pub workers: u32,
-    /// How many clients come.
-    pub clients: u32,
+    /// What is measured, and with how many threads, or of nginx processes. Node.js and uWebSockets
+    /// have one in any case.
+    pub step: Step,
 }
 
 impl Peer {
@@ -311,26 +334,19 @@ impl Peer {
     /// Where it is missing or does not listen in time.
     pub async fn start(&self, programs: &Programs, place: &Place<'_>) -> anyhow::Result<Server> {
         fs::create_dir_all(place.directory)?;
-        let workers = place.workers.to_string();
+        let workers = place.step.workers;
         let command = match self.kind {
-            Kind::Loop => {
-                return programs
-                    .serve(Method::Loop, place.clients, 0, Silence::Usual)
-                    .await
-            }
-            Kind::Book(method) => {
-                return programs
-                    .serve(method, place.clients, 0, Silence::Usual)
-                    .await
-            }
+            Kind::Loop | Kind::Book(_) => return programs.serve(&place.step, 0).await,
             Kind::Nchan => {
                 let (nginx, module) = nchan()?;
                 let mut command = Command::new(programs.lab());
                 command.arg("nginx").arg("--nginx").arg(nginx);
                 command.arg("--module").arg(module);
                 command.arg("--directory").arg(place.directory);
-                command.args(["--workers", &workers]);
-                command.args(["--connections", &(2 * place.clients + 64).to_string()]);
+                command.args(["--workers", &workers.to_string()]);
+                // Each client's, and the publisher's; nginx has some for itself.
+                let connections = place.step.connections() + 64;
+                command.args(["--connections", &connections.to_string()]);
                 command
             }
             Kind::Node(script, package) => {
@@ -349,7 +365,9 @@ impl Peer {
                 // It prints the port that it was asked for, so that cannot be 0.
                 command.args(["--port", &free_port()?.to_string()]);
                 command.args([OsString::from("--data-dir"), data.into()]);
-                command.args(["--worker-threads", &workers]);
+                if let Workers::Some(count) = workers {
+                    command.args(["--worker-threads", &count.to_string()]);
+                }
                 // Without it each append waits for the disk. The other servers keep their events in
                 // memory alone (README.md of the crate, "Durability").
                 command.args(["--durability", "memory"]);

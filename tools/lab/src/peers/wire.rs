@@ -44,6 +44,8 @@ pub struct Received {
     pub numbers: Vec<u32>,
     /// What the client answers.
     pub answer: Vec<u8>,
+    /// How many long polls were answered.
+    pub polls: u64,
 }
 
 /// One client's side of a connection.
@@ -182,6 +184,7 @@ impl Reader {
                 head.status
             );
             numbers(&body, &mut received.numbers);
+            received.polls += 1;
             let field = |name| head.field(name).with_context(|| format!("no {name}"));
             let path = self.path;
             let request = match next {
