@@ -28,10 +28,12 @@ mod plan;
 mod programs;
 mod relay;
 mod results;
+mod scale;
 mod schedule;
 mod summary;
 mod system;
 mod tally;
+mod versions;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -47,6 +49,8 @@ struct Cli {
 enum Command {
     /// Measure all methods on the same events, with their floors
     Compare(compare::Options),
+    /// Measure with ever more clients in one process, more events and larger ones
+    Scale(scale::Options),
     /// Measure other servers on the same events, through one client for all
     #[cfg(unix)]
     Peers(peers::Options),
@@ -72,6 +76,7 @@ enum Command {
 fn main() -> ExitCode {
     let ended = match Cli::parse().command {
         Command::Compare(options) => compare::run(options),
+        Command::Scale(options) => scale::run(options),
         #[cfg(unix)]
         Command::Peers(options) => peers::run(options),
         #[cfg(unix)]

@@ -147,6 +147,18 @@ mod linux {
         }
     }
 
+    pub fn number(path: &str) -> Option<u64> {
+        fs::read_to_string(path).ok()?.trim().parse().ok()
+    }
+
+    pub fn client_ports() -> Option<u32> {
+        let text = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
+        let mut bounds = text.split_whitespace().map(str::parse::<u32>);
+        let (first, last) = (bounds.next()?.ok()?, bounds.next()?.ok()?);
+        // Of the last tenth some may be in use, or wait for late packets of a closed connection.
+        Some(((last + 1).checked_sub(first)? * 9 / 10).max(1))
+    }
+
     pub fn load() -> Option<f64> {
         let load = procfs::LoadAverage::current().ok()?;
         Some(f64::from(load.one))
@@ -181,6 +193,14 @@ mod linux {
         Machine::default()
     }
 
+    pub fn number(_path: &str) -> Option<u64> {
+        None
+    }
+
+    pub fn client_ports() -> Option<u32> {
+        None
+    }
+
     pub fn load() -> Option<f64> {
         None
     }
@@ -196,9 +216,15 @@ pub use linux::family;
 /// The CPU time of several processes; `None` where that of one is not known.
 pub use linux::cpu_time_of;
 
+/// How many connections this machine makes to one address and port, with a tenth to spare; `None`
+/// where the system does not tell.
+pub use linux::client_ports;
 /// As [`memory`], of several processes. A page that some of them share counts once, in equal parts
 /// (`Pss`).
 pub use linux::memory_of;
+
+/// A number that the kernel shows as a file, such as a limit.
+pub use linux::number;
 
 /// The load of the last minute: how many processes ran or wanted to.
 pub use linux::load;

@@ -3,8 +3,11 @@
 //! No time is looked at. The servers must have been built, as they are by `cargo test` for the
 //! workspace; where they are not, these tests are ignored.
 
+mod processes;
+
 use anyhow::{ensure, Context as _};
 use libtest_mimic::Arguments;
+use processes::{descendants, runs, Ended};
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
@@ -23,6 +26,11 @@ fn main() -> ExitCode {
     let limit = Duration::from_secs(180);
     let mut trials = vec![
         parts::trial("counts_are_exact", limit, counts_are_exact),
+        parts::trial(
+            "every_client_of_each_size_gets_each_event",
+            limit,
+            every_client_gets_each_event,
+        ),
         parts::trial(
             "missing_servers_are_named",
             limit,
@@ -45,7 +53,7 @@ fn main() -> ExitCode {
 const METHODS: [&str; 4] = ["polling", "long-polling", "sse", "websocket"];
 
 /// The lab, with servers that lie beside it.
-fn lab() -> anyhow::Result<Command> {
+fn lab(subcommand: &str) -> anyhow::Result<Command> {
     let lab = Path::new(env!("CARGO_BIN_EXE_lab"));
     for method in METHODS {
         let program = lab.with_file_name(format!("{method}{}", std::env::consts::EXE_SUFFIX));
@@ -55,7 +63,9 @@ fn lab() -> anyhow::Result<Command> {
         }
     }
     let mut command = Command::new(lab);
-    command.args(["compare", "--no-build"]).stdin(Stdio::null());
+    command
+        .args([subcommand, "--no-build"])
+        .stdin(Stdio::null());
     for name in PROXIES {
         command.env_remove(name);
     }
@@ -75,7 +85,7 @@ const EVENTS: u64 = 5;
 async fn counts_are_exact() -> anyhow::Result<()> {
     let directory = tempfile::tempdir()?;
     let out = directory.path().join("out");
-    let output = lab()?
+    let output = lab("compare")?
         .args(["--quick", "--arrivals", "lockstep", "--repetitions", "1"])
         .args([
             "--clients",
@@ -166,6 +176,38 @@ async fn counts_are_exact() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Floors among them, whose clients are those of the book.
+async fn every_client_gets_each_event() -> anyhow::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let out = directory.path().join("out");
+    let methods = "loop,hyper-answer,hyper-stream,axum-socket,sse";
+    let output = lab("scale")?
+        .args(["--quick", "--methods", methods])
+        .args(["--clients", "2,5", "--rates", "20", "--payloads", "50"])
+        .arg("--out")
+        .arg(&out)
+        .output()?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{errors}");
+    let records = records(&out)?;
+    // Two numbers of clients; one rate, and one size of an event.
+    ensure!(records.len() == 2 * 5, "{records:#?}");
+    for record in &records {
+        let clients = record["size"]["clients"].as_u64().context("clients")?;
+        ensure!(record["counts"]["delivered"] == clients * 20, "{record}");
+        ensure!(record["counts"]["doubled"] == 0, "{record}");
+    }
+    let rows = fs::read_to_string(out.join("summary.csv"))?;
+    let of = |what: &str| rows.lines().filter(|row| row.contains(what)).count();
+    let linux = cfg!(target_os = "linux");
+    let measured = of(",server CPU,us/delivery,measured,");
+    ensure!(measured == if linux { 10 } else { 0 }, "{rows}");
+    ensure!(!linux || of("clients,sse,1000000,") > 0, "{rows}");
+    ensure!(of(",1000000,") == of(",calculated,") / 4, "{rows}");
+    ensure!(of(",16000,") == 0, "a client that nobody measured: {rows}");
+    Ok(())
+}
+
 async fn missing_servers_are_named() -> anyhow::Result<()> {
     // A lab on its own. A link, since a debug build is large.
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
@@ -188,7 +230,7 @@ async fn end_with_the_lab(in_order: bool) -> anyhow::Result<()> {
     let directory = tempfile::tempdir()?;
     let out = directory.path().join("out");
     let mut lab = Ended(
-        lab()?
+        lab("compare")?
             .args(["--methods", "sse", "--measure", "delivery"])
             .args(["--clients", "2", "--events", "20", "--rate", "20"])
             .args(["--repetitions", "500"])
@@ -225,16 +267,6 @@ async fn end_with_the_lab(in_order: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A child that is killed when the test fails.
-struct Ended(Child);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[cfg(unix)]
 fn interrupt(child: &Child) -> anyhow::Result<()> {
     use rustix::process::{kill_process, Pid, Signal};
@@ -245,38 +277,4 @@ fn interrupt(child: &Child) -> anyhow::Result<()> {
 #[cfg(not(unix))]
 fn interrupt(_child: &Child) -> anyhow::Result<()> {
     anyhow::bail!("there are no signals on this system")
-}
-
-/// `PID (NAME) STATE PARENT …`, of which the name may hold anything.
-fn stat(process: u32) -> Option<(char, u32)> {
-    let text = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    let mut words = text[text.rfind(')')? + 1..].split_whitespace();
-    let state = words.next()?.chars().next()?;
-    Some((state, words.next()?.parse().ok()?))
-}
-
-/// Whether it runs. Whoever has no parent left to wait for it stays as a zombie.
-fn runs(process: u32) -> bool {
-    stat(process).is_some_and(|(state, _)| state != 'Z' && state != 'X')
-}
-
-fn descendants(ancestor: u32) -> Vec<u32> {
-    let Ok(processes) = fs::read_dir("/proc") else {
-        return Vec::new();
-    };
-    let parents: BTreeMap<u32, u32> = processes
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .filter_map(|process| Some((process, stat(process)?.1)))
-        .collect();
-    let descends = |process: &u32| {
-        let mut parent = parents.get(process);
-        while let Some(found) = parent {
-            if *found == ancestor {
-                return true;
-            }
-            parent = parents.get(found);
-        }
-        false
-    };
-    parents.keys().copied().filter(descends).collect()
 }

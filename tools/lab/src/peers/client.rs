@@ -352,6 +352,8 @@ fn delivery(job: &Job, peer: &'static Peer) -> anyhow::Result<Outcome> {
     };
     crowd.warm_up(&mut publisher)?;
     let family = system::family(job.server);
+    let mib = || Some(system::memory_of(&family)?.resident as f64 / 1024.0 / 1024.0);
+    let resident = mib();
     let own = [process::id()];
     let cpu = || [&family[..], &own[..]].map(system::cpu_time_of);
     let expected = u64::from(job.clients) * u64::from(job.plan.events);
@@ -378,7 +380,7 @@ fn delivery(job: &Job, peer: &'static Peer) -> anyhow::Result<Outcome> {
     let wall = begin.elapsed();
     let after = cpu();
     // The answer to the last publish may come after the event.
-    let late = reports
+    let (late, answered) = reports
         .recv_timeout(PATIENCE)
         .context("a publish without answer")??;
     drop(keep);
@@ -410,32 +412,38 @@ fn delivery(job: &Job, peer: &'static Peer) -> anyhow::Result<Outcome> {
         cpu_source: source,
         client_cpu_ms: used(own, own_after).map(|ns| ns / 1e6),
         wall_ms: milliseconds(wall),
+        publish_ms: quantiles(answered)?,
         publisher_late_ms: milliseconds(late),
+        resident_mib: resident.map(|before| (before, mib().unwrap_or(before))),
         one_way_ms: one_way,
     }))
 }
 
-/// Publishes the schedule; how much later than planned an event was published, at most.
+/// Publishes the schedule; how much later than planned an event was published, at most, and how
+/// long each publish took.
 fn publish(
     publisher: &mut Publisher,
     schedule: &[Planned],
     clock: Instant,
     published: &[AtomicU64],
-) -> anyhow::Result<Duration> {
+) -> anyhow::Result<(Duration, Vec<Duration>)> {
+    let mut answered = Vec::with_capacity(schedule.len());
     let (begin, mut late, mut reported) = (Instant::now(), Duration::ZERO, 0);
     for (n, event) in (0_u32..).zip(schedule) {
         thread::sleep(event.at.saturating_sub(begin.elapsed()));
         late = late.max(begin.elapsed().saturating_sub(event.at));
         let now = u64::try_from(clock.elapsed().as_nanos())?;
         published[n as usize].store(now, Relaxed);
+        let sent = Instant::now();
         publisher.publish(n, event)?;
+        answered.push(sent.elapsed());
         let twentieths = (n + 1) * 20 / schedule.len() as u32;
         if twentieths > reported {
             reported = twentieths;
             reply(&Reply::Progress(f64::from(twentieths) / 20.0))?;
         }
     }
-    Ok(late)
+    Ok((late, answered))
 }
 
 fn memory(job: &Job, peer: &'static Peer, warm: u32) -> anyhow::Result<Outcome> {

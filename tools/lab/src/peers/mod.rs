@@ -16,16 +16,19 @@ use crate::{
     method::{Method, Silence},
     plan::Workers,
     programs::{self, Programs},
-    results::{Directory, Failed, Outcome, Parameters, Record, Run, SCHEMA},
+    results::{Directory, Failed, Outcome, Record, Run, SCHEMA},
     schedule::{Arrivals, Plan},
     summary::Summary,
-    system,
+    system, versions,
 };
 use anyhow::ensure;
 use client::Job;
 use indicatif::{ProgressBar, ProgressStyle};
 use peer::{Kind, Peer, Place, PEERS};
-use std::{env, path::Path, path::PathBuf, process::ExitCode, time::Duration};
+use serde::Serialize;
+use std::{
+    collections::BTreeMap, env, path::Path, path::PathBuf, process::ExitCode, time::Duration,
+};
 
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
@@ -129,6 +132,24 @@ impl Options {
     }
 }
 
+/// What was asked for, and with what.
+#[derive(Clone, Debug, Serialize)]
+struct Parameters {
+    quick: bool,
+    servers: Vec<String>,
+    /// Of the programs and packages that are here.
+    versions: BTreeMap<String, String>,
+    /// Servers that are not here, each with the reason.
+    skipped: Vec<String>,
+    clients: u32,
+    plan: Plan,
+    repetitions: u32,
+    idle_clients: u32,
+    workers: Workers,
+    /// How many files a process may open.
+    descriptors: Option<u64>,
+}
+
 /// One measurement.
 #[derive(Clone, Copy, Debug)]
 struct Step {
@@ -229,31 +250,37 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
         let name = started.strftime("%Y-%m-%dT%H-%M-%SZ").to_string();
         programs::root().join("target/lab").join(name)
     });
-    let mut versions = compare::versions(programs.profile());
-    versions.peers = PEERS.iter().filter_map(Peer::version).collect();
     let run = Run {
         schema: SCHEMA,
         started: started.to_string(),
         command: env::args().collect(),
         machine: system::machine(),
-        versions,
+        versions: versions::versions(programs.profile()),
         parameters: Parameters {
             quick: options.quick,
-            methods: peers.iter().map(|peer| peer.name.to_owned()).collect(),
+            servers: peers.iter().map(|peer| peer.name.to_owned()).collect(),
+            versions: PEERS.iter().filter_map(Peer::version).collect(),
+            skipped: skipped.clone(),
             clients,
             plan,
             repetitions,
             idle_clients,
-            recovery_clients: 0,
-            workers: vec![options.workers],
+            workers: options.workers,
             descriptors,
         },
     };
     let mut directory = Directory::create(&out, &run)?;
-    println!("{}", compare::describe(&run));
-    for (name, version) in &run.versions.peers {
-        println!("peer: {name} {version}");
-    }
+    println!("{}", run.conditions());
+    let servers = run.parameters.versions.iter();
+    let servers: Vec<_> = servers
+        .map(|(name, version)| format!("{name} {version}"))
+        .collect();
+    println!("servers: {}", servers.join(", "));
+    println!(
+        "parameters: {clients} clients, {} events at {}/s (Poisson), text {}-{}, seed {}, \
+         {repetitions} repetitions, {idle_clients} idle, workers {}",
+        plan.events, plan.rate, plan.text.0, plan.text.1, plan.seed, options.workers
+    );
     let mut records = Vec::new();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
