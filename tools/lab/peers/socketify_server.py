@@ -1,5 +1,8 @@
 # uWebSockets by socketify, with its topics, as its page "WebSockets and Backpressure" has it
 # (https://docs.socketify.dev/websockets-backpressure.html).
+#
+# Its loop for CPython polls libuv and asyncio in turn, and sleeps only after thousands of idle rounds (socketify/loop.py,
+# `_keep_alive`): its CPU time is that of the binding.
 from socketify import App, AppListenOptions, CompressOptions, OpCode
 
 app = App()
