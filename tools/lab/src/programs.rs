@@ -440,8 +440,8 @@ mod tests {
     fn an_address_is_found_in_its_line() {
         let base = address("sse: http://127.0.0.1:4100/").unwrap();
         assert_eq!(base.as_str(), "http://127.0.0.1:4100/");
-        let base = address("listening on http://127.0.0.1:4437 (data: /tmp)").unwrap();
-        assert_eq!(base.port(), Some(4437));
+        let other = address("listening on http://127.0.0.1:4437 (data: /tmp)").unwrap();
+        assert_eq!(other.port(), Some(4437));
         assert_eq!(address("sse: http://0.0.0.0:4100/").unwrap(), base);
         assert!(address("starting").is_err());
     }
