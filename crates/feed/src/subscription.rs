@@ -115,6 +115,12 @@ impl Subscription {
         }
     }
 
+    /// Moves after `cursor`: for a reader who was handed the events up to there by
+    /// another subscription to the same log.
+    pub fn move_after(&mut self, cursor: Cursor) {
+        self.cursor = cursor;
+    }
+
     /// The same as a [`Stream`].
     pub fn into_stream(self) -> impl Stream<Item = Delivery> + Send {
         stream::unfold(self, |mut subscription| async move {
