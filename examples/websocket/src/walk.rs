@@ -427,7 +427,7 @@ impl Walker {
             .collect();
         let (mut next, end) = {
             let mut seats = self.walk.lock();
-            // Who comes later has this batch.
+            // Only who has this batch is seated from here on.
             seats.cursor = Some(batch.next);
             (0, seats.next)
         };
