@@ -37,6 +37,7 @@ mod problem;
 mod ring;
 mod subscription;
 mod view;
+mod wake;
 
 pub use event::Event;
 pub use log::{Builder, Feed, FutureCursor, PublishError, Published, ReadError};

@@ -3,6 +3,7 @@
 use crate::{
     event::Draft,
     ring::{Retention, Ring},
+    wake::WakeUps,
     Batch, Event, Subscription,
 };
 use contract::{
@@ -14,7 +15,6 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 use thiserror::Error;
-use tokio::sync::watch;
 
 /// 64 KiB of JSON for one event: far more than a notification needs, and a batch of the
 /// default size still holds one.
@@ -30,10 +30,8 @@ pub(crate) struct Shared {
     /// The window. Many read at once, one appends. A guard lives for a few instructions
     /// and never across an await.
     pub(crate) ring: RwLock<Ring>,
-    /// The wake-up: a version that grows with each publish. It carries no event, so a
-    /// sleeper that misses three wake-ups misses nothing: it reads the ring from its
-    /// own cursor. That is why there is no queue per subscriber.
-    pub(crate) wake: watch::Sender<()>,
+    /// Wakes those who wait for the next entry.
+    pub(crate) wake_ups: Arc<WakeUps>,
     /// The clock that stamps events; replaceable, so that tests can state whole events
     /// to the byte.
     clock: Clock,
@@ -115,7 +113,7 @@ impl Builder {
         Feed {
             shared: Arc::new(Shared {
                 ring: RwLock::new(Ring::new(epoch, self.retention)),
-                wake: watch::Sender::new(()),
+                wake_ups: WakeUps::new(),
                 clock: self.clock,
                 max_event_bytes: self.max_event_bytes,
             }),
@@ -202,6 +200,12 @@ impl Feed {
 
     /// Appends one event and wakes whoever waits.
     ///
+    /// Of events that come in a burst, not each has a wake-up of its own. A wake-up that
+    /// has taken a while, because many wait, is followed by a rest of three times as
+    /// long, and at most 20 ms. An event in it wakes nobody before its end, and whoever
+    /// looks finds the event at once. This needs readers that wait in a tokio runtime
+    /// with a timer; elsewhere each event wakes all.
+    ///
     /// Asynchronous and fallible because a log shared among machines is; this one, held
     /// in memory, answers at once.
     ///
@@ -269,7 +273,7 @@ impl Feed {
         // After the lock is released, so that those who wake do not run into it.
         // Between the two lines a reader may already see the event; its wake-up then
         // finds nothing new, which costs one look and loses nothing.
-        self.shared.wake.send_replace(());
+        self.shared.wake_ups.wake();
         Ok(Published {
             cursor,
             repeated: false,
@@ -314,7 +318,7 @@ impl Feed {
     /// end.
     pub fn finish(&self) {
         self.shared.write().finished = true;
-        self.shared.wake.send_replace(());
+        self.shared.wake_ups.wake_now();
     }
 
     /// Whether [`finish`](Self::finish) was called.
@@ -329,7 +333,7 @@ impl Feed {
 
     /// How many subscriptions wait on this log now.
     pub fn subscribers(&self) -> usize {
-        self.shared.wake.receiver_count()
+        self.shared.wake_ups.subscribers()
     }
 
     /// The retained event with this id, if it is there.

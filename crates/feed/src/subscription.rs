@@ -53,7 +53,7 @@ impl Subscription {
         shared: Arc<Shared>,
         position: Position,
     ) -> Result<Self, FutureCursor> {
-        let woken = shared.wake.subscribe();
+        let woken = shared.wake_ups.subscribe();
         let ring = shared.read();
         let cursor = ring.place(position);
         if ring.is_future(cursor) {
@@ -102,6 +102,8 @@ impl Subscription {
             // The sender lives in `shared`, which this subscription holds: an error
             // cannot happen, and would mean that nothing can be published any more.
             self.woken.changed().await.ok()?;
+            // The log measures how long a wake-up takes, and rests before the next.
+            self.shared.wake_ups.reader_looks();
         }
     }
     // ANCHOR_END: next

@@ -5,7 +5,7 @@ use anyhow::{bail, Context as _};
 use fantoccini::{
     actions::{InputSource, MouseActions, PointerAction, TouchActions, MOUSE_BUTTON_LEFT},
     elements::Element,
-    error::CmdError,
+    error::{CmdError, ErrorStatus},
     wd::{WebDriverCompatibleCommand, WindowHandle},
     Client, Locator,
 };
@@ -14,6 +14,9 @@ use serde::{de::DeserializeOwned, Deserialize};
 use serde_json::{json, Value};
 use std::time::Instant;
 use url::{ParseError, Url};
+
+/// Width and height of a window in CSS pixels, with its frame.
+const DESK: (u32, u32) = (1280, 900);
 
 /// A window. Its scripts and clicks go to the window that was last [brought to the
 /// front](Self::to_front).
@@ -35,7 +38,8 @@ struct Line {
 }
 
 impl Page {
-    /// A new window, the only one of this browser, with nothing in its logs.
+    /// A new window, the only one of this browser, with nothing in its logs, and as large as a
+    /// desk's: Firefox opens it with the size of the last, which may have been a phone's.
     pub async fn only(browser: &Browser) -> anyhow::Result<Self> {
         let client = browser.client.clone();
         let old = client.windows().await?;
@@ -45,6 +49,7 @@ impl Page {
             page.client.close_window().await?;
         }
         page.to_front().await?;
+        page.client.set_window_size(DESK.0, DESK.1).await?;
         if page.kind == Kind::Chromium {
             page.console().await?;
         }
@@ -93,7 +98,7 @@ impl Page {
     /// Shows the window again.
     pub async fn show(&self) -> anyhow::Result<()> {
         // To give a window a size is also to restore it (WebDriver §11.8.2).
-        Ok(self.client.set_window_size(1280, 900).await?)
+        Ok(self.client.set_window_size(DESK.0, DESK.1).await?)
     }
 
     /// Begins to load `address`, and waits for nothing.
@@ -223,21 +228,33 @@ impl Page {
 
     /// Clicks as a person does: the element must be in view, and nothing may cover it.
     pub async fn click(&self, css: &str) -> anyhow::Result<()> {
-        // The page may move under the pointer while a picture comes: then the click hits something
-        // else, and is done again.
+        // The page may move under the pointer while a picture comes or a bar follows the scroll:
+        // then the click hits something else, and is done again.
         let watch = "window.clicked = false;
             document.querySelector(arguments[0])
                 .addEventListener('click', () => { window.clicked = true }, { capture: true, once: true })";
+        let mut covered = None;
         for _ in 0..3 {
             self.into_view(css).await?;
             self.run::<Value>(watch, &[json!(css)]).await?;
-            let clicked = self.find(css).await?.click().await;
-            clicked.with_context(|| format!("no click on {css}"))?;
+            match self.find(css).await?.click().await {
+                Err(CmdError::Standard(error))
+                    if error.error == ErrorStatus::ElementClickIntercepted =>
+                {
+                    self.settle().await?;
+                    covered = Some(error);
+                    continue;
+                }
+                clicked => clicked.with_context(|| format!("no click on {css}"))?,
+            }
             // A page that has gone was left by this click.
             let arrived = self.run("return window.clicked !== false", &[]).await;
             if arrived.unwrap_or(true) {
                 return Ok(());
             }
+        }
+        if let Some(error) = covered {
+            return Err(error).with_context(|| format!("no click on {css}"));
         }
         bail!("no click on {css} arrives")
     }

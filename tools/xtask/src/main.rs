@@ -34,6 +34,14 @@ enum Task {
     Captures,
     /// Draw the diagrams of the book anew
     Diagrams,
+    /// Draw the charts and write the figures of the book anew, from what the lab has measured
+    // `--help` is that of the program.
+    #[command(disable_help_flag = true)]
+    Figures {
+        /// Arguments of the program, such as `--from target/lab/TIME`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Take anew the pictures of the README, of the card and of the icon
     Screenshots,
     /// Test a server, or serve for a client, by the conformance suite
@@ -69,6 +77,10 @@ fn run(task: Task) -> anyhow::Result<()> {
             let (changed, all) = (drawings.keep()?, drawings.iter().count());
             println!("{all} diagrams, {changed} files changed");
             Ok(())
+        }
+        Task::Figures { arguments } => {
+            let program = Step::cargo(&["run", "--quiet", "--package", "figures", "--"]);
+            steps.run("figures", program.arguments(arguments))
         }
         Task::Screenshots => {
             let pictures = ["run", "--package", "browser", "--bin", "screenshots"];

@@ -3,6 +3,7 @@
 
 use crate::{Delivery, Feed, Retention};
 use contract::{Data, Kind, Position};
+use futures_util::FutureExt;
 use std::{collections::HashMap, time::Duration};
 use tokio::{sync::watch, task::JoinSet, time::timeout};
 
@@ -107,6 +108,72 @@ async fn a_subscriber_that_falls_off_is_told_and_goes_on() {
         .map(|event| event.data().to_owned())
         .collect();
     assert_eq!(data, (15..25).map(|n| n.to_string()).collect::<Vec<_>>());
+}
+
+/// Publishes an event in each millisecond, 300 in all, for 16 readers, each of which
+/// has `work` to do for what it gets. How many events one got at once, on average.
+async fn events_in_a_batch(work: fn()) -> u64 {
+    const READERS: u64 = 16;
+    const EVENTS: u64 = 300;
+    let feed = Feed::new(Retention::default());
+    let mut readers = JoinSet::new();
+    for _ in 0..READERS {
+        let mut subscription = feed.subscribe(Position::Earliest).unwrap();
+        readers.spawn(async move {
+            let (mut last_id, mut batches) = (0, 0);
+            while let Some(delivery) = subscription.next().await {
+                let Delivery::Batch(batch) = delivery else {
+                    panic!("a gap, with room for all")
+                };
+                for event in batch.events {
+                    let id = event.cursor().id.get();
+                    assert_eq!(id, last_id + 1, "ids come in order, each once");
+                    last_id = id;
+                }
+                batches += 1;
+                work();
+            }
+            assert_eq!(last_id, EVENTS);
+            batches
+        });
+    }
+    let mut clock = tokio::time::interval(Duration::from_millis(1));
+    for n in 0..EVENTS {
+        clock.tick().await;
+        let kind = "message".parse().unwrap();
+        feed.publish(kind, Data::new(&n).unwrap()).await.unwrap();
+    }
+    feed.finish();
+    let batches = timeout(HANG, readers.join_all()).await;
+    let batches: u64 = batches.expect("all of it comes").into_iter().sum();
+    READERS * EVENTS / batches
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_goes_out_in_few_wake_ups() {
+    // Advances the clock when it is polled first. It does not yield, as a write does not.
+    let work = || {
+        let advanced = tokio::time::advance(Duration::from_micros(300));
+        assert!(advanced.now_or_never().is_none());
+    };
+    let events = events_in_a_batch(work).await;
+    // A wake-up takes 4.8 ms, and the rest after it 14.4 ms.
+    assert!((12..=20).contains(&events), "{events}");
+    // Where it takes no time there is no rest.
+    assert_eq!(events_in_a_batch(|| {}).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_burst_goes_out_in_few_wake_ups_on_many_threads() {
+    let work = || {
+        let began = std::time::Instant::now();
+        while began.elapsed() < Duration::from_micros(300) {
+            std::hint::spin_loop();
+        }
+    };
+    // With four processors a wake-up takes 1.2 ms.
+    let events = events_in_a_batch(work).await;
+    assert!(events >= 2, "{events}");
 }
 
 #[tokio::test]
