@@ -175,7 +175,10 @@ impl Member {
             Due::Left(left) => {
                 left?;
                 // What it has not taken is in tungstenite's buffer.
-                Ok(socket.flush().await?)
+                socket.flush().await?;
+                // Before it is seated again, also where it has everything: a walker that
+                // fails would leave it at once, again and again.
+                connection.step(socket).await
             }
         }
     }
@@ -409,7 +412,7 @@ impl Walker {
                 }
             };
             match delivery {
-                Some(Delivery::Batch(batch)) => self.pass(&batch).await,
+                Some(Delivery::Batch(batch)) => self.pass(&batch, &subscription).await,
                 // The tasks find the gap, or the end, by themselves.
                 Some(Delivery::Gap(gap)) => self.release(Some(gap.resume)),
                 None => return,
@@ -419,7 +422,7 @@ impl Walker {
 
     // ANCHOR: pass
     /// Writes a batch to each socket in the walk.
-    async fn pass(&self, batch: &Batch) {
+    async fn pass(&self, batch: &Batch, subscription: &Subscription) {
         let framings = &self.walk.shared.messages;
         let messages = batch.events.iter();
         let messages: Vec<_> = messages
@@ -446,6 +449,8 @@ impl Walker {
             for (_, seat) in chunk {
                 seat.write(batch, &messages);
             }
+            // So the log rests after it, as it does after the wake-up of many tasks.
+            subscription.is_at_work();
             yield_now().await;
         }
     }

@@ -1,4 +1,8 @@
 //! The walk: what the other tests ask of the server, and what it alone has to do.
+#![allow(
+    clippy::duplicate_mod,
+    reason = "they are programs of their own as well"
+)]
 
 #[path = "behaviour.rs"]
 mod behaviour;
@@ -124,6 +128,27 @@ async fn a_reader_that_stays_away_is_dropped_and_holds_no_queue() {
         assert!(text.starts_with(r#"{"heartbeat":"#), "{text}");
     }
     walked(&stand, 1).await;
+}
+
+/// Its tasks are stopped one after the other, the walker among them, while others run.
+#[test]
+fn a_runtime_that_stops_stops_the_walk() {
+    for _ in 0..50 {
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = runtime.worker_threads(2).enable_all().build().unwrap();
+        let (stand, sockets) = runtime.block_on(async {
+            let stand = Stand::start(quiet());
+            let mut sockets = Vec::new();
+            for _ in 0..10 {
+                sockets.push(greeted(&stand).await);
+            }
+            walked(&stand, sockets.len()).await;
+            (stand, sockets)
+        });
+        runtime.shutdown_timeout(testbed::HANG);
+        assert_eq!(stand.feed.subscribers(), 0, "a task still runs");
+        drop(sockets);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
