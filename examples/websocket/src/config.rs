@@ -9,8 +9,8 @@ use waiting::Places;
 pub enum FanOut {
     /// Each socket's own task, woken by the log.
     Tasks,
-    /// One task, which walks all sockets that have everything else. Less time and memory
-    /// for each socket, and more code.
+    /// One task, which walks all sockets that have everything before it. Less time for
+    /// each socket, and more code.
     Walk,
 }
 

@@ -2,8 +2,8 @@
 //!
 //! A socket has a task of its own here as well, which reads, greets, catches up, sends
 //! heartbeats and closes: all that [`Connection`] does. Once its client has everything,
-//! the task leaves the socket in a seat of the [`Walk`] and waits for something else than
-//! an event. Whatever that is, the task takes the socket out of its seat, and serves it
+//! the task leaves the socket in a seat of the [`Walk`] and waits for whatever is no
+//! event. Whatever that is, the task takes the socket out of its seat, and serves it
 //! by itself until its client has everything again.
 
 use crate::{close::End, frames, socket::Connection, tunnel::Socket};
@@ -176,8 +176,8 @@ impl Member {
                 left?;
                 // What it has not taken is in tungstenite's buffer.
                 socket.flush().await?;
-                // Before it is seated again, also where it has everything: a walker that
-                // fails would leave it at once, again and again.
+                // Also where it has everything by now: seated at once, it would be left
+                // again and again by a walker that fails.
                 connection.step(socket).await
             }
         }
