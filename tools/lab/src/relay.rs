@@ -138,7 +138,8 @@ async fn connect(
 ) -> io::Result<()> {
     let io = TcpStream::connect(server).await?;
     // An event is a small write that somebody waits for.
-    (client.set_nodelay(true)?, io.set_nodelay(true)?);
+    client.set_nodelay(true)?;
+    io.set_nodelay(true)?;
     let upstream = Counted {
         io,
         up: 0,
