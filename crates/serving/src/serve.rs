@@ -360,7 +360,7 @@ async fn connection<I>(
             // The ending before the answers that it causes: those of parked requests
             // then say `Connection: close`.
             biased;
-            // Only once: the token stays cancelled, and would be ready again on every
+            // Only once: the signal stays raised, and would be ready again on every
             // turn.
             () = &mut begun, if !ends => {
                 (ends, told) = (true, true);

@@ -3,9 +3,9 @@
 use crate::{counts::Counts, cuts::Cuttable, Place};
 use contract::{metrics::WaitEnd, Cursor, Gap, GapReason};
 use feed::{Batch, Delivery, Subscription};
-use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+use signal::{Raised, Signal};
+use std::{future::Future, sync::Arc, time::Duration};
 use tokio::time::{sleep_until, Instant};
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// The longest silence that a clock is asked for: about thirty years. What is longer is
 /// no limit.
@@ -51,11 +51,9 @@ pub struct Wait {
     gap: Option<Gap>,
     /// When the silence has lasted too long, if it may not last for ever.
     deadline: Option<Instant>,
-    /// Cancelled when the server ends.
-    token: CancellationToken,
-    /// The same, as a future. Boxed and kept, as is the one of the cut, so that it is
+    /// Completes when the server ends. Kept, as is the one of the cut, so that it is
     /// registered once and not for each event.
-    end: Pin<Box<WaitForCancellationFutureOwned>>,
+    end: Raised,
     /// Breaks this connection where a reader asked for that.
     cut: Cuttable,
     /// This client's place among those that may wait; free again when this is dropped.
@@ -81,7 +79,7 @@ impl Wait {
         place: Place,
         subscription: Subscription,
         cut: Cuttable,
-        end: CancellationToken,
+        end: Raised,
         counts: Arc<Counts>,
     ) -> Self {
         counts.wait_opens();
@@ -89,8 +87,7 @@ impl Wait {
             subscription,
             gap: None,
             deadline: None,
-            end: Box::pin(end.clone().cancelled_owned()),
-            token: end,
+            end,
             cut,
             _place: place,
             counted: Counted {
@@ -151,9 +148,9 @@ impl Wait {
             // method may limit it by the clock alone, to gather a burst or to send
             // pings. The events come with the next call.
             biased;
-            // Cancel-safe: a token that was cancelled stays so.
+            // Cancel-safe: a signal that was raised stays so.
             () = self.cut.cut() => Next::Cut,
-            // Cancel-safe: polled in place, and the token stays cancelled.
+            // Cancel-safe: polled in place, and the signal stays raised.
             () = &mut self.end => Next::Ending,
             // Cancel-safe: it only waits, until a time that is kept.
             () = silence(self.deadline) => Next::Silence,
@@ -171,14 +168,15 @@ impl Wait {
     /// to stop even while it waits to write to its peer, and so does not call
     /// [`next`](Self::next). Cancel-safe.
     pub fn interrupted(&self) -> impl Future<Output = Interrupted> + Send + 'static {
-        let (end, cut) = (self.token.clone(), self.cut.token());
+        let end = self.end.signal().raised();
+        let cut = self.cut.signal().map(Signal::raised);
         async move {
             tokio::select! {
                 // In the order of `next`.
                 biased;
-                // Cancel-safe, both: a token that was cancelled stays so.
-                () = cancelled(cut) => Interrupted::Cut,
-                () = end.cancelled() => Interrupted::Ending,
+                // Cancel-safe, both: a signal that was raised stays so.
+                () = raised(cut) => Interrupted::Cut,
+                () = end => Interrupted::Ending,
             }
         }
     }
@@ -208,7 +206,7 @@ impl Drop for Wait {
         } = self.counted;
         let end = if self.cut.is_cut() {
             WaitEnd::Cut
-        } else if self.token.is_cancelled() {
+        } else if self.end.signal().is_raised() {
             WaitEnd::Shutdown
         } else if self.subscription.is_finished() {
             WaitEnd::Finished
@@ -223,10 +221,10 @@ impl Drop for Wait {
     }
 }
 
-/// Completes when the token is cancelled; never without one.
-async fn cancelled(token: Option<CancellationToken>) {
-    match token {
-        Some(token) => token.cancelled().await,
+/// Completes when the signal is raised; never without one.
+async fn raised(signal: Option<Raised>) {
+    match signal {
+        Some(raised) => raised.await,
         None => std::future::pending().await,
     }
 }
