@@ -4,6 +4,7 @@ use crate::{
     body,
     counts::Counts,
     deadline_io::{DeadlineIo, Held},
+    http::Http,
     peers::{Answer, Overdue, Peers},
     Config, Ending, Guarded, Listener,
 };
@@ -18,11 +19,7 @@ use hyper::{
     body::Incoming,
     service::{service_fn, Service as _},
 };
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::conn::auto::Builder,
-    service::TowerToHyperService,
-};
+use hyper_util::service::TowerToHyperService;
 use std::{
     convert::Infallible,
     future::{pending, Future},
@@ -83,7 +80,7 @@ pub async fn serve<L: Listener>(
     config: Config,
     ending: Ending,
 ) -> io::Result<()> {
-    let builder = builder(&config);
+    let http = Arc::new(Http::new(&config));
     let router = close_after(body::limit(router, &config), ending.clone());
     let peers = Peers::new(&config);
     let room = {
@@ -91,7 +88,7 @@ pub async fn serve<L: Listener>(
         move || peers.end_idlest()
     };
     let connection = move |io, ending| {
-        connection(io, builder.clone(), router.clone(), peers.clone(), ending)
+        connection(io, http.clone(), router.clone(), peers.clone(), ending)
     };
     serve_all(listener, config, ending, room, connection).await
 }
@@ -167,29 +164,6 @@ where
     accepted
 }
 
-fn builder(config: &Config) -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        // Without a timer hyper has no clock, and drops its time limits in silence.
-        .timer(TokioTimer::new())
-        .header_read_timeout(config.headers)
-        .max_headers(config.http1_max_headers)
-        .max_buf_size(config.http1_max_buffer);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        // A WebSocket over HTTP/2 is one of its streams, opened by a CONNECT that names
-        // the protocol (RFC 8441 §3).
-        .enable_connect_protocol()
-        .max_concurrent_streams(config.http2_max_streams)
-        .max_header_list_size(config.http2_max_header_list)
-        .max_send_buf_size(config.http2_send_buffer)
-        .keep_alive_interval(config.http2_ping_interval)
-        .keep_alive_timeout(config.http2_ping_timeout);
-    builder
-}
-
 /// Accepts until the ending begins.
 async fn accept_all<L, R, C, F>(
     listener: &mut L,
@@ -242,7 +216,10 @@ where
                 let (counts, open) = (counts.clone(), ending.count());
                 let held = Held::new(place, open, counts, span.clone());
                 let io = DeadlineIo::new(io, config, departed, held);
-                let served = ending.until_cut(connection(io, ending.clone()));
+                // Boxed, so that what is around it is small: what is moved from one
+                // future into another takes its room in both.
+                let connection = Box::pin(connection(io, ending.clone()));
+                let served = ending.until_cut(connection);
                 tokio::spawn(served.instrument(span));
             }
             Err(error) if was_the_peer(&error) => {
@@ -304,7 +281,7 @@ fn is_for_good(error: &io::Error) -> bool {
 /// Serves one connection to its end.
 async fn connection<I>(
     mut io: DeadlineIo<I>,
-    builder: Builder<TokioExecutor>,
+    http: Arc<Http>,
     router: Router,
     peers: Peers,
     ending: Ending,
@@ -318,6 +295,27 @@ async fn connection<I>(
     let is_named = AtomicBool::new(span.is_disabled());
     let mut watch = io.watch();
     let peer = peers.join();
+    let mut begun = pin!(ending.begun());
+    let version = tokio::select! {
+        biased;
+        // Cancel-safe: it only waits.
+        () = &mut begun => return wire.ends(ConnectionEnd::Closed),
+        // Cancel-safe: what was read is kept.
+        version = io.version() => version,
+        // Cancel-safe: it only waits.
+        overdue = peer.overdue(false) => return wire.ends(match overdue {
+            Overdue::Idle => ConnectionEnd::Closed,
+            Overdue::Dropped => ConnectionEnd::Dropped,
+        }),
+    };
+    let version = match version {
+        Ok(version) => version,
+        Err(error) => {
+            wire.ends(ConnectionEnd::Failed);
+            debug!(%error, "a connection failed");
+            return;
+        }
+    };
     let service = {
         let (router, peer) = (TowerToHyperService::new(router), peer.clone());
         let wire = wire.clone();
@@ -344,9 +342,7 @@ async fn connection<I>(
             }
         })
     };
-    let mut served =
-        pin!(builder.serve_connection_with_upgrades(TokioIo::new(io), service));
-    let mut begun = pin!(ending.begun());
+    let mut served = http.serve(io, version, service);
     let (mut ends, mut told) = (false, false);
     let gone = async {
         match &mut watch {
@@ -364,7 +360,7 @@ async fn connection<I>(
             // turn.
             () = &mut begun, if !ends => {
                 (ends, told) = (true, true);
-                served.as_mut().graceful_shutdown();
+                served.as_mut().end_gracefully();
             }
             // Never dropped by the other arms: it is borrowed, and goes on where it
             // was. Before them, so that what has come is read first.
@@ -378,7 +374,7 @@ async fn connection<I>(
             overdue = peer.overdue(told) => match overdue {
                 Overdue::Idle => {
                     told = true;
-                    served.as_mut().graceful_shutdown();
+                    served.as_mut().end_gracefully();
                 }
                 Overdue::Dropped => {
                     wire.ends(ConnectionEnd::Dropped);
@@ -392,15 +388,12 @@ async fn connection<I>(
         Ok(()) if wire.end() == ConnectionEnd::Upgraded => {}
         Ok(()) => wire.ends(ConnectionEnd::Closed),
         Err(error) => {
-            let error_of_http = error.downcast_ref::<hyper::Error>();
-            let is_cut_short =
-                error_of_http.is_some_and(hyper::Error::is_incomplete_message);
-            wire.ends(match is_cut_short && peer.is_busy() {
+            wire.ends(match error.is_incomplete_message() && peer.is_busy() {
                 true => ConnectionEnd::Gone,
                 false => ConnectionEnd::Failed,
             });
             // Not a warning: peers leave in every possible way, all day long.
-            debug!(error, "a connection failed");
+            debug!(%error, "a connection failed");
         }
     }
 }
