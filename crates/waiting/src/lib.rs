@@ -58,6 +58,7 @@ mod log_page;
 mod places;
 mod problem;
 mod room;
+mod silence;
 pub mod ticker;
 mod wait;
 

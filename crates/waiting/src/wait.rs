@@ -1,15 +1,10 @@
 //! One client's wait for the next entry.
 
-use crate::{counts::Counts, cuts::Cuttable, Place};
+use crate::{counts::Counts, cuts::Cuttable, silence::Silence, Place};
 use contract::{metrics::WaitEnd, Cursor, Gap, GapReason};
 use feed::{Batch, Delivery, Subscription};
 use signal::{Raised, Signal};
 use std::{future::Future, sync::Arc, time::Duration};
-use tokio::time::{sleep_until, Instant};
-
-/// The longest silence that a clock is asked for: about thirty years. What is longer is
-/// no limit.
-const LONGEST_SILENCE: Duration = Duration::from_secs(1_000_000_000);
 
 // ANCHOR: next_enum
 /// What a wait comes to.
@@ -49,8 +44,8 @@ pub struct Wait {
     subscription: Subscription,
     /// Comes before all else of the log: the client's last place is none of this log.
     gap: Option<Gap>,
-    /// When the silence has lasted too long, if it may not last for ever.
-    deadline: Option<Instant>,
+    /// How long nothing may happen. It has a timer, kept for the same reason as `end`.
+    silence: Silence,
     /// Completes when the server ends. Kept, as is the one of the cut, so that it is
     /// registered once and not for each event.
     end: Raised,
@@ -86,7 +81,7 @@ impl Wait {
         Self {
             subscription,
             gap: None,
-            deadline: None,
+            silence: Silence::default(),
             end,
             cut,
             _place: place,
@@ -130,7 +125,7 @@ impl Wait {
     /// From now on, [`next`](Self::next) waits no longer than this; then it returns
     /// [`Next::Silence`], and so does every later call until the limit is set anew.
     pub fn limit_silence(&mut self, limit: Duration) {
-        self.deadline = Some(Instant::now() + limit.min(LONGEST_SILENCE));
+        self.silence.set_limit(limit);
     }
     // ANCHOR_END: limit
 
@@ -139,7 +134,7 @@ impl Wait {
     /// the log, the end of the server, or a cut.
     ///
     /// Cancel-safe: the cursor moves only when a batch or a gap is returned, and the
-    /// deadline stays where it is. A caller may drop the future and call again.
+    /// limit stays where it is. A caller may drop the future and call again.
     pub async fn next(&mut self) -> Next {
         self.counted.asleep = true;
         let next = tokio::select! {
@@ -153,7 +148,7 @@ impl Wait {
             // Cancel-safe: polled in place, and the signal stays raised.
             () = &mut self.end => Next::Ending,
             // Cancel-safe: it only waits, until a time that is kept.
-            () = silence(self.deadline) => Next::Silence,
+            () = self.silence.passes() => Next::Silence,
             // Cancel-safe: the gap is removed and the cursor moves only in the poll
             // that returns. It registers for the wake-up and then looks at the log, so
             // an event that comes between two calls is found.
@@ -225,13 +220,6 @@ impl Drop for Wait {
 async fn raised(signal: Option<Raised>) {
     match signal {
         Some(raised) => raised.await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn silence(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => sleep_until(deadline).await,
         None => std::future::pending().await,
     }
 }
