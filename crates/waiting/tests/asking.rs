@@ -8,6 +8,7 @@ use contract::{Data, Epoch, LogPage, Position, Problem, Status};
 use feed::{Feed, Retention};
 use http::{Request, StatusCode};
 use serving::ProblemResponse;
+use signal::Signal;
 use tower::ServiceExt;
 use waiting::{
     http::{status_route, After},

@@ -5,6 +5,7 @@ use contract::{IdempotencyKey, NewEvent, Position, Problem, ProblemKind};
 use feed::{Feed, Retention};
 use harness::Server;
 use http::{Request, StatusCode};
+use signal::Signal;
 use tower::ServiceExt;
 use waiting::{http::publish_route, Door, Places, Room};
 
