@@ -6,6 +6,7 @@ use crate::{
     deadline_io::{DeadlineIo, Held},
     http::Http,
     peers::{Answer, Overdue, Peers},
+    secure::Secure,
     Config, Ending, Guarded, Listener,
 };
 use axum::{
@@ -31,6 +32,7 @@ use std::{
     },
     time::Duration,
 };
+use tls::{Acceptor, Identity, Protocol};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -80,6 +82,40 @@ pub async fn serve<L: Listener>(
     config: Config,
     ending: Ending,
 ) -> io::Result<()> {
+    serve_http(listener, None, router, config, ending).await
+}
+
+/// The same over TLS.
+///
+/// `identity` is who the server is. In ALPN it offers `h2` and `http/1.1`, in this
+/// order. A client that knows no ALPN speaks HTTP/1.1.
+///
+/// A WebSocket over HTTP/1.1 needs a connection on which `http/1.1` was agreed, and
+/// browsers offer nothing else on one that they open for it. On one that speaks HTTP/2
+/// it is a stream ([RFC 8441](https://www.rfc-editor.org/rfc/rfc8441)), where the
+/// client can do that.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_tls<L: Listener>(
+    listener: L,
+    identity: Identity,
+    router: Guarded,
+    config: Config,
+    ending: Ending,
+) -> io::Result<()> {
+    let protocols = [Protocol::Http2, Protocol::Http1];
+    let acceptor = identity.acceptor(&protocols, config.handshake);
+    serve_http(listener, Some(acceptor), router, config, ending).await
+}
+
+async fn serve_http<L: Listener>(
+    listener: L,
+    acceptor: Option<Acceptor>,
+    router: Guarded,
+    config: Config,
+    ending: Ending,
+) -> io::Result<()> {
     let http = Arc::new(Http::new(&config));
     let router = close_after(body::limit(router, &config), ending.clone());
     let peers = Peers::new(&config);
@@ -88,7 +124,8 @@ pub async fn serve<L: Listener>(
         move || peers.end_idlest()
     };
     let connection = move |io, ending| {
-        connection(io, http.clone(), router.clone(), peers.clone(), ending)
+        let (acceptor, http) = (acceptor.clone(), http.clone());
+        connection(io, acceptor, http, router.clone(), peers.clone(), ending)
     };
     serve_all(listener, config, ending, room, connection).await
 }
@@ -278,9 +315,31 @@ fn is_for_good(error: &io::Error) -> bool {
     matches!(error.kind(), InvalidInput | Unsupported)
 }
 
+/// The TLS of a connection, where there is any, and the version of HTTP.
+async fn open<I>(
+    mut io: DeadlineIo<I>,
+    acceptor: Option<Acceptor>,
+) -> io::Result<(Secure<DeadlineIo<I>>, Version)>
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+{
+    let Some(acceptor) = acceptor else {
+        let version = io.version().await?;
+        return Ok((Secure::Plain(io), version));
+    };
+    let stream = acceptor.accept(io).await?;
+    let version = match tls::protocol(&stream) {
+        Some(Protocol::Http2) => Version::HTTP_2,
+        // Also where the peer knows no ALPN.
+        Some(Protocol::Http1) | None => Version::HTTP_11,
+    };
+    Ok((Secure::Tls(Box::new(stream)), version))
+}
+
 /// Serves one connection to its end.
 async fn connection<I>(
     mut io: DeadlineIo<I>,
+    acceptor: Option<Acceptor>,
     http: Arc<Http>,
     router: Router,
     peers: Peers,
@@ -289,33 +348,39 @@ async fn connection<I>(
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let wire = io.wire();
-    // Every other end than this being dropped is set below.
-    wire.ends(ConnectionEnd::Cut);
     let (counts, span) = (io.counts(), Span::current());
     let is_named = AtomicBool::new(span.is_disabled());
     let mut watch = io.watch();
     let peer = peers.join();
     let mut begun = pin!(ending.begun());
-    let version = tokio::select! {
-        biased;
-        // Cancel-safe: it only waits.
-        () = &mut begun => return wire.ends(ConnectionEnd::Closed),
-        // Cancel-safe: what was read is kept.
-        version = io.version() => version,
-        // Cancel-safe: it only waits.
-        overdue = peer.overdue(false) => return wire.ends(match overdue {
-            Overdue::Idle => ConnectionEnd::Closed,
-            Overdue::Dropped => ConnectionEnd::Dropped,
-        }),
-    };
-    let version = match version {
-        Ok(version) => version,
-        Err(error) => {
-            wire.ends(ConnectionEnd::Failed);
-            debug!(%error, "a connection failed");
+    // An opening that fails takes the connection with it.
+    wire.ends(ConnectionEnd::Failed);
+    let mut opened = pin!(open(io, acceptor));
+    let opened = tokio::select! {
+        // Dropped only when the connection is over.
+        opened = &mut opened => opened,
+        // Nothing was asked yet, so there is nothing to finish.
+        () = &mut begun => {
+            wire.ends(ConnectionEnd::Closed);
+            return;
+        }
+        // It gives way to another.
+        _ = peer.overdue(true) => {
+            wire.ends(ConnectionEnd::Dropped);
             return;
         }
     };
+    let (io, version) = match opened {
+        Ok(opened) => opened,
+        Err(error) => {
+            // Not a warning: peers try ports, and browsers whether they like a
+            // certificate.
+            debug!(%error, "a connection did not open");
+            return;
+        }
+    };
+    // Every other end than this being dropped is set below.
+    wire.ends(ConnectionEnd::Cut);
     let service = {
         let (router, peer) = (TowerToHyperService::new(router), peer.clone());
         let wire = wire.clone();

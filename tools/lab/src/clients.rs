@@ -20,7 +20,7 @@ use futures_util::stream::{BoxStream, StreamExt as _};
 use hdrhistogram::Histogram;
 use std::{
     io::{self, BufRead as _, Read as _, Write as _},
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     pin::pin,
     process::{self, ExitCode},
     sync::{
@@ -173,6 +173,17 @@ impl Reader {
     }
 }
 
+/// The same server at another address of 127.0.0.0/8.
+fn nth_address(base: &Url, n: u32) -> anyhow::Result<Url> {
+    let mut base = base.clone();
+    if n > 0 {
+        let next = u32::from(Ipv4Addr::LOCALHOST) + n;
+        base.set_ip_host(Ipv4Addr::from(next).into())
+            .map_err(|()| anyhow::anyhow!("{base} has no host"))?;
+    }
+    Ok(base)
+}
+
 fn address(base: &Url) -> anyhow::Result<SocketAddr> {
     let addresses = base.socket_addrs(|| None)?;
     addresses.first().copied().context("no address")
@@ -224,9 +235,14 @@ impl Crowd {
     }
 
     /// Adds this many clients, and waits until each knows its place.
+    ///
+    /// A client's port is one of some 28,000 for each address that it connects to. All addresses of
+    /// 127.0.0.0/8 are this machine, so more clients connect to more of them.
     async fn open(&mut self, job: &Job, base: &Url, more: u32) -> anyhow::Result<()> {
-        for _ in 0..more {
-            let (job, base, shared) = (job.clone(), base.clone(), self.shared.clone());
+        let ports = system::client_ports().unwrap_or(u32::MAX);
+        for n in self.clients..self.clients + more {
+            let (job, shared) = (job.clone(), self.shared.clone());
+            let base = nth_address(base, n / ports)?;
             self.receivers
                 .spawn(async move { receive(&job, &base, &shared).await });
         }
@@ -353,18 +369,23 @@ impl Publisher {
     }
 }
 
-/// Publishes the schedule; how much later than planned an event was published, at most. The
-/// publisher comes back with it: the loop's thread for it, and what that has used, ends with it.
-async fn publish(
-    job: &Job,
-    crowd: &Crowd,
-    schedule: &[Planned],
-) -> anyhow::Result<(Duration, Publisher)> {
+/// A schedule that was published.
+struct Published {
+    /// How much later than planned an event was published, at most.
+    late: Duration,
+    /// How long each took until it was answered. The loop answers nothing.
+    took: Vec<Duration>,
+    /// The loop's thread for it, and what that has used, ends with it.
+    _publisher: Publisher,
+}
+
+async fn publish(job: &Job, crowd: &Crowd, schedule: &[Planned]) -> anyhow::Result<Published> {
     let shared = &crowd.shared;
     let mut publisher = Publisher::new(job).await?;
     let mut received = shared.received.subscribe();
     let begin = Instant::now();
     let mut late = Duration::ZERO;
+    let mut took = Vec::with_capacity(schedule.len());
     let mut reported = 0;
     for (n, event) in (0_u32..).zip(schedule) {
         match shared.lockstep {
@@ -381,14 +402,20 @@ async fn publish(
         }
         let now = u64::try_from(shared.begin.elapsed().as_nanos())?;
         shared.published[n as usize].store(now, Relaxed);
+        let sent = Instant::now();
         publisher.publish(n, event).await?;
+        took.push(sent.elapsed());
         let twentieths = (n + 1) * 20 / job.plan.events;
         if twentieths > reported {
             reported = twentieths;
             reply(&Reply::Progress(f64::from(twentieths) / 20.0))?;
         }
     }
-    Ok((late, publisher))
+    Ok(Published {
+        late,
+        took,
+        _publisher: publisher,
+    })
 }
 
 // What is measured.
@@ -443,14 +470,18 @@ async fn delivery(job: &Job) -> anyhow::Result<Outcome> {
     let mut crowd = Crowd::new(job);
     crowd.open(job, &job.base()?, job.clients).await?;
     let own = process::id();
+    let resident = |memory: system::Memory| memory.resident as f64 / 1024.0 / 1024.0;
+    let idle = system::memory(job.server).map(resident);
     let before = (system::cpu_time(job.server), system::cpu_time(own));
     crowd.shared.go.send_replace(true);
     let begin = Instant::now();
-    let (late, publisher) = publish(job, &crowd, &schedule).await?;
+    let published = publish(job, &crowd, &schedule).await?;
     let (tallies, readers) = crowd.finish(patience(job.method)).await?;
     let wall = begin.elapsed();
     let after = (system::cpu_time(job.server), system::cpu_time(own));
-    drop((readers, publisher));
+    let loaded = system::memory(job.server).map(resident);
+    drop(readers);
+    let Published { late, took, .. } = published;
     let one_way = match job.method {
         Method::Loop => {
             let server = address(&job.base()?)?;
@@ -477,7 +508,9 @@ async fn delivery(job: &Job) -> anyhow::Result<Outcome> {
         cpu_source: before.0.map(|cpu| cpu.source),
         client_cpu_ms: used(before.1, after.1).map(|ns| ns / 1e6),
         wall_ms: milliseconds(wall),
+        publish_ms: quantiles(took)?,
         publisher_late_ms: milliseconds(late),
+        resident_mib: idle.zip(loaded),
         one_way_ms: one_way,
     }))
 }

@@ -5,18 +5,15 @@ use crate::{
     method::{Method, Silence},
     plan::{Extent, Measure, Step, Workers},
     programs::{self, Programs},
-    results::{Directory, Outcome, Parameters, Record, Run, Versions, SCHEMA},
+    results::{Directory, Outcome, Parameters, Record, Run, SCHEMA},
     schedule::{Arrivals, Plan},
     summary::Summary,
-    system,
+    system, versions,
 };
-use anyhow::{ensure, Context as _};
+use anyhow::ensure;
 use futures_util::future::join_all;
 use indicatif::{ProgressBar, ProgressStyle};
-use std::{
-    collections::BTreeMap, env, fs, num::NonZeroU16, path::PathBuf, process::Command,
-    process::ExitCode, time::Duration,
-};
+use std::{env, num::NonZeroU16, path::PathBuf, process::ExitCode, time::Duration};
 
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
@@ -148,16 +145,14 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
     check_descriptors(&extent, descriptors)?;
     let programs = Programs::new(&extent.methods, !options.no_build)?;
     let started = jiff::Timestamp::now();
-    let out = options.out.clone().unwrap_or_else(|| {
-        let name = started.strftime("%Y-%m-%dT%H-%M-%SZ").to_string();
-        programs::root().join("target/lab").join(name)
-    });
+    let out = options.out.clone();
+    let out = out.unwrap_or_else(|| programs::new_directory(started));
     let run = Run {
         schema: SCHEMA,
         started: started.to_string(),
         command: env::args().collect(),
         machine: system::machine(),
-        versions: versions(programs.profile()),
+        versions: versions::versions(programs.profile()),
         parameters: Parameters {
             quick: options.quick,
             methods: extent.methods.iter().map(Method::to_string).collect(),
@@ -204,10 +199,7 @@ async fn measure(
     records: &mut Vec<Record>,
 ) -> anyhow::Result<()> {
     let rounds = extent.rounds();
-    let bar = ProgressBar::new(rounds.len() as u64 * PARTS);
-    let style = "{elapsed_precise} {bar:30} {percent:>3} % (left: {eta}) {msg}";
-    bar.set_style(ProgressStyle::with_template(style).expect("a template"));
-    bar.enable_steady_tick(Duration::from_millis(500));
+    let bar = progress_bar(rounds.len());
     for (done, round) in (0_u64..).zip(&rounds) {
         let begin = done * PARTS;
         bar.set_position(begin);
@@ -243,10 +235,19 @@ async fn measure(
 }
 
 /// How finely the progress of one measurement is shown.
-const PARTS: u64 = 20;
+pub const PARTS: u64 = 20;
+
+/// Of so many measurements.
+pub fn progress_bar(measurements: usize) -> ProgressBar {
+    let bar = ProgressBar::new(measurements as u64 * PARTS);
+    let style = "{elapsed_precise} {bar:30} {percent:>3} % (left: {eta}) {msg}";
+    bar.set_style(ProgressStyle::with_template(style).expect("a template"));
+    bar.enable_steady_tick(Duration::from_millis(500));
+    bar
+}
 
 /// Completes at Ctrl-C, and where there are signals at the one that asks a process to end.
-async fn interrupted() {
+pub async fn interrupted() {
     #[cfg(unix)]
     let terminated = async {
         use tokio::signal::unix::{signal, SignalKind};
@@ -306,86 +307,14 @@ fn check_descriptors(extent: &Extent, limit: Option<u64>) -> anyhow::Result<()> 
     Ok(())
 }
 
-fn versions(profile: String) -> Versions {
-    let output = |program: &str, arguments: &[&str]| {
-        let mut command = Command::new(program);
-        let output = command
-            .args(arguments)
-            .current_dir(programs::root())
-            .output();
-        let output = output.ok().filter(|output| output.status.success());
-        output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
-    };
-    let unknown = || "unknown".to_owned();
-    let commit = output("git", &["rev-parse", "--short=12", "HEAD"]);
-    let changed = output("git", &["status", "--porcelain", "--untracked-files=no"]);
-    let mark = if changed.is_some_and(|it| !it.is_empty()) {
-        "+"
-    } else {
-        ""
-    };
-    Versions {
-        commit: commit.map_or_else(unknown, |commit| commit + mark),
-        rustc: output("rustc", &["--version"]).unwrap_or_else(unknown),
-        profile,
-        crates: crates().unwrap_or_default(),
-    }
-}
-
-/// Whose versions a figure depends on.
-const CRATES: [&str; 7] = [
-    "axum",
-    "hyper",
-    "hyper-util",
-    "reqwest",
-    "tokio",
-    "tokio-tungstenite",
-    "tungstenite",
-];
-
-fn crates() -> anyhow::Result<BTreeMap<String, String>> {
-    let lock = fs::read_to_string(programs::root().join("Cargo.lock"))?;
-    let lock: toml::Table = lock.parse()?;
-    let packages = lock["package"].as_array().context("packages")?;
-    let field = |package: &toml::Value, name: &str| {
-        let value = package.get(name).and_then(toml::Value::as_str);
-        value.unwrap_or_default().to_owned()
-    };
-    Ok(packages
-        .iter()
-        .map(|package| (field(package, "name"), field(package, "version")))
-        .filter(|(name, _)| CRATES.contains(&&**name))
-        .collect())
-}
-
-fn describe(run: &Run) -> String {
-    let Run {
-        machine,
-        versions,
-        parameters,
-        ..
-    } = run;
-    let crates: Vec<_> = versions
-        .crates
-        .iter()
-        .map(|(name, version)| format!("{name} {version}"))
-        .collect();
+fn describe(run: &Run<Parameters>) -> String {
+    let parameters = &run.parameters;
     let plan = &parameters.plan;
     let workers: Vec<_> = parameters.workers.iter().map(Workers::to_string).collect();
     format!(
-        "machine: {}, {} processors, {} MiB, {} {}\n\
-         versions: {}, commit {}, {}, {}\n\
-         parameters: {} clients, {} events at {}/s ({:?}), text {}-{}, seed {}, {} repetitions, \
+        "{}\nparameters: {} clients, {} events at {}/s ({:?}), text {}-{}, seed {}, {} repetitions, \
          {} idle, {} recovering, workers {}",
-        machine.processor,
-        machine.processors,
-        machine.memory_mib,
-        machine.system,
-        machine.kernel,
-        versions.profile,
-        versions.commit,
-        versions.rustc,
-        crates.join(", "),
+        run.conditions(),
         parameters.clients,
         plan.events,
         plan.rate,
@@ -479,12 +408,5 @@ mod tests {
         assert!(error.contains("--recovery-clients"), "{error}");
         assert!(check_descriptors(&extent, Some(20_000)).is_ok());
         assert!(check_descriptors(&extent, None).is_ok());
-    }
-
-    #[test]
-    fn versions_are_those_of_the_lock_file() {
-        let crates = crates().unwrap();
-        assert_eq!(crates.len(), CRATES.len(), "{crates:?}");
-        assert!(crates["tokio"].starts_with("1."));
     }
 }

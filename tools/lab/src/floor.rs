@@ -10,7 +10,7 @@ use crate::{method::Method, minimal};
 use anyhow::{bail, Context as _};
 use std::{
     io::{Read as _, Write as _},
-    net::{Ipv4Addr, TcpListener, TcpStream},
+    net::{IpAddr, Ipv4Addr, TcpListener, TcpStream},
     process::ExitCode,
     sync::{Arc, Mutex, PoisonError},
     thread,
@@ -20,6 +20,10 @@ use std::{
 pub struct Options {
     /// Which: loop, hyper-stream, axum-socket or hyper-answer
     floor: Method,
+
+    /// Address to listen on
+    #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    host: IpAddr,
 }
 
 /// An event as the book's servers write it, with as many bytes; its id is one more than its place.
@@ -59,16 +63,16 @@ pub fn read_header(header: [u8; HEADER]) -> (usize, u32) {
 }
 
 /// Serves until the process is ended.
-pub fn run(Options { floor }: Options) -> anyhow::Result<ExitCode> {
+pub fn run(Options { floor, host }: Options) -> anyhow::Result<ExitCode> {
     match floor {
-        Method::Loop => run_loop(),
-        Method::HyperStream | Method::AxumSocket | Method::HyperAnswer => minimal::run(floor),
+        Method::Loop => run_loop(host),
+        Method::HyperStream | Method::AxumSocket | Method::HyperAnswer => minimal::run(floor, host),
         _ => bail!("{floor} is no floor"),
     }
 }
 
-fn run_loop() -> anyhow::Result<ExitCode> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+fn run_loop(host: IpAddr) -> anyhow::Result<ExitCode> {
+    let listener = TcpListener::bind((host, 0))?;
     println!("loop: http://{}/", listener.local_addr()?);
     let subscribers = Arc::<Mutex<Vec<TcpStream>>>::default();
     for connection in listener.incoming() {

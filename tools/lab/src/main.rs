@@ -25,10 +25,12 @@ mod plan;
 mod programs;
 mod relay;
 mod results;
+mod scale;
 mod schedule;
 mod summary;
 mod system;
 mod tally;
+mod versions;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -44,6 +46,8 @@ struct Cli {
 enum Command {
     /// Measure all methods on the same events, with their floors
     Compare(compare::Options),
+    /// Measure with ever more clients in one process, more events and larger ones
+    Scale(scale::Options),
     /// Publisher and receivers: reads a job from standard input, writes its outcome
     #[command(hide = true)]
     Clients,
@@ -58,6 +62,7 @@ enum Command {
 fn main() -> ExitCode {
     let ended = match Cli::parse().command {
         Command::Compare(options) => compare::run(options),
+        Command::Scale(options) => scale::run(options),
         Command::Clients => clients::run(),
         Command::Hold(options) => hold::run(options),
         Command::Floor(options) => floor::run(options),

@@ -31,8 +31,7 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use std::{
-    convert::Infallible, future::Future, net::Ipv4Addr, process::ExitCode, sync::Arc,
-    time::Duration,
+    convert::Infallible, future::Future, net::IpAddr, process::ExitCode, sync::Arc, time::Duration,
 };
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -50,10 +49,10 @@ const EVERY: u64 = 3_600_000;
 const READ_BUFFER: usize = 1024;
 
 /// Serves until the process is ended.
-pub fn run(floor: Method) -> anyhow::Result<ExitCode> {
+pub fn run(floor: Method, host: IpAddr) -> anyhow::Result<ExitCode> {
     // The worker threads follow TOKIO_WORKER_THREADS, as those of the book's servers do.
     tokio::runtime::Runtime::new()?.block_on(async {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let listener = TcpListener::bind((host, 0)).await?;
         println!("{floor}: http://{}/", listener.local_addr()?);
         match floor {
             Method::HyperStream => serve(listener, Log::new(stream_block), open_stream).await,

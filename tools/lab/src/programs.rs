@@ -6,6 +6,7 @@ use crate::{
     method::{Method, Silence},
     plan::{Step, Workers},
     results::Outcome,
+    system,
 };
 use anyhow::{bail, ensure, Context as _};
 use std::{
@@ -45,6 +46,12 @@ pub fn root() -> PathBuf {
     // Two directories up from this crate.
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
     root.map(Path::to_owned).unwrap_or_default()
+}
+
+/// A directory for the results of a run that began then.
+pub fn new_directory(started: jiff::Timestamp) -> PathBuf {
+    let name = started.strftime("%Y-%m-%dT%H-%M-%SZ").to_string();
+    root().join("target/lab").join(name)
 }
 
 /// The programs, beside this one: so they are of the same profile.
@@ -141,6 +148,10 @@ impl Programs {
                 }
             }
         }
+        if system::client_ports().is_some_and(|ports| clients > ports) {
+            // So many connect to several addresses of 127.0.0.0/8.
+            command.args(["--host", "0.0.0.0"]);
+        }
         match step.workers {
             Workers::Some(count) => command.env("TOKIO_WORKER_THREADS", count.to_string()),
             Workers::All => command.env_remove("TOKIO_WORKER_THREADS"),
@@ -190,6 +201,11 @@ fn connections(clients: u32) -> u32 {
     (clients + 2) * 10 / 9 + 12
 }
 
+/// The most clients that a server can have with this many files.
+pub fn most_clients(files: u64) -> u64 {
+    (files.saturating_sub(64 + 13) * 9 / 10).saturating_sub(2)
+}
+
 /// How many files a server of this many clients, or the process with the clients, may need; through
 /// a relay two for each client.
 pub fn descriptors(clients: u32, relayed: u32) -> u64 {
@@ -199,7 +215,9 @@ pub fn descriptors(clients: u32, relayed: u32) -> u64 {
 
 fn address(line: &str) -> anyhow::Result<Url> {
     let start = line.find("http://").context("a line without an address")?;
-    Ok(line[start..].trim().parse()?)
+    // One that listens on all addresses is reached by this.
+    let line = line[start..].trim().replace("//0.0.0.0:", "//127.0.0.1:");
+    Ok(line.parse()?)
 }
 
 /// A process with which lines are exchanged. It ends when this is dropped, because then its input
@@ -372,9 +390,19 @@ mod tests {
     }
 
     #[test]
+    fn the_most_clients_are_as_many_as_the_files_allow() {
+        for files in [1024, 20_000, 1_048_576] {
+            let most = u32::try_from(most_clients(files)).unwrap();
+            assert!(descriptors(most, 0) <= files, "{most} of {files}");
+            assert!(descriptors(most + 3, 0) > files, "{most} of {files}");
+        }
+    }
+
+    #[test]
     fn an_address_is_found_in_its_line() {
         let base = address("sse: http://127.0.0.1:4100/").unwrap();
         assert_eq!(base.as_str(), "http://127.0.0.1:4100/");
+        assert_eq!(address("sse: http://0.0.0.0:4100/").unwrap(), base);
         assert!(address("starting").is_err());
     }
 }

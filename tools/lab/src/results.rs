@@ -15,14 +15,41 @@ pub const SCHEMA: u32 = 2;
 
 /// What is the same for a whole run: `run.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Run {
+pub struct Run<P> {
     pub schema: u32,
     /// When it began, in UTC.
     pub started: String,
     pub command: Vec<String>,
     pub machine: Machine,
     pub versions: Versions,
-    pub parameters: Parameters,
+    pub parameters: P,
+}
+
+impl<P> Run<P> {
+    /// The machine and the versions, for a person.
+    pub fn conditions(&self) -> String {
+        let Self {
+            machine, versions, ..
+        } = self;
+        let crates: Vec<_> = versions
+            .crates
+            .iter()
+            .map(|(name, version)| format!("{name} {version}"))
+            .collect();
+        format!(
+            "machine: {}, {} processors, {} MiB, {} {}\n\
+             versions: {}, commit {}, {}, {}",
+            machine.processor,
+            machine.processors,
+            machine.memory_mib,
+            machine.system,
+            machine.kernel,
+            versions.profile,
+            versions.commit,
+            versions.rustc,
+            crates.join(", "),
+        )
+    }
 }
 
 /// What was measured, and with what.
@@ -94,8 +121,12 @@ pub struct Delivery {
     /// Of the process with publisher and clients, in the same time.
     pub client_cpu_ms: Option<f64>,
     pub wall_ms: f64,
+    /// From just before an event is published until its publisher has the answer.
+    pub publish_ms: Quantiles,
     /// How much later than planned an event was published, at most.
     pub publisher_late_ms: f64,
+    /// What the server has in memory before the first event, with all clients, and after the last.
+    pub resident_mib: Option<(f64, f64)>,
     /// Half of an echo's time, in milliseconds: of the loop alone.
     pub one_way_ms: Option<Quantiles>,
 }
@@ -239,7 +270,7 @@ impl Directory {
     ///
     /// # Errors
     /// Where it holds another run already.
-    pub fn create(path: &Path, run: &Run) -> anyhow::Result<Self> {
+    pub fn create<P: Serialize>(path: &Path, run: &Run<P>) -> anyhow::Result<Self> {
         fs::create_dir_all(path).with_context(|| path.display().to_string())?;
         let results = path.join("results.jsonl");
         ensure!(
@@ -258,7 +289,7 @@ impl Directory {
     ///
     /// # Errors
     /// Where it cannot be written.
-    pub fn keep(&mut self, record: &Record) -> anyhow::Result<()> {
+    pub fn keep(&mut self, record: &impl Serialize) -> anyhow::Result<()> {
         let line = serde_json::to_string(record)? + "\n";
         Ok(self.lines.write_all(line.as_bytes())?)
     }

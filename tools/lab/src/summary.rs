@@ -367,16 +367,17 @@ fn rows(key: &Key, figures: &[Figure]) -> Vec<Row> {
 
 /// Of the repetitions.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Spread {
-    median: f64,
-    low: f64,
-    high: f64,
-    min: f64,
-    max: f64,
+pub struct Spread {
+    pub median: f64,
+    pub low: f64,
+    pub high: f64,
+    pub min: f64,
+    pub max: f64,
 }
 
 impl Spread {
-    fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
+    /// Of at least one value.
+    pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut values: Vec<_> = values.into_iter().collect();
         values.sort_by(f64::total_cmp);
         let (min, max) = (*values.first()?, *values.last()?);
@@ -494,6 +495,7 @@ fn figures(record: &Record, records: &[Record], plan: &Plan) -> Vec<Figure> {
                 let processors = client / it.wall_ms;
                 figures.push(figure("client CPU", "processors", processors, vec![]));
             }
+            figures.push(figure("publish p50", "ms", it.publish_ms.p50, vec![]));
             if let Some(way) = &it.one_way_ms {
                 figures.push(figure("one way p50", "ms", way.p50, vec![]));
                 figures.push(figure("one way p99", "ms", way.p99, vec![]));
@@ -633,7 +635,9 @@ mod tests {
                 cpu_source: None,
                 client_cpu_ms: None,
                 wall_ms: 1.0,
+                publish_ms: Quantiles::default(),
                 publisher_late_ms: 0.0,
+                resident_mib: None,
                 one_way_ms: (method == LOOP).then(|| Quantiles {
                     p50: 0.1,
                     ..Quantiles::default()

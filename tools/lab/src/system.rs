@@ -109,6 +109,18 @@ mod linux {
         }
     }
 
+    pub fn number(path: &str) -> Option<u64> {
+        fs::read_to_string(path).ok()?.trim().parse().ok()
+    }
+
+    pub fn client_ports() -> Option<u32> {
+        let text = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
+        let mut bounds = text.split_whitespace().map(str::parse::<u32>);
+        let (first, last) = (bounds.next()?.ok()?, bounds.next()?.ok()?);
+        // Of the last tenth some may be in use, or wait for late packets of a closed connection.
+        Some(((last + 1).checked_sub(first)? * 9 / 10).max(1))
+    }
+
     pub fn load() -> Option<f64> {
         let load = procfs::LoadAverage::current().ok()?;
         Some(f64::from(load.one))
@@ -131,6 +143,14 @@ mod linux {
         Machine::default()
     }
 
+    pub fn number(_path: &str) -> Option<u64> {
+        None
+    }
+
+    pub fn client_ports() -> Option<u32> {
+        None
+    }
+
     pub fn load() -> Option<f64> {
         None
     }
@@ -139,6 +159,13 @@ mod linux {
 /// The CPU time of all threads of a process; `None` where the system does not tell. A thread that
 /// has ended is not in it: no server of the lab ends one while it is measured.
 pub use linux::cpu_time;
+
+/// How many connections this machine makes to one address and port, with a tenth to spare; `None`
+/// where the system does not tell.
+pub use linux::client_ports;
+
+/// A number that the kernel shows as a file, such as a limit.
+pub use linux::number;
 
 /// The load of the last minute: how many processes ran or wanted to.
 pub use linux::load;

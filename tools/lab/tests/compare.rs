@@ -24,6 +24,11 @@ fn main() -> ExitCode {
     let mut trials = vec![
         parts::trial("counts_are_exact", limit, counts_are_exact),
         parts::trial(
+            "every_client_of_each_size_gets_each_event",
+            limit,
+            every_client_gets_each_event,
+        ),
+        parts::trial(
             "missing_servers_are_named",
             limit,
             missing_servers_are_named,
@@ -45,7 +50,7 @@ fn main() -> ExitCode {
 const METHODS: [&str; 4] = ["polling", "long-polling", "sse", "websocket"];
 
 /// The lab, with servers that lie beside it.
-fn lab() -> anyhow::Result<Command> {
+fn lab(subcommand: &str) -> anyhow::Result<Command> {
     let lab = Path::new(env!("CARGO_BIN_EXE_lab"));
     for method in METHODS {
         let program = lab.with_file_name(format!("{method}{}", std::env::consts::EXE_SUFFIX));
@@ -55,7 +60,9 @@ fn lab() -> anyhow::Result<Command> {
         }
     }
     let mut command = Command::new(lab);
-    command.args(["compare", "--no-build"]).stdin(Stdio::null());
+    command
+        .args([subcommand, "--no-build"])
+        .stdin(Stdio::null());
     for name in PROXIES {
         command.env_remove(name);
     }
@@ -75,7 +82,7 @@ const EVENTS: u64 = 5;
 async fn counts_are_exact() -> anyhow::Result<()> {
     let directory = tempfile::tempdir()?;
     let out = directory.path().join("out");
-    let output = lab()?
+    let output = lab("compare")?
         .args(["--quick", "--arrivals", "lockstep", "--repetitions", "1"])
         .args([
             "--clients",
@@ -166,6 +173,38 @@ async fn counts_are_exact() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Floors among them, whose clients are those of the book.
+async fn every_client_gets_each_event() -> anyhow::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let out = directory.path().join("out");
+    let methods = "loop,hyper-answer,hyper-stream,axum-socket,sse";
+    let output = lab("scale")?
+        .args(["--quick", "--methods", methods])
+        .args(["--clients", "2,5", "--rates", "20", "--payloads", "50"])
+        .arg("--out")
+        .arg(&out)
+        .output()?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{errors}");
+    let records = records(&out)?;
+    // Two numbers of clients; one rate, and one size of an event.
+    ensure!(records.len() == 2 * 5, "{records:#?}");
+    for record in &records {
+        let clients = record["size"]["clients"].as_u64().context("clients")?;
+        ensure!(record["counts"]["delivered"] == clients * 20, "{record}");
+        ensure!(record["counts"]["doubled"] == 0, "{record}");
+    }
+    let rows = fs::read_to_string(out.join("summary.csv"))?;
+    let of = |what: &str| rows.lines().filter(|row| row.contains(what)).count();
+    let linux = cfg!(target_os = "linux");
+    let measured = of(",server CPU,us/delivery,measured,");
+    ensure!(measured == if linux { 10 } else { 0 }, "{rows}");
+    ensure!(!linux || of("clients,sse,1000000,") > 0, "{rows}");
+    ensure!(of(",1000000,") == of(",calculated,") / 4, "{rows}");
+    ensure!(of(",16000,") == 0, "a client that nobody measured: {rows}");
+    Ok(())
+}
+
 async fn missing_servers_are_named() -> anyhow::Result<()> {
     // A lab on its own. A link, since a debug build is large.
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
@@ -188,7 +227,7 @@ async fn end_with_the_lab(in_order: bool) -> anyhow::Result<()> {
     let directory = tempfile::tempdir()?;
     let out = directory.path().join("out");
     let mut lab = Ended(
-        lab()?
+        lab("compare")?
             .args(["--methods", "sse", "--measure", "delivery"])
             .args(["--clients", "2", "--events", "20", "--rate", "20"])
             .args(["--repetitions", "500"])
