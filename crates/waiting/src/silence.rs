@@ -36,6 +36,11 @@ impl Silence {
         }
     }
 
+    /// When it has lasted too long, if it may not last for ever.
+    pub(crate) fn limit(&self) -> Option<Instant> {
+        self.limit
+    }
+
     /// Completes when the limit has passed, and then again until it is set anew.
     /// Cancel-safe: it only waits, until a time that is kept.
     pub(crate) async fn passes(&mut self) {
