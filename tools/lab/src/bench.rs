@@ -34,6 +34,9 @@ fn job(step: &Step, plan: Plan, server: &crate::programs::Server) -> Job {
     Job {
         method: step.method,
         base: server.base.to_string(),
+        protocol: step.protocol,
+        certificate: server.certificate.clone(),
+        metrics: server.metrics.clone(),
         server: server.process,
         clients: step.clients,
         plan,

@@ -5,6 +5,7 @@ use crate::{
     method::{Method, Silence},
     plan::{Extent, Measure, Step, Workers},
     programs::{self, Programs},
+    protocol::Protocol,
     results::{Directory, Outcome, Parameters, Record, Run, SCHEMA},
     schedule::{Arrivals, Plan},
     summary::Summary,
@@ -66,6 +67,10 @@ pub struct Options {
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     recovery_clients: Option<u32>,
 
+    /// What traffic and idle clients are measured over
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "h1")]
+    protocol: Vec<Protocol>,
+
     /// Worker threads of each server: numbers, or all, which is one for each processor [default:
     /// 1,all; with --quick all]
     #[arg(long, value_delimiter = ',', value_name = "COUNT")]
@@ -125,6 +130,7 @@ impl Options {
                 true => Silence::Short,
                 false => Silence::Usual,
             },
+            protocols: self.protocol.clone(),
             workers: match (self.quick, &self.workers[..]) {
                 (true, []) => vec![Workers::All],
                 (false, []) => vec![Workers::Some(NonZeroU16::MIN), Workers::All],
@@ -214,6 +220,7 @@ async fn measure(
                 let outcome = bench::measure(programs, &step, plan, progress).await;
                 Record {
                     method: step.method.to_string(),
+                    protocol: step.protocol,
                     workers: step.workers,
                     repetition: step.repetition,
                     load,

@@ -2,6 +2,7 @@
 
 use crate::{
     method::{Method, Silence},
+    protocol::Protocol,
     results::Outcome,
     schedule::Plan,
 };
@@ -20,6 +21,12 @@ pub struct Job {
     pub method: Method,
     /// Where its server is: a URL.
     pub base: String,
+    /// What the clients speak.
+    pub protocol: Protocol,
+    /// The server's certificate as text, where it speaks TLS.
+    pub certificate: Option<String>,
+    /// Where the server's own counts are: a URL.
+    pub metrics: Option<String>,
     /// The server's process.
     pub server: u32,
     /// How many clients follow the log.

@@ -4,6 +4,7 @@ use crate::{
     bench::applies,
     job::Task,
     method::{Method, Silence},
+    protocol::Protocol,
 };
 use serde::{Deserialize, Serialize};
 use std::{fmt, num::NonZeroU16, str::FromStr, time::Duration};
@@ -63,6 +64,7 @@ pub struct Step {
     pub task: Task,
     pub clients: u32,
     pub silence: Silence,
+    pub protocol: Protocol,
     pub workers: Workers,
     /// From 0.
     pub repetition: u32,
@@ -126,6 +128,8 @@ pub struct Extent {
     pub recovery_clients: u32,
     pub silence: Silence,
     pub workers: Vec<Workers>,
+    /// Of traffic and idle clients; all else is measured over HTTP/1.1.
+    pub protocols: Vec<Protocol>,
 }
 
 /// How many silences of an idle client are counted.
@@ -152,24 +156,29 @@ impl Extent {
         }
         // Counts, of which one repetition is as good as nine: they are exact but for polling, whose
         // requests the clock decides.
-        let step = |method: &Method, task, clients| Step {
+        let step = |method: &Method, task, clients, protocol| Step {
             method: *method,
             task,
             clients,
             silence: Silence::Usual,
+            protocol,
             workers: Workers::All,
             repetition: 0,
         };
         if has(Measure::Traffic) {
-            let traffic = |method| vec![step(method, Task::Traffic, self.clients)];
-            rounds.extend(self.methods.iter().map(traffic));
+            for protocol in &self.protocols {
+                let traffic = |method| vec![step(method, Task::Traffic, self.clients, *protocol)];
+                rounds.extend(self.methods.iter().map(traffic));
+            }
         }
         if has(Measure::Idle) {
-            let idle = |method| Step {
-                silence: self.silence,
-                ..step(method, Task::Idle { cycles: CYCLES }, 1)
-            };
-            rounds.push(self.methods.iter().map(idle).collect());
+            for protocol in &self.protocols {
+                let idle = |method| Step {
+                    silence: self.silence,
+                    ..step(method, Task::Idle { cycles: CYCLES }, 1, *protocol)
+                };
+                rounds.push(self.methods.iter().map(idle).collect());
+            }
         }
         if has(Measure::Memory) {
             let warm = self.idle_clients.div_ceil(10);
@@ -197,6 +206,7 @@ impl Extent {
                         task,
                         clients,
                         silence: Silence::Usual,
+                        protocol: Protocol::H1,
                         workers: *workers,
                         repetition,
                     }]);
@@ -256,6 +266,7 @@ mod tests {
             recovery_clients: 7,
             silence: Silence::Short,
             workers: vec![Workers::Some(NonZeroU16::MIN), Workers::All],
+            protocols: vec![Protocol::H1],
         }
     }
 

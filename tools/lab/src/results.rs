@@ -1,6 +1,9 @@
 //! What is measured, as it is written. `README.md` describes each field.
 
-use crate::{plan::Workers, schedule::Plan, system::CpuSource, system::Machine, tally::Counts};
+use crate::{
+    plan::Workers, protocol::Protocol, schedule::Plan, system::CpuSource, system::Machine,
+    tally::Counts,
+};
 use anyhow::{ensure, Context as _};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -84,6 +87,9 @@ pub struct Parameters {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Record {
     pub method: String,
+    /// What the clients speak.
+    #[serde(default)]
+    pub protocol: Protocol,
     /// The worker threads of the server.
     pub workers: Workers,
     /// From 0.
@@ -159,6 +165,9 @@ pub struct Traffic {
     pub requests: u64,
     /// Until each client knew its place, over all clients.
     pub opening: Bytes,
+    /// What of it was the handshake of TLS.
+    #[serde(default)]
+    pub handshake: Bytes,
     /// From then on, to the last event.
     pub events: Bytes,
     /// The events' JSON, once for each delivery.
@@ -311,6 +320,7 @@ mod tests {
             connections: 1,
             requests: 1,
             opening: Bytes::default(),
+            handshake: Bytes::default(),
             events: Bytes::default(),
             payload: 0,
             requests_per_delivery: 0.0,
@@ -320,6 +330,7 @@ mod tests {
         });
         Record {
             method: "sse".to_owned(),
+            protocol: Protocol::H1,
             workers: Workers::All,
             repetition: 0,
             load: None,

@@ -11,6 +11,7 @@ use crate::{
     method::{Method, Silence},
     plan::{Step, Workers},
     programs::{self, Programs},
+    protocol::Protocol,
     results::{Delivery, Directory, Outcome, Record, Run, SCHEMA},
     schedule::{Arrivals, Plan},
     summary::Spread,
@@ -345,6 +346,7 @@ async fn measure(
             task: Task::Delivery,
             clients,
             silence: Silence::Usual,
+            protocol: Protocol::H1,
             workers: parameters.workers,
             repetition,
         };
@@ -353,6 +355,7 @@ async fn measure(
         let outcome = bench::measure(programs, &step, plan, progress).await;
         let record = Record {
             method: method.to_string(),
+            protocol: Protocol::H1,
             workers: parameters.workers,
             repetition,
             load,

@@ -3,6 +3,7 @@
 use crate::{
     method::Method,
     plan::Workers,
+    protocol::Protocol,
     results::{Delivery, Memory, Outcome, Quantiles, Record},
     schedule::{Arrivals, Plan},
 };
@@ -42,6 +43,8 @@ pub struct Row {
     pub ratio_high: Option<f64>,
     pub ratio_min: Option<f64>,
     pub ratio_max: Option<f64>,
+    /// What the clients spoke.
+    pub protocol: Protocol,
 }
 
 /// Which of the sorted repetitions bound the median: from the `rank`th to the `rank`th from the
@@ -148,6 +151,7 @@ impl Summary {
                 let key = Key {
                     measurement: measurement(&record.outcome),
                     method: record.method.clone(),
+                    protocol: record.protocol,
                     workers: record.workers,
                     figure: figure.name,
                 };
@@ -204,10 +208,10 @@ impl Summary {
     }
 
     fn table(&self, columns: &[Column]) -> String {
-        let mut methods: Vec<(&str, Workers)> = Vec::new();
+        let mut methods: Vec<(&str, Protocol, Workers)> = Vec::new();
         for row in &self.rows {
             let shown = columns.iter().any(|column| column.shows(row));
-            let method = (&*row.method, row.workers);
+            let method = (&*row.method, row.protocol, row.workers);
             if shown && !methods.contains(&method) {
                 methods.push(method);
             }
@@ -215,14 +219,19 @@ impl Summary {
         let titles = columns.iter().map(|column| column.title);
         let titles = ["method", "workers"].into_iter().chain(titles);
         let mut lines: Vec<Vec<String>> = vec![titles.map(str::to_owned).collect()];
-        for (method, workers) in methods {
+        for (method, protocol, workers) in methods {
             let cells = columns.iter().map(|column| {
                 let rows = self.rows.iter().filter(|row| {
-                    row.method == method && row.workers == workers && column.shows(row)
+                    (&*row.method, row.protocol, row.workers) == (method, protocol, workers)
+                        && column.shows(row)
                 });
                 cell(&rows.collect::<Vec<_>>())
             });
-            let names = [method.to_owned(), workers.to_string()];
+            let name = match protocol {
+                Protocol::H1 => method.to_owned(),
+                other => format!("{method} {other}"),
+            };
+            let names = [name, workers.to_string()];
             lines.push(names.into_iter().chain(cells).collect());
         }
         let width = |at: usize| lines.iter().map(|line| line[at].len()).max();
@@ -317,6 +326,7 @@ const SERVERS: [Column; 7] = [
 struct Key {
     measurement: &'static str,
     method: String,
+    protocol: Protocol,
     workers: Workers,
     figure: &'static str,
 }
@@ -366,6 +376,7 @@ fn rows(key: &Key, figures: &[Figure]) -> Vec<Row> {
             ratio_high: ratio.map(|ratio| ratio.high),
             ratio_min: ratio.map(|ratio| ratio.min),
             ratio_max: ratio.map(|ratio| ratio.max),
+            protocol: key.protocol,
         }
     };
     let mut names: Vec<&'static str> = Vec::new();
@@ -655,6 +666,7 @@ mod tests {
         };
         Record {
             method: method.to_owned(),
+            protocol: Protocol::H1,
             workers: Workers::All,
             repetition,
             load: Some(0.5),

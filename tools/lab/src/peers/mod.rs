@@ -16,6 +16,7 @@ use crate::{
     method::{Method, Silence},
     plan::Workers,
     programs::{self, Programs},
+    protocol::Protocol,
     results::{Directory, Failed, Outcome, Record, Run, SCHEMA},
     schedule::{Arrivals, Plan},
     summary::Summary,
@@ -364,6 +365,7 @@ async fn measure(
         });
         let record = Record {
             method: step.peer.name.to_owned(),
+            protocol: Protocol::H1,
             workers: step.workers,
             repetition: step.repetition,
             load,
@@ -391,6 +393,7 @@ async fn once(
             task: step.task,
             clients: step.clients,
             silence: Silence::Usual,
+            protocol: Protocol::H1,
             workers: step.workers,
             repetition: step.repetition,
         },
