@@ -230,7 +230,7 @@ fn draw(area: &Area<'_>, panel: &Panel, rows: &[(&Variant, &Row)]) -> anyhow::Re
     let floor = |row: &Row| row.floor_median.filter(|_| panel.floor.is_some());
     let numbers = rows
         .iter()
-        .flat_map(|(_, row)| [Some(row.min), Some(row.max), floor(row)]);
+        .flat_map(|(_, row)| [Some(row.low), Some(row.high), floor(row)]);
     let numbers: Vec<f64> = numbers.flatten().map(|number| number.max(0.01)).collect();
     let least = numbers.iter().copied().fold(f64::INFINITY, f64::min) / 1.3;
     let most = numbers.iter().copied().fold(0.0, f64::max) * 1.3;
@@ -247,7 +247,7 @@ fn draw(area: &Area<'_>, panel: &Panel, rows: &[(&Variant, &Row)]) -> anyhow::Re
         line(area, [(left as i32, y), (right as i32, y)], LINE, 1)?;
         text(area, &variant.title, (8, y), HPos::Left)?;
         let colour = colour(variant.class);
-        line(area, [(x(row.min), y), (x(row.max), y)], colour, 3)?;
+        line(area, [(x(row.low), y), (x(row.high), y)], colour, 3)?;
         mark(area, variant.class, (x(row.median), y))?;
         if let Some(floor) = floor(row) {
             line(area, [(x(floor), y - 9), (x(floor), y + 9)], INK, 2)?;

@@ -17,10 +17,8 @@ const HEARTBEAT_S: f64 = 15.0;
 pub fn wire(data: &Data) -> anyhow::Result<Wire> {
     let kernel_kib = kernel(data);
     let resident = |method: &str| {
-        let mut rows = data.rows.iter();
-        let row = rows.find(|row| {
-            row.figure == "resident" && row.protocol.is_none() && row.method.starts_with(method)
-        });
+        let mut rows = data.plain();
+        let row = rows.find(|row| row.figure == "resident" && row.method.starts_with(method));
         row.map(|row| row.median)
             .with_context(|| format!("no memory of {method}"))
     };
@@ -67,10 +65,7 @@ fn rounded(costs: Costs) -> Costs {
 /// A kernel holds the same for a connection, whatever is said over it: the median of what was
 /// measured with all methods, half of it at each end.
 fn kernel(data: &Data) -> f64 {
-    let rows = data
-        .rows
-        .iter()
-        .filter(|row| row.figure == "slab, both ends");
+    let rows = data.plain().filter(|row| row.figure == "slab, both ends");
     let mut slab: Vec<f64> = rows.map(|row| row.median).collect();
     slab.sort_by(f64::total_cmp);
     slab.get(slab.len() / 2).map_or(0.0, |both| both / 2.0)

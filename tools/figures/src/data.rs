@@ -27,6 +27,9 @@ pub struct Data {
     pub notes: Vec<String>,
 }
 
+/// The form of the lab's files that is read here.
+const SCHEMA: u32 = 2;
+
 /// `run.json` of the lab.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Run {
@@ -87,23 +90,26 @@ pub struct Row {
     pub figure: String,
     /// Such as `ms`.
     pub unit: String,
+    /// With how many threads the server worked: a number, or `all`.
+    pub workers: String,
+    /// `h1`, or `h2-tls`: HTTP/2 over TLS.
+    pub protocol: String,
     /// How many there were.
     pub repetitions: u32,
     /// Of the repetitions.
     pub median: f64,
-    /// The least of them.
-    pub min: f64,
-    /// The most of them.
-    pub max: f64,
+    /// The lower end of its interval.
+    pub low: f64,
+    /// The upper end.
+    pub high: f64,
+    /// How often such an interval holds the median.
+    pub confidence: f64,
     /// What it is compared with.
     pub floor: Option<String>,
     /// The median of that.
     pub floor_median: Option<f64>,
     /// The median of the ratios to it.
     pub ratio_median: Option<f64>,
-    /// Such as `h2+tls`; none is HTTP/1.1 without TLS.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub protocol: Option<String>,
     #[serde(flatten)]
     others: BTreeMap<String, Value>,
 }
@@ -117,6 +123,19 @@ pub(crate) struct Summary {
     pub notes: Vec<String>,
 }
 
+/// What the rows of the book's tables are of.
+pub(crate) const PROTOCOL: &str = "h1";
+pub(crate) const WORKERS: &str = "all";
+
+impl Run {
+    /// # Errors
+    /// If the lab writes another form by now than this reads.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        ensure!(self.schema == SCHEMA, "schema {} of the lab", self.schema);
+        Ok(())
+    }
+}
+
 impl Data {
     /// What is kept.
     ///
@@ -126,23 +145,36 @@ impl Data {
         let path = root.join(DIRECTORY).join("compare.json");
         let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
         let data: Self = serde_json::from_str(&text).with_context(|| path.display().to_string())?;
-        ensure!(
-            data.run.schema == 1,
-            "schema {} of the lab",
-            data.run.schema
-        );
+        data.run.check()?;
         Ok(data)
     }
 
-    /// A figure over HTTP/1.1 without TLS.
+    /// The figures over HTTP/1.1 without TLS, of servers with all their threads.
+    pub fn plain(&self) -> impl Iterator<Item = &Row> {
+        let rows = self.rows.iter();
+        rows.filter(|row| (&*row.protocol, &*row.workers) == (PROTOCOL, WORKERS))
+    }
+
+    /// One of those, once for each floor that it has.
+    pub fn with_each_floor<'a>(
+        &'a self,
+        measurement: &'a str,
+        method: &'a str,
+        figure: &'a str,
+    ) -> impl Iterator<Item = &'a Row> {
+        self.plain().filter(move |row| {
+            (&*row.measurement, &*row.method, &*row.figure) == (measurement, method, figure)
+        })
+    }
+
+    /// One of those, with the first of its floors.
     ///
     /// # Errors
     /// If it was not measured.
     pub fn row(&self, measurement: &str, method: &str, figure: &str) -> anyhow::Result<&Row> {
-        let mut rows = self.rows.iter();
+        let mut rows = self.plain();
         let row = rows.find(|row| {
-            row.protocol.is_none()
-                && (&*row.measurement, &*row.method, &*row.figure) == (measurement, method, figure)
+            (&*row.measurement, &*row.method, &*row.figure) == (measurement, method, figure)
         });
         row.with_context(|| format!("no {figure} of {method} ({measurement})"))
     }
@@ -158,7 +190,7 @@ impl Data {
     /// The intervals of polling that were measured, in milliseconds, in rising order.
     #[must_use]
     pub fn intervals(&self) -> Vec<u64> {
-        let deliveries = self.rows.iter().filter(|row| row.measurement == "delivery");
+        let deliveries = self.plain().filter(|row| row.measurement == "delivery");
         let names = deliveries.filter_map(|row| row.method.strip_prefix("polling:"));
         let intervals = names.filter_map(|name| name.strip_suffix("ms")?.parse().ok());
         let mut intervals: Vec<u64> = intervals.collect();

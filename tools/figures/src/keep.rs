@@ -1,7 +1,7 @@
 //! Keeps a run of the lab: its conditions, its summary, and what the charts need of its
 //! measurements.
 
-use crate::data::{Data, Run, Summary};
+use crate::data::{Data, Run, Summary, PROTOCOL, WORKERS};
 use crate::DIRECTORY;
 use anyhow::{ensure, Context as _};
 use serde::de::DeserializeOwned;
@@ -16,8 +16,8 @@ struct Record {
     delay_ms: Option<Quantiles>,
     counts: Option<Counts>,
     payload: Option<f64>,
-    /// Of a measurement that is not the plain one: over HTTP/2, or with a longer way.
-    protocol: Option<String>,
+    protocol: String,
+    workers: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -39,9 +39,10 @@ fn read<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
 /// Copies what the book needs of the run in this directory to `src/measured`.
 ///
 /// # Errors
-/// If the run has faults, or lacks one of its files.
+/// If the run has faults, lacks one of its files, or has them in another form.
 pub fn keep(from: &Path, provisional: Option<String>, root: &Path) -> anyhow::Result<()> {
     let run: Run = read(&from.join("run.json"))?;
+    run.check()?;
     let summary: Summary = read(&from.join("summary.json"))?;
     ensure!(
         summary.faults.is_empty(),
@@ -51,7 +52,9 @@ pub fn keep(from: &Path, provisional: Option<String>, root: &Path) -> anyhow::Re
     let lines = fs::read_to_string(from.join("results.jsonl"))?;
     let records = lines.lines().map(serde_json::from_str);
     let records: Vec<Record> = records.collect::<Result<_, _>>()?;
-    let plain = records.iter().filter(|record| record.protocol.is_none());
+    let plain = records
+        .iter()
+        .filter(|record| (&*record.protocol, &*record.workers) == (PROTOCOL, WORKERS));
     let mut delays: BTreeMap<&str, Vec<&Quantiles>> = BTreeMap::new();
     let mut event_bytes = None;
     for record in plain {

@@ -46,36 +46,46 @@ fn table(data: &Data, variants: &[Variant], floors: bool) -> String {
             continue;
         }
         let cells = rows.iter().map(|row| match row {
-            Some(row) => unit.spread(row.median, row.min, row.max),
+            Some(row) => unit.spread(row.median, row.low, row.high),
             None => "–".to_owned(),
         });
-        let last = floors.then(|| floor(&rows, unit));
+        let last = floors.then(|| floor(data, &rows, unit));
         lines.push(line([name.to_owned()].into_iter().chain(cells).chain(last)));
     }
     lines.join("\n")
 }
 
-fn floor(rows: &[Option<&crate::Row>], unit: Unit) -> String {
-    let mut texts: Vec<String> = Vec::new();
-    let mut of = "";
+/// The floors of some figures, each by its name.
+fn floor(data: &Data, rows: &[Option<&crate::Row>], unit: Unit) -> String {
+    let mut floors: Vec<(&str, Vec<String>)> = Vec::new();
     for row in rows.iter().flatten() {
-        let Some(floor) = row.floor_median else {
-            continue;
-        };
-        of = match row.floor.as_deref() {
-            Some("loop") => "the loop",
-            Some("least frame") => "the least frame",
-            Some(other) => other,
-            None => "",
-        };
-        let text = unit.number(floor);
-        if !texts.contains(&text) {
-            texts.push(text);
+        for row in data.with_each_floor(&row.measurement, &row.method, &row.figure) {
+            let (Some(name), Some(median)) = (&row.floor, row.floor_median) else {
+                continue;
+            };
+            let text = unit.number(median);
+            match floors.iter_mut().find(|(other, _)| other == name) {
+                Some((_, texts)) if texts.contains(&text) => {}
+                Some((_, texts)) => texts.push(text),
+                None => floors.push((name, vec![text])),
+            }
         }
     }
-    match texts.is_empty() {
+    let floors = floors.into_iter().map(|(name, texts)| {
+        let name = match name {
+            "loop" => "the loop",
+            "least frame" => "the least frame",
+            "hyper-stream" => "a bare stream of hyper",
+            "hyper-answer" => "a bare answer of hyper",
+            "axum-socket" => "a bare socket of axum",
+            other => other,
+        };
+        format!("{}: {name}", texts.join(", "))
+    });
+    let floors: Vec<_> = floors.collect();
+    match floors.is_empty() {
         true => "–".to_owned(),
-        false => format!("{}: {of}", texts.join(", ")),
+        false => floors.join("; "),
     }
 }
 

@@ -81,10 +81,10 @@ impl Unit {
         format!("{sign}{}{name}", digits(number / one))
     }
 
-    /// A median, and the least and the most if they differ from it as they are written.
-    pub(crate) fn spread(self, median: f64, min: f64, max: f64) -> String {
+    /// A median, and its interval if it is seen in the digits that are written.
+    pub(crate) fn spread(self, median: f64, low: f64, high: f64) -> String {
         let (one, _) = self.scale(median);
-        let [least, most] = [min, max].map(|number| digits(number / one));
+        let [least, most] = [low, high].map(|number| digits(number / one));
         let middle = self.number(median);
         match least == most {
             true => middle,
@@ -209,7 +209,7 @@ pub(crate) fn row<'a>(
     let exact = data.row(measurement, &variant.key, figure).ok();
     exact.or_else(|| {
         let is_one = variant.class == "polling" && matches!(measurement, "memory" | "recovery");
-        let mut rows = data.rows.iter().filter(|row| row.protocol.is_none());
+        let mut rows = data.plain();
         rows.find(|row| {
             is_one
                 && (&*row.measurement, &*row.figure) == (measurement, figure)
@@ -324,8 +324,8 @@ fn conditions(data: &Data) -> Vec<Part> {
          {rustc}, {libraries}, profile {profile}, commit {commit}. {clients} clients got {events} \
          events at {rate} a second, drawn from seed {seed}; memory is that of {idle} idle \
          connections, and {recovery} clients came back after a restart. A figure is the median of \
-         up to {repetitions} repetitions that took turns; beside it stand the least and the most \
-         of them.",
+         up to {repetitions} repetitions that took turns; beside it stands the interval that holds \
+         the median of all such runs with a chance of {confidence}.",
         processor = machine.processor.replace("(R)", ""),
         processors = machine.processors,
         system = capitalized(&machine.system),
@@ -340,13 +340,24 @@ fn conditions(data: &Data) -> Vec<Part> {
         idle = thousands(asked.idle_clients.into()),
         recovery = thousands(asked.recovery_clients.into()),
         repetitions = asked.repetitions,
+        confidence = confidence(data),
     );
+    let text = match &data.provisional {
+        Some(reason) => format!("{text} **These figures are provisional: {reason}.**"),
+        None => text,
+    };
     vec![
         ("day".to_owned(), day.to_owned()),
         ("conditions".to_owned(), text),
         ("command".to_owned(), data.command()),
         ("rate".to_owned(), digits(asked.plan.rate)),
     ]
+}
+
+/// The chance of the intervals of what was repeated most.
+fn confidence(data: &Data) -> String {
+    let most = data.plain().map(|row| row.confidence).fold(0.0, f64::max);
+    format!("{:.0} %", most * 100.0)
 }
 
 fn capitalized(text: &str) -> String {
