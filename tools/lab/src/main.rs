@@ -19,6 +19,7 @@ mod compare;
 mod floor;
 mod hold;
 mod job;
+mod line;
 mod method;
 mod minimal;
 mod plan;
@@ -54,6 +55,9 @@ enum Command {
     /// Starts a server, and ends it when standard input ends
     #[command(hide = true)]
     Hold(hold::Options),
+    /// A line between clients and server, in a network namespace: delay and loss
+    #[command(hide = true)]
+    Line(line::Options),
     /// A floor: the least server there could be, or that a library makes
     #[command(hide = true)]
     Floor(floor::Options),
@@ -65,6 +69,7 @@ fn main() -> ExitCode {
         Command::Scale(options) => scale::run(options),
         Command::Clients => clients::run(),
         Command::Hold(options) => hold::run(options),
+        Command::Line(options) => line::run(options),
         Command::Floor(options) => floor::run(options),
     };
     ended.unwrap_or_else(|error| {

@@ -1,19 +1,23 @@
 //! Counts what goes over the wire, between the clients and a server.
 //!
 //! It passes bytes on and counts them as they are read from either side, below HTTP. What TCP and
-//! IP add is not in it. It takes time, and so nothing else is measured through it.
+//! IP add is not in it. It takes time, and so nothing else is measured through it, but where there
+//! is no other way to have a delay between: then it keeps them back first.
 
+use crate::line::{Line, Queue};
 use std::{
     net::{Ipv4Addr, SocketAddr},
     sync::{
         atomic::{AtomicU64, Ordering::Relaxed},
         Arc,
     },
+    time::{Duration, Instant},
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
     task::JoinHandle,
+    time::sleep_until,
 };
 
 /// What went over the wire.
@@ -57,15 +61,16 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// A relay on a free port of the loopback interface.
+    /// A relay on a free port of the loopback interface, as slow as `line`; the seed decides which
+    /// pieces of data come late, as if they were lost.
     ///
     /// # Errors
     /// Where no port can be had.
-    pub async fn to(server: SocketAddr) -> std::io::Result<Self> {
+    pub async fn to(server: SocketAddr, line: Line, seed: u64) -> std::io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let counters = Arc::<Counters>::default();
-        let accepting = tokio::spawn(accept(listener, server, counters.clone()));
+        let accepting = tokio::spawn(accept(listener, server, line, seed, counters.clone()));
         Ok(Self {
             address,
             counters,
@@ -95,14 +100,27 @@ impl Drop for Relay {
     }
 }
 
-async fn accept(listener: TcpListener, server: SocketAddr, counters: Arc<Counters>) {
+async fn accept(
+    listener: TcpListener,
+    server: SocketAddr,
+    line: Line,
+    seed: u64,
+    counters: Arc<Counters>,
+) {
     while let Ok((client, _)) = listener.accept().await {
-        counters.connections.fetch_add(1, Relaxed);
-        tokio::spawn(pass(client, server, counters.clone()));
+        let number = counters.connections.fetch_add(1, Relaxed);
+        let seed = seed.wrapping_mul(1 << 32).wrapping_add(2 * number);
+        tokio::spawn(pass(client, server, line, seed, counters.clone()));
     }
 }
 
-async fn pass(mut client: TcpStream, server: SocketAddr, counters: Arc<Counters>) {
+async fn pass(
+    mut client: TcpStream,
+    server: SocketAddr,
+    line: Line,
+    seed: u64,
+    counters: Arc<Counters>,
+) {
     let Ok(mut upstream) = TcpStream::connect(server).await else {
         return;
     };
@@ -111,13 +129,18 @@ async fn pass(mut client: TcpStream, server: SocketAddr, counters: Arc<Counters>
     let (from_client, to_client) = client.split();
     let (from_server, to_server) = upstream.split();
     let mut heads = Heads::default();
-    let up = copy(from_client, to_server, |bytes| {
+    let up = copy(from_client, to_server, Queue::new(line, seed), |bytes| {
         counters.up.fetch_add(bytes.len() as u64, Relaxed);
         counters.requests.fetch_add(heads.count(bytes), Relaxed);
     });
-    let down = copy(from_server, to_client, |bytes| {
-        counters.down.fetch_add(bytes.len() as u64, Relaxed);
-    });
+    let down = copy(
+        from_server,
+        to_client,
+        Queue::new(line, seed + 1),
+        |bytes| {
+            counters.down.fetch_add(bytes.len() as u64, Relaxed);
+        },
+    );
     tokio::select! {
         // Both may be dropped: when one side has closed, the connection is over for these clients.
         () = up => {}
@@ -125,16 +148,47 @@ async fn pass(mut client: TcpStream, server: SocketAddr, counters: Arc<Counters>
     }
 }
 
+/// What a lost piece of data takes longer, beside a round trip: Linux's least time to send again.
+const AGAIN: Duration = Duration::from_millis(200);
+
+/// The pieces that are on their way at most; then the sender has to wait.
+const ON_THE_WAY: usize = 1024;
+
 async fn copy(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
+    mut queue: Queue<Vec<u8>>,
     mut count: impl FnMut(&[u8]),
 ) {
     let mut buffer = vec![0; 16 * 1024];
-    while let Ok(read @ 1..) = from.read(&mut buffer).await {
-        count(&buffer[..read]);
-        if to.write_all(&buffer[..read]).await.is_err() {
-            return;
+    if queue.is_none() {
+        while let Ok(read @ 1..) = from.read(&mut buffer).await {
+            count(&buffer[..read]);
+            if to.write_all(&buffer[..read]).await.is_err() {
+                return;
+            }
+        }
+        return;
+    }
+    let mut open = true;
+    while open || queue.due().is_some() {
+        while let Some(piece) = queue.pop(Instant::now()) {
+            if to.write_all(&piece).await.is_err() {
+                return;
+            }
+        }
+        let due = queue.due();
+        tokio::select! {
+            // Cancel-safe: what is read stays in the buffer of the system until then.
+            read = from.read(&mut buffer), if open && queue.len() < ON_THE_WAY => match read {
+                Ok(read @ 1..) => {
+                    count(&buffer[..read]);
+                    queue.push_late(Instant::now(), buffer[..read].to_vec(), AGAIN);
+                }
+                _ => open = false,
+            },
+            // Only waits.
+            () = sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => {}
         }
     }
 }
@@ -190,8 +244,21 @@ mod tests {
 
     #[tokio::test]
     async fn bytes_are_counted_both_ways_and_arrive() {
+        let late = Line {
+            rtt_ms: 2.0,
+            loss_percent: 50.0,
+            by: crate::line::By::Relay,
+        };
+        for line in [Line::NONE, late] {
+            arrive(line).await;
+        }
+    }
+
+    async fn arrive(line: Line) {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let relay = Relay::to(listener.local_addr().unwrap()).await.unwrap();
+        let relay = Relay::to(listener.local_addr().unwrap(), line, 1)
+            .await
+            .unwrap();
         let mut client = TcpStream::connect(relay.address()).await.unwrap();
         let request = b"GET / HTTP/1.1\r\n\r\n";
         client.write_all(request).await.unwrap();
