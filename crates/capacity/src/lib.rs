@@ -1,10 +1,10 @@
 //! What a number of readers needs for each method: connections, memory, processor time,
 //! bandwidth, machines and money; and which limit of one machine they meet first.
 //!
-//! The formulas are over what the lab has measured ([`measured`]), over prices and over a
-//! machine, all of which a caller may replace. Nothing here reads a file or a clock, so
-//! that a page can use it too. What is beyond the sizes that were measured is calculated:
-//! the formulas are linear in the readers.
+//! The formulas are over what the lab has measured ([`measured`]), over prices and over
+//! a machine, all of which a caller may replace. Nothing here reads a file or a clock,
+//! so that a page can use it too. What is beyond the sizes that were measured is
+//! calculated: the formulas are linear in the readers.
 //!
 //! ```
 //! use capacity::{measured, Load, Method};
@@ -40,8 +40,8 @@ pub enum Method {
 /// What one reader costs by one method, as it was measured.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Costs {
-    /// Processor time of the server for an event that one reader gets, in microseconds: of
-    /// long polling with its request.
+    /// Processor time of the server for an event that one reader gets, in microseconds:
+    /// of long polling with its request.
     pub event_cpu_us: f64,
     /// Bytes from the reader for each event.
     pub event_up: f64,
@@ -54,8 +54,8 @@ pub struct Costs {
     pub quiet_up: f64,
     /// Bytes of it to the reader.
     pub quiet_down: f64,
-    /// How long a silence lasts until it is exchanged, in seconds; of polling the interval
-    /// counts.
+    /// How long a silence lasts until it is exchanged, in seconds; of polling the
+    /// interval counts.
     pub quiet_after_s: f64,
     /// Resident memory of the server for a connection that is open, in KiB.
     pub resident_kib: f64,
@@ -94,7 +94,8 @@ impl Wire {
 pub struct Load {
     /// How many wait at the same time.
     pub readers: f64,
-    /// Events that each of them gets in a second, on average, independent of each other.
+    /// Events that each of them gets in a second, on average, independent of each
+    /// other.
     pub events_per_s: f64,
     /// The JSON of an event, in bytes.
     pub event_bytes: f64,
@@ -163,8 +164,9 @@ impl Load {
                 quiet: 1.0 / interval_s,
                 events: rate,
             },
-            // A wait ends with the next event or with the clock; then the reader is away
-            // for a round trip, and what happens meanwhile comes with the next answer.
+            // A wait ends with the next event or with the clock; then the reader is
+            // away for a round trip, and what happens meanwhile comes with the next
+            // answer.
             Method::LongPolling => {
                 let longest = costs.quiet_after_s;
                 let in_vain = (-rate * longest).exp();
@@ -225,8 +227,8 @@ pub struct Needs {
 }
 
 impl Needs {
-    /// How many machines of one kind that takes, filled as far as the machine says: at least
-    /// one.
+    /// How many machines of one kind that takes, filled as far as the machine says: at
+    /// least one.
     #[must_use]
     pub fn nodes(&self, machine: &Machine) -> f64 {
         let parts = [

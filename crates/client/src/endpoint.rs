@@ -33,6 +33,15 @@ impl Endpoint {
         }
     }
 
+    /// The same, by an HTTP client of your own: one that speaks TLS or HTTP/2, say.
+    ///
+    /// A [`WebSocketClient`] needs one that asks for HTTP/1.1.
+    ///
+    /// [`WebSocketClient`]: crate::WebSocketClient
+    pub fn with_http(base: Url, http: reqwest::Client) -> Self {
+        Self { http, base }
+    }
+
     /// A `GET` of `route`, such as `events`, with one more parameter in its query if
     /// there is one to add.
     ///

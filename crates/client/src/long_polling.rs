@@ -40,6 +40,13 @@ impl LongPollingClient {
         let pages = self.pages.with_schedule(Schedule::Wait(wait));
         Self { pages }
     }
+
+    /// The same client by way of `endpoint`, which may have an HTTP client of its own.
+    #[must_use]
+    pub fn with_endpoint(self, endpoint: Endpoint) -> Self {
+        let pages = self.pages.with_endpoint(endpoint);
+        Self { pages }
+    }
 }
 
 impl Client for LongPollingClient {

@@ -86,6 +86,12 @@ impl PageClient {
         Self { schedule, ..self }
     }
 
+    /// The same client by way of another endpoint.
+    #[must_use]
+    pub(crate) fn with_endpoint(self, endpoint: Endpoint) -> Self {
+        Self { endpoint, ..self }
+    }
+
     pub(crate) fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }

@@ -62,6 +62,13 @@ impl PollingClient {
         let pages = self.pages.with_schedule(Schedule::Interval(rhythm));
         Self { pages }
     }
+
+    /// The same client by way of `endpoint`, which may have an HTTP client of its own.
+    #[must_use]
+    pub fn with_endpoint(self, endpoint: Endpoint) -> Self {
+        let pages = self.pages.with_endpoint(endpoint);
+        Self { pages }
+    }
 }
 
 impl Client for PollingClient {

@@ -37,6 +37,12 @@ impl SseClient {
             pace,
         }
     }
+
+    /// The same client by way of `endpoint`, which may have an HTTP client of its own.
+    #[must_use]
+    pub fn with_endpoint(self, endpoint: Endpoint) -> Self {
+        Self { endpoint, ..self }
+    }
 }
 
 impl Client for SseClient {

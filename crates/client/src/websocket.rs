@@ -64,6 +64,12 @@ impl WebSocketClient {
         }
     }
 
+    /// The same client by way of `endpoint`, which may have an HTTP client of its own.
+    #[must_use]
+    pub fn with_endpoint(self, endpoint: Endpoint) -> Self {
+        Self { endpoint, ..self }
+    }
+
     /// Events after `position`, and a way to publish, both over one socket, and across
     /// as many as it takes. Dropping the stream closes the socket.
     ///

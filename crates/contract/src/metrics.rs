@@ -244,7 +244,7 @@ pub const WRITTEN: Metric = Metric {
     name: "waiting_written_bytes_total",
     kind: MetricKind::Counter,
     labels: &[],
-    help: "Bytes written to connections, with all that HTTP adds",
+    help: "Bytes written to connections, with all that HTTP and TLS add",
 };
 
 /// Bytes read.
@@ -252,7 +252,7 @@ pub const READ: Metric = Metric {
     name: "waiting_read_bytes_total",
     kind: MetricKind::Counter,
     labels: &[],
-    help: "Bytes read from connections, with all that HTTP adds",
+    help: "Bytes read from connections, with all that HTTP and TLS add",
 };
 
 /// Every metric, in the order in which they are listed.

@@ -4,7 +4,7 @@ use crate::{Host, Method, Waits};
 use clap::{
     value_parser, Arg, ArgMatches, CommandFactory as _, FromArgMatches as _, Parser,
 };
-use serving::command::{self, Count, Heartbeat, Options};
+use serving::command::{self, Count, Heartbeat, Options, TlsFlags};
 use std::process::ExitCode;
 use waiting::LogFlags;
 
@@ -16,6 +16,8 @@ struct Flags {
     #[command(flatten)]
     options: Options<0>,
     #[command(flatten)]
+    tls: TlsFlags,
+    #[command(flatten)]
     log: LogFlags,
 }
 
@@ -24,7 +26,7 @@ struct Flags {
 pub async fn run(method: Method) -> ExitCode {
     let matches = command_line(method).get_matches();
     let flags = Flags::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    let Flags { options, log } = flags;
+    let Flags { options, tls, log } = flags;
     let waits = method
         .waits
         .map(|waits| (waits.flag, count(&matches, waits)));
@@ -39,7 +41,7 @@ pub async fn run(method: Method) -> ExitCode {
     let heartbeat = matches.try_get_one::<Heartbeat>(HEARTBEAT).ok().flatten();
     let heartbeat = heartbeat.map_or(crate::HEARTBEAT, |heartbeat| heartbeat.0);
     let (log, ticks) = log.log();
-    command::run(method.name, &options, options.edge(), |ending| {
+    command::run(method.name, &options, &tls, options.edge(), |ending| {
         // Ends with the process; the log is in memory and needs no goodbye.
         tokio::spawn(ticks);
         (method.router)(Host {

@@ -4,7 +4,7 @@
 use crate::{
     guard,
     metrics::{self, Endpoint, Recorder},
-    serve, Allowed, Config, Ending, HostName, Origin,
+    serve, serve_tls, Allowed, Config, Ending, HostName, Origin,
 };
 use axum::Router;
 use std::{
@@ -12,10 +12,12 @@ use std::{
     future::Future,
     io::{self, Write},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::{Path, PathBuf},
     process::ExitCode,
     str::FromStr,
     time::Duration,
 };
+use tls::Identity;
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 
@@ -63,6 +65,49 @@ impl<const PORT: u16> Listen<PORT> {
             max_connections: self.max_connections.0,
             ..Config::default()
         }
+    }
+
+    /// A new identity for this address and these names; its certificate is in `file`,
+    /// if there is to be one.
+    ///
+    /// # Errors
+    /// Where no certificate can be made, or none written.
+    pub fn identity(&self, file: Option<&Path>) -> io::Result<Identity> {
+        let names = self.allow_host.iter().map(ToString::to_string);
+        let identity = Identity::new(names.chain([self.host.to_string()]))
+            .map_err(io::Error::other)?;
+        if let Some(file) = file {
+            std::fs::write(file, identity.pem()).map_err(|error| {
+                let told = format!("{}: {error}", file.display());
+                io::Error::new(error.kind(), told)
+            })?;
+        }
+        Ok(identity)
+    }
+}
+
+/// Whether a server speaks TLS.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct TlsFlags {
+    /// Speak TLS, with a certificate that is made at the start: HTTP/2 and HTTP/1.1, as
+    /// the client chooses. A WebSocket takes HTTP/1.1, or a stream of HTTP/2
+    #[arg(long)]
+    pub tls: bool,
+
+    /// Write that certificate to this file, for clients that shall trust it
+    #[arg(long, value_name = "FILE", requires = "tls")]
+    pub certificate: Option<PathBuf>,
+}
+
+impl TlsFlags {
+    /// Prints, after the address, where the certificate is, or else its fingerprint.
+    fn listening(&self, what: &str, identity: &Identity) {
+        let known_by = match &self.certificate {
+            Some(file) => file.display().to_string(),
+            None => format!("SHA-256 {}", identity.fingerprint()),
+        };
+        // Nobody may be reading.
+        let _ = writeln!(io::stdout(), "{what} certificate: {known_by}");
     }
 }
 
@@ -276,7 +321,8 @@ pub fn warn_of_descriptors(what: &str, need: usize) {
     }
 }
 
-/// Runs a server from its flags to its end: logging, listener, guard, signals, drain.
+/// Runs a server from its flags to its end: logging, listener, TLS, guard, signals,
+/// drain.
 ///
 /// Prints one line with the address on standard output when it listens, or one line
 /// that says why it cannot on standard error. `router` is called once the port is ours,
@@ -285,23 +331,47 @@ pub fn warn_of_descriptors(what: &str, need: usize) {
 pub async fn run<const PORT: u16>(
     what: &str,
     options: &Options<PORT>,
+    tls: &TlsFlags,
     config: Config,
     router: impl FnOnce(Ending) -> Router,
 ) -> ExitCode {
     let descriptors = config.max_connections + options.metrics_descriptors();
     warn_of_descriptors(what, descriptors + DESCRIPTORS);
-    let metrics = options.metrics();
-    start_with(
-        what,
-        options.address(),
-        "http",
-        metrics,
-        |listener, ending| {
-            let router = guard(router(ending.clone()), options.allowed());
-            serve(listener, router, config, ending)
-        },
-    )
-    .await
+    init_tracing();
+    let prepared = async {
+        let file = tls.certificate.as_deref();
+        // Before the port: nobody connects to a server that cannot start.
+        let identity = tls.tls.then(|| options.listen.identity(file)).transpose()?;
+        let bound = bind(options.address()).await?;
+        Ok::<_, io::Error>((identity, bound, options.metrics().await?))
+    };
+    let (identity, (listener, address), endpoint) = match prepared.await {
+        Ok(prepared) => prepared,
+        Err(error) => return fail(what, error),
+    };
+    let ending = Ending::new();
+    end_on_signals(&ending);
+    let router = guard(router(ending.clone()), options.allowed());
+    let scheme = if tls.tls { "https" } else { "http" };
+    listening(what, scheme, address);
+    if let Some(identity) = &identity {
+        tls.listening(what, identity);
+    }
+    if let Some(endpoint) = &endpoint {
+        endpoint.listening(what);
+    }
+    let served = async {
+        match identity {
+            Some(identity) => {
+                serve_tls(listener, identity, router, config, ending).await
+            }
+            None => serve(listener, router, config, ending).await,
+        }
+    };
+    match Endpoint::beside(endpoint, served).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(what, error),
+    }
 }
 
 /// The same for a server that is no router: `serve` is called with the listener, and
@@ -312,20 +382,8 @@ pub async fn start<F: Future<Output = io::Result<()>>>(
     scheme: &str,
     serve: impl FnOnce(TcpListener, Ending) -> F,
 ) -> ExitCode {
-    start_with(what, address, scheme, async { Ok(None) }, serve).await
-}
-
-/// The same, with an endpoint for its metrics beside it.
-async fn start_with<F: Future<Output = io::Result<()>>>(
-    what: &str,
-    address: SocketAddr,
-    scheme: &str,
-    metrics: impl Future<Output = io::Result<Option<Endpoint>>>,
-    serve: impl FnOnce(TcpListener, Ending) -> F,
-) -> ExitCode {
     init_tracing();
-    let bound = async { Ok::<_, io::Error>((bind(address).await?, metrics.await?)) };
-    let ((listener, address), endpoint) = match bound.await {
+    let (listener, address) = match bind(address).await {
         Ok(bound) => bound,
         Err(error) => return fail(what, error),
     };
@@ -333,10 +391,7 @@ async fn start_with<F: Future<Output = io::Result<()>>>(
     end_on_signals(&ending);
     let served = serve(listener, ending);
     listening(what, scheme, address);
-    if let Some(endpoint) = &endpoint {
-        endpoint.listening(what);
-    }
-    match Endpoint::beside(endpoint, served).await {
+    match served.await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(what, error),
     }

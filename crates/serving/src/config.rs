@@ -42,6 +42,13 @@ pub struct Config {
     /// ahead of need; the only cost of ending one of those is a new handshake.
     pub first_bytes: Duration,
 
+    /// How long a TLS handshake may take; default 10 s, as long as the first bytes.
+    ///
+    /// Two round trips, and some milliseconds of computing. A peer that says `h2` in it
+    /// and then nothing has no request, and ends after [`idle`](Self::idle); one that
+    /// says `http/1.1`, after [`headers`](Self::headers).
+    pub handshake: Duration,
+
     /// How long the head of an HTTP/1 request (request line and headers) may take;
     /// default 10 s.
     ///
@@ -200,6 +207,7 @@ impl Default for Config {
         Self {
             max_connections: 1_000,
             first_bytes: Duration::from_secs(10),
+            handshake: Duration::from_secs(10),
             headers: Duration::from_secs(10),
             body: Duration::from_secs(20),
             max_body_bytes: 66 * 1024,

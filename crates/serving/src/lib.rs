@@ -34,6 +34,7 @@
 //! | The peer | What happens | Field |
 //! | --- | --- | --- |
 //! | connects and says nothing | the connection ends | [`first_bytes`](Config::first_bytes) |
+//! | shakes hands slowly (TLS) | the connection ends | [`handshake`](Config::handshake) |
 //! | sends its headers slowly, or leaves the connection idle | the connection ends | [`headers`](Config::headers) |
 //! | sends its body slowly | 408 | [`body`](Config::body) |
 //! | sends too much | 413 (body), 431 (headers) | [`max_body_bytes`](Config::max_body_bytes), [`http1_max_headers`](Config::http1_max_headers), [`http1_max_buffer`](Config::http1_max_buffer) |
@@ -61,6 +62,13 @@
 //! [`Ending::begun`], says goodbye and ends itself. Whatever is open after
 //! [`Config::drain`] is cut.
 //!
+//! # TLS
+//!
+//! [`serve_tls`] is for a server on a reader's own machine, which has a certificate of
+//! its own making ([`tls`]): browsers speak HTTP/2 over TLS alone. TLS stands above the
+//! deadlines and the counts, so that all of them hold for what the socket carries. Its
+//! handshake takes one of [`Config::max_connections`].
+//!
 //! # Errors
 //!
 //! Handlers answer errors as [`ProblemResponse`]s (RFC 9457), and [`fallbacks`] does
@@ -75,9 +83,8 @@
 //!
 //! # What this does not do
 //!
-//! - TLS, compression, rates by user or address: a proxy does these, and a login is not
-//!   this book's subject. A server that must have TLS brings it along, on top of
-//!   [`serve_connections`].
+//! - Certificates that others trust, compression, rates by user or address: a proxy does
+//!   these, and a login is not this book's subject.
 //! - A peer that closes its HTTP/2 flow-control window and answers pings keeps its
 //!   stream of events. It holds a cursor, a slot and at most
 //!   [`http2_send_buffer`](Config::http2_send_buffer) bytes, as one that reads does.
@@ -97,6 +104,7 @@ mod listener;
 pub mod metrics;
 mod peers;
 mod problem;
+mod secure;
 mod serve;
 
 pub use conditional::is_known;
@@ -109,4 +117,4 @@ pub use guard::{
 pub use listener::{Listener, Tcp};
 pub use peers::Underway;
 pub use problem::{fallbacks, ProblemResponse};
-pub use serve::{serve, serve_connections};
+pub use serve::{serve, serve_connections, serve_tls};

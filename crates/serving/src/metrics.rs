@@ -301,7 +301,7 @@ mod tests {
              waiting_gaps_total{method=\"sse\",reason=\"expired\"} 3\n\
              waiting_gaps_total{method=\"sse\",reason=\"unknown\"} 0\n\
              # HELP waiting_read_bytes_total Bytes read from connections, with all that \
-             HTTP adds\n\
+             HTTP and TLS add\n\
              # TYPE waiting_read_bytes_total counter\n\
              waiting_read_bytes_total 7\n"
         );

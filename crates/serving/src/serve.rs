@@ -5,6 +5,7 @@ use crate::{
     counts::Counts,
     deadline_io::{DeadlineIo, Held},
     peers::{Answer, Overdue, Peers},
+    secure::Secure,
     Config, Ending, Guarded, Listener,
 };
 use axum::{
@@ -34,6 +35,7 @@ use std::{
     },
     time::Duration,
 };
+use tls::{Acceptor, Identity, Protocol};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -83,6 +85,40 @@ pub async fn serve<L: Listener>(
     config: Config,
     ending: Ending,
 ) -> io::Result<()> {
+    serve_http(listener, None, router, config, ending).await
+}
+
+/// The same over TLS.
+///
+/// `identity` is who the server is. In ALPN it offers `h2` and `http/1.1`, in this
+/// order. A client that knows no ALPN speaks HTTP/1.1.
+///
+/// A WebSocket over HTTP/1.1 needs a connection on which `http/1.1` was agreed, and
+/// browsers offer nothing else on one that they open for it. On one that speaks HTTP/2
+/// it is a stream ([RFC 8441](https://www.rfc-editor.org/rfc/rfc8441)), where the
+/// client can do that.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_tls<L: Listener>(
+    listener: L,
+    identity: Identity,
+    router: Guarded,
+    config: Config,
+    ending: Ending,
+) -> io::Result<()> {
+    let protocols = [Protocol::Http2, Protocol::Http1];
+    let acceptor = identity.acceptor(&protocols, config.handshake);
+    serve_http(listener, Some(acceptor), router, config, ending).await
+}
+
+async fn serve_http<L: Listener>(
+    listener: L,
+    acceptor: Option<Acceptor>,
+    router: Guarded,
+    config: Config,
+    ending: Ending,
+) -> io::Result<()> {
     let builder = builder(&config);
     let router = close_after(body::limit(router, &config), ending.clone());
     let peers = Peers::new(&config);
@@ -91,7 +127,8 @@ pub async fn serve<L: Listener>(
         move || peers.end_idlest()
     };
     let connection = move |io, ending| {
-        connection(io, builder.clone(), router.clone(), peers.clone(), ending)
+        let (acceptor, builder) = (acceptor.clone(), builder.clone());
+        connection(io, acceptor, builder, router.clone(), peers.clone(), ending)
     };
     serve_all(listener, config, ending, room, connection).await
 }
@@ -304,6 +341,7 @@ fn is_for_good(error: &io::Error) -> bool {
 /// Serves one connection to its end.
 async fn connection<I>(
     mut io: DeadlineIo<I>,
+    acceptor: Option<Acceptor>,
     builder: Builder<TokioExecutor>,
     router: Router,
     peers: Peers,
@@ -312,12 +350,47 @@ async fn connection<I>(
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let wire = io.wire();
-    // Every other end than this being dropped is set below.
-    wire.ends(ConnectionEnd::Cut);
     let (counts, span) = (io.counts(), Span::current());
     let is_named = AtomicBool::new(span.is_disabled());
     let mut watch = io.watch();
     let peer = peers.join();
+    let io = match acceptor {
+        None => Secure::Plain(io),
+        Some(acceptor) => {
+            // A handshake that fails takes the connection with it.
+            wire.ends(ConnectionEnd::Failed);
+            let mut accepted = pin!(acceptor.accept(io));
+            let accepted = tokio::select! {
+                // Dropped only when the connection is over.
+                accepted = &mut accepted => accepted,
+                // Nothing was asked yet, so there is nothing to finish.
+                () = ending.begun() => {
+                    wire.ends(ConnectionEnd::Closed);
+                    return;
+                }
+                // It gives way to another.
+                _ = peer.overdue(true) => {
+                    wire.ends(ConnectionEnd::Dropped);
+                    return;
+                }
+            };
+            match accepted {
+                Ok(stream) => Secure::Tls(Box::new(stream)),
+                Err(error) => {
+                    // Not a warning: browsers try whether they like a certificate.
+                    debug!(%error, "a TLS handshake failed");
+                    return;
+                }
+            }
+        }
+    };
+    // Every other end than this being dropped is set below.
+    wire.ends(ConnectionEnd::Cut);
+    let builder = match io.protocol() {
+        Some(Protocol::Http2) => builder.http2_only(),
+        Some(Protocol::Http1) => builder.http1_only(),
+        None => builder,
+    };
     let service = {
         let (router, peer) = (TowerToHyperService::new(router), peer.clone());
         let wire = wire.clone();

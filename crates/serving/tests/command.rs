@@ -2,11 +2,19 @@
 
 use axum::{routing::get, Router};
 use clap::Parser;
-use serving::{command, Config, Ending};
+use serving::{
+    command::{self, TlsFlags},
+    Config, Ending,
+};
 use std::{
     io,
     net::{IpAddr, SocketAddr},
     process::ExitCode,
+};
+
+const NO_TLS: TlsFlags = TlsFlags {
+    tls: false,
+    certificate: None,
 };
 
 #[derive(Debug, Parser)]
@@ -104,7 +112,7 @@ async fn a_server_runs_until_its_ending_begins() {
         tell.send(ending).expect("the test waits");
         Router::new().route("/", get(|| async { "hello" }))
     };
-    let running = command::run("server", &options, Config::default(), router);
+    let running = command::run("server", &options, &NO_TLS, Config::default(), router);
     let end = async { told.await.expect("the router was made").begin() };
     let (code, ()) = tokio::join!(running, end);
     assert_eq!(code, ExitCode::SUCCESS);
@@ -115,7 +123,8 @@ async fn a_busy_port_is_a_failure() {
     let (_taken, address) = command::bind(SocketAddr::new(local(), 0)).await.unwrap();
     let options = parse(&["--port", &address.port().to_string()]).unwrap();
     let never = |_: Ending| unreachable!("there is nothing to route");
-    let code = command::run("server", &options, Config::default(), never).await;
+    let code =
+        command::run("server", &options, &NO_TLS, Config::default(), never).await;
     assert_eq!(code, ExitCode::FAILURE);
 }
 
@@ -160,7 +169,7 @@ mod process {
             };
             Router::new().route("/rude", get(rude))
         };
-        let running = command::run("server", &options, config, router);
+        let running = command::run("server", &options, &NO_TLS, config, router);
         // A hang guard, and no process left behind.
         let code =
             tokio::time::timeout(std::time::Duration::from_secs(30), running).await;

@@ -1,9 +1,6 @@
 //! A client that takes pushes, and notes every frame.
 
-use crate::{
-    identity::{server_name, IdentityError, Trust},
-    recording::{Recording, Tap},
-};
+use crate::recording::{Recording, Tap};
 use bytes::{Bytes, BytesMut};
 use h2::{
     client::{Builder, PushPromises, ResponseFuture, SendRequest},
@@ -11,6 +8,7 @@ use h2::{
 };
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use std::{collections::BTreeMap, future::poll_fn, io, time::Duration};
+use tls::{server_name, IdentityError, Protocol, Trust};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -136,7 +134,7 @@ pub async fn connect(
         .and_then(|host| host.strip_suffix(']'))
         .unwrap_or(host);
     let name = server_name(host)?;
-    let connector = trust.connector()?;
+    let connector = trust.connector(&[Protocol::Http2])?;
     let stream =
         TcpStream::connect((host, authority.port_u16().unwrap_or(HTTPS))).await?;
     stream.set_nodelay(true)?;

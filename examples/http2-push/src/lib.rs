@@ -20,7 +20,6 @@
 
 pub mod client;
 pub mod frames;
-pub mod identity;
 mod pages;
 pub mod panel;
 pub mod recording;
@@ -28,3 +27,5 @@ mod server;
 
 pub use pages::Way;
 pub use server::{serve, Config, Work};
+/// The certificate: what every server of the book with TLS has.
+pub use tls as identity;

@@ -10,7 +10,6 @@ use clap::{Args, Parser, Subcommand};
 use http::Uri;
 use http2_push::{
     client::{self, Session, Source},
-    identity::{Identity, Trust},
     Config,
 };
 use serving::command::{self, Listen};
@@ -19,6 +18,7 @@ use std::{
     path::PathBuf,
     process::ExitCode,
 };
+use tls::Trust;
 
 /// Serves a page by HTTP/2 push, by 103 Early Hints and by neither, on a TLS port of
 /// its own
@@ -80,9 +80,9 @@ async fn run(
         certificate,
     }: Serve,
 ) -> ExitCode {
-    let identity = match identity(&listen, certificate) {
+    let identity = match listen.identity(certificate.as_deref()) {
         Ok(identity) => identity,
-        Err(error) => return command::fail("http2-push", format_args!("{error:#}")),
+        Err(error) => return command::fail("http2-push", error),
     };
     let config = Config {
         allowed: listen.allowed(),
@@ -99,18 +99,6 @@ async fn run(
         },
     )
     .await
-}
-
-/// A new identity for this address and these names; its certificate is in `file`, if
-/// there is to be one.
-fn identity(listen: &Listen<4443>, file: Option<PathBuf>) -> anyhow::Result<Identity> {
-    let names = listen.allow_host.iter().map(ToString::to_string);
-    let identity = Identity::new(names.chain([listen.host.to_string()]))?;
-    if let Some(file) = file {
-        std::fs::write(&file, identity.pem())
-            .with_context(|| format!("{}", file.display()))?;
-    }
-    Ok(identity)
 }
 
 async fn print(

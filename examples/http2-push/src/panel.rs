@@ -7,7 +7,6 @@
 
 use crate::{
     client::{self, Session},
-    identity::Trust,
     Way,
 };
 use axum::{
@@ -21,6 +20,7 @@ use http::{header, StatusCode, Uri};
 use serde::Deserialize;
 use serde_json::json;
 use serving::{assets, fallbacks, ProblemResponse};
+use tls::Trust;
 use waiting::Places;
 
 /// How many exchanges may run at once. Each is a connection of this process to itself.

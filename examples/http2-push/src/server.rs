@@ -2,7 +2,6 @@
 //! can push.
 
 use crate::{
-    identity::Identity,
     pages::{find, page, Content, Found, Part, Way, PARTS},
     recording::{Recording, Tap},
 };
@@ -25,6 +24,7 @@ use std::{
     sync::Arc,
     time::{Duration, SystemTime},
 };
+use tls::{Acceptor, Identity, Protocol};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::{sleep, timeout, Instant},
@@ -113,7 +113,9 @@ pub async fn serve<L: Listener>(
     ending: Ending,
 ) -> io::Result<()> {
     // Shared by all connections and never changed.
-    let site = Arc::new(Site { identity, config });
+    // Nothing but HTTP/2: a client that does not offer it is told so by TLS.
+    let acceptor = identity.acceptor(&[Protocol::Http2], config.handshake);
+    let site = Arc::new(Site { acceptor, config });
     serving::serve_connections(listener, edge, ending, move |io, ending| {
         let site = site.clone();
         async move {
@@ -149,7 +151,7 @@ struct Asked {
 }
 
 struct Site {
-    identity: Identity,
+    acceptor: Acceptor,
     config: Config,
 }
 
@@ -159,7 +161,7 @@ impl Site {
         I: AsyncRead + AsyncWrite + Unpin,
     {
         let patience = self.config.handshake;
-        let tls = timeout(patience, self.identity.acceptor().accept(io)).await??;
+        let tls = self.acceptor.accept(io).await?;
         let recording = Recording::new();
         let mut builder = Builder::new();
         builder

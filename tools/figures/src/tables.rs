@@ -29,7 +29,12 @@ fn table(data: &Data, variants: &[Variant], floors: bool) -> String {
         format!("<span class=\"method-{}\">{title}</span>", it.class)
     });
     let last = floors.then(|| "Its floor".to_owned());
-    let mut lines = vec![line(["".to_owned()].into_iter().chain(titles).chain(last))];
+    let mut lines = vec![line(
+        ["What is measured".to_owned()]
+            .into_iter()
+            .chain(titles)
+            .chain(last),
+    )];
     let columns = variants.len() + 1 + usize::from(floors);
     lines.push(line(std::iter::repeat_n("---".to_owned(), columns)));
     for (measurement, figure, unit, name) in ROWS {

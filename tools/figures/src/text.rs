@@ -270,11 +270,11 @@ pub(crate) fn figures(data: &Data) -> anyhow::Result<Vec<Part>> {
         );
         let idle = data.median("idle", method, "bytes an hour")?;
         add(&format!("{method}-idle"), Unit::Bytes.number(idle));
-        let down = data.median("traffic", method, "bytes down")?;
-        add(
-            &format!("{method}-frame"),
-            Unit::Bytes.number(down - data.event_bytes),
-        );
+        if method != "long-polling" {
+            let down = data.median("traffic", method, "bytes down")?;
+            let around = Unit::Bytes.number(down - data.event_bytes);
+            add(&format!("{method}-frame"), around);
+        }
     }
     for (name, measurement, figure, unit) in [
         ("delay", "delivery", "delay p99", Unit::Milliseconds),
@@ -344,8 +344,7 @@ fn conditions(data: &Data) -> Vec<Part> {
     vec![
         ("day".to_owned(), day.to_owned()),
         ("conditions".to_owned(), text),
-        ("command".to_owned(), format!("$ {}", data.command())),
-        ("clients".to_owned(), thousands(asked.clients.into())),
+        ("command".to_owned(), data.command()),
         ("rate".to_owned(), digits(asked.plan.rate)),
     ]
 }

@@ -5,7 +5,7 @@
 
 use crate::{
     floor,
-    job::{Job, Reply, Task, LISTENING},
+    job::{self, reply, Job, Reply, Task, LISTENING},
     line::{self, By},
     method::{Method, Silence},
     relay::{self, Relay},
@@ -20,7 +20,7 @@ use contract::{Data, Kind};
 use futures_util::stream::{BoxStream, StreamExt as _};
 use hdrhistogram::Histogram;
 use std::{
-    io::{self, BufRead as _, Read as _, Write as _},
+    io::{Read as _, Write as _},
     net::{Ipv4Addr, SocketAddr},
     pin::pin,
     process::{self, ExitCode},
@@ -61,16 +61,7 @@ const ECHOES: usize = 500;
 
 /// Reads a job, does it, and reports its outcome.
 pub fn run() -> anyhow::Result<ExitCode> {
-    let (lines, mut orders) = mpsc::unbounded_channel();
-    std::thread::spawn(move || {
-        for line in io::stdin().lock().lines().map_while(Result::ok) {
-            if lines.send(line).is_err() {
-                break;
-            }
-        }
-        // Whoever wanted the outcome is gone.
-        process::exit(1);
-    });
+    let mut orders = job::orders();
     let runtime = tokio::runtime::Runtime::new()?;
     let outcome = runtime.block_on(async {
         let job = orders.recv().await.context("no job")?;
@@ -86,13 +77,6 @@ pub fn run() -> anyhow::Result<ExitCode> {
     reply(&Reply::Done(Box::new(outcome)))?;
     runtime.shutdown_background();
     Ok(ExitCode::SUCCESS)
-}
-
-fn reply(reply: &Reply) -> anyhow::Result<()> {
-    let line = serde_json::to_string(reply)? + "\n";
-    let mut out = io::stdout().lock();
-    out.write_all(line.as_bytes())?;
-    Ok(out.flush()?)
 }
 
 // What is followed.
@@ -185,7 +169,7 @@ fn nth_address(base: &Url, n: u32) -> anyhow::Result<Url> {
     Ok(base)
 }
 
-fn address(base: &Url) -> anyhow::Result<SocketAddr> {
+pub fn address(base: &Url) -> anyhow::Result<SocketAddr> {
     let addresses = base.socket_addrs(|| None)?;
     addresses.first().copied().context("no address")
 }
@@ -438,7 +422,7 @@ fn count(tallies: &[Tally]) -> Counts {
 }
 
 /// The quantiles of times, in milliseconds.
-fn quantiles(times: impl IntoIterator<Item = Duration>) -> anyhow::Result<Quantiles> {
+pub fn quantiles(times: impl IntoIterator<Item = Duration>) -> anyhow::Result<Quantiles> {
     // Microseconds to an hour, by three digits.
     let mut histogram = Histogram::<u64>::new_with_bounds(1, 3_600_000_000, 3)?;
     for time in times {
@@ -462,7 +446,7 @@ fn quantiles(times: impl IntoIterator<Item = Duration>) -> anyhow::Result<Quanti
     })
 }
 
-fn milliseconds(time: Duration) -> f64 {
+pub fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
 }
 
@@ -572,7 +556,7 @@ async fn across(job: &Job) -> anyhow::Result<(Option<Relay>, Url)> {
 }
 
 /// Halves of the times of echoes, each from one thread to another of two processes.
-fn echo(server: SocketAddr, length: usize) -> anyhow::Result<Vec<Duration>> {
+pub fn echo(server: SocketAddr, length: usize) -> anyhow::Result<Vec<Duration>> {
     let mut socket = std::net::TcpStream::connect(server)?;
     socket.set_nodelay(true)?;
     socket.write_all(&[floor::ECHO])?;

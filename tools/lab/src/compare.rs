@@ -105,7 +105,7 @@ pub struct Options {
     out: Option<PathBuf>,
 }
 
-fn rate(text: &str) -> Result<f64, &'static str> {
+pub fn rate(text: &str) -> Result<f64, &'static str> {
     let rate = text.parse().ok();
     let rate = rate.filter(|rate| (0.1..=10_000.0).contains(rate));
     rate.ok_or("a rate is from 0.1 to 10000 events a second")
@@ -123,7 +123,7 @@ fn percent(text: &str) -> Result<f64, &'static str> {
     percent.ok_or("a loss is from 0 to 50 percent")
 }
 
-fn range(text: &str) -> Result<(u32, u32), &'static str> {
+pub fn range(text: &str) -> Result<(u32, u32), &'static str> {
     let bounds = text.split_once('-').and_then(|(least, most)| {
         let (least, most) = (least.parse().ok()?, most.parse().ok()?);
         // The loop has 64 KiB for an event.
@@ -413,6 +413,11 @@ fn report(summary: &Summary) {
     for table in summary.tables() {
         println!("\n{}", table.trim_end());
     }
+    footer(summary);
+}
+
+/// How the tables are read, and what to know of them.
+pub fn footer(summary: &Summary) {
     println!();
     println!(
         "median [its interval: {}]; 2.00x: twice the floor of the same repetition, of the loop first, \

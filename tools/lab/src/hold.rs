@@ -67,6 +67,7 @@ pub fn run(Options { command }: Options) -> anyhow::Result<ExitCode> {
                     Some(_) => {}
                     None => {
                         server.kill().await?;
+                        end_group();
                         return Ok(ExitCode::SUCCESS);
                     }
                 },
@@ -84,6 +85,19 @@ fn ask_to_end(process: u32) -> anyhow::Result<()> {
     let process = Pid::from_raw(process.cast_signed()).context("no process")?;
     Ok(kill_process(process, Signal::TERM)?)
 }
+
+/// Ends what the server has started, such as nginx's workers, and this process with it: where it
+/// leads a group, that holds nothing else.
+#[cfg(unix)]
+fn end_group() {
+    use rustix::process::{getpgrp, getpid, kill_process_group, Signal};
+    if getpgrp() == getpid() {
+        let _ = kill_process_group(getpgrp(), Signal::KILL);
+    }
+}
+
+#[cfg(not(unix))]
+fn end_group() {}
 
 #[cfg(not(unix))]
 fn ask_to_end(_process: u32) -> anyhow::Result<()> {

@@ -7,6 +7,11 @@ use crate::{
     schedule::Plan,
 };
 use serde::{Deserialize, Serialize};
+use std::{
+    io::{self, BufRead as _, Write as _},
+    process, thread,
+};
+use tokio::sync::mpsc;
 use url::Url;
 
 /// What the clients shall do.
@@ -72,6 +77,32 @@ pub enum Reply {
     Ready,
     /// It is done.
     Done(Box<Outcome>),
+}
+
+/// The lines from whoever wants an outcome. This process ends when their sender does.
+pub fn orders() -> mpsc::UnboundedReceiver<String> {
+    let (lines, orders) = mpsc::unbounded_channel();
+    thread::spawn(move || {
+        for line in io::stdin().lock().lines().map_while(Result::ok) {
+            if lines.send(line).is_err() {
+                break;
+            }
+        }
+        // Whoever wanted the outcome is gone.
+        process::exit(1);
+    });
+    orders
+}
+
+/// Reports.
+///
+/// # Errors
+/// Where nobody listens.
+pub fn reply(reply: &Reply) -> anyhow::Result<()> {
+    let line = serde_json::to_string(reply)? + "\n";
+    let mut out = io::stdout().lock();
+    out.write_all(line.as_bytes())?;
+    Ok(out.flush()?)
 }
 
 /// The one thing that the clients are told after their job: the server listens again.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo run --release -p lab -- compare --quick
+//! cargo run --release -p lab -- peers --quick
 //! ```
 //!
 //! Every program that is measured, and the one that measures, is a process of its own:
@@ -22,6 +23,8 @@ mod job;
 mod line;
 mod method;
 mod minimal;
+#[cfg(unix)]
+mod peers;
 mod plan;
 mod programs;
 mod relay;
@@ -49,6 +52,17 @@ enum Command {
     Compare(compare::Options),
     /// Measure with ever more clients in one process, more events and larger ones
     Scale(scale::Options),
+    /// Measure other servers on the same events, through one client for all
+    #[cfg(unix)]
+    Peers(peers::Options),
+    /// The client of `peers`: reads a job from standard input, writes its outcome
+    #[cfg(unix)]
+    #[command(hide = true)]
+    RawClient,
+    /// Turns into nginx with nchan, on a free port
+    #[cfg(unix)]
+    #[command(hide = true)]
+    Nginx(peers::nginx::Options),
     /// Publisher and receivers: reads a job from standard input, writes its outcome
     #[command(hide = true)]
     Clients,
@@ -67,6 +81,12 @@ fn main() -> ExitCode {
     let ended = match Cli::parse().command {
         Command::Compare(options) => compare::run(options),
         Command::Scale(options) => scale::run(options),
+        #[cfg(unix)]
+        Command::Peers(options) => peers::run(options),
+        #[cfg(unix)]
+        Command::RawClient => peers::client::run(),
+        #[cfg(unix)]
+        Command::Nginx(options) => peers::nginx::run(options),
         Command::Clients => clients::run(),
         Command::Hold(options) => hold::run(options),
         Command::Line(options) => line::run(options),

@@ -10,6 +10,7 @@ use crate::{
     system,
 };
 use anyhow::{bail, ensure, Context as _};
+use serde::Serialize;
 use std::{
     collections::VecDeque,
     env,
@@ -158,31 +159,29 @@ impl Programs {
             Workers::Some(count) => command.env("TOKIO_WORKER_THREADS", count.to_string()),
             Workers::All => command.env_remove("TOKIO_WORKER_THREADS"),
         };
-        // `hold` does not end this one by signals: it ends when its input does.
-        let child = command.spawn().context("lab hold")?;
-        let mut held = Talk::with(child)?;
-        let started = async {
-            let (mut process, mut base) = (None, None);
-            while process.is_none() || base.is_none() {
-                let line = held.lines.next_line().await?.context("it has ended")?;
-                match line.strip_prefix(hold::PROCESS) {
-                    Some(id) => process = Some(id.parse()?),
-                    None => base = Some(address(&line)?),
-                }
-            }
-            anyhow::Ok((process.context("process")?, base.context("base")?))
-        };
-        let started = timeout(PATIENCE, started).await;
-        let started = started.context("it does not listen").and_then(|it| it);
-        let (process, base) = started.map_err(|error| {
-            let errors = held.errors.text();
-            error.context(format!("the server of {method} did not start{errors}"))
-        })?;
-        Ok(Server {
-            held,
-            process,
-            base,
-        })
+        started(command, &method.to_string()).await
+    }
+
+    /// Starts any other server, which prints its address in a line of its own.
+    ///
+    /// # Errors
+    /// Where it cannot be started, or prints no address in time.
+    pub async fn hold(&self, name: &str, server: &StdCommand) -> anyhow::Result<Server> {
+        let mut command = self.command(&self.lab);
+        command.arg("hold").arg(server.get_program());
+        command.args(server.get_args());
+        for (variable, value) in server.get_envs() {
+            match value {
+                Some(value) => command.env(variable, value),
+                None => command.env_remove(variable),
+            };
+        }
+        started(command, name).await
+    }
+
+    /// This program.
+    pub fn lab(&self) -> &Path {
+        &self.lab
     }
 
     /// Starts a line of packets.
@@ -213,12 +212,50 @@ impl Programs {
     /// # Errors
     /// Where it cannot be started.
     pub async fn clients(&self, job: &Job) -> anyhow::Result<Clients> {
+        self.work("clients", job).await
+    }
+
+    /// Starts this program again with one of its commands, which reads a job and reports.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub async fn work(&self, name: &str, job: &impl Serialize) -> anyhow::Result<Clients> {
         let mut command = self.command(&self.lab);
-        let child = command.arg("clients").spawn().context("lab clients")?;
+        let child = command.arg(name).spawn();
+        let child = child.with_context(|| format!("lab {name}"))?;
         let mut talk = Talk::with(child)?;
         talk.write(&serde_json::to_string(job)?).await?;
         Ok(Clients(talk))
     }
+}
+
+/// Starts `lab hold` with a server, and waits for its address.
+async fn started(mut command: Command, name: &str) -> anyhow::Result<Server> {
+    // `hold` does not end this one by signals: it ends when its input does.
+    let child = command.spawn().context("lab hold")?;
+    let mut held = Talk::with(child)?;
+    let started = async {
+        let (mut process, mut base) = (None, None);
+        while process.is_none() || base.is_none() {
+            let line = held.lines.next_line().await?.context("it has ended")?;
+            match line.strip_prefix(hold::PROCESS) {
+                Some(id) => process = Some(id.parse()?),
+                None => base = Some(address(&line)?),
+            }
+        }
+        anyhow::Ok((process.context("process")?, base.context("base")?))
+    };
+    let started = timeout(PATIENCE, started).await;
+    let started = started.context("it does not listen").and_then(|it| it);
+    let (process, base) = started.map_err(|error| {
+        let errors = held.errors.text();
+        error.context(format!("the server of {name} did not start{errors}"))
+    })?;
+    Ok(Server {
+        held,
+        process,
+        base,
+    })
 }
 
 /// How many connections a server allows, so that this many clients may wait: nine in ten may.
@@ -240,9 +277,10 @@ pub fn descriptors(clients: u32, relayed: u32) -> u64 {
 
 fn address(line: &str) -> anyhow::Result<Url> {
     let start = line.find("http://").context("a line without an address")?;
+    let address = line[start..].split_whitespace().next().unwrap_or_default();
     // One that listens on all addresses is reached by this.
-    let line = line[start..].trim().replace("//0.0.0.0:", "//127.0.0.1:");
-    Ok(line.parse()?)
+    let address = address.replace("//0.0.0.0:", "//127.0.0.1:");
+    Ok(address.parse()?)
 }
 
 /// A process with which lines are exchanged. It ends when this is dropped, because then its input
@@ -444,6 +482,8 @@ mod tests {
     fn an_address_is_found_in_its_line() {
         let base = address("sse: http://127.0.0.1:4100/").unwrap();
         assert_eq!(base.as_str(), "http://127.0.0.1:4100/");
+        let other = address("listening on http://127.0.0.1:4437 (data: /tmp)").unwrap();
+        assert_eq!(other.port(), Some(4437));
         assert_eq!(address("sse: http://0.0.0.0:4100/").unwrap(), base);
         assert!(address("starting").is_err());
     }

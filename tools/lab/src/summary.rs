@@ -204,6 +204,11 @@ impl Summary {
         TABLES.map(|columns| self.table(columns))
     }
 
+    /// Those that servers are compared by, each with what the client took.
+    pub fn servers(&self) -> String {
+        self.table(&SERVERS)
+    }
+
     fn table(&self, columns: &[Column]) -> String {
         let mut methods: Vec<(&str, Workers, Line)> = Vec::new();
         for row in &self.rows {
@@ -314,6 +319,16 @@ const TABLES: [&[Column]; 2] = [
         column("B/idle hour", "idle", "bytes an hour"),
         column("all back after ms", "recovery", "back max"),
     ],
+];
+
+const SERVERS: [Column; 7] = [
+    column("p50 ms", "delivery", "delay p50"),
+    column("p99 ms", "delivery", "delay p99"),
+    column("CPU us/delivery", "delivery", "server CPU"),
+    column("CPU us/answer", "delivery", "server CPU of an answer"),
+    column("client's", "delivery", "client CPU each"),
+    column("KiB/connection", "memory", "resident"),
+    column("slab KiB, both ends", "memory", "slab, both ends"),
 ];
 
 #[derive(PartialEq)]
@@ -457,6 +472,13 @@ fn memory_of(outcome: &Outcome) -> Option<&Memory> {
     }
 }
 
+/// The library's floor of a method, or of another server by the same method.
+fn library_floor(name: &str) -> Option<Method> {
+    let method = name.rsplit(':').next().and_then(|it| it.parse().ok());
+    let method = name.parse().ok().or(method);
+    method.and_then(Method::library_floor)
+}
+
 fn figures(record: &Record, records: &[Record], plan: &Plan) -> Vec<Figure> {
     let figure = |name, unit, value, floors: Vec<_>| Figure {
         name,
@@ -470,7 +492,7 @@ fn figures(record: &Record, records: &[Record], plan: &Plan) -> Vec<Figure> {
         _ => None,
     };
     let not_itself = (method != Some(Method::Loop)).then_some(Method::Loop);
-    let floors = [not_itself, method.and_then(Method::library_floor)];
+    let floors = [not_itself, library_floor(&record.method)];
     match &record.outcome {
         Outcome::Delivery(it) => {
             let floors = floors.map(|floor| beside(floor, record, records, delivery_of));
@@ -504,9 +526,9 @@ fn figures(record: &Record, records: &[Record], plan: &Plan) -> Vec<Figure> {
                 figures.push(figure("server CPU", "us/delivery", cpu, floors));
             }
             // The loop's clients count their frames as answers, and are not asked here.
-            if let (Some(Method::LongPolling | Method::HyperAnswer), Some(cpu)) =
-                (method, it.server_cpu_us_per_answer())
-            {
+            let answers = matches!(method, Some(Method::LongPolling | Method::HyperAnswer))
+                || record.method.ends_with(":long-polling");
+            if let (true, Some(cpu)) = (answers, it.server_cpu_us_per_answer()) {
                 let of = |(name, it): &(&'static str, &Delivery)| {
                     Some((*name, it.server_cpu_us_per_answer()?))
                 };
@@ -517,6 +539,16 @@ fn figures(record: &Record, records: &[Record], plan: &Plan) -> Vec<Figure> {
             if let Some(client) = it.client_cpu_ms {
                 let processors = client / it.wall_ms;
                 figures.push(figure("client CPU", "processors", processors, vec![]));
+                if it.counts.delivered > 0 {
+                    let of = |it: &Delivery| {
+                        Some(it.client_cpu_ms? * 1000.0 / it.counts.delivered as f64)
+                    };
+                    let each = client * 1000.0 / it.counts.delivered as f64;
+                    let floors = floors.iter();
+                    let floors = floors.filter_map(|(name, it)| Some((*name, of(it)?)));
+                    let floors = floors.collect();
+                    figures.push(figure("client CPU each", "us/delivery", each, floors));
+                }
             }
             let behind = &it.behind;
             let mut add = |name, unit, value| figures.push(figure(name, unit, value, vec![]));

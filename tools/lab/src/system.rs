@@ -87,6 +87,44 @@ mod linux {
         })
     }
 
+    pub fn family(root: u32) -> Vec<u32> {
+        let stats = procfs::process::all_processes().into_iter().flatten();
+        let parents: Vec<(u32, u32)> = stats
+            .filter_map(|process| process.ok()?.stat().ok())
+            .map(|stat| (stat.pid.cast_unsigned(), stat.ppid.cast_unsigned()))
+            .collect();
+        let mut family = vec![root];
+        let mut at = 0;
+        while let Some(parent) = family.get(at).copied() {
+            let children = parents.iter().filter(|(_, of)| *of == parent);
+            family.extend(children.map(|(child, _)| child));
+            at += 1;
+        }
+        family
+    }
+
+    pub fn cpu_time_of(family: &[u32]) -> Option<CpuTime> {
+        let times = family.iter().map(|id| cpu_time(*id));
+        times.reduce(|sum, time| {
+            let (sum, time) = (sum?, time?);
+            (sum.source == time.source).then_some(CpuTime {
+                nanoseconds: sum.nanoseconds + time.nanoseconds,
+                source: sum.source,
+            })
+        })?
+    }
+
+    pub fn memory_of(family: &[u32]) -> Option<Memory> {
+        let proportional = |id: &u32| {
+            let rollup = process(*id)?.smaps_rollup().ok()?.memory_map_rollup;
+            rollup.0.first()?.extension.map.get("Pss").copied()
+        };
+        Some(Memory {
+            resident: family.iter().map(proportional).sum::<Option<u64>>()?,
+            ..memory(*family.first()?)?
+        })
+    }
+
     /// `TCP: inuse 6 orphan 0 tw 236 alloc 6 mem 0`, the last in pages.
     fn tcp() -> Option<u64> {
         let text = fs::read_to_string("/proc/net/sockstat").ok()?;
@@ -139,6 +177,18 @@ mod linux {
         None
     }
 
+    pub fn family(root: u32) -> Vec<u32> {
+        vec![root]
+    }
+
+    pub fn cpu_time_of(_family: &[u32]) -> Option<CpuTime> {
+        None
+    }
+
+    pub fn memory_of(_family: &[u32]) -> Option<Memory> {
+        None
+    }
+
     pub fn machine() -> Machine {
         Machine::default()
     }
@@ -160,9 +210,18 @@ mod linux {
 /// has ended is not in it: no server of the lab ends one while it is measured.
 pub use linux::cpu_time;
 
+/// A process and all that descend from it, itself first; elsewhere than on Linux itself alone.
+pub use linux::family;
+
+/// The CPU time of several processes; `None` where that of one is not known.
+pub use linux::cpu_time_of;
+
 /// How many connections this machine makes to one address and port, with a tenth to spare; `None`
 /// where the system does not tell.
 pub use linux::client_ports;
+/// As [`memory`], of several processes. A page that some of them share counts once, in equal parts
+/// (`Pss`).
+pub use linux::memory_of;
 
 /// A number that the kernel shows as a file, such as a limit.
 pub use linux::number;

@@ -3,8 +3,11 @@
 //! No time is looked at. The servers must have been built, as they are by `cargo test` for the
 //! workspace; where they are not, these tests are ignored.
 
+mod processes;
+
 use anyhow::{ensure, Context as _};
 use libtest_mimic::Arguments;
+use processes::{descendants, runs, Ended};
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
@@ -318,16 +321,6 @@ async fn end_with_the_lab(in_order: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A child that is killed when the test fails.
-struct Ended(Child);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[cfg(unix)]
 fn interrupt(child: &Child) -> anyhow::Result<()> {
     use rustix::process::{kill_process, Pid, Signal};
@@ -338,38 +331,4 @@ fn interrupt(child: &Child) -> anyhow::Result<()> {
 #[cfg(not(unix))]
 fn interrupt(_child: &Child) -> anyhow::Result<()> {
     anyhow::bail!("there are no signals on this system")
-}
-
-/// `PID (NAME) STATE PARENT …`, of which the name may hold anything.
-fn stat(process: u32) -> Option<(char, u32)> {
-    let text = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    let mut words = text[text.rfind(')')? + 1..].split_whitespace();
-    let state = words.next()?.chars().next()?;
-    Some((state, words.next()?.parse().ok()?))
-}
-
-/// Whether it runs. Whoever has no parent left to wait for it stays as a zombie.
-fn runs(process: u32) -> bool {
-    stat(process).is_some_and(|(state, _)| state != 'Z' && state != 'X')
-}
-
-fn descendants(ancestor: u32) -> Vec<u32> {
-    let Ok(processes) = fs::read_dir("/proc") else {
-        return Vec::new();
-    };
-    let parents: BTreeMap<u32, u32> = processes
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .filter_map(|process| Some((process, stat(process)?.1)))
-        .collect();
-    let descends = |process: &u32| {
-        let mut parent = parents.get(process);
-        while let Some(found) = parent {
-            if *found == ancestor {
-                return true;
-            }
-            parent = parents.get(found);
-        }
-        false
-    };
-    parents.keys().copied().filter(descends).collect()
 }

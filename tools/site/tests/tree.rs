@@ -160,22 +160,23 @@ fn each_method_of_the_list_has_all_its_places() -> anyhow::Result<()> {
 /// these.
 ///
 /// They go one way: the log stands on the contract, the wait on the log, the edge on the contract
-/// alone; a method on the wait and the edge; a client on the contract, the suite on the client.
-const MAY_DEPEND: [(&str, &str, &str); 26] = [
+/// and on TLS; a method on the wait and the edge; a client on the contract, the suite on the client.
+const MAY_DEPEND: [(&str, &str, &str); 27] = [
     ("contract", "", ""),
     ("web", "", ""),
     ("diagrams", "", ""),
+    ("tls", "", ""),
     // Formulas alone: the page that calculates with them has nothing else of the repository's.
     ("capacity", "", ""),
     ("feed", "contract", ""),
     ("waiting", "contract feed", "harness serving testbed"),
-    ("serving", "contract", "testbed"),
+    ("serving", "contract tls", "testbed"),
     ("method", "feed serving waiting", ""),
     ("client", "contract", "serving testbed"),
     (
         "conformance",
         "client contract",
-        "feed harness long-polling polling sse testbed websocket",
+        "feed harness long-polling polling serving sse testbed tls websocket",
     ),
     ("polling", METHOD, METHOD_TESTS),
     ("long-polling", METHOD, METHOD_TESTS),
@@ -183,7 +184,7 @@ const MAY_DEPEND: [(&str, &str, &str); 26] = [
     ("websocket", METHOD, METHOD_TESTS),
     ("json-lines", METHOD, METHOD_TESTS),
     // No method: it has neither log nor wait, and takes a body as they do.
-    ("http2-push", "contract serving waiting web", "testbed"),
+    ("http2-push", "contract serving tls waiting web", "testbed"),
     ("programs", "", READER),
     ("testbed", "serving", ""),
     ("harness", "client conformance contract feed serving", ""),
@@ -205,8 +206,8 @@ const METHOD: &str = "contract feed method serving waiting web";
 const METHOD_TESTS: &str = "client conformance harness testbed";
 /// What the site is made of.
 const SITE: &str =
-    "contract diagrams feed http2-push long-polling method polling serving sse waiting web \
-                    websocket";
+    "contract diagrams feed http2-push long-polling method polling serving sse tls waiting \
+                    web websocket";
 const BROWSER_TESTS: &str = "contract harness long-polling polling sse websocket";
 /// What a program of a reader's may use.
 const READER: &str = "client contract feed http2-push long-polling polling serving sse waiting \

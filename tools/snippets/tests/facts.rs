@@ -64,6 +64,16 @@ fn a_claim_with_its_entry_is_accepted() {
 }
 
 #[test]
+fn the_day_of_what_the_book_has_measured_comes_from_its_data() {
+    let day = "{{#include measured/figures.md:day}}";
+    let facts = ENTRY.replace("2026-11-26, read", &format!("{day}, measured"));
+    // The include itself leads nowhere in this small book.
+    refused(LINKED, &facts, "src/facts.md:5", "measured/figures.md");
+    let facts = facts.replace(", measured", "");
+    assert_eq!(problems(LINKED, &facts).len(), 2, "and no word says how");
+}
+
+#[test]
 fn a_link_to_no_entry_is_refused() {
     let chapter = format!("{LINKED}\nAnd five ([source](facts.md#fact-five)).\n");
     refused(&chapter, ENTRY, "src/chapter.md:5", "no entry `fact-five`");
