@@ -117,6 +117,18 @@ impl Subscription {
         }
     }
 
+    /// The wake-up that this reader had is not over: for a reader that writes to many,
+    /// and so takes as long as many readers do.
+    pub fn is_at_work(&self) {
+        self.shared.wake_ups.reader_looks();
+    }
+
+    /// Moves after `cursor`: for a reader who was handed the events up to there by
+    /// another subscription to the same log.
+    pub fn move_after(&mut self, cursor: Cursor) {
+        self.cursor = cursor;
+    }
+
     /// The same as a [`Stream`].
     pub fn into_stream(self) -> impl Stream<Item = Delivery> + Send {
         stream::unfold(self, |mut subscription| async move {

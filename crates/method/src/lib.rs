@@ -5,7 +5,7 @@
 
 mod program;
 
-pub use program::{count, run};
+pub use program::{count, run, run_variant};
 
 use axum::Router;
 use feed::Feed;
@@ -43,6 +43,17 @@ pub struct Waits {
     /// The silence on one that `--heartbeat` limits, as `--help` has it; `None` where
     /// there is no such limit.
     pub silence: Option<&'static str>,
+}
+
+/// Several ways to serve a method, one of which a flag chooses.
+#[derive(Clone, Copy, Debug)]
+pub struct Variants {
+    /// The flag, without its dashes.
+    pub flag: &'static str,
+    /// What it chooses, as `--help` has it.
+    pub help: &'static str,
+    /// The values of the flag, the default first. They differ in their routers.
+    pub methods: &'static [(&'static str, Method)],
 }
 
 /// What a method is served with.

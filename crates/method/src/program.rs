@@ -1,8 +1,9 @@
 //! The program that serves one method alone.
 
-use crate::{Host, Method, Waits};
+use crate::{Host, Method, Variants, Waits};
 use clap::{
-    value_parser, Arg, ArgMatches, CommandFactory as _, FromArgMatches as _, Parser,
+    builder::PossibleValuesParser, value_parser, Arg, ArgMatches, CommandFactory as _,
+    FromArgMatches as _, Parser,
 };
 use serving::command::{self, Count, Heartbeat, Options, TlsFlags};
 use std::process::ExitCode;
@@ -25,6 +26,16 @@ struct Flags {
 /// `main` of its program.
 pub async fn run(method: Method) -> ExitCode {
     let matches = command_line(method).get_matches();
+    run_with(method, matches).await
+}
+
+/// The same for a method that can be served in several ways.
+pub async fn run_variant(variants: Variants) -> ExitCode {
+    let matches = variants.command_line().get_matches();
+    run_with(variants.chosen(&matches), matches).await
+}
+
+async fn run_with(method: Method, matches: ArgMatches) -> ExitCode {
     let flags = Flags::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let Flags { options, tls, log } = flags;
     let waits = method
@@ -76,6 +87,26 @@ fn command_line(method: Method) -> clap::Command {
                 .help(help),
         ),
         None => command,
+    }
+}
+
+impl Variants {
+    fn command_line(self) -> clap::Command {
+        let (default, method) = self.methods[0];
+        let names = self.methods.iter().map(|(name, _)| *name);
+        command_line(method).arg(
+            Arg::new(self.flag)
+                .long(self.flag)
+                .value_parser(PossibleValuesParser::new(names))
+                .default_value(default)
+                .help(self.help),
+        )
+    }
+
+    fn chosen(self, matches: &ArgMatches) -> Method {
+        let name: &String = matches.get_one(self.flag).expect("it has a default");
+        let chosen = self.methods.iter().find(|(it, _)| it == name);
+        chosen.expect("clap takes no other").1
     }
 }
 
@@ -144,5 +175,31 @@ mod tests {
         for flag in ["--max-guests", "--heartbeat"] {
             assert!(parse(method, &[flag, "1"]).is_err(), "{flag}");
         }
+    }
+
+    #[test]
+    fn a_flag_chooses_among_variants_and_the_first_is_the_default() {
+        const OTHER: Method = Method {
+            title: "another",
+            ..METHOD
+        };
+        let variants = Variants {
+            flag: "sort",
+            help: "Which",
+            methods: &[("this", METHOD), ("that", OTHER)],
+        };
+        let parse = |flags: &[&str]| {
+            let command = variants.command_line();
+            command.try_get_matches_from(["method"].iter().chain(flags))
+        };
+        for (flags, title) in [
+            (&[][..], METHOD.title),
+            (&["--sort", "this"], METHOD.title),
+            (&["--sort", "that"], OTHER.title),
+        ] {
+            let chosen = variants.chosen(&parse(flags).unwrap());
+            assert_eq!(chosen.title, title, "{flags:?}");
+        }
+        assert!(parse(&["--sort", "none"]).is_err());
     }
 }

@@ -5,7 +5,7 @@ use contract::{
         Metric, WaitEnd, CURSOR_LAG, DELIVERED, GAPS, PUBLISHED, REFUSALS, REPEATED,
         WAITS_ENDED, WAITS_OPEN, WAITS_OPENED,
     },
-    Gap, GapReason, Problem, ProblemKind,
+    Cursor, Gap, GapReason, Problem, ProblemKind, Status,
 };
 use feed::{Batch, Published};
 use metrics::{Counter, Gauge, Histogram};
@@ -82,11 +82,16 @@ impl Counts {
 
     /// These events go to a client.
     pub(crate) fn delivers(&self, batch: &Batch) {
-        if batch.events.is_empty() {
+        self.delivers_after(batch.after, batch.events.len(), &batch.log);
+    }
+
+    /// This many events after `cursor` go to a client.
+    pub(crate) fn delivers_after(&self, cursor: Cursor, count: usize, log: &Status) {
+        if count == 0 {
             return;
         }
-        self.delivered.increment(batch.events.len() as u64);
-        let (newest, cursor) = (batch.log.latest.id, batch.after.id);
+        self.delivered.increment(count as u64);
+        let (newest, cursor) = (log.latest.id, cursor.id);
         self.lag
             .record(newest.get().saturating_sub(cursor.get()) as f64);
     }

@@ -1,8 +1,8 @@
 //! One client's wait for the next entry.
 
 use crate::{counts::Counts, cuts::Cuttable, Place};
-use contract::{metrics::WaitEnd, Cursor, Gap, GapReason};
-use feed::{Batch, Delivery, Subscription};
+use contract::{metrics::WaitEnd, Cursor, Gap, GapReason, Status};
+use feed::{Batch, Delivery, Event, Subscription};
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 use tokio::time::{sleep_until, Instant};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
@@ -136,6 +136,24 @@ impl Wait {
         self.deadline = Some(Instant::now() + limit.min(LONGEST_SILENCE));
     }
     // ANCHOR_END: limit
+
+    /// When the limit of the silence is reached, if one is set.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// Moves after these events, and counts them as delivered: for a method that has
+    /// read them once for many clients. They are the first after the cursor; `log` is
+    /// what the log held when they were read.
+    pub fn advance(&mut self, events: &[Arc<Event>], log: &Status) {
+        if let Some(last) = events.last() {
+            let count = events.len();
+            self.counted
+                .counts
+                .delivers_after(self.cursor(), count, log);
+            self.subscription.move_after(last.cursor());
+        }
+    }
 
     // ANCHOR: next
     /// Waits for whatever comes first: events, a gap, too long a silence, the end of

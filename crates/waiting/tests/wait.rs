@@ -136,6 +136,21 @@ async fn who_lags_behind_gets_a_gap_and_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_read_once_for_many_is_not_read_again() {
+    let stand = stand();
+    let (mut reader, mut other) =
+        (stand.join(Position::Latest), stand.join(Position::Latest));
+    stand.publish(1..=3).await;
+    let Next::Batch(read) = in_time(reader.next()).await else {
+        panic!("a batch")
+    };
+    other.advance(&read.events[..2], &read.log);
+    assert_eq!(other.cursor(), cursor(2));
+    other.advance(&[], &read.log);
+    assert_eq!(batch(&mut other).await, [3]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn silence_is_counted_from_where_the_limit_was_set() {
     let stand = stand();
     let mut wait = stand.join(Position::Latest);

@@ -3,12 +3,13 @@
 //! ```text
 //! cargo run --release --example idle_memory
 //! cargo run --release --example idle_memory -- 5000 131072
+//! cargo run --release --example idle_memory -- 5000 128 walk
 //! ```
 //!
 //! Starts the server in a process of its own, opens sockets (the first number, 5,000
 //! unless told otherwise), and reads what of that process lies in memory before and
-//! after (`VmRSS`, Linux). The second number is the read buffer in bytes. It reports,
-//! and judges nothing. What the kernel keeps for a connection is not in these figures.
+//! after (`VmRSS`, Linux). The second number is the read buffer in bytes, and the word
+//! is the value of the server's `--fan-out`. It reports, and judges nothing. What the kernel keeps for a connection is not in these figures.
 
 use anyhow::{Context, Result};
 use feed::{Feed, Retention};
@@ -23,7 +24,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
-use websocket::{router, Config};
+use websocket::{router, Config, FanOut};
 
 /// Opened before the first look, so that what the first connections alone cost is in
 /// both figures.
@@ -35,20 +36,25 @@ async fn main() -> Result<()> {
     let first = arguments.next();
     let read_buffer = arguments.next().map(|number| number.parse()).transpose()?;
     let read_buffer = read_buffer.unwrap_or(Config::default().read_buffer);
+    let fan_out = arguments.next().unwrap_or("tasks".to_owned());
     match first.as_deref() {
-        Some("serve") => run_server(read_buffer).await,
-        Some(sockets) => measure(sockets.parse()?, read_buffer).await,
-        None => measure(5_000, read_buffer).await,
+        Some("serve") => run_server(read_buffer, &fan_out).await,
+        Some(sockets) => measure(sockets.parse()?, read_buffer, &fan_out).await,
+        None => measure(5_000, read_buffer, &fan_out).await,
     }
 }
 
-async fn run_server(read_buffer: usize) -> Result<()> {
+async fn run_server(read_buffer: usize, fan_out: &str) -> Result<()> {
     let many = 100_000;
     let config = Config {
         max_sockets: many,
         // None comes while it is measured.
         heartbeat: Duration::from_secs(3600),
         read_buffer,
+        fan_out: match fan_out {
+            "walk" => FanOut::Walk,
+            _ => FanOut::Tasks,
+        },
         ..Config::default()
     };
     let edge = serving::Config {
@@ -64,14 +70,14 @@ async fn run_server(read_buffer: usize) -> Result<()> {
     Ok(serve(listener, router, edge, ending).await?)
 }
 
-async fn measure(sockets: usize, read_buffer: usize) -> Result<()> {
-    let (server, address) = start(read_buffer)?;
+async fn measure(sockets: usize, read_buffer: usize, fan_out: &str) -> Result<()> {
+    let (server, address) = start(read_buffer, fan_out)?;
     let _warm = open(address, WARM_UP).await?;
     let before = resident(&server)?;
     let _idle = open(address, sockets).await?;
     let after = resident(&server)?;
     println!(
-        "{sockets} idle sockets, read buffer {read_buffer} bytes, {}: {before} KiB before, {after} KiB after, {:.1} KiB each",
+        "{sockets} idle sockets, {fan_out}, read buffer {read_buffer} bytes, {}: {before} KiB before, {after} KiB after, {:.1} KiB each",
         if cfg!(debug_assertions) { "debug" } else { "release" },
         (after - before) as f64 / sockets as f64,
     );
@@ -89,9 +95,9 @@ impl Drop for Server {
     }
 }
 
-fn start(read_buffer: usize) -> Result<(Server, SocketAddr)> {
+fn start(read_buffer: usize, fan_out: &str) -> Result<(Server, SocketAddr)> {
     let mut child = Command::new(std::env::current_exe()?)
-        .args(["serve", &read_buffer.to_string()])
+        .args(["serve", &read_buffer.to_string(), fan_out])
         .stdout(Stdio::piped())
         .spawn()?;
     let stdout = child.stdout.take().context("it was piped")?;

@@ -4,6 +4,16 @@ use std::{ops::RangeInclusive, time::Duration};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use waiting::Places;
 
+/// Who writes an event to the sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FanOut {
+    /// Each socket's own task, woken by the log.
+    Tasks,
+    /// One task, which walks all sockets that have everything before it. Less time for
+    /// each socket, and more code.
+    Walk,
+}
+
 /// What the WebSocket server allows, and how it paces its clients.
 ///
 /// The time that a handshake may take, and a peer that takes no bytes, are bounded by
@@ -76,6 +86,9 @@ pub struct Config {
     /// tungstenite's own default is no limit.
     pub max_write_buffer: usize,
 
+    /// Who writes an event to the sockets; default [`FanOut::Tasks`].
+    pub fan_out: FanOut,
+
     /// Whether `POST cut?connection=NAME` breaks a connection so that a reader can
     /// watch it recover; default off.
     ///
@@ -103,6 +116,7 @@ impl Default for Config {
             max_message: 66 * 1024,
             write_buffer: 16 * 1024,
             max_write_buffer: 160 * 1024,
+            fan_out: FanOut::Tasks,
             demo_cut: false,
             max_echoes: 32,
             max_echo: 1024 * 1024,

@@ -20,12 +20,14 @@ mod handshake;
 mod server;
 mod socket;
 mod tunnel;
+mod walk;
 
-pub use config::Config;
+pub use config::{Config, FanOut};
 pub use server::router;
 
+use axum::Router;
 use feed::{Feed, Retention};
-use method::{Method, Waits};
+use method::{Host, Method, Variants, Waits};
 
 /// What this method says of itself.
 pub const METHOD: Method = Method {
@@ -39,18 +41,34 @@ pub const METHOD: Method = Method {
         silence: Some("The longest silence on a socket before a heartbeat and a ping"),
     }),
     cuts: true,
-    router: |host| {
-        let config = Config {
-            max_sockets: host.places,
-            shared: host.shared,
-            heartbeat: host.heartbeat,
-            // A page has a button for it.
-            demo_cut: true,
-            ..Config::default()
-        };
-        router(host.log, board(), config, host.ending)
-    },
+    router: |host| on(host, FanOut::Tasks),
 };
+
+/// The same with [`FanOut::Walk`].
+const WALK: Method = Method {
+    router: |host| on(host, FanOut::Walk),
+    ..METHOD
+};
+
+/// What the program of this method can serve.
+pub const VARIANTS: Variants = Variants {
+    flag: "fan-out",
+    help: "Who writes an event to the sockets: their own tasks, or one that walks them",
+    methods: &[("tasks", METHOD), ("walk", WALK)],
+};
+
+fn on(host: Host, fan_out: FanOut) -> Router {
+    let config = Config {
+        max_sockets: host.places,
+        shared: host.shared,
+        heartbeat: host.heartbeat,
+        // A page has a button for it.
+        demo_cut: true,
+        fan_out,
+        ..Config::default()
+    };
+    router(host.log, board(), config, host.ending)
+}
 
 /// A log for the whiteboard. Not the room's: a stroke is drawn for ever, and would push
 /// the messages out of the window.

@@ -2,5 +2,5 @@
 
 #[tokio::main]
 async fn main() -> std::process::ExitCode {
-    method::run(websocket::METHOD).await
+    method::run_variant(websocket::VARIANTS).await
 }

@@ -1,6 +1,9 @@
 //! The server: which sockets are opened, and over which log.
 
-use crate::{echo::Echo, handshake::Handshake, socket::Connection, Config, METHOD};
+use crate::{
+    echo::Echo, handshake::Handshake, socket::Connection, walk::Walk, Config, FanOut,
+    METHOD,
+};
 use axum::{
     extract::State,
     response::Response,
@@ -22,6 +25,8 @@ struct Server {
     room: Room,
     /// The message of each event, made once for all sockets.
     messages: Framings<Utf8Bytes>,
+    /// Where [`Config::fan_out`] asks for it.
+    walk: Option<Walk>,
     config: Arc<Config>,
     ending: Ending,
 }
@@ -42,11 +47,17 @@ pub fn router(feed: Feed, board: Feed, config: Config, ending: Ending) -> Router
     };
     // One for both logs: a place for a socket, whichever it is for.
     let (sockets, cuts) = (door(config.max_sockets), Cuts::new(config.demo_cut));
-    let server = |log| Server {
-        room: Room::new(METHOD.name, log, sockets.clone()).with_cuts(cuts.clone()),
-        messages: Framings::default(),
-        config: config.clone(),
-        ending: ending.clone(),
+    let server = |log: Feed| {
+        let messages = Framings::default();
+        let walk = (config.fan_out == FanOut::Walk)
+            .then(|| Walk::new(log.clone(), messages.clone()));
+        Server {
+            room: Room::new(METHOD.name, log, sockets.clone()).with_cuts(cuts.clone()),
+            messages,
+            walk,
+            config: config.clone(),
+            ending: ending.clone(),
+        }
     };
     let (events, board) = (server(feed), server(board));
     let echo = Echo {
@@ -98,6 +109,13 @@ async fn open(
     };
     // Its task outlives the request. The ending knows of it, so that a shutdown waits
     // for it, and cuts it in the end.
-    Ok(handshake.accept(limits, &server.ending, |socket| connection.run(socket)))
+    let ending = &server.ending;
+    Ok(match server.walk {
+        None => handshake.accept(limits, ending, |socket| connection.run(socket)),
+        // The other way to fan out.
+        Some(walk) => {
+            handshake.accept(limits, ending, |socket| walk.run(connection, socket))
+        }
+    })
 }
 // ANCHOR_END: open

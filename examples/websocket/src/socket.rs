@@ -7,7 +7,7 @@ use contract::{
     Heartbeat, Hello, Problem,
 };
 use futures_util::{SinkExt, StreamExt};
-use std::time::Duration;
+use std::{future::Future, time::Duration};
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 use waiting::{Framings, Interrupted, Next, Room, Wait};
 
@@ -30,8 +30,7 @@ impl Connection {
     // ANCHOR: run
     /// Serves the socket to its end.
     pub(crate) async fn run(mut self, mut socket: Socket) {
-        // Bytes and not messages: a large one may take long to arrive.
-        let silence = socket.get_ref().heard().silence(self.heartbeat * 2);
+        let silence = self.silence(&socket);
         let interrupted = self.wait.interrupted();
         let end = tokio::select! {
             biased;
@@ -55,21 +54,35 @@ impl Connection {
     async fn serve(&mut self, socket: &mut Socket) -> End {
         let mut done = self.greet(socket).await;
         while done.is_ok() {
-            // Not `biased`: whichever always came first could leave the other nothing
-            // of the task's budget of work.
-            done = tokio::select! {
-                // Cancel-safe: a message is handed out whole, or stays.
-                message = socket.next() => self.read(socket, message).await,
-                // Cancel-safe: it promises it.
-                next = self.wait.next() => self.write(socket, next).await,
-            };
+            done = self.step(socket).await;
         }
         done.expect_err("it has ended")
     }
+
+    /// Waits for a message or for the log, and does what came.
+    pub(crate) async fn step(&mut self, socket: &mut Socket) -> Result<(), End> {
+        // Not `biased`: whichever always came first could leave the other nothing of
+        // the task's budget of work.
+        tokio::select! {
+            // Cancel-safe: a message is handed out whole, or stays.
+            message = socket.next() => self.read(socket, message).await,
+            // Cancel-safe: it promises it.
+            next = self.wait.next() => self.write(socket, next).await,
+        }
+    }
     // ANCHOR_END: serve
 
+    /// Completes when the peer has been silent for too long. Bytes count and not
+    /// messages: a large one may take long to arrive.
+    pub(crate) fn silence(
+        &self,
+        socket: &Socket,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        socket.get_ref().heard().silence(self.heartbeat * 2)
+    }
+
     /// The first message: the client's cursor, before it has any event.
-    async fn greet(&mut self, socket: &mut Socket) -> Result<(), End> {
+    pub(crate) async fn greet(&mut self, socket: &mut Socket) -> Result<(), End> {
         let (cursor, every) = (self.wait.cursor(), self.every());
         let hello = ServerMessage::Hello(Hello { cursor, every });
         socket.send(frames::message(&hello)).await?;
@@ -80,14 +93,14 @@ impl Connection {
     // ANCHOR: read
     /// Does what a message asks for. Reading notices a close or a lost connection, and
     /// makes tungstenite answer a ping.
-    async fn read(
+    pub(crate) async fn read(
         &self,
         socket: &mut Socket,
         message: Option<Result<Message, Error>>,
     ) -> Result<(), End> {
         match message.ok_or(End::Gone)?? {
-            // Before its event, which this loop has not yet taken from the log. A client
-            // that does not read its answers is not read from any more.
+            // Before its event, which this loop has not yet taken from the log. Who does
+            // not read its answers is not read from any more.
             Message::Text(text) => {
                 let answer = answer(&self.room, &text).await;
                 socket.send(frames::message(&answer)).await?;
@@ -107,7 +120,11 @@ impl Connection {
 
     // ANCHOR: write
     /// Writes what the wait came to.
-    async fn write(&mut self, socket: &mut Socket, next: Next) -> Result<(), End> {
+    pub(crate) async fn write(
+        &mut self,
+        socket: &mut Socket,
+        next: Next,
+    ) -> Result<(), End> {
         match next {
             // `feed` writes when the buffer is full, so that a batch goes out in a few
             // writes and not in one for each event.

@@ -138,10 +138,10 @@ async fn a_peer_that_answers_no_ping_is_dropped_within_two_heartbeats() {
         assert!(pings >= 1, "it was asked");
         assert_eq!(begun.elapsed(), 2 * Config::default().heartbeat);
     }
-    assert_eq!(
-        (stand.feed.subscribers(), stand.board.subscribers()),
-        (0, 0)
-    );
+    eventually("nothing is left", || {
+        (stand.feed.subscribers(), stand.board.subscribers()) == (0, 0)
+    })
+    .await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -232,7 +232,7 @@ async fn a_peer_that_sends_pings_and_reads_nothing_is_ended() {
         "at the first heartbeat that finds no room: {:?}",
         begun.elapsed()
     );
-    assert_eq!(stand.feed.subscribers(), 0);
+    eventually("nothing is left", || stand.feed.subscribers() == 0).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -471,7 +471,7 @@ async fn the_largest_event_of_the_log_is_taken_and_delivered() {
 #[tokio::test]
 async fn the_code_for_too_large_arrives_over_tcp_although_much_was_sent() {
     let server = harness::Server::start(still_feed(10), |feed, ending| {
-        websocket::router(feed, still_feed(10), quiet(), ending)
+        support::router(feed, still_feed(10), quiet(), ending)
     })
     .await;
     for _ in 0..20 {
@@ -547,7 +547,7 @@ async fn clients_that_end_their_connections_without_a_close_leave_nothing_behind
     for _ in 0..300 {
         sockets.push(greeted(&stand, "/events").await);
     }
-    assert_eq!(stand.feed.subscribers(), 300);
+    assert!(stand.feed.subscribers() >= 300);
     drop(sockets);
     eventually("every subscription is dropped", || {
         stand.feed.subscribers() == 0
@@ -625,10 +625,11 @@ async fn a_socket_that_takes_no_close_is_cut_at_the_end_of_the_drain() {
     );
     stand.end().await;
     assert_eq!(begun.elapsed(), Duration::from_secs(5));
-    assert_eq!(
-        (feed.subscribers(), board.subscribers(), ending.open()),
-        (0, 0, 0)
-    );
+    assert_eq!(ending.open(), 0);
+    eventually("nothing is left", || {
+        (feed.subscribers(), board.subscribers()) == (0, 0)
+    })
+    .await;
     drop(wires);
 }
 
@@ -856,8 +857,7 @@ async fn everything_that_is_due_goes_out_in_one_write() {
     let writes = Arc::new(AtomicUsize::new(0));
     let feed = still_feed(100);
     let ending = serving::Ending::new();
-    let router =
-        websocket::router(feed.clone(), still_feed(1), quiet(), ending.clone());
+    let router = support::router(feed.clone(), still_feed(1), quiet(), ending.clone());
     let listener = Counting(pipes, writes.clone());
     let router = guard(router, Allowed::default());
     let edge = serving::Config::default();

@@ -83,7 +83,7 @@ async fn a_place_is_free_as_soon_as_the_server_has_closed() {
 #[tokio::test]
 async fn however_a_peer_leaves_that_broke_the_protocol_nothing_of_it_is_left() {
     let server = Server::start(still_feed(10), |feed, ending| {
-        websocket::router(feed, still_feed(10), narrow(), ending)
+        support::router(feed, still_feed(10), narrow(), ending)
     })
     .await;
     for leave in ["end", "reset", "answer"] {

@@ -117,9 +117,10 @@ async fn a_stream_that_is_not_read_is_dropped_and_the_others_live() {
     // It answers no ping, since that happens on a read, while its connection answers
     // HTTP/2's own pings.
     let _unread = http2::open(&mut client, "/events").await;
-    eventually("both are open", || stand.feed.subscribers() == 2).await;
+    // The connection and its two sockets.
+    eventually("both are open", || stand.ending.open() == 3).await;
     let begun = Instant::now();
-    while stand.feed.subscribers() == 2 {
+    while stand.ending.open() == 3 {
         let _ = tokio::time::timeout(Duration::from_secs(1), read.next()).await;
     }
     assert!(begun.elapsed() <= 3 * Config::default().heartbeat);

@@ -49,6 +49,9 @@ fn job(step: &Step, plan: Plan, server: &crate::programs::Server) -> Job {
     Job {
         method: step.method,
         base: server.base.to_string(),
+        protocol: step.protocol,
+        certificate: server.certificate.clone(),
+        metrics: server.metrics.clone(),
         server: server.process,
         line: step.line,
         clients: step.clients,

@@ -4,6 +4,7 @@
 //! because then `compare` has.
 
 use crate::{
+    agreement::{self, Counted},
     floor,
     job::{self, reply, Job, Reply, Task, LISTENING},
     line::{self, By},
@@ -11,6 +12,7 @@ use crate::{
     relay::{self, Relay},
     results::{self, Behind, Bytes, Delivery, Idle, Memory, Outcome, PerTime, Quantiles, Recovery},
     schedule::{Arrivals, Numbered, Planned},
+    slow_relay::SlowRelay,
     system,
     tally::{Counts, Tally},
 };
@@ -107,7 +109,10 @@ enum Reader {
 impl Reader {
     async fn new(job: &Job, base: &Url) -> anyhow::Result<Self> {
         let weighs = job.task == Task::Traffic;
-        if let Some(updates) = job.method.subscribe(base.clone(), job.silence) {
+        if let Some(updates) = job
+            .method
+            .subscribe(base.clone(), job.silence, job.protocol)?
+        {
             return Ok(Self::Book { updates, weighs });
         }
         let mut socket = TcpStream::connect(address(base)?).await?;
@@ -325,11 +330,11 @@ enum Publisher {
 }
 
 impl Publisher {
-    async fn new(job: &Job) -> anyhow::Result<Self> {
+    async fn new(job: &Job, base: &Url) -> anyhow::Result<Self> {
         if job.method != Method::Loop {
-            return Ok(Self::Book(Endpoint::new(job.base()?)));
+            return Ok(Self::Book(job.protocol.endpoint(base.clone())?));
         }
-        let mut socket = TcpStream::connect(address(&job.base()?)?).await?;
+        let mut socket = TcpStream::connect(address(base)?).await?;
         socket.set_nodelay(true)?;
         socket.write_all(&[floor::PUBLISH]).await?;
         Ok(Self::Loop(socket))
@@ -364,9 +369,14 @@ struct Published {
     _publisher: Publisher,
 }
 
-async fn publish(job: &Job, crowd: &Crowd, schedule: &[Planned]) -> anyhow::Result<Published> {
+async fn publish(
+    job: &Job,
+    base: &Url,
+    crowd: &Crowd,
+    schedule: &[Planned],
+) -> anyhow::Result<Published> {
     let shared = &crowd.shared;
-    let mut publisher = Publisher::new(job).await?;
+    let mut publisher = Publisher::new(job, base).await?;
     let mut received = shared.received.subscribe();
     let begin = Instant::now();
     let mut late = Duration::ZERO;
@@ -461,7 +471,7 @@ async fn delivery(job: &Job) -> anyhow::Result<Outcome> {
     let before = (system::cpu_time(job.server), system::cpu_time(own));
     crowd.shared.go.send_replace(true);
     let begin = Instant::now();
-    let published = publish(job, &crowd, &schedule).await?;
+    let published = publish(job, &job.base()?, &crowd, &schedule).await?;
     let (tallies, readers) = crowd.finish(patience(job.method)).await?;
     let wall = begin.elapsed();
     let after = (system::cpu_time(job.server), system::cpu_time(own));
@@ -478,6 +488,10 @@ async fn delivery(job: &Job) -> anyhow::Result<Outcome> {
         _ => None,
     };
     let counts = count(&tallies);
+    agreement::check(job.metrics.as_deref(), || {
+        counted(job, job.clients, job.plan.events, &counts)
+    })
+    .await?;
     let used = |before: Option<system::CpuTime>, after: Option<system::CpuTime>| {
         let (before, after) = (before?, after?);
         let used = after.nanoseconds.checked_sub(before.nanoseconds)?;
@@ -539,7 +553,7 @@ fn behind<'a>(
 
 /// Where the clients of a job connect: to the server, across the line that stands between. The
 /// publisher stands beside the server.
-async fn across(job: &Job) -> anyhow::Result<(Option<Relay>, Url)> {
+async fn across(job: &Job) -> anyhow::Result<(Option<SlowRelay>, Url)> {
     let mut base = job.base()?;
     match job.line.by {
         By::Nothing => Ok((None, base)),
@@ -549,7 +563,9 @@ async fn across(job: &Job) -> anyhow::Result<(Option<Relay>, Url)> {
             Ok((None, base))
         }
         By::Relay => {
-            let (relay, base) = relayed(job).await?;
+            let relay = SlowRelay::to(address(&base)?, job.line, job.plan.seed).await?;
+            base.set_port(Some(relay.address().port()))
+                .map_err(|()| anyhow::anyhow!("{base} has no port"))?;
             Ok((Some(relay), base))
         }
     }
@@ -571,13 +587,46 @@ pub fn echo(server: SocketAddr, length: usize) -> anyhow::Result<Vec<Duration>> 
     Ok(times)
 }
 
-async fn relayed(job: &Job) -> anyhow::Result<(Relay, Url)> {
-    let relay = Relay::to(address(&job.base()?)?, job.line, job.plan.seed).await?;
+/// A relay to the server, which speaks TLS where the server does, and where clients connect.
+async fn relayed(job: &Job, spoken: tls::Protocol) -> anyhow::Result<(Relay, Url)> {
+    let tls = match &job.certificate {
+        None => None,
+        Some(certificate) => Some(tls::Trust::from_pem(certificate)?.connector(&[spoken])?),
+    };
     let mut base = job.base()?;
+    let relay = Relay::to(address(&base)?, tls).await?;
+    let in_the_clear = base.set_scheme("http");
     // The host stays: the server looks at it.
-    base.set_port(Some(relay.address().port()))
-        .map_err(|()| anyhow::anyhow!("{base} has no port"))?;
+    let changed = in_the_clear.and_then(|()| base.set_port(Some(relay.address().port())));
+    changed.map_err(|()| anyhow::anyhow!("{base} has no port"))?;
     Ok((relay, base))
+}
+
+/// What the clients speak over TLS.
+fn spoken(job: &Job) -> tls::Protocol {
+    match job.method {
+        Method::WebSocket => tls::Protocol::Http1,
+        _ => tls::Protocol::Http2,
+    }
+}
+
+/// What the server must have counted, after these clients followed this many events.
+fn counted(job: &Job, clients: u32, events: u32, counts: &Counts) -> Counted {
+    // Whoever came back may have lost an answer on the way. What is lost is a fault in any case.
+    let steady = counts.reconnects == 0 && counts.is_exact();
+    let waits = match job.method {
+        Method::Sse | Method::WebSocket => Some(u64::from(clients)),
+        Method::Polling(_) => Some(0),
+        // Which poll finds nothing due is for the clock to say.
+        _ => None,
+    };
+    Counted {
+        published: Some(u64::from(events)),
+        delivered: steady.then_some(counts.delivered + counts.doubled),
+        waits_opened: waits.filter(|_| steady),
+        gaps: steady.then_some(counts.gaps),
+        ..Counted::default()
+    }
 }
 
 fn bytes(traffic: relay::Traffic) -> Bytes {
@@ -590,17 +639,29 @@ fn bytes(traffic: relay::Traffic) -> Bytes {
 
 async fn traffic(job: &Job) -> anyhow::Result<Outcome> {
     let schedule = job.plan.schedule();
-    let (relay, base) = relayed(job).await?;
+    let (relay, base) = relayed(job, spoken(job)).await?;
+    // Of its own, and so in none of the figures; the server counts both.
+    let (publishing, publisher) = relayed(job, tls::Protocol::Http2).await?;
     let mut crowd = Crowd::new(job);
     crowd.open(job, &base, job.clients).await?;
     let opening = relay.traffic();
     crowd.shared.go.send_replace(true);
-    publish(job, &crowd, &schedule).await?;
+    let published = publish(job, &publisher, &crowd, &schedule).await?;
     let (tallies, readers) = crowd.finish(patience(job.method)).await?;
     let all = relay.traffic();
-    // A socket that closes says good-bye, which is no event.
-    drop(readers);
     let counts = count(&tallies);
+    agreement::check(job.metrics.as_deref(), || {
+        let (relay, publishing) = (relay.traffic(), publishing.traffic());
+        Counted {
+            requests: Some(relay.requests + publishing.requests),
+            read: Some(relay.up + publishing.up),
+            written: Some(relay.down + publishing.down),
+            ..counted(job, job.clients, job.plan.events, &counts)
+        }
+    })
+    .await?;
+    // A socket that closes says good-bye, which is no event.
+    drop((readers, published));
     let payload: u64 = tallies.iter().map(|tally| tally.payload).sum();
     let events = bytes(all - opening);
     let delivered = counts.delivered as f64;
@@ -611,6 +672,11 @@ async fn traffic(job: &Job) -> anyhow::Result<Outcome> {
         connections: all.connections,
         requests: all.requests,
         opening: bytes(opening),
+        handshake: Bytes {
+            requests: 0,
+            up: all.handshake.0,
+            down: all.handshake.1,
+        },
         events,
         payload,
         requests_per_delivery: events.requests as f64 / delivered,
@@ -630,7 +696,7 @@ async fn idle(job: &Job, cycles: u32) -> anyhow::Result<Outcome> {
         (Silence::Usual, _) => usual,
         (Silence::Short, _) => Duration::from_secs(1),
     };
-    let (relay, base) = relayed(job).await?;
+    let (relay, base) = relayed(job, spoken(job)).await?;
     let mut reader = Reader::new(job, &base).await?;
     // A first page comes at once, and the pause after it is no whole one.
     let first = match job.method {
@@ -680,6 +746,17 @@ async fn idle(job: &Job, cycles: u32) -> anyhow::Result<Outcome> {
             }
         }
     }
+    let nothing = Counts::default();
+    agreement::check(job.metrics.as_deref(), || {
+        let relay = relay.traffic();
+        Counted {
+            requests: Some(relay.requests),
+            read: Some(relay.up),
+            written: Some(relay.down),
+            ..counted(job, 1, 0, &nothing)
+        }
+    })
+    .await?;
     let between = marks[1] - marks[0];
     let per = |number: u64| number as f64 / f64::from(cycles);
     let per_cycle = PerTime {
@@ -714,6 +791,12 @@ async fn memory(job: &Job, warm: u32) -> anyhow::Result<Outcome> {
         let memory = system::memory(job.server).context("this system tells no memory")?;
         read.push(memory);
     }
+    let nothing = Counts::default();
+    let clients = warm + job.clients;
+    agreement::check(job.metrics.as_deref(), || {
+        counted(job, clients, 0, &nothing)
+    })
+    .await?;
     let [before, after] = [read[0], read[1]];
     let kib = |bytes: u64| bytes as f64 / 1024.0;
     let each = |before: u64, after: u64| (kib(after) - kib(before)) / f64::from(job.clients);
@@ -741,7 +824,11 @@ async fn recovery(
     crowd.shared.go.send_replace(true);
     let mut received = crowd.shared.received.subscribe();
     let clients = u64::from(job.clients);
-    Publisher::new(job).await?.publish(0, &schedule[0]).await?;
+    let base = job.base()?;
+    Publisher::new(job, &base)
+        .await?
+        .publish(0, &schedule[0])
+        .await?;
     let all = received.wait_for(|received| *received >= clients);
     timeout(patience(job.method), all)
         .await
@@ -752,7 +839,10 @@ async fn recovery(
     let now = u64::try_from(crowd.shared.begin.elapsed().as_nanos())?;
     crowd.shared.published[1].store(now, Relaxed);
     // Of new connections: those to the old server are dead.
-    Publisher::new(job).await?.publish(1, &schedule[1]).await?;
+    Publisher::new(job, &base)
+        .await?
+        .publish(1, &schedule[1])
+        .await?;
     let (tallies, _readers) = crowd.finish(RECOVERY).await?;
     let back: Vec<_> = tallies
         .iter()

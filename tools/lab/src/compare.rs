@@ -6,6 +6,7 @@ use crate::{
     method::{Method, Silence},
     plan::{Extent, Measure, Step, Workers},
     programs::{self, Programs},
+    protocol::Protocol,
     results::{Directory, Outcome, Parameters, Record, Run, SCHEMA},
     schedule::{Arrivals, Plan},
     summary::Summary,
@@ -66,6 +67,10 @@ pub struct Options {
     /// Clients that come back after a restart [default: 10000; with --quick 50]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     recovery_clients: Option<u32>,
+
+    /// What traffic and idle clients are measured over
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "h1")]
+    protocol: Vec<Protocol>,
 
     /// Worker threads of each server: numbers, or all, which is one for each processor [default:
     /// 1,all; with --quick all]
@@ -177,6 +182,7 @@ impl Options {
                 true => Silence::Short,
                 false => Silence::Usual,
             },
+            protocols: self.protocol.clone(),
             workers: match (self.quick, &self.workers[..]) {
                 (true, []) => vec![Workers::All],
                 (false, []) => vec![Workers::Some(NonZeroU16::MIN), Workers::All],
@@ -292,6 +298,7 @@ async fn measure(
                 let (outcome, passed) = bench::measure(programs, &step, plan, progress).await;
                 Record {
                     method: step.method.to_string(),
+                    protocol: step.protocol,
                     workers: step.workers,
                     line: step.line,
                     passed,

@@ -3,6 +3,7 @@
 use crate::{
     line::Line,
     method::{Method, Silence},
+    protocol::Protocol,
     results::Outcome,
     schedule::Plan,
 };
@@ -21,6 +22,12 @@ pub struct Job {
     pub method: Method,
     /// Where its server is: a URL.
     pub base: String,
+    /// What the clients speak.
+    pub protocol: Protocol,
+    /// The server's certificate as text, where it speaks TLS.
+    pub certificate: Option<String>,
+    /// Where the server's own counts are: a URL.
+    pub metrics: Option<String>,
     /// The server's process.
     pub server: u32,
     /// What stands between the clients and the server.

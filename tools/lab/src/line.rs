@@ -7,7 +7,7 @@
 //! by that address, across the line. TCP on both ends is the system's own, with all that it does
 //! about a lost packet. Exchanging two addresses changes no checksum: it is a sum.
 //!
-//! Where no such namespace is allowed, a relay keeps bytes back instead ([`crate::relay`]). It loses
+//! Where no such namespace is allowed, a relay keeps bytes back instead ([`crate::slow_relay`]). It loses
 //! nothing, and a piece of data that would be lost comes later.
 
 use rand::{Rng as _, SeedableRng as _};
@@ -128,11 +128,6 @@ impl<T: AsRef<[u8]>> Queue<T> {
         let before = self.held.back().map(|(due, _)| *due);
         self.held
             .push_back((before.map_or(due, |before| due.max(before)), piece));
-    }
-
-    /// Whether it neither delays nor loses.
-    pub fn is_none(&self) -> bool {
-        self.line == Line::NONE
     }
 
     /// How many are on their way.

@@ -14,6 +14,7 @@
 //!
 //! `README.md` in this directory says what each figure means, and what it does not.
 
+mod agreement;
 mod bench;
 mod clients;
 mod compare;
@@ -27,10 +28,12 @@ mod minimal;
 mod peers;
 mod plan;
 mod programs;
+mod protocol;
 mod relay;
 mod results;
 mod scale;
 mod schedule;
+mod slow_relay;
 mod summary;
 mod system;
 mod tally;

@@ -1,5 +1,6 @@
 //! The methods that are compared, by the names that the command line has for them.
 
+use crate::protocol::Protocol;
 use client::{
     Client as _, Error, LongPollingClient, PollingClient, Rhythm, SseClient, Update,
     WebSocketClient,
@@ -95,35 +96,46 @@ impl Method {
 
     /// Follows the log of the server at `base` by the book's own client, from its end. The loop has
     /// no such client.
+    ///
+    /// # Errors
+    /// Where no HTTP client can be made.
     pub fn subscribe(
         self,
         base: Url,
         silence: Silence,
-    ) -> Option<BoxStream<'static, Result<Update, Error>>> {
+        protocol: Protocol,
+    ) -> anyhow::Result<Option<BoxStream<'static, Result<Update, Error>>>> {
         let latest = Position::Latest;
-        Some(match self {
-            Self::Loop => return None,
+        Ok(Some(match self {
+            Self::Loop => return Ok(None),
             Self::Polling(interval) => {
                 let rhythm = Rhythm {
                     interval,
                     ..Rhythm::default()
                 };
-                let client = PollingClient::new(base).with_rhythm(rhythm);
+                let client = PollingClient::new(base.clone()).with_rhythm(rhythm);
+                let client = client.with_endpoint(protocol.endpoint(base)?);
                 client.subscribe(latest).boxed()
             }
             Self::LongPolling | Self::HyperAnswer => {
-                let client = LongPollingClient::new(base);
+                let client = LongPollingClient::new(base.clone());
+                let client = client.with_endpoint(protocol.endpoint(base)?);
                 let client = match silence {
                     Silence::Usual => client,
                     Silence::Short => client.with_wait(Duration::from_secs(1)),
                 };
                 client.subscribe(latest).boxed()
             }
-            Self::Sse | Self::HyperStream => SseClient::new(base).subscribe(latest).boxed(),
+            Self::Sse | Self::HyperStream => {
+                let client = SseClient::new(base.clone());
+                let client = client.with_endpoint(protocol.endpoint(base)?);
+                client.subscribe(latest).boxed()
+            }
+            // By HTTP/1.1 over either.
             Self::WebSocket | Self::AxumSocket => {
                 WebSocketClient::new(base).subscribe(latest).boxed()
             }
-        })
+        }))
     }
 }
 

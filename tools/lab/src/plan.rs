@@ -5,6 +5,7 @@ use crate::{
     job::Task,
     line::Line,
     method::{Method, Silence},
+    protocol::Protocol,
 };
 use serde::{Deserialize, Serialize};
 use std::{fmt, num::NonZeroU16, str::FromStr, time::Duration};
@@ -64,6 +65,7 @@ pub struct Step {
     pub task: Task,
     pub clients: u32,
     pub silence: Silence,
+    pub protocol: Protocol,
     pub workers: Workers,
     pub line: Line,
     /// From 0.
@@ -130,6 +132,8 @@ pub struct Extent {
     pub workers: Vec<Workers>,
     /// For delays and recovery. What is counted does not depend on it.
     pub lines: Vec<Line>,
+    /// Of traffic and idle clients; all else is measured over HTTP/1.1.
+    pub protocols: Vec<Protocol>,
 }
 
 /// How many silences of an idle client are counted.
@@ -157,25 +161,30 @@ impl Extent {
         }
         // Counts, of which one repetition is as good as nine: they are exact but for polling, whose
         // requests the clock decides.
-        let step = |method: &Method, task, clients| Step {
+        let step = |method: &Method, task, clients, protocol| Step {
             method: *method,
             task,
             clients,
             silence: Silence::Usual,
+            protocol,
             workers: Workers::All,
             line: Line::NONE,
             repetition: 0,
         };
         if has(Measure::Traffic) {
-            let traffic = |method| vec![step(method, Task::Traffic, self.clients)];
-            rounds.extend(self.methods.iter().map(traffic));
+            for protocol in &self.protocols {
+                let traffic = |method| vec![step(method, Task::Traffic, self.clients, *protocol)];
+                rounds.extend(self.methods.iter().map(traffic));
+            }
         }
         if has(Measure::Idle) {
-            let idle = |method| Step {
-                silence: self.silence,
-                ..step(method, Task::Idle { cycles: CYCLES }, 1)
-            };
-            rounds.push(self.methods.iter().map(idle).collect());
+            for protocol in &self.protocols {
+                let idle = |method| Step {
+                    silence: self.silence,
+                    ..step(method, Task::Idle { cycles: CYCLES }, 1, *protocol)
+                };
+                rounds.push(self.methods.iter().map(idle).collect());
+            }
         }
         if has(Measure::Memory) {
             let warm = self.idle_clients.div_ceil(10);
@@ -218,6 +227,7 @@ impl Extent {
                         task,
                         clients,
                         silence: Silence::Usual,
+                        protocol: Protocol::H1,
                         workers: *workers,
                         line: *line,
                         repetition,
@@ -292,6 +302,7 @@ mod tests {
             silence: Silence::Short,
             workers: vec![Workers::Some(NonZeroU16::MIN), Workers::All],
             lines: vec![Line::NONE],
+            protocols: vec![Protocol::H1],
         }
     }
 

@@ -6,6 +6,7 @@ use crate::{
     line::{self, By, Line, Passed},
     method::{Method, Silence},
     plan::{Step, Workers},
+    protocol::Protocol,
     results::Outcome,
     system,
 };
@@ -13,10 +14,13 @@ use anyhow::{bail, ensure, Context as _};
 use serde::Serialize;
 use std::{
     collections::VecDeque,
-    env,
+    env, fs,
     path::{Path, PathBuf},
-    process::{Command as StdCommand, Stdio},
-    sync::{Arc, Mutex, PoisonError},
+    process::{self, Command as StdCommand, Stdio},
+    sync::{
+        atomic::{AtomicU64, Ordering::Relaxed},
+        Arc, Mutex, PoisonError,
+    },
     time::Duration,
 };
 use tokio::{
@@ -32,6 +36,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How many lines of a program's errors are kept, for the reason of a failure.
 const KEPT_LINES: usize = 10;
+
+/// How many servers were started: for the names of their certificates.
+static COUNT: AtomicU64 = AtomicU64::new(0);
 
 /// The variables that name a proxy. All programs are on this machine.
 const PROXIES: [&str; 6] = [
@@ -136,6 +143,9 @@ impl Programs {
         let (method, clients) = (step.method, step.connections());
         let mut command = self.command(&self.lab);
         command.arg("hold");
+        // Written before the server prints its address, and read then.
+        let certificate = format!("lab-{}-{}.pem", process::id(), COUNT.fetch_add(1, Relaxed));
+        let certificate = env::temp_dir().join(certificate);
         match method.program() {
             None => {
                 command.arg(&self.lab).args(["floor", &method.to_string()]);
@@ -144,7 +154,11 @@ impl Programs {
                 command
                     .arg(self.path(name))
                     .args(["--port", &port.to_string(), "--rate", "0"])
+                    .args(["--metrics-port", "0"])
                     .args(["--max-connections", &connections(clients).to_string()]);
+                if step.protocol == Protocol::H2Tls {
+                    command.arg("--tls").arg("--certificate").arg(&certificate);
+                }
                 if method.has_heartbeat() && step.silence == Silence::Short {
                     command.args(["--heartbeat", "1"]);
                 }
@@ -159,7 +173,14 @@ impl Programs {
             Workers::Some(count) => command.env("TOKIO_WORKER_THREADS", count.to_string()),
             Workers::All => command.env_remove("TOKIO_WORKER_THREADS"),
         };
-        started(command, &method.to_string()).await
+        let name = method.to_string();
+        let mut server = started(command, &name, method.program().is_some()).await?;
+        if step.protocol == Protocol::H2Tls {
+            let text = fs::read_to_string(&certificate);
+            let _ = fs::remove_file(&certificate);
+            server.certificate = Some(text.context("the server's certificate")?);
+        }
+        Ok(server)
     }
 
     /// Starts any other server, which prints its address in a line of its own.
@@ -176,7 +197,7 @@ impl Programs {
                 None => command.env_remove(variable),
             };
         }
-        started(command, name).await
+        started(command, name, false).await
     }
 
     /// This program.
@@ -229,25 +250,29 @@ impl Programs {
     }
 }
 
-/// Starts `lab hold` with a server, and waits for its address.
-async fn started(mut command: Command, name: &str) -> anyhow::Result<Server> {
+/// Starts `lab hold` with a server, and waits for its address, and for that of its counts.
+async fn started(mut command: Command, name: &str, counts: bool) -> anyhow::Result<Server> {
     // `hold` does not end this one by signals: it ends when its input does.
     let child = command.spawn().context("lab hold")?;
     let mut held = Talk::with(child)?;
     let started = async {
-        let (mut process, mut base) = (None, None);
-        while process.is_none() || base.is_none() {
+        let (mut process, mut base, mut metrics) = (None, None, None);
+        while process.is_none() || base.is_none() || counts && metrics.is_none() {
             let line = held.lines.next_line().await?.context("it has ended")?;
             match line.strip_prefix(hold::PROCESS) {
                 Some(id) => process = Some(id.parse()?),
+                None if line.contains(" certificate: ") => {}
+                None if line.contains(" metrics: ") => {
+                    metrics = Some(address(&line)?.to_string());
+                }
                 None => base = Some(address(&line)?),
             }
         }
-        anyhow::Ok((process.context("process")?, base.context("base")?))
+        anyhow::Ok((process.context("process")?, base.context("base")?, metrics))
     };
     let started = timeout(PATIENCE, started).await;
     let started = started.context("it does not listen").and_then(|it| it);
-    let (process, base) = started.map_err(|error| {
+    let (process, base, metrics) = started.map_err(|error| {
         let errors = held.errors.text();
         error.context(format!("the server of {name} did not start{errors}"))
     })?;
@@ -255,6 +280,8 @@ async fn started(mut command: Command, name: &str) -> anyhow::Result<Server> {
         held,
         process,
         base,
+        certificate: None,
+        metrics,
     })
 }
 
@@ -276,7 +303,9 @@ pub fn descriptors(clients: u32, relayed: u32) -> u64 {
 }
 
 fn address(line: &str) -> anyhow::Result<Url> {
-    let start = line.find("http://").context("a line without an address")?;
+    let schemes = ["http://", "https://"];
+    let start = schemes.iter().find_map(|scheme| line.find(scheme));
+    let start = start.context("a line without an address")?;
     let address = line[start..].split_whitespace().next().unwrap_or_default();
     // One that listens on all addresses is reached by this.
     let address = address.replace("//0.0.0.0:", "//127.0.0.1:");
@@ -344,6 +373,10 @@ pub struct Server {
     pub process: u32,
     /// Where it is.
     pub base: Url,
+    /// Its certificate as text, where it speaks TLS.
+    pub certificate: Option<String>,
+    /// Where its own counts are; a floor has none.
+    pub metrics: Option<String>,
 }
 
 impl Server {

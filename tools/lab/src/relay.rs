@@ -1,24 +1,27 @@
 //! Counts what goes over the wire, between the clients and a server.
 //!
-//! It passes bytes on and counts them as they are read from either side, below HTTP. What TCP and
-//! IP add is not in it. It takes time, and so nothing else is measured through it, but where there
-//! is no other way to have a delay between: then it keeps them back first.
+//! It passes bytes on and counts those of its connections to the server, below HTTP and below TLS.
+//! What TCP and IP add is not in it. It takes time, and so nothing else is measured through it.
+//!
+//! It can add TLS: to its clients it speaks HTTP in the clear, which is where it counts requests.
 
-use crate::line::{Line, Queue};
 use std::{
+    io,
     net::{Ipv4Addr, SocketAddr},
+    pin::Pin,
     sync::{
         atomic::{AtomicU64, Ordering::Relaxed},
         Arc,
     },
-    time::{Duration, Instant},
+    task::{ready, Context, Poll},
 };
+use tls::server_name;
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    io::{split, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf},
     net::{TcpListener, TcpStream},
     task::JoinHandle,
-    time::sleep_until,
 };
+use tokio_rustls::TlsConnector;
 
 /// What went over the wire.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,6 +32,9 @@ pub struct Traffic {
     pub up: u64,
     /// Bytes from the server to clients.
     pub down: u64,
+    /// Of these, up and down: those of the handshakes of TLS, until the server's part was read and
+    /// the client's written.
+    pub handshake: (u64, u64),
 }
 
 impl std::ops::Sub for Traffic {
@@ -40,6 +46,10 @@ impl std::ops::Sub for Traffic {
             requests: self.requests - earlier.requests,
             up: self.up - earlier.up,
             down: self.down - earlier.down,
+            handshake: (
+                self.handshake.0 - earlier.handshake.0,
+                self.handshake.1 - earlier.handshake.1,
+            ),
         }
     }
 }
@@ -50,6 +60,7 @@ struct Counters {
     requests: AtomicU64,
     up: AtomicU64,
     down: AtomicU64,
+    handshake: [AtomicU64; 2],
 }
 
 /// A relay to one server, until it is dropped.
@@ -61,16 +72,15 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// A relay on a free port of the loopback interface, as slow as `line`; the seed decides which
-    /// pieces of data come late, as if they were lost.
+    /// A relay on a free port of the loopback interface, by TLS where there is somebody to trust.
     ///
     /// # Errors
     /// Where no port can be had.
-    pub async fn to(server: SocketAddr, line: Line, seed: u64) -> std::io::Result<Self> {
+    pub async fn to(server: SocketAddr, tls: Option<TlsConnector>) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let counters = Arc::<Counters>::default();
-        let accepting = tokio::spawn(accept(listener, server, line, seed, counters.clone()));
+        let accepting = tokio::spawn(accept(listener, server, tls, counters.clone()));
         Ok(Self {
             address,
             counters,
@@ -90,6 +100,10 @@ impl Relay {
             requests: self.counters.requests.load(Relaxed),
             up: self.counters.up.load(Relaxed),
             down: self.counters.down.load(Relaxed),
+            handshake: (
+                self.counters.handshake[0].load(Relaxed),
+                self.counters.handshake[1].load(Relaxed),
+            ),
         }
     }
 }
@@ -103,44 +117,57 @@ impl Drop for Relay {
 async fn accept(
     listener: TcpListener,
     server: SocketAddr,
-    line: Line,
-    seed: u64,
+    tls: Option<TlsConnector>,
     counters: Arc<Counters>,
 ) {
     while let Ok((client, _)) = listener.accept().await {
-        let number = counters.connections.fetch_add(1, Relaxed);
-        let seed = seed.wrapping_mul(1 << 32).wrapping_add(2 * number);
-        tokio::spawn(pass(client, server, line, seed, counters.clone()));
+        counters.connections.fetch_add(1, Relaxed);
+        let (tls, counters) = (tls.clone(), counters.clone());
+        tokio::spawn(async move {
+            // A client whose server cannot be had sees that its connection ends.
+            let _ = connect(client, server, tls, counters).await;
+        });
     }
 }
 
-async fn pass(
-    mut client: TcpStream,
+async fn connect(
+    client: TcpStream,
     server: SocketAddr,
-    line: Line,
-    seed: u64,
+    tls: Option<TlsConnector>,
     counters: Arc<Counters>,
-) {
-    let Ok(mut upstream) = TcpStream::connect(server).await else {
-        return;
-    };
+) -> io::Result<()> {
+    let io = TcpStream::connect(server).await?;
     // An event is a small write that somebody waits for.
-    let _ = (client.set_nodelay(true), upstream.set_nodelay(true));
-    let (from_client, to_client) = client.split();
-    let (from_server, to_server) = upstream.split();
+    client.set_nodelay(true)?;
+    io.set_nodelay(true)?;
+    let upstream = Counted {
+        io,
+        up: 0,
+        down: 0,
+        counters: counters.clone(),
+    };
+    match tls {
+        None => pass(client, upstream, &counters).await,
+        Some(tls) => {
+            let name = server_name(&server.ip().to_string()).map_err(io::Error::other)?;
+            let upstream = tls.connect(name, upstream).await?;
+            let Counted { up, down, .. } = upstream.get_ref().0;
+            counters.handshake[0].fetch_add(*up, Relaxed);
+            counters.handshake[1].fetch_add(*down, Relaxed);
+            pass(client, upstream, &counters).await;
+        }
+    }
+    Ok(())
+}
+
+async fn pass(client: TcpStream, upstream: impl AsyncRead + AsyncWrite, counters: &Counters) {
+    let (from_client, to_client) = split(client);
+    let (from_server, to_server) = split(upstream);
     let mut heads = Heads::default();
-    let up = copy(from_client, to_server, Queue::new(line, seed), |bytes| {
-        counters.up.fetch_add(bytes.len() as u64, Relaxed);
+    let up = copy(from_client, to_server, |bytes| {
         counters.requests.fetch_add(heads.count(bytes), Relaxed);
     });
-    let down = copy(
-        from_server,
-        to_client,
-        Queue::new(line, seed + 1),
-        |bytes| {
-            counters.down.fetch_add(bytes.len() as u64, Relaxed);
-        },
-    );
+    let down = copy(from_server, to_client, |_| {});
     tokio::select! {
         // Both may be dropped: when one side has closed, the connection is over for these clients.
         () = up => {}
@@ -148,56 +175,87 @@ async fn pass(
     }
 }
 
-/// What a lost piece of data takes longer, beside a round trip: Linux's least time to send again.
-const AGAIN: Duration = Duration::from_millis(200);
+/// The connection to the server, with what goes over it.
+struct Counted {
+    io: TcpStream,
+    up: u64,
+    down: u64,
+    counters: Arc<Counters>,
+}
 
-/// The pieces that are on their way at most; then the sender has to wait.
-const ON_THE_WAY: usize = 1024;
+impl AsyncRead for Counted {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut this.io).poll_read(cx, buffer))?;
+        let read = (buffer.filled().len() - before) as u64;
+        this.down += read;
+        this.counters.down.fetch_add(read, Relaxed);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = ready!(Pin::new(&mut this.io).poll_write(cx, bytes))?;
+        this.up += written as u64;
+        this.counters.up.fetch_add(written as u64, Relaxed);
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
+    }
+}
 
 async fn copy(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
-    mut queue: Queue<Vec<u8>>,
     mut count: impl FnMut(&[u8]),
 ) {
     let mut buffer = vec![0; 16 * 1024];
-    if queue.is_none() {
-        while let Ok(read @ 1..) = from.read(&mut buffer).await {
-            count(&buffer[..read]);
-            if to.write_all(&buffer[..read]).await.is_err() {
-                return;
-            }
-        }
-        return;
-    }
-    let mut open = true;
-    while open || queue.due().is_some() {
-        while let Some(piece) = queue.pop(Instant::now()) {
-            if to.write_all(&piece).await.is_err() {
-                return;
-            }
-        }
-        let due = queue.due();
-        tokio::select! {
-            // Cancel-safe: what is read stays in the buffer of the system until then.
-            read = from.read(&mut buffer), if open && queue.len() < ON_THE_WAY => match read {
-                Ok(read @ 1..) => {
-                    count(&buffer[..read]);
-                    queue.push_late(Instant::now(), buffer[..read].to_vec(), AGAIN);
-                }
-                _ => open = false,
-            },
-            // Only waits.
-            () = sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => {}
+    while let Ok(read @ 1..) = from.read(&mut buffer).await {
+        count(&buffer[..read]);
+        let passed = async {
+            to.write_all(&buffer[..read]).await?;
+            // TLS keeps what the system does not take at once.
+            to.flush().await
+        };
+        if passed.await.is_err() {
+            return;
         }
     }
 }
 
-/// Counts the heads of requests without a body, up to one that changes the protocol.
+/// What a connection of HTTP/2 begins with (RFC 9113 §3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// The length of a frame's header, and the type of the frame that begins a request (RFC 9113 §4.1,
+/// §6.2).
+const FRAME_HEADER: usize = 9;
+const HEADERS: u8 = 1;
+
+/// Counts the heads of requests, up to one that changes the protocol. Of HTTP/1.1 those that have a
+/// body without an empty line.
 #[derive(Debug, Default)]
 struct Heads {
     head: Vec<u8>,
     upgraded: bool,
+    /// HTTP/2, and how many bytes of the frame's payload are still to come.
+    frames: Option<usize>,
 }
 
 impl Heads {
@@ -207,12 +265,30 @@ impl Heads {
             if self.upgraded {
                 break;
             }
-            self.head.push(*byte);
-            if self.head.ends_with(b"\r\n\r\n") {
-                count += 1;
-                let head = String::from_utf8_lossy(&self.head).to_ascii_lowercase();
-                self.upgraded = head.contains("\r\nupgrade: websocket\r\n");
-                self.head.clear();
+            match &mut self.frames {
+                Some(0) => {
+                    self.head.push(*byte);
+                    if let [a, b, c, kind, .., _] = self.head[..] {
+                        if self.head.len() == FRAME_HEADER {
+                            self.frames = Some(u32::from_be_bytes([0, a, b, c]) as usize);
+                            count += u64::from(kind == HEADERS);
+                            self.head.clear();
+                        }
+                    }
+                }
+                Some(left) => *left -= 1,
+                None => {
+                    self.head.push(*byte);
+                    if self.head == PREFACE {
+                        self.frames = Some(0);
+                        self.head.clear();
+                    } else if self.head.ends_with(b"\r\n\r\n") && !PREFACE.starts_with(&self.head) {
+                        count += 1;
+                        let head = String::from_utf8_lossy(&self.head).to_ascii_lowercase();
+                        self.upgraded = head.contains("\r\nupgrade: websocket\r\n");
+                        self.head.clear();
+                    }
+                }
             }
         }
         count
@@ -242,21 +318,25 @@ mod tests {
         assert_eq!(heads.count(b"\r\n\r\n"), 0);
     }
 
-    #[tokio::test]
-    async fn bytes_are_counted_both_ways_and_arrive() {
-        let late = Line {
-            rtt_ms: 2.0,
-            loss_percent: 50.0,
-            by: crate::line::By::Relay,
-        };
-        for line in [Line::NONE, late] {
-            arrive(line).await;
+    #[test]
+    fn a_request_of_http2_is_a_frame_with_headers() {
+        let mut bytes = PREFACE.to_vec();
+        // SETTINGS without a setting, HEADERS of three bytes, DATA of one, HEADERS of none.
+        bytes.extend([0, 0, 0, 4, 0, 0, 0, 0, 0]);
+        bytes.extend([0, 0, 3, 1, 4, 0, 0, 0, 1, 1, 1, 1]);
+        bytes.extend([0, 0, 1, 0, 1, 0, 0, 0, 1, 1]);
+        bytes.extend([0, 0, 0, 1, 5, 0, 0, 0, 3]);
+        for size in [1, 5, bytes.len()] {
+            let mut heads = Heads::default();
+            let count: u64 = bytes.chunks(size).map(|bytes| heads.count(bytes)).sum();
+            assert_eq!(count, 2, "in pieces of {size}");
         }
     }
 
-    async fn arrive(line: Line) {
+    #[tokio::test]
+    async fn bytes_are_counted_both_ways_and_arrive() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let relay = Relay::to(listener.local_addr().unwrap(), line, 1)
+        let relay = Relay::to(listener.local_addr().unwrap(), None)
             .await
             .unwrap();
         let mut client = TcpStream::connect(relay.address()).await.unwrap();
@@ -276,6 +356,7 @@ mod tests {
             requests: 1,
             up: request.len() as u64,
             down: 6,
+            handshake: (0, 0),
         };
         assert_eq!(relay.traffic(), counted);
     }

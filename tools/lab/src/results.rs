@@ -3,6 +3,7 @@
 use crate::{
     line::{Line, Passed},
     plan::Workers,
+    protocol::Protocol,
     schedule::Plan,
     system::CpuSource,
     system::Machine,
@@ -93,6 +94,9 @@ pub struct Parameters {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Record {
     pub method: String,
+    /// What the clients speak.
+    #[serde(default)]
+    pub protocol: Protocol,
     /// The worker threads of the server.
     pub workers: Workers,
     /// What stood between clients and server.
@@ -197,6 +201,9 @@ pub struct Traffic {
     pub requests: u64,
     /// Until each client knew its place, over all clients.
     pub opening: Bytes,
+    /// What of it was the handshake of TLS.
+    #[serde(default)]
+    pub handshake: Bytes,
     /// From then on, to the last event.
     pub events: Bytes,
     /// The events' JSON, once for each delivery.
@@ -349,6 +356,7 @@ mod tests {
             connections: 1,
             requests: 1,
             opening: Bytes::default(),
+            handshake: Bytes::default(),
             events: Bytes::default(),
             payload: 0,
             requests_per_delivery: 0.0,
@@ -358,6 +366,7 @@ mod tests {
         });
         Record {
             method: "sse".to_owned(),
+            protocol: Protocol::H1,
             workers: Workers::All,
             line: Line::NONE,
             passed: None,

@@ -12,6 +12,7 @@ use crate::{
     method::{Method, Silence},
     plan::{Step, Workers},
     programs::{self, Programs},
+    protocol::Protocol,
     results::{Delivery, Directory, Outcome, Record, Run, SCHEMA},
     schedule::{Arrivals, Plan},
     summary::Spread,
@@ -346,6 +347,7 @@ async fn measure(
             task: Task::Delivery,
             clients,
             silence: Silence::Usual,
+            protocol: Protocol::H1,
             workers: parameters.workers,
             line: Line::NONE,
             repetition,
@@ -355,6 +357,7 @@ async fn measure(
         let (outcome, _) = bench::measure(programs, &step, plan, progress).await;
         let record = Record {
             method: method.to_string(),
+            protocol: Protocol::H1,
             workers: parameters.workers,
             line: Line::NONE,
             passed: None,

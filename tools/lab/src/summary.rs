@@ -4,6 +4,7 @@ use crate::{
     line::{By, Line},
     method::Method,
     plan::Workers,
+    protocol::Protocol,
     results::{Delivery, Memory, Outcome, Quantiles, Record},
     schedule::{Arrivals, Plan},
 };
@@ -47,6 +48,8 @@ pub struct Row {
     pub ratio_high: Option<f64>,
     pub ratio_min: Option<f64>,
     pub ratio_max: Option<f64>,
+    /// What the clients spoke.
+    pub protocol: Protocol,
 }
 
 /// Which of the sorted repetitions bound the median: from the `rank`th to the `rank`th from the
@@ -153,6 +156,7 @@ impl Summary {
                 let key = Key {
                     measurement: measurement(&record.outcome),
                     method: record.method.clone(),
+                    protocol: record.protocol,
                     workers: record.workers,
                     line: record.line,
                     figure: figure.name,
@@ -210,10 +214,10 @@ impl Summary {
     }
 
     fn table(&self, columns: &[Column]) -> String {
-        let mut methods: Vec<(&str, Workers, Line)> = Vec::new();
+        let mut methods: Vec<(&str, Protocol, Workers, Line)> = Vec::new();
         for row in &self.rows {
             let shown = columns.iter().any(|column| column.shows(row));
-            let method = (&*row.method, row.workers, row.line());
+            let method = (&*row.method, row.protocol, row.workers, row.line());
             if shown && !methods.contains(&method) {
                 methods.push(method);
             }
@@ -221,15 +225,20 @@ impl Summary {
         let titles = columns.iter().map(|column| column.title);
         let titles = ["method", "workers", "line"].into_iter().chain(titles);
         let mut lines: Vec<Vec<String>> = vec![titles.map(str::to_owned).collect()];
-        for (method, workers, line) in methods {
+        for (method, protocol, workers, line) in methods {
             let cells = columns.iter().map(|column| {
                 let rows = self.rows.iter().filter(|row| {
-                    let same = row.method == method && row.workers == workers;
-                    same && row.line() == line && column.shows(row)
+                    (&*row.method, row.protocol, row.workers) == (method, protocol, workers)
+                        && row.line() == line
+                        && column.shows(row)
                 });
                 cell(&rows.collect::<Vec<_>>())
             });
-            let names = [method.to_owned(), workers.to_string(), line.to_string()];
+            let name = match protocol {
+                Protocol::H1 => method.to_owned(),
+                other => format!("{method} {other}"),
+            };
+            let names = [name, workers.to_string(), line.to_string()];
             lines.push(names.into_iter().chain(cells).collect());
         }
         let width = |at: usize| lines.iter().map(|line| line[at].len()).max();
@@ -335,6 +344,7 @@ const SERVERS: [Column; 7] = [
 struct Key {
     measurement: &'static str,
     method: String,
+    protocol: Protocol,
     workers: Workers,
     line: Line,
     figure: &'static str,
@@ -388,6 +398,7 @@ fn rows(key: &Key, figures: &[Figure]) -> Vec<Row> {
             ratio_high: ratio.map(|ratio| ratio.high),
             ratio_min: ratio.map(|ratio| ratio.min),
             ratio_max: ratio.map(|ratio| ratio.max),
+            protocol: key.protocol,
         }
     };
     let mut names: Vec<&'static str> = Vec::new();
@@ -701,6 +712,7 @@ mod tests {
         };
         Record {
             method: method.to_owned(),
+            protocol: Protocol::H1,
             workers: Workers::All,
             line: Line::NONE,
             passed: None,

@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         parts::trial("each_event_comes_across_a_relay", limit, || {
             across_a_line(&["--relay"])
         }),
+        parts::trial("tls_is_told_apart", limit, tls_is_told_apart),
         parts::trial(
             "missing_servers_are_named",
             limit,
@@ -258,6 +259,58 @@ async fn across_a_line(flags: &[&str]) -> anyhow::Result<()> {
             );
             ensure!(passed("overflowed")? == 0, "{record}");
         }
+    }
+    Ok(())
+}
+
+/// No size of a record is asserted, but what must hold for any.
+async fn tls_is_told_apart() -> anyhow::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let out = directory.path().join("out");
+    let output = lab("compare")?
+        .args([
+            "--quick",
+            "--arrivals",
+            "lockstep",
+            "--protocol",
+            "h1,h2-tls",
+        ])
+        .args(["--clients", "3", "--events", "5"])
+        .args(["--methods", "polling:50ms,long-polling,sse,websocket"])
+        .args(["--measure", "traffic,idle"])
+        .arg("--out")
+        .arg(&out)
+        .output()?;
+    // The server's own counts agree with these, or it is a failure.
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{errors}");
+    let records = records(&out)?;
+    ensure!(records.len() == 4 * METHODS.len(), "{records:#?}");
+    let of = |record: &Value, path: &str| record.pointer(path).and_then(Value::as_u64);
+    for method in ["long-polling", "sse", "websocket"] {
+        let traffic = |protocol: &str| {
+            let mut found = records.iter().filter(|record| {
+                record["measurement"] == "traffic"
+                    && record["method"] == method
+                    && record["protocol"] == protocol
+            });
+            found.next().context("a record")
+        };
+        let (plain, tls) = (traffic("h1")?, traffic("h2-tls")?);
+        for path in ["/opening/requests", "/events/requests", "/payload"] {
+            ensure!(of(plain, path) == of(tls, path), "{path}: {plain} {tls}");
+        }
+        for way in ["up", "down"] {
+            let handshake = format!("/handshake/{way}");
+            ensure!(of(plain, &handshake) == Some(0), "{plain}");
+            // Each client's hello has a key of 32 bytes, and so has the answer.
+            ensure!(of(tls, &handshake) > Some(3 * 64), "{tls}");
+            ensure!(
+                of(tls, &format!("/opening/{way}")) > of(tls, &handshake),
+                "{tls}"
+            );
+        }
+        ensure!(of(tls, "/events/down") > of(tls, "/payload"), "{tls}");
     }
     Ok(())
 }

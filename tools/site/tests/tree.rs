@@ -198,7 +198,7 @@ const MAY_DEPEND: [(&str, &str, &str); 27] = [
     ("captures", "harness polling serving sse testbed", ""),
     ("snippets", "", READER),
     // It measures programs, and links none of them.
-    ("lab", "client contract", "testbed"),
+    ("lab", "client contract tls", "testbed"),
     ("figures", "capacity", ""),
     ("xtask", "diagrams", ""),
 ];

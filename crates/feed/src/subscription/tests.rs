@@ -163,6 +163,25 @@ async fn a_burst_goes_out_in_few_wake_ups() {
     assert_eq!(events_in_a_batch(|| {}).await, 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_work_of_one_reader_for_many_is_followed_by_a_rest() {
+    let feed = Feed::new(Retention::default());
+    let mut reader = feed.subscribe(Position::Latest).unwrap();
+    let publish = async || {
+        let kind = "message".parse().unwrap();
+        feed.publish(kind, Data::new(&1).unwrap()).await.unwrap();
+    };
+    tokio::join!(reader.next(), publish());
+    tokio::time::advance(Duration::from_millis(4)).await;
+    reader.is_at_work();
+    let finished = tokio::time::Instant::now();
+    // It waits when the next event comes.
+    tokio::join!(reader.next(), publish());
+    // The timer counts milliseconds.
+    let rest = finished.elapsed().as_millis();
+    assert!((12..=13).contains(&rest), "{rest} ms");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_burst_goes_out_in_few_wake_ups_on_many_threads() {
     let work = || {

@@ -23,7 +23,7 @@ use tokio_tungstenite::{
     },
     WebSocketStream,
 };
-use websocket::Config;
+use websocket::{Config, FanOut};
 
 /// Longer than any test.
 pub const FOR_EVER: Duration = Duration::from_secs(24 * 60 * 60);
@@ -38,6 +38,21 @@ pub struct Stand {
     pub ending: Ending,
     pub serving: JoinHandle<std::io::Result<()>>,
     pub dialer: Dialer,
+}
+
+/// The server that is asked: `tests/walk.rs` asks all of this of the walk.
+pub fn fan_out() -> FanOut {
+    match env!("CARGO_CRATE_NAME") {
+        "walk" => FanOut::Walk,
+        _ => FanOut::Tasks,
+    }
+}
+
+/// The server of [`fan_out`].
+pub fn router(feed: Feed, board: Feed, config: Config, ending: Ending) -> Router {
+    let fan_out = fan_out();
+    let config = Config { fan_out, ..config };
+    websocket::router(feed, board, config, ending)
 }
 
 /// As the book's servers are.
@@ -65,8 +80,7 @@ impl Stand {
         around: impl FnOnce(Router) -> Guarded,
     ) -> Self {
         let (board, ending) = (still_feed(100), Ending::new());
-        let router =
-            websocket::router(feed.clone(), board.clone(), config, ending.clone());
+        let router = router(feed.clone(), board.clone(), config, ending.clone());
         let (dialer, pipes) = Pipes::new();
         let serving =
             tokio::spawn(serving::serve(pipes, around(router), edge, ending.clone()));
