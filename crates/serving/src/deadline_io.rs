@@ -3,8 +3,9 @@
 
 use crate::{counts::Counts, Config};
 use contract::metrics::ConnectionEnd;
+use http::Version;
 use std::{
-    future::Future,
+    future::{poll_fn, Future},
     io,
     pin::Pin,
     sync::{
@@ -23,9 +24,12 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::{debug, Span};
 
 /// What an HTTP/2 connection begins with ([RFC 9113
-/// §3.4](https://www.rfc-editor.org/rfc/rfc9113#section-3.4)). hyper-util reads until
-/// the bytes differ from it or it is complete.
+/// §3.4](https://www.rfc-editor.org/rfc/rfc9113#section-3.4)).
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// How much is read at once to see the version: as much as hyper reads first, so that
+/// it gets the head of a request in one piece.
+const FIRST_READ: usize = 8 * 1024;
 
 /// A connection whose peer must send something at first, and must read what it asked
 /// for.
@@ -34,8 +38,11 @@ const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// the connection.
 pub struct DeadlineIo<I> {
     io: I,
-    /// Some until the first bytes have shown the version of HTTP.
-    opening: Option<Opening>,
+    /// When the peer has to have sent its first bytes; `None` once it has. Where
+    /// [`version`](Self::version) is asked for, they have to show it.
+    opening: Option<Pin<Box<Sleep>>>,
+    /// What was read to see the version; the next read begins with it.
+    first: Vec<u8>,
     /// The peer takes no bytes.
     write: Stall,
     /// The layer below (TLS, say) has bytes of its own to pass on. Apart from `write`:
@@ -199,21 +206,15 @@ impl<I> Drop for DeadlineIo<I> {
     }
 }
 
-struct Opening {
-    deadline: Pin<Box<Sleep>>,
-    /// How many bytes of the HTTP/2 preface have come.
-    matched: usize,
-}
-
-impl Opening {
-    /// Whether these bytes, after those before, show which version it is.
-    fn shows_version(&mut self, bytes: &[u8]) -> bool {
-        let expected = &HTTP2_PREFACE[self.matched..];
-        if bytes.len() < expected.len() && expected.starts_with(bytes) {
-            self.matched += bytes.len();
-            return false;
-        }
-        true
+/// The version of HTTP that begins with these bytes, if they are enough to tell.
+/// HTTP/1.1 stands for whatever is no HTTP/2.
+fn version_of(bytes: &[u8]) -> Option<Version> {
+    if bytes.starts_with(HTTP2_PREFACE) {
+        Some(Version::HTTP_2)
+    } else if HTTP2_PREFACE.starts_with(bytes) {
+        None
+    } else {
+        Some(Version::HTTP_11)
     }
 }
 
@@ -264,10 +265,8 @@ impl<I> DeadlineIo<I> {
     ) -> Self {
         Self {
             io,
-            opening: Some(Opening {
-                deadline: Box::pin(sleep(config.first_bytes)),
-                matched: 0,
-            }),
+            opening: Some(Box::pin(sleep(config.first_bytes))),
+            first: Vec::new(),
             write: Stall::new(config.write_progress),
             flush: Stall::new(config.write_progress),
             wire: Wire::default(),
@@ -297,6 +296,54 @@ impl<I> DeadlineIo<I> {
     }
 }
 
+impl<I: AsyncRead + Unpin> DeadlineIo<I> {
+    /// Reads until the version of HTTP is plain. What it has read is read again by
+    /// whoever reads next. Cancel-safe.
+    pub(crate) async fn version(&mut self) -> io::Result<Version> {
+        poll_fn(|cx| self.poll_version(cx)).await
+    }
+
+    fn poll_version(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Version>> {
+        // Not kept between polls: most connections need it once.
+        let mut bytes = [0; FIRST_READ];
+        loop {
+            let mut buffer = ReadBuf::new(&mut bytes);
+            ready!(self.poll_read_in_time(cx, &mut buffer))?;
+            self.first.extend_from_slice(buffer.filled());
+            let version = match version_of(&self.first) {
+                Some(version) => version,
+                // The peer has closed its side: nothing more can show it.
+                None if buffer.filled().is_empty() => Version::HTTP_11,
+                None => continue,
+            };
+            self.opening = None;
+            return Poll::Ready(Ok(version));
+        }
+    }
+
+    /// Reads, and fails where the first bytes are overdue.
+    fn poll_read_in_time(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.io).poll_read(cx, buffer);
+        if polled.is_ready() {
+            self.held.counts.reads(buffer.filled().len() - before);
+            return polled;
+        }
+        let Some(deadline) = &mut self.opening else {
+            return polled;
+        };
+        ready!(deadline.as_mut().poll(cx));
+        Poll::Ready(Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the peer sent nothing",
+        )))
+    }
+}
+
 impl<I: AsyncRead + Unpin> AsyncRead for DeadlineIo<I> {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -305,28 +352,21 @@ impl<I: AsyncRead + Unpin> AsyncRead for DeadlineIo<I> {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         this.wire.0.read.store(true, Relaxed);
-        let before = buffer.filled().len();
-        let polled = Pin::new(&mut this.io).poll_read(cx, buffer);
-        if polled.is_ready() {
-            this.held.counts.reads(buffer.filled().len() - before);
-        }
-        let Some(opening) = &mut this.opening else {
-            return polled;
-        };
-        if polled.is_ready() {
-            let bytes = &buffer.filled()[before..];
-            // No bytes: the peer has closed its side, and there is nothing left to wait
-            // for.
-            if bytes.is_empty() || opening.shows_version(bytes) {
-                this.opening = None;
+        if !this.first.is_empty() {
+            let count = this.first.len().min(buffer.remaining());
+            buffer.put_slice(&this.first[..count]);
+            this.first.drain(..count);
+            if this.first.is_empty() {
+                // Gives its memory back.
+                this.first = Vec::new();
             }
-            return polled;
+            return Poll::Ready(Ok(()));
         }
-        ready!(opening.deadline.as_mut().poll(cx));
-        Poll::Ready(Err(io::Error::new(
-            io::ErrorKind::TimedOut,
-            "the peer sent nothing",
-        )))
+        ready!(this.poll_read_in_time(cx, buffer))?;
+        // Also where there were none: the peer has closed its side, and there is
+        // nothing left to wait for.
+        this.opening = None;
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -1,10 +1,8 @@
 //! How a server with streams that never end comes to an end.
 
+use signal::{Raised, Signal};
 use std::future::Future;
-use tokio_util::{
-    sync::{CancellationToken, WaitForCancellationFutureOwned},
-    task::{task_tracker::TaskTrackerToken, TaskTracker},
-};
+use tokio_util::task::{task_tracker::TaskTrackerToken, TaskTracker};
 
 /// The end of a server: the word that it begins, and the count of what is still open.
 ///
@@ -32,12 +30,12 @@ use tokio_util::{
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Ending {
-    /// Cancelled when the ending begins: no new work, and streams say goodbye.
-    begun: CancellationToken,
-    /// Cancelled when patience ends: what is still open is dropped where it stands.
+    /// Raised when the ending begins: no new work, and streams say goodbye.
+    begun: Signal,
+    /// Raised when patience ends: what is still open is dropped where it stands.
     /// Apart from `begun`, because a stream needs the time between the two to write its
     /// last words.
-    cut: CancellationToken,
+    cut: Signal,
     /// What is still open: every connection, and every task given to `track`. A tracker
     /// and not a counter, because it wakes the one who waits for zero, and counts down
     /// also where a task panics.
@@ -56,8 +54,8 @@ impl Ending {
     #[must_use]
     pub fn child(&self) -> Self {
         Self {
-            begun: self.begun.child_token(),
-            cut: self.cut.child_token(),
+            begun: self.begun.child(),
+            cut: self.cut.child(),
             // Closed by the `serve` that has it, when it sees that the ending has
             // begun.
             open: TaskTracker::new(),
@@ -68,29 +66,29 @@ impl Ending {
     pub fn begin(&self) {
         // Closed first: a tracker that is not closed never reports that it is empty.
         self.open.close();
-        self.begun.cancel();
+        self.begun.raise();
     }
 
     /// Whether the ending has begun.
     pub fn has_begun(&self) -> bool {
-        self.begun.is_cancelled()
+        self.begun.is_raised()
     }
 
-    /// Cancelled when the ending begins: all that those who wait for events need to
-    /// know of it.
-    pub fn token(&self) -> CancellationToken {
+    /// Raised when the ending begins: all that those who wait for events need to know
+    /// of it.
+    pub fn signal(&self) -> Signal {
         self.begun.clone()
     }
 
     /// Completes once the ending has begun. Owned, so that a stream can keep it.
-    pub fn begun(&self) -> WaitForCancellationFutureOwned {
-        self.begun.clone().cancelled_owned()
+    pub fn begun(&self) -> Raised {
+        self.begun.raised()
     }
 
     /// Begins the ending, and drops at once whatever is still open.
     pub fn cut(&self) {
         self.begin();
-        self.cut.cancel();
+        self.cut.raise();
     }
 
     /// Counts a task among what is still open. Its output is `None` where it was cut.
@@ -108,7 +106,7 @@ impl Ending {
         &self,
         task: F,
     ) -> impl Future<Output = Option<F::Output>> {
-        let cut = self.cut.clone().cancelled_owned();
+        let cut = self.cut.raised();
         async move {
             tokio::select! {
                 // The cut comes first: a task that is always ready could otherwise put

@@ -25,7 +25,7 @@
 //! headers does nothing, and a peer that sends half a request keeps its connection for
 //! ever. It also has no limit of connections, and no end to a graceful shutdown: one
 //! open stream of events holds the process. [`serve`] builds on the same parts one step
-//! lower (`hyper_util::server::conn::auto`), where timers and limits can be set.
+//! lower (`hyper::server::conn`), where timers and limits can be set.
 //!
 //! # What a peer may do, and what happens
 //!
@@ -100,6 +100,7 @@ mod counts;
 mod deadline_io;
 mod ending;
 mod guard;
+mod http;
 mod listener;
 pub mod metrics;
 mod peers;

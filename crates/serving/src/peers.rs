@@ -6,6 +6,7 @@ use axum::{body::Body, extract::FromRequestParts};
 use bytes::Bytes;
 use http::{header, request::Parts, Response, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use signal::Signal;
 use std::{
     collections::HashMap,
     convert::Infallible,
@@ -15,7 +16,6 @@ use std::{
     time::Duration,
 };
 use tokio::time::{sleep_until, Instant};
-use tokio_util::sync::CancellationToken;
 
 /// An answer is handed to hyper in pieces of this many bytes: the progress that a slow
 /// reader makes is seen by them, and an HTTP/2 stream whose window is all but shut
@@ -67,7 +67,7 @@ struct State {
     unsent: usize,
     /// Since when it has had no request, or no piece of an answer has gone.
     since: Instant,
-    end: CancellationToken,
+    end: Signal,
 }
 
 /// One connection; forgotten when dropped.
@@ -111,7 +111,7 @@ impl Peers {
             requests: 0,
             unsent: 0,
             since: Instant::now(),
-            end: CancellationToken::new(),
+            end: Signal::new(),
         };
         table.peers.insert(number, state);
         Arc::new(Peer {
@@ -124,7 +124,7 @@ impl Peers {
     pub(crate) fn end_idlest(&self) -> bool {
         let mut table = self.lock();
         let idle = table.peers.iter().filter(|(_, it)| it.requests == 0);
-        let live = idle.filter(|(_, it)| !it.end.is_cancelled());
+        let live = idle.filter(|(_, it)| !it.end.is_raised());
         let idlest = live.min_by_key(|(_, it)| it.since);
         let number = idlest.map(|(number, _)| *number);
         number.inspect(|number| table.end(*number)).is_some()
@@ -134,7 +134,7 @@ impl Peers {
 impl Table {
     fn end(&mut self, number: u64) {
         if let Some(state) = self.peers.get_mut(&number) {
-            state.end.cancel();
+            state.end.raise();
             self.unsent -= state.unsent;
         }
     }
@@ -150,12 +150,12 @@ impl Table {
             state.since = Instant::now();
         }
         state.unsent += bytes;
-        if state.end.is_cancelled() {
+        if state.end.is_raised() {
             return;
         }
         self.unsent += bytes;
         if self.unsent > limit {
-            let live = self.peers.iter().filter(|(_, it)| !it.end.is_cancelled());
+            let live = self.peers.iter().filter(|(_, it)| !it.end.is_raised());
             let most = live.max_by_key(|(_, it)| it.unsent);
             if let Some(number) = most.map(|(number, _)| *number) {
                 self.end(number);
@@ -168,7 +168,7 @@ impl Table {
         if let Some(state) = self.peers.get_mut(&number) {
             state.unsent -= bytes;
             state.since = Instant::now();
-            if !state.end.is_cancelled() {
+            if !state.end.is_raised() {
                 self.unsent -= bytes;
             }
         }
@@ -190,7 +190,7 @@ impl Peer {
     /// was told so already; then it has a while to do so by itself.
     pub(crate) async fn overdue(&self, told: bool) -> Overdue {
         let limits = self.peers.limits;
-        let Some(end) = self.with(|state| state.end.clone()) else {
+        let Some(mut end) = self.with(|state| state.end.raised()) else {
             return std::future::pending().await;
         };
         loop {
@@ -213,7 +213,7 @@ impl Peer {
             };
             tokio::select! {
                 // Cancel-safe, both: they only wait.
-                () = end.cancelled() => return Overdue::Dropped,
+                () = &mut end => return Overdue::Dropped,
                 () = sleep_until(until) => {}
             }
         }

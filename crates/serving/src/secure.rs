@@ -5,7 +5,6 @@ use std::{
     pin::Pin,
     task::{Context, Poll},
 };
-use tls::Protocol;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::server::TlsStream;
 
@@ -15,17 +14,6 @@ pub(crate) enum Secure<I> {
     Plain(I),
     /// Boxed: it is larger by a kilobyte, which a connection without TLS need not keep.
     Tls(Box<TlsStream<I>>),
-}
-
-impl<I> Secure<I> {
-    /// The version that TLS has agreed on: HTTP/1.1 where the peer knows no ALPN.
-    /// Without TLS the first bytes will show it.
-    pub(crate) fn protocol(&self) -> Option<Protocol> {
-        match self {
-            Self::Plain(_) => None,
-            Self::Tls(stream) => Some(tls::protocol(stream).unwrap_or(Protocol::Http1)),
-        }
-    }
 }
 
 impl<I: AsyncRead + AsyncWrite + Unpin> AsyncRead for Secure<I> {

@@ -4,6 +4,7 @@ use crate::{
     body,
     counts::Counts,
     deadline_io::{DeadlineIo, Held},
+    http::Http,
     peers::{Answer, Overdue, Peers},
     secure::Secure,
     Config, Ending, Guarded, Listener,
@@ -19,11 +20,7 @@ use hyper::{
     body::Incoming,
     service::{service_fn, Service as _},
 };
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::conn::auto::Builder,
-    service::TowerToHyperService,
-};
+use hyper_util::service::TowerToHyperService;
 use std::{
     convert::Infallible,
     future::{pending, Future},
@@ -119,7 +116,7 @@ async fn serve_http<L: Listener>(
     config: Config,
     ending: Ending,
 ) -> io::Result<()> {
-    let builder = builder(&config);
+    let http = Arc::new(Http::new(&config));
     let router = close_after(body::limit(router, &config), ending.clone());
     let peers = Peers::new(&config);
     let room = {
@@ -127,8 +124,8 @@ async fn serve_http<L: Listener>(
         move || peers.end_idlest()
     };
     let connection = move |io, ending| {
-        let (acceptor, builder) = (acceptor.clone(), builder.clone());
-        connection(io, acceptor, builder, router.clone(), peers.clone(), ending)
+        let (acceptor, http) = (acceptor.clone(), http.clone());
+        connection(io, acceptor, http, router.clone(), peers.clone(), ending)
     };
     serve_all(listener, config, ending, room, connection).await
 }
@@ -204,29 +201,6 @@ where
     accepted
 }
 
-fn builder(config: &Config) -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        // Without a timer hyper has no clock, and drops its time limits in silence.
-        .timer(TokioTimer::new())
-        .header_read_timeout(config.headers)
-        .max_headers(config.http1_max_headers)
-        .max_buf_size(config.http1_max_buffer);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        // A WebSocket over HTTP/2 is one of its streams, opened by a CONNECT that names
-        // the protocol (RFC 8441 §3).
-        .enable_connect_protocol()
-        .max_concurrent_streams(config.http2_max_streams)
-        .max_header_list_size(config.http2_max_header_list)
-        .max_send_buf_size(config.http2_send_buffer)
-        .keep_alive_interval(config.http2_ping_interval)
-        .keep_alive_timeout(config.http2_ping_timeout);
-    builder
-}
-
 /// Accepts until the ending begins.
 async fn accept_all<L, R, C, F>(
     listener: &mut L,
@@ -279,7 +253,10 @@ where
                 let (counts, open) = (counts.clone(), ending.count());
                 let held = Held::new(place, open, counts, span.clone());
                 let io = DeadlineIo::new(io, config, departed, held);
-                let served = ending.until_cut(connection(io, ending.clone()));
+                // Boxed, so that what is around it is small: what is moved from one
+                // future into another takes its room in both.
+                let connection = Box::pin(connection(io, ending.clone()));
+                let served = ending.until_cut(connection);
                 tokio::spawn(served.instrument(span));
             }
             Err(error) if was_the_peer(&error) => {
@@ -338,11 +315,32 @@ fn is_for_good(error: &io::Error) -> bool {
     matches!(error.kind(), InvalidInput | Unsupported)
 }
 
+/// The TLS of a connection, where there is any, and the version of HTTP.
+async fn open<I>(
+    mut io: DeadlineIo<I>,
+    acceptor: Option<Acceptor>,
+) -> io::Result<(Secure<DeadlineIo<I>>, Version)>
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+{
+    let Some(acceptor) = acceptor else {
+        let version = io.version().await?;
+        return Ok((Secure::Plain(io), version));
+    };
+    let stream = acceptor.accept(io).await?;
+    let version = match tls::protocol(&stream) {
+        Some(Protocol::Http2) => Version::HTTP_2,
+        // Also where the peer knows no ALPN.
+        Some(Protocol::Http1) | None => Version::HTTP_11,
+    };
+    Ok((Secure::Tls(Box::new(stream)), version))
+}
+
 /// Serves one connection to its end.
 async fn connection<I>(
     mut io: DeadlineIo<I>,
     acceptor: Option<Acceptor>,
-    builder: Builder<TokioExecutor>,
+    http: Arc<Http>,
     router: Router,
     peers: Peers,
     ending: Ending,
@@ -354,43 +352,35 @@ async fn connection<I>(
     let is_named = AtomicBool::new(span.is_disabled());
     let mut watch = io.watch();
     let peer = peers.join();
-    let io = match acceptor {
-        None => Secure::Plain(io),
-        Some(acceptor) => {
-            // A handshake that fails takes the connection with it.
-            wire.ends(ConnectionEnd::Failed);
-            let mut accepted = pin!(acceptor.accept(io));
-            let accepted = tokio::select! {
-                // Dropped only when the connection is over.
-                accepted = &mut accepted => accepted,
-                // Nothing was asked yet, so there is nothing to finish.
-                () = ending.begun() => {
-                    wire.ends(ConnectionEnd::Closed);
-                    return;
-                }
-                // It gives way to another.
-                _ = peer.overdue(true) => {
-                    wire.ends(ConnectionEnd::Dropped);
-                    return;
-                }
-            };
-            match accepted {
-                Ok(stream) => Secure::Tls(Box::new(stream)),
-                Err(error) => {
-                    // Not a warning: browsers try whether they like a certificate.
-                    debug!(%error, "a TLS handshake failed");
-                    return;
-                }
-            }
+    let mut begun = pin!(ending.begun());
+    // An opening that fails takes the connection with it.
+    wire.ends(ConnectionEnd::Failed);
+    let mut opened = pin!(open(io, acceptor));
+    let opened = tokio::select! {
+        // Dropped only when the connection is over.
+        opened = &mut opened => opened,
+        // Nothing was asked yet, so there is nothing to finish.
+        () = &mut begun => {
+            wire.ends(ConnectionEnd::Closed);
+            return;
+        }
+        // It gives way to another.
+        _ = peer.overdue(true) => {
+            wire.ends(ConnectionEnd::Dropped);
+            return;
+        }
+    };
+    let (io, version) = match opened {
+        Ok(opened) => opened,
+        Err(error) => {
+            // Not a warning: peers try ports, and browsers whether they like a
+            // certificate.
+            debug!(%error, "a connection did not open");
+            return;
         }
     };
     // Every other end than this being dropped is set below.
     wire.ends(ConnectionEnd::Cut);
-    let builder = match io.protocol() {
-        Some(Protocol::Http2) => builder.http2_only(),
-        Some(Protocol::Http1) => builder.http1_only(),
-        None => builder,
-    };
     let service = {
         let (router, peer) = (TowerToHyperService::new(router), peer.clone());
         let wire = wire.clone();
@@ -417,9 +407,7 @@ async fn connection<I>(
             }
         })
     };
-    let mut served =
-        pin!(builder.serve_connection_with_upgrades(TokioIo::new(io), service));
-    let mut begun = pin!(ending.begun());
+    let mut served = http.serve(io, version, service);
     let (mut ends, mut told) = (false, false);
     let gone = async {
         match &mut watch {
@@ -433,11 +421,11 @@ async fn connection<I>(
             // The ending before the answers that it causes: those of parked requests
             // then say `Connection: close`.
             biased;
-            // Only once: the token stays cancelled, and would be ready again on every
+            // Only once: the signal stays raised, and would be ready again on every
             // turn.
             () = &mut begun, if !ends => {
                 (ends, told) = (true, true);
-                served.as_mut().graceful_shutdown();
+                served.as_mut().end_gracefully();
             }
             // Never dropped by the other arms: it is borrowed, and goes on where it
             // was. Before them, so that what has come is read first.
@@ -451,7 +439,7 @@ async fn connection<I>(
             overdue = peer.overdue(told) => match overdue {
                 Overdue::Idle => {
                     told = true;
-                    served.as_mut().graceful_shutdown();
+                    served.as_mut().end_gracefully();
                 }
                 Overdue::Dropped => {
                     wire.ends(ConnectionEnd::Dropped);
@@ -465,15 +453,12 @@ async fn connection<I>(
         Ok(()) if wire.end() == ConnectionEnd::Upgraded => {}
         Ok(()) => wire.ends(ConnectionEnd::Closed),
         Err(error) => {
-            let error_of_http = error.downcast_ref::<hyper::Error>();
-            let is_cut_short =
-                error_of_http.is_some_and(hyper::Error::is_incomplete_message);
-            wire.ends(match is_cut_short && peer.is_busy() {
+            wire.ends(match error.is_incomplete_message() && peer.is_busy() {
                 true => ConnectionEnd::Gone,
                 false => ConnectionEnd::Failed,
             });
             // Not a warning: peers leave in every possible way, all day long.
-            debug!(error, "a connection failed");
+            debug!(%error, "a connection failed");
         }
     }
 }

@@ -1,12 +1,11 @@
 //! Connections that are broken on request, so that a reader can watch a client recover.
 
+use signal::{Raised, Signal};
 use std::{
     collections::HashMap,
-    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use thiserror::Error;
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// The connections that may be cut, by the names that their clients gave them. Clones
 /// share them.
@@ -24,8 +23,8 @@ pub struct Cuts {
 
 #[derive(Debug, Default)]
 struct Named {
-    /// Cancelled to break every connection of this name.
-    cut: CancellationToken,
+    /// Raised to break every connection of this name.
+    cut: Signal,
     /// How many have it: two tabs may have drawn the same name, or one reconnects
     /// before its old connection is gone.
     connections: usize,
@@ -39,10 +38,8 @@ pub(crate) struct Cuttable(Option<Registered>);
 struct Registered {
     cuts: Cuts,
     name: String,
-    /// Cancelled when this connection shall break.
-    cut: CancellationToken,
-    /// The same, waited for: registered once and not for each event.
-    cancelled: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// Raised when this connection shall break.
+    cut: Raised,
 }
 
 /// The connection was cut on request.
@@ -76,12 +73,11 @@ impl Cuts {
                 let mut by_name = self.lock();
                 let named = by_name.entry(name.clone()).or_default();
                 named.connections += 1;
-                named.cut.clone()
+                named.cut.raised()
             };
             Registered {
                 cuts: self.clone(),
                 name,
-                cancelled: Box::pin(cut.clone().cancelled_owned()),
                 cut,
             }
         }))
@@ -90,14 +86,14 @@ impl Cuts {
     /// Breaks the connections of this name; whether there were any.
     pub fn cut(&self, name: &str) -> bool {
         let mut by_name = self.lock();
-        // Taken out, so that a client which reconnects under the same name gets a token
+        // Taken out, so that a client which reconnects under the same name gets a signal
         // of its own and lives.
         let Some(named) = by_name.remove(name) else {
             return false;
         };
         // Under the lock: a connection of this name that is dropped meanwhile finds
         // either its entry or itself cut, and never the entry of a newer one.
-        named.cut.cancel();
+        named.cut.raise();
         true
     }
 
@@ -118,27 +114,26 @@ impl Cuttable {
     /// Cancel-safe, and completes again once it has.
     pub(crate) async fn cut(&mut self) {
         match &mut self.0 {
-            Some(registered) => registered.cancelled.as_mut().await,
+            Some(registered) => (&mut registered.cut).await,
             None => std::future::pending().await,
         }
     }
 
     /// Whether it was cut.
     pub(crate) fn is_cut(&self) -> bool {
-        let registered = self.0.as_ref();
-        registered.is_some_and(|registered| registered.cut.is_cancelled())
+        self.signal().is_some_and(Signal::is_raised)
     }
 
-    /// The token behind it, where it can be cut.
-    pub(crate) fn token(&self) -> Option<CancellationToken> {
-        self.0.as_ref().map(|registered| registered.cut.clone())
+    /// The signal behind it, where it can be cut.
+    pub(crate) fn signal(&self) -> Option<&Signal> {
+        self.0.as_ref().map(|registered| registered.cut.signal())
     }
 }
 
 impl Drop for Registered {
     fn drop(&mut self) {
         let mut by_name = self.cuts.lock();
-        if self.cut.is_cancelled() {
+        if self.cut.signal().is_raised() {
             // Its entry was removed when it was cut; one that is there now is a newer
             // connection's.
             return;
@@ -166,9 +161,7 @@ mod tests {
         let (first, second) = (cuts.register(named("a")), cuts.register(named("a")));
         let other = cuts.register(named("b"));
         assert!(cuts.cut("a"));
-        let is_cut = |connection: &Cuttable| {
-            connection.token().is_some_and(|token| token.is_cancelled())
-        };
+        let is_cut = Cuttable::is_cut;
         assert!(is_cut(&first) && is_cut(&second) && !is_cut(&other));
         let again = cuts.register(named("a"));
         drop((first, second));

@@ -2,24 +2,24 @@
 
 use crate::{Place, Places};
 use contract::Problem;
-use tokio_util::sync::CancellationToken;
+use signal::Signal;
 
 /// What everything that stays open passes first: the server must not be ending, and a
 /// place must be free. Clones share the places.
 #[derive(Clone, Debug)]
 pub struct Door {
-    end: CancellationToken,
+    end: Signal,
     places: Places,
 }
 
 impl Door {
-    /// Open until `end` is cancelled, for as many as there are `places`.
-    pub fn new(end: CancellationToken, places: Places) -> Self {
+    /// Open until `end` is raised, for as many as there are `places`.
+    pub fn new(end: Signal, places: Places) -> Self {
         Self { end, places }
     }
 
-    /// The token that is cancelled when the server begins to end.
-    pub fn end(&self) -> &CancellationToken {
+    /// The signal that is raised when the server begins to end.
+    pub fn end(&self) -> &Signal {
         &self.end
     }
 
@@ -28,7 +28,7 @@ impl Door {
     /// # Errors
     /// 503 `ending`.
     pub fn check_open(&self) -> Result<(), Problem> {
-        match self.end.is_cancelled() {
+        match self.end.is_raised() {
             true => Err(crate::problem::ending()),
             false => Ok(()),
         }

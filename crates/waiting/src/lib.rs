@@ -7,12 +7,12 @@
 //! use contract::Position;
 //! use contract::Data;
 //! use feed::{Feed, Retention};
+//! use signal::Signal;
 //! use std::time::Duration;
-//! use tokio_util::sync::CancellationToken;
 //! use waiting::{ConnectionName, Door, Next, Places, Room};
 //!
 //! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
-//! let end = CancellationToken::new();
+//! let end = Signal::new();
 //! let log = Feed::new(Retention::default());
 //! let door = Door::new(end.clone(), Places::new(900));
 //! let room = Room::new("sse", log.clone(), door);
@@ -26,7 +26,7 @@
 //! log.publish(kind, Data::new(&"hello").unwrap()).await.unwrap();
 //! assert!(matches!(wait.next().await, Next::Batch(batch) if batch.events.len() == 1));
 //!
-//! end.cancel();
+//! end.raise();
 //! assert!(matches!(wait.next().await, Next::Ending));
 //! # });
 //! ```
@@ -58,6 +58,7 @@ mod log_page;
 mod places;
 mod problem;
 mod room;
+mod silence;
 pub mod ticker;
 mod wait;
 

@@ -63,7 +63,7 @@ impl Room {
         let place = self.door.enter()?;
         let subscription = self.log.subscribe(position)?;
         let cut = self.cuts.register(name);
-        let end = self.door.end().clone();
+        let end = self.door.end().raised();
         let counts = self.counts.clone();
         Ok(Wait::new(place, subscription, cut, end, counts))
     }

@@ -1,15 +1,11 @@
 //! One client's wait for the next entry.
 
-use crate::{counts::Counts, cuts::Cuttable, Place};
+use crate::{counts::Counts, cuts::Cuttable, silence::Silence, Place};
 use contract::{metrics::WaitEnd, Cursor, Gap, GapReason, Status};
 use feed::{Batch, Delivery, Event, Subscription};
-use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
-use tokio::time::{sleep_until, Instant};
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-
-/// The longest silence that a clock is asked for: about thirty years. What is longer is
-/// no limit.
-const LONGEST_SILENCE: Duration = Duration::from_secs(1_000_000_000);
+use signal::{Raised, Signal};
+use std::{future::Future, sync::Arc, time::Duration};
+use tokio::time::Instant;
 
 // ANCHOR: next_enum
 /// What a wait comes to.
@@ -49,13 +45,11 @@ pub struct Wait {
     subscription: Subscription,
     /// Comes before all else of the log: the client's last place is none of this log.
     gap: Option<Gap>,
-    /// When the silence has lasted too long, if it may not last for ever.
-    deadline: Option<Instant>,
-    /// Cancelled when the server ends.
-    token: CancellationToken,
-    /// The same, as a future. Boxed and kept, as is the one of the cut, so that it is
+    /// How long nothing may happen. It has a timer, kept for the same reason as `end`.
+    silence: Silence,
+    /// Completes when the server ends. Kept, as is the one of the cut, so that it is
     /// registered once and not for each event.
-    end: Pin<Box<WaitForCancellationFutureOwned>>,
+    end: Raised,
     /// Breaks this connection where a reader asked for that.
     cut: Cuttable,
     /// This client's place among those that may wait; free again when this is dropped.
@@ -81,16 +75,15 @@ impl Wait {
         place: Place,
         subscription: Subscription,
         cut: Cuttable,
-        end: CancellationToken,
+        end: Raised,
         counts: Arc<Counts>,
     ) -> Self {
         counts.wait_opens();
         Self {
             subscription,
             gap: None,
-            deadline: None,
-            end: Box::pin(end.clone().cancelled_owned()),
-            token: end,
+            silence: Silence::default(),
+            end,
             cut,
             _place: place,
             counted: Counted {
@@ -133,13 +126,13 @@ impl Wait {
     /// From now on, [`next`](Self::next) waits no longer than this; then it returns
     /// [`Next::Silence`], and so does every later call until the limit is set anew.
     pub fn limit_silence(&mut self, limit: Duration) {
-        self.deadline = Some(Instant::now() + limit.min(LONGEST_SILENCE));
+        self.silence.set_limit(limit);
     }
     // ANCHOR_END: limit
 
     /// When the limit of the silence is reached, if one is set.
     pub fn deadline(&self) -> Option<Instant> {
-        self.deadline
+        self.silence.limit()
     }
 
     /// Moves after these events, and counts them as delivered: for a method that has
@@ -160,7 +153,7 @@ impl Wait {
     /// the log, the end of the server, or a cut.
     ///
     /// Cancel-safe: the cursor moves only when a batch or a gap is returned, and the
-    /// deadline stays where it is. A caller may drop the future and call again.
+    /// limit stays where it is. A caller may drop the future and call again.
     pub async fn next(&mut self) -> Next {
         self.counted.asleep = true;
         let next = tokio::select! {
@@ -169,12 +162,12 @@ impl Wait {
             // method may limit it by the clock alone, to gather a burst or to send
             // pings. The events come with the next call.
             biased;
-            // Cancel-safe: a token that was cancelled stays so.
+            // Cancel-safe: a signal that was raised stays so.
             () = self.cut.cut() => Next::Cut,
-            // Cancel-safe: polled in place, and the token stays cancelled.
+            // Cancel-safe: polled in place, and the signal stays raised.
             () = &mut self.end => Next::Ending,
             // Cancel-safe: it only waits, until a time that is kept.
-            () = silence(self.deadline) => Next::Silence,
+            () = self.silence.passes() => Next::Silence,
             // Cancel-safe: the gap is removed and the cursor moves only in the poll
             // that returns. It registers for the wake-up and then looks at the log, so
             // an event that comes between two calls is found.
@@ -189,14 +182,15 @@ impl Wait {
     /// to stop even while it waits to write to its peer, and so does not call
     /// [`next`](Self::next). Cancel-safe.
     pub fn interrupted(&self) -> impl Future<Output = Interrupted> + Send + 'static {
-        let (end, cut) = (self.token.clone(), self.cut.token());
+        let end = self.end.signal().raised();
+        let cut = self.cut.signal().map(Signal::raised);
         async move {
             tokio::select! {
                 // In the order of `next`.
                 biased;
-                // Cancel-safe, both: a token that was cancelled stays so.
-                () = cancelled(cut) => Interrupted::Cut,
-                () = end.cancelled() => Interrupted::Ending,
+                // Cancel-safe, both: a signal that was raised stays so.
+                () = raised(cut) => Interrupted::Cut,
+                () = end => Interrupted::Ending,
             }
         }
     }
@@ -226,7 +220,7 @@ impl Drop for Wait {
         } = self.counted;
         let end = if self.cut.is_cut() {
             WaitEnd::Cut
-        } else if self.token.is_cancelled() {
+        } else if self.end.signal().is_raised() {
             WaitEnd::Shutdown
         } else if self.subscription.is_finished() {
             WaitEnd::Finished
@@ -241,17 +235,10 @@ impl Drop for Wait {
     }
 }
 
-/// Completes when the token is cancelled; never without one.
-async fn cancelled(token: Option<CancellationToken>) {
-    match token {
-        Some(token) => token.cancelled().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn silence(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => sleep_until(deadline).await,
+/// Completes when the signal is raised; never without one.
+async fn raised(signal: Option<Raised>) {
+    match signal {
+        Some(raised) => raised.await,
         None => std::future::pending().await,
     }
 }

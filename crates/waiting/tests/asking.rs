@@ -8,7 +8,7 @@ use contract::{Data, Epoch, LogPage, Position, Problem, Status};
 use feed::{Feed, Retention};
 use http::{Request, StatusCode};
 use serving::ProblemResponse;
-use tokio_util::sync::CancellationToken;
+use signal::Signal;
 use tower::ServiceExt;
 use waiting::{
     http::{status_route, After},
@@ -36,7 +36,7 @@ async fn put(feed: &Feed, numbers: std::ops::RangeInclusive<u64>) {
 }
 
 fn room(feed: &Feed) -> Room {
-    let door = Door::new(CancellationToken::new(), Places::unlimited());
+    let door = Door::new(Signal::new(), Places::unlimited());
     Room::new("method", feed.clone(), door)
 }
 
@@ -140,7 +140,7 @@ async fn what_is_gone_is_410_and_what_never_was_is_400() {
 async fn status_is_the_verdict_that_a_wait_would_meet() {
     let feed = log(2);
     put(&feed, 1..=5).await;
-    let (end, places) = (CancellationToken::new(), Places::new(1));
+    let (end, places) = (Signal::new(), Places::new(1));
     let room = Room::new(
         "method",
         feed.clone(),
@@ -181,7 +181,7 @@ async fn status_is_the_verdict_that_a_wait_would_meet() {
     assert_eq!(verdict("/status").await, refused("busy"));
     drop(held);
     assert_eq!(verdict("/status").await, Ok(feed.state()));
-    end.cancel();
+    end.raise();
     assert_eq!(verdict("/status").await, refused("ending"));
 }
 

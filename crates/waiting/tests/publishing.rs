@@ -5,14 +5,14 @@ use contract::{IdempotencyKey, NewEvent, Position, Problem, ProblemKind};
 use feed::{Feed, Retention};
 use harness::Server;
 use http::{Request, StatusCode};
-use tokio_util::sync::CancellationToken;
+use signal::Signal;
 use tower::ServiceExt;
 use waiting::{http::publish_route, Door, Places, Room};
 
 const EVENT: &str = r#"{"kind":"message","data":{"from":"Ada","text":"Hello"}}"#;
 
 fn room(feed: &Feed) -> Room {
-    let door = Door::new(CancellationToken::new(), Places::unlimited());
+    let door = Door::new(Signal::new(), Places::unlimited());
     Room::new("method", feed.clone(), door)
 }
 

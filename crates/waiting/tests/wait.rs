@@ -3,12 +3,12 @@
 
 use contract::{Cursor, Data, Gap, GapReason, Position, ProblemKind};
 use feed::{Feed, Retention};
+use signal::Signal;
 use std::{future::Future, time::Duration};
 use tokio::{
     task::JoinHandle,
     time::{advance, timeout, Instant},
 };
-use tokio_util::sync::CancellationToken;
 use waiting::{ConnectionName, Cuts, Door, Interrupted, Next, Places, Room, Wait};
 
 const SILENCE: Duration = Duration::from_secs(15);
@@ -19,7 +19,7 @@ const HANG: Duration = Duration::from_secs(3600);
 
 struct Stand {
     log: Feed,
-    end: CancellationToken,
+    end: Signal,
     places: Places,
     room: Room,
 }
@@ -33,7 +33,7 @@ fn stand() -> Stand {
             ..Retention::default()
         })
         .build();
-    let (end, places) = (CancellationToken::new(), Places::new(2));
+    let (end, places) = (Signal::new(), Places::new(2));
     let door = Door::new(end.clone(), places.clone());
     let room = Room::new("method", log.clone(), door).with_cuts(Cuts::new(true));
     Stand {
@@ -194,7 +194,7 @@ async fn a_finished_log_hands_out_its_rest_first() {
 async fn the_servers_end_and_a_cut_wake_who_waits() {
     let first = stand();
     let waiting = asleep(first.join(Position::Latest)).await;
-    first.end.cancel();
+    first.end.raise();
     assert_eq!(in_time(waiting).await.unwrap(), "ending");
 
     let second = stand();
@@ -216,7 +216,7 @@ async fn of_several_outcomes_the_cut_comes_first_and_the_events_last() {
     wait.limit_silence(SILENCE);
     advance(SILENCE * 2).await;
     assert_eq!(name(&mut wait).await, "silence");
-    stand.end.cancel();
+    stand.end.raise();
     assert_eq!(name(&mut wait).await, "ending");
     stand.room.cuts().cut("a");
     for _ in 0..2 {
@@ -242,7 +242,7 @@ async fn a_call_that_is_dropped_loses_nothing() {
     assert!(start.elapsed() < SILENCE + Duration::from_secs(1));
     // And so is a gap that was not handed out.
     let mut wait = stand.room.rejoin(None, named("a")).unwrap();
-    stand.end.cancel();
+    stand.end.raise();
     assert_eq!(name(&mut wait).await, "ending");
     stand.room.cuts().cut("a");
     assert_eq!(name(&mut wait).await, "cut");
@@ -254,7 +254,7 @@ async fn a_call_that_is_dropped_loses_nothing() {
 async fn no_event_falls_between_the_look_and_the_sleep() {
     const ROUNDS: u64 = 3_000;
     let log = Feed::new(Retention::default());
-    let door = Door::new(CancellationToken::new(), Places::unlimited());
+    let door = Door::new(Signal::new(), Places::unlimited());
     let room = Room::new("method", log.clone(), door);
     let mut wait = room.join(Position::Latest, ConnectionName(None)).unwrap();
     let (ask, mut asked) = tokio::sync::mpsc::channel(1);
@@ -288,7 +288,7 @@ async fn a_method_that_waits_for_something_else_is_interrupted_as_well() {
     first.publish(1..=1).await;
     tokio::task::yield_now().await;
     assert!(!interrupted.is_finished());
-    first.end.cancel();
+    first.end.raise();
     assert_eq!(in_time(interrupted).await.unwrap(), Interrupted::Ending);
     first.room.cuts().cut("a");
     assert_eq!(in_time(wait.interrupted()).await, Interrupted::Cut);
@@ -318,7 +318,7 @@ async fn joining_checks_the_end_then_the_place_then_the_position() {
     assert_eq!(stand.log.subscribers(), 2, "a refusal subscribes nobody");
     let problem = stand.room.join(here, named("a")).unwrap_err();
     assert!(problem.retry_after.is_some());
-    stand.end.cancel();
+    stand.end.raise();
     for position in [here, ahead] {
         assert_eq!(kind(position), Some(ProblemKind::Ending));
     }

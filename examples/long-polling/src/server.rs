@@ -32,7 +32,7 @@ struct Server {
 /// `POST cut`, which finds no request to cut unless [`Config::demo_cut`] allows it.
 pub fn router(feed: Feed, config: Config, ending: Ending) -> Router {
     let places = Places::new(config.max_parked).within(config.shared.as_ref());
-    let door = Door::new(ending.token(), places);
+    let door = Door::new(ending.signal(), places);
     let room = Room::new(METHOD.name, feed, door).with_cuts(Cuts::new(config.demo_cut));
     let router = Router::new()
         .route("/events", publish_route(&room).get(events))

@@ -62,7 +62,7 @@ struct Server {
 /// its modules.
 pub fn router(feed: Feed, config: Config, ending: Ending) -> Router {
     // Nobody waits in it, so it needs no places.
-    let door = Door::new(ending.token(), Places::unlimited());
+    let door = Door::new(ending.signal(), Places::unlimited());
     let server = Server {
         prices: state::view(feed.clone(), config.max_symbols),
         written: Written::default(),

@@ -68,11 +68,10 @@ pub(crate) async fn answer(
     let door = server.room.door();
     let place = door.enter()?;
     let tokens = generate(&prompt);
-    let stopped = door.end().clone().cancelled_owned();
+    let stopped = door.end().raised();
     // `take_until` ends the body when the server ends. No `done` was sent then, so the
     // client knows that this is not the whole answer.
-    let events =
-        events(tokens, server.config.token_pause, place).take_until(Box::pin(stopped));
+    let events = events(tokens, server.config.token_pause, place).take_until(stopped);
     Ok((STREAM_HEADERS, Body::from_stream(events)).into_response())
 }
 

@@ -57,7 +57,7 @@ async fn repeat(socket: &mut Socket, door: &Door, heartbeat: Duration) -> End {
     loop {
         let received = tokio::select! {
             // Cancel-safe: it only waits.
-            () = door.end().cancelled() => return End::Closes(Close::Shutdown),
+            () = door.end().raised() => return End::Closes(Close::Shutdown),
             // Cancel-safe: a message is handed out whole, or stays.
             received = socket.next() => received,
             // Cancel-safe: it only waits. The second silence begins where the first

@@ -44,7 +44,7 @@ struct Server {
 
 fn router(host: Host) -> Router {
     let places = Places::new(host.places).within(host.shared.as_ref());
-    let door = Door::new(host.ending.token(), places);
+    let door = Door::new(host.ending.signal(), places);
     let room = Room::new(METHOD.name, host.log, door).with_cuts(Cuts::new(true));
     let router = Router::new()
         .route("/events", publish_route(&room).get(events))
