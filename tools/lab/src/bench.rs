@@ -2,6 +2,7 @@
 
 use crate::{
     job::{Job, Reply, Task},
+    line::{By, Passed},
     method::Method,
     plan::Step,
     programs::Programs,
@@ -11,22 +12,36 @@ use crate::{
 use anyhow::bail;
 use std::time::Instant;
 
-/// Measures one step. What cannot be measured is an outcome too, so that the others are.
+/// Measures one step, and what a line did to its packets. What cannot be measured is an outcome too,
+/// so that the others are.
 pub async fn measure(
     programs: &Programs,
     step: &Step,
     plan: Plan,
     progress: impl FnMut(f64),
-) -> Outcome {
-    let measured = match step.task {
-        Task::Recovery => recovery(programs, step, plan).await,
-        _ => once(programs, step, plan, progress).await,
+) -> (Outcome, Option<Passed>) {
+    let measured = async {
+        let seed = plan.seed + u64::from(step.repetition);
+        let line = match step.line.by {
+            By::Tun => Some(programs.line(&step.line, seed).await?),
+            By::Relay | By::Nothing => None,
+        };
+        let outcome = match step.task {
+            Task::Recovery => recovery(programs, step, plan).await,
+            _ => once(programs, step, plan, progress).await,
+        };
+        let passed = match line {
+            Some(line) => Some(line.end().await?),
+            None => None,
+        };
+        anyhow::Ok((outcome?, passed))
     };
-    measured.unwrap_or_else(|error| {
-        Outcome::Failed(Failed {
+    measured.await.unwrap_or_else(|error| {
+        let failed = Failed {
             task: step.name().to_owned(),
             error: format!("{error:#}"),
-        })
+        };
+        (Outcome::Failed(failed), None)
     })
 }
 
@@ -38,6 +53,7 @@ fn job(step: &Step, plan: Plan, server: &crate::programs::Server) -> Job {
         certificate: server.certificate.clone(),
         metrics: server.metrics.clone(),
         server: server.process,
+        line: step.line,
         clients: step.clients,
         plan,
         silence: step.silence,

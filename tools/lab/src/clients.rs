@@ -7,10 +7,12 @@ use crate::{
     agreement::{self, Counted},
     floor,
     job::{self, reply, Job, Reply, Task, LISTENING},
+    line::{self, By},
     method::{Method, Silence},
     relay::{self, Relay},
-    results::{self, Bytes, Delivery, Idle, Memory, Outcome, PerTime, Quantiles, Recovery},
+    results::{self, Behind, Bytes, Delivery, Idle, Memory, Outcome, PerTime, Quantiles, Recovery},
     schedule::{Arrivals, Numbered, Planned},
+    slow_relay::SlowRelay,
     system,
     tally::{Counts, Tally},
 };
@@ -460,8 +462,9 @@ pub fn milliseconds(time: Duration) -> f64 {
 
 async fn delivery(job: &Job) -> anyhow::Result<Outcome> {
     let schedule = job.plan.schedule();
+    let (_relay, base) = across(job).await?;
     let mut crowd = Crowd::new(job);
-    crowd.open(job, &job.base()?, job.clients).await?;
+    crowd.open(job, &base, job.clients).await?;
     let own = process::id();
     let resident = |memory: system::Memory| memory.resident as f64 / 1024.0 / 1024.0;
     let idle = system::memory(job.server).map(resident);
@@ -477,7 +480,7 @@ async fn delivery(job: &Job) -> anyhow::Result<Outcome> {
     let Published { late, took, .. } = published;
     let one_way = match job.method {
         Method::Loop => {
-            let server = address(&job.base()?)?;
+            let server = address(&base)?;
             let length = schedule.first().map_or(1, |event| event.data.len());
             let echoes = tokio::task::spawn_blocking(move || echo(server, length));
             Some(quantiles(echoes.await??)?)
@@ -495,11 +498,17 @@ async fn delivery(job: &Job) -> anyhow::Result<Outcome> {
         (before.source == after.source).then_some(used as f64)
     };
     let server = used(before.0, after.0);
-    let delays = tallies.into_iter().flat_map(|tally| tally.delays);
+    let published = |n: u32| {
+        let at = crowd.shared.published.get(n as usize);
+        Duration::from_nanos(at.map_or(0, |at| at.load(Relaxed)))
+    };
+    let behind = behind(tallies.iter().map(|tally| &tally.delays[..]), published)?;
+    let delays = tallies.iter().flat_map(|tally| &tally.delays);
     Ok(Outcome::Delivery(Delivery {
         clients: job.clients,
         counts,
-        delay_ms: quantiles(delays)?,
+        delay_ms: quantiles(delays.map(|(_, delay)| *delay))?,
+        behind: behind.into(),
         server_cpu_us_per_delivery: server.map(|ns| ns / 1e3 / counts.delivered as f64),
         server_cpu_ms: server.map(|ns| ns / 1e6),
         cpu_source: before.0.map(|cpu| cpu.source),
@@ -510,6 +519,56 @@ async fn delivery(job: &Job) -> anyhow::Result<Outcome> {
         resident_mib: idle.zip(loaded),
         one_way_ms: one_way,
     }))
+}
+
+/// The receipts that came behind another on the same connection.
+fn behind<'a>(
+    connections: impl Iterator<Item = &'a [(u32, Duration)]>,
+    published: impl Fn(u32) -> Duration,
+) -> anyhow::Result<Behind> {
+    let (mut all, mut most, mut delays) = (0, 0, Vec::new());
+    for receipts in connections {
+        all += receipts.len();
+        let mut run = 0;
+        for pair in receipts.windows(2) {
+            let [(n, delay), (next, next_delay)] = [pair[0], pair[1]];
+            let (first, second) = (published(n), published(next));
+            let together = (second + next_delay).saturating_sub(first + delay) <= Behind::TOGETHER;
+            if together && second.saturating_sub(first) >= Behind::APART {
+                delays.push(next_delay);
+                run += 1;
+            } else if !together {
+                run = 0;
+            }
+            most = most.max(run);
+        }
+    }
+    Ok(Behind {
+        receipts: delays.len() as u64,
+        percent: delays.len() as f64 * 100.0 / all.max(1) as f64,
+        most,
+        delay_ms: quantiles(delays)?,
+    })
+}
+
+/// Where the clients of a job connect: to the server, across the line that stands between. The
+/// publisher stands beside the server.
+async fn across(job: &Job) -> anyhow::Result<(Option<SlowRelay>, Url)> {
+    let mut base = job.base()?;
+    match job.line.by {
+        By::Nothing => Ok((None, base)),
+        By::Tun => {
+            base.set_ip_host(line::FAR.into())
+                .map_err(|()| anyhow::anyhow!("{base} has no host"))?;
+            Ok((None, base))
+        }
+        By::Relay => {
+            let relay = SlowRelay::to(address(&base)?, job.line, job.plan.seed).await?;
+            base.set_port(Some(relay.address().port()))
+                .map_err(|()| anyhow::anyhow!("{base} has no port"))?;
+            Ok((Some(relay), base))
+        }
+    }
 }
 
 /// Halves of the times of echoes, each from one thread to another of two processes.
@@ -759,8 +818,9 @@ async fn recovery(
     // One event of the old server, which all have got when it ends, and one of the new.
     ensure!(job.plan.events == 2, "a recovery has two events");
     let schedule = job.plan.schedule();
+    let (_relay, base) = across(job).await?;
     let mut crowd = Crowd::new(job);
-    crowd.open(job, &job.base()?, job.clients).await?;
+    crowd.open(job, &base, job.clients).await?;
     crowd.shared.go.send_replace(true);
     let mut received = crowd.shared.received.subscribe();
     let clients = u64::from(job.clients);
@@ -786,7 +846,7 @@ async fn recovery(
     let (tallies, _readers) = crowd.finish(RECOVERY).await?;
     let back: Vec<_> = tallies
         .iter()
-        .filter_map(|tally| tally.delays.get(1).copied())
+        .filter_map(|tally| tally.delays.get(1).map(|(_, delay)| *delay))
         .collect();
     Ok(Outcome::Recovery(Recovery {
         clients: job.clients,
@@ -795,4 +855,32 @@ async fn recovery(
         down_ms: 0.0,
         back_ms: quantiles(back)?,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_together_and_was_published_apart_came_behind_another() {
+        let ms = Duration::from_millis;
+        // Published every 20 ms; the second is late by 60 ms, and holds up two more.
+        let delays = [
+            (0, ms(10)),
+            (1, ms(70)),
+            (2, ms(50)),
+            (3, ms(30)),
+            (4, ms(15)),
+        ];
+        let every_20 = |n: u32| ms(20 * u64::from(n));
+        let found = behind([&delays[..]].into_iter(), every_20).unwrap();
+        assert_eq!((found.receipts, found.most, found.percent), (2, 2, 40.0));
+        assert_eq!(found.delay_ms.max.round(), 50.0);
+        // Published together, they come together, and nothing holds them up.
+        let found = behind(
+            [&delays[..1], &[(0, ms(1)), (1, ms(1))]].into_iter(),
+            |_| ms(0),
+        );
+        assert_eq!(found.unwrap().receipts, 0);
+    }
 }

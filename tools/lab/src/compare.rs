@@ -2,6 +2,7 @@
 
 use crate::{
     bench,
+    line::{self, By, Line},
     method::{Method, Silence},
     plan::{Extent, Measure, Step, Workers},
     programs::{self, Programs},
@@ -63,7 +64,7 @@ pub struct Options {
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=50_000))]
     idle_clients: Option<u32>,
 
-    /// Clients that come back after a restart [default: 500; with --quick 50]
+    /// Clients that come back after a restart [default: 10000; with --quick 50]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     recovery_clients: Option<u32>,
 
@@ -75,6 +76,30 @@ pub struct Options {
     /// 1,all; with --quick all]
     #[arg(long, value_delimiter = ',', value_name = "COUNT")]
     workers: Vec<Workers>,
+
+    /// Times there and back, in milliseconds, that are put between clients and server
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "MILLISECONDS",
+        default_value = "0"
+    )]
+    #[arg(value_parser = milliseconds)]
+    rtt: Vec<f64>,
+
+    /// How many of a hundred packets are lost, both ways; with each of the times
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "PERCENT",
+        default_value = "0"
+    )]
+    #[arg(value_parser = percent)]
+    loss: Vec<f64>,
+
+    /// Delay by a relay, also where network namespaces are allowed
+    #[arg(long)]
+    relay: bool,
 
     /// Measure the servers that are there, and build none
     #[arg(long)]
@@ -89,6 +114,18 @@ pub fn rate(text: &str) -> Result<f64, &'static str> {
     let rate = text.parse().ok();
     let rate = rate.filter(|rate| (0.1..=10_000.0).contains(rate));
     rate.ok_or("a rate is from 0.1 to 10000 events a second")
+}
+
+fn milliseconds(text: &str) -> Result<f64, &'static str> {
+    let time = text.parse().ok();
+    let time = time.filter(|time| (0.0..=10_000.0).contains(time));
+    time.ok_or("a time is from 0 to 10000 milliseconds")
+}
+
+fn percent(text: &str) -> Result<f64, &'static str> {
+    let percent = text.parse().ok();
+    let percent = percent.filter(|percent| (0.0..=50.0).contains(percent));
+    percent.ok_or("a loss is from 0 to 50 percent")
 }
 
 pub fn range(text: &str) -> Result<(u32, u32), &'static str> {
@@ -112,7 +149,22 @@ impl Options {
         }
     }
 
-    fn extent(&self) -> Extent {
+    /// Each time with each loss.
+    fn lines(&self, by: By) -> Vec<Line> {
+        let lines = self.rtt.iter().flat_map(|rtt_ms| {
+            self.loss.iter().map(move |loss_percent| {
+                let none = *rtt_ms == 0.0 && *loss_percent == 0.0;
+                Line {
+                    rtt_ms: *rtt_ms,
+                    loss_percent: *loss_percent,
+                    by: if none { By::Nothing } else { by },
+                }
+            })
+        });
+        lines.collect()
+    }
+
+    fn extent(&self, by: By) -> Extent {
         let either = |given: Option<u32>, full, quick| {
             given.unwrap_or(if self.quick { quick } else { full })
         };
@@ -125,7 +177,7 @@ impl Options {
             clients: either(self.clients, 80, 50),
             repetitions: either(self.repetitions, 9, 2),
             idle_clients: either(self.idle_clients, 1000, 200),
-            recovery_clients: either(self.recovery_clients, 500, 50),
+            recovery_clients: either(self.recovery_clients, 10_000, 50),
             silence: match self.quick {
                 true => Silence::Short,
                 false => Silence::Usual,
@@ -136,6 +188,7 @@ impl Options {
                 (false, []) => vec![Workers::Some(NonZeroU16::MIN), Workers::All],
                 (_, given) => given.to_vec(),
             },
+            lines: self.lines(by),
         }
     }
 }
@@ -146,10 +199,12 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
         options.methods.iter().all(|it| it.floor_name().is_none()),
         "the floors are measured in any case"
     );
-    let (plan, extent) = (options.plan(), options.extent());
     let descriptors = system::raise_descriptors();
+    let programs = Programs::new(&options.methods, !options.no_build)?;
+    // The servers are built: in the namespace there is no network.
+    let by = line_by(&options);
+    let (plan, extent) = (options.plan(), options.extent(by));
     check_descriptors(&extent, descriptors)?;
-    let programs = Programs::new(&extent.methods, !options.no_build)?;
     let started = jiff::Timestamp::now();
     let out = options.out.clone();
     let out = out.unwrap_or_else(|| programs::new_directory(started));
@@ -168,6 +223,7 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
             idle_clients: extent.idle_clients,
             recovery_clients: extent.recovery_clients,
             workers: extent.workers.clone(),
+            lines: extent.lines.clone(),
             descriptors,
         },
     };
@@ -197,6 +253,28 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
     })
 }
 
+/// What makes the lines, if any are asked for. The first answer may come of a process that this one
+/// has become.
+fn line_by(options: &Options) -> By {
+    let lines = options.lines(By::Tun);
+    if lines == [Line::NONE] {
+        return By::Nothing;
+    }
+    if options.relay {
+        return By::Relay;
+    }
+    match line::enter() {
+        Ok(()) => {
+            println!("delay and loss: of packets, by a user-space line in a network namespace");
+            By::Tun
+        }
+        Err(error) => {
+            println!("delay and loss: of bytes, by a relay; no line of packets: {error:#}");
+            By::Relay
+        }
+    }
+}
+
 async fn measure(
     programs: &Programs,
     extent: &Extent,
@@ -217,11 +295,13 @@ async fn measure(
             let (step, bar, load) = (*step, bar.clone(), system::load());
             async move {
                 let progress = |part: f64| bar.set_position(begin + (part * PARTS as f64) as u64);
-                let outcome = bench::measure(programs, &step, plan, progress).await;
+                let (outcome, passed) = bench::measure(programs, &step, plan, progress).await;
                 Record {
                     method: step.method.to_string(),
                     protocol: step.protocol,
                     workers: step.workers,
+                    line: step.line,
+                    passed,
                     repetition: step.repetition,
                     load,
                     outcome,
@@ -390,13 +470,13 @@ mod tests {
         let (full, quick) = (parse(&[]).unwrap(), parse(&["--quick"]).unwrap());
         assert_eq!(full.methods.len(), 5);
         assert!(quick.plan().events < full.plan().events);
-        assert!(quick.extent().rounds().len() < full.extent().rounds().len());
-        assert_eq!(full.extent().repetitions, 9);
-        assert_eq!(full.extent().workers.len(), 2);
-        assert_eq!(quick.extent().workers, [Workers::All]);
+        assert!(quick.extent(By::Tun).rounds().len() < full.extent(By::Tun).rounds().len());
+        assert_eq!(full.extent(By::Tun).repetitions, 9);
+        assert_eq!(full.extent(By::Tun).workers.len(), 2);
+        assert_eq!(quick.extent(By::Tun).workers, [Workers::All]);
         let given = parse(&["--quick", "--clients", "7", "--methods", "sse"]).unwrap();
-        assert_eq!(given.extent().clients, 7);
-        assert_eq!(given.extent().methods, [Method::Sse]);
+        assert_eq!(given.extent(By::Tun).clients, 7);
+        assert_eq!(given.extent(By::Tun).methods, [Method::Sse]);
         for wrong in [
             ["--rate", "0"],
             ["--text", "9-1"],
@@ -404,16 +484,35 @@ mod tests {
             ["--clients", "0"],
             ["--repetitions", "0"],
             ["--workers", "0"],
+            ["--rtt", "-1"],
+            ["--loss", "51"],
         ] {
             assert!(parse(&wrong).is_err(), "{wrong:?}");
         }
     }
 
     #[test]
+    fn each_time_is_measured_with_each_loss_and_nothing_without_a_line() {
+        let options = parse(&["--rtt", "0,20,100", "--loss", "0,1"]).unwrap();
+        let lines = options.lines(By::Tun);
+        let shown: Vec<_> = lines.iter().map(Line::to_string).collect();
+        let all = [
+            "-",
+            "0 ms 1 %",
+            "20 ms 0 %",
+            "20 ms 1 %",
+            "100 ms 0 %",
+            "100 ms 1 %",
+        ];
+        assert_eq!(shown, all);
+        assert_eq!(parse(&[]).unwrap().lines(By::Tun), [Line::NONE]);
+    }
+
+    #[test]
     fn too_few_descriptors_are_found_before_anything_is_measured() {
         let extent = Extent {
             recovery_clients: 10_000,
-            ..parse(&["--quick"]).unwrap().extent()
+            ..parse(&["--quick"]).unwrap().extent(By::Tun)
         };
         let error = check_descriptors(&extent, Some(1024)).unwrap_err();
         let error = error.to_string();

@@ -1,6 +1,7 @@
 //! What `compare` and the process with the clients say to each other: JSON, a line each.
 
 use crate::{
+    line::Line,
     method::{Method, Silence},
     protocol::Protocol,
     results::Outcome,
@@ -29,6 +30,8 @@ pub struct Job {
     pub metrics: Option<String>,
     /// The server's process.
     pub server: u32,
+    /// What stands between the clients and the server.
+    pub line: Line,
     /// How many clients follow the log.
     pub clients: u32,
     /// What is published, if anything is.

@@ -21,6 +21,7 @@ mod compare;
 mod floor;
 mod hold;
 mod job;
+mod line;
 mod method;
 mod minimal;
 #[cfg(unix)]
@@ -32,6 +33,7 @@ mod relay;
 mod results;
 mod scale;
 mod schedule;
+mod slow_relay;
 mod summary;
 mod system;
 mod tally;
@@ -70,6 +72,9 @@ enum Command {
     /// Starts a server, and ends it when standard input ends
     #[command(hide = true)]
     Hold(hold::Options),
+    /// A line between clients and server, in a network namespace: delay and loss
+    #[command(hide = true)]
+    Line(line::Options),
     /// A floor: the least server there could be, or that a library makes
     #[command(hide = true)]
     Floor(floor::Options),
@@ -87,6 +92,7 @@ fn main() -> ExitCode {
         Command::Nginx(options) => peers::nginx::run(options),
         Command::Clients => clients::run(),
         Command::Hold(options) => hold::run(options),
+        Command::Line(options) => line::run(options),
         Command::Floor(options) => floor::run(options),
     };
     ended.unwrap_or_else(|error| {

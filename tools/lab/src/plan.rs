@@ -3,6 +3,7 @@
 use crate::{
     bench::applies,
     job::Task,
+    line::Line,
     method::{Method, Silence},
     protocol::Protocol,
 };
@@ -66,6 +67,7 @@ pub struct Step {
     pub silence: Silence,
     pub protocol: Protocol,
     pub workers: Workers,
+    pub line: Line,
     /// From 0.
     pub repetition: u32,
 }
@@ -128,6 +130,8 @@ pub struct Extent {
     pub recovery_clients: u32,
     pub silence: Silence,
     pub workers: Vec<Workers>,
+    /// For delays and recovery. What is counted does not depend on it.
+    pub lines: Vec<Line>,
     /// Of traffic and idle clients; all else is measured over HTTP/1.1.
     pub protocols: Vec<Protocol>,
 }
@@ -152,7 +156,8 @@ impl Extent {
             .collect();
         let mut rounds: Vec<Vec<Step>> = Vec::new();
         if has(Measure::Delivery) {
-            rounds.extend(self.interleaved(&all, Task::Delivery, self.clients));
+            let (workers, lines) = (&self.workers, &self.lines);
+            rounds.extend(self.interleaved(&all, Task::Delivery, self.clients, workers, lines));
         }
         // Counts, of which one repetition is as good as nine: they are exact but for polling, whose
         // requests the clock decides.
@@ -163,6 +168,7 @@ impl Extent {
             silence: Silence::Usual,
             protocol,
             workers: Workers::All,
+            line: Line::NONE,
             repetition: 0,
         };
         if has(Measure::Traffic) {
@@ -183,11 +189,16 @@ impl Extent {
         if has(Measure::Memory) {
             let warm = self.idle_clients.div_ceil(10);
             let task = Task::Memory { warm };
-            rounds.extend(self.interleaved(&resting(&all), task, self.idle_clients));
+            let (once, none) = (resting(&all), [Line::NONE]);
+            let clients = self.idle_clients;
+            rounds.extend(self.interleaved(&once, task, clients, &self.workers, &none));
         }
         if has(Measure::Recovery) {
-            let once = slowest(&all);
-            rounds.extend(self.interleaved(&once, Task::Recovery, self.recovery_clients));
+            let clients = self.recovery_clients;
+            let once = bearable(slowest(&all), clients);
+            let workers = self.workers.last().copied().unwrap_or_default();
+            let lines = &self.lines;
+            rounds.extend(self.interleaved(&once, Task::Recovery, clients, &[workers], lines));
         }
         for round in &mut rounds {
             round.retain(|step| applies(step.task, step.method));
@@ -196,10 +207,20 @@ impl Extent {
         rounds
     }
 
-    fn interleaved(&self, methods: &[Method], task: Task, clients: u32) -> Vec<Vec<Step>> {
+    fn interleaved(
+        &self,
+        methods: &[Method],
+        task: Task,
+        clients: u32,
+        workers: &[Workers],
+        lines: &[Line],
+    ) -> Vec<Vec<Step>> {
         let mut rounds = Vec::new();
         for repetition in 0..self.repetitions {
-            for workers in &self.workers {
+            for (line, workers) in lines
+                .iter()
+                .flat_map(|it| workers.iter().map(move |n| (it, n)))
+            {
                 for method in rotated(methods, repetition) {
                     rounds.push(vec![Step {
                         method,
@@ -208,6 +229,7 @@ impl Extent {
                         silence: Silence::Usual,
                         protocol: Protocol::H1,
                         workers: *workers,
+                        line: *line,
                         repetition,
                     }]);
                 }
@@ -215,6 +237,19 @@ impl Extent {
         }
         rounds
     }
+}
+
+/// How many polls a second come of clients that all come back: the server answers 1,000.
+const POLLS: u32 = 500;
+
+/// Polls no more often than a server with so many clients answers.
+fn bearable(methods: Vec<Method>, clients: u32) -> Vec<Method> {
+    let least = Duration::from_secs((clients / POLLS).into());
+    let slowed = |method| match method {
+        Method::Polling(interval) => Method::Polling(interval.max(least)),
+        other => other,
+    };
+    methods.into_iter().map(slowed).collect()
 }
 
 fn rotated(methods: &[Method], by: u32) -> Vec<Method> {
@@ -266,6 +301,7 @@ mod tests {
             recovery_clients: 7,
             silence: Silence::Short,
             workers: vec![Workers::Some(NonZeroU16::MIN), Workers::All],
+            lines: vec![Line::NONE],
             protocols: vec![Protocol::H1],
         }
     }
@@ -303,6 +339,28 @@ mod tests {
     }
 
     #[test]
+    fn delays_and_recovery_are_measured_over_each_line_and_counts_over_none() {
+        let line = Line {
+            rtt_ms: 20.0,
+            ..Line::NONE
+        };
+        let extent = Extent {
+            lines: vec![Line::NONE, line],
+            ..extent()
+        };
+        let steps: Vec<_> = extent.rounds().into_iter().flatten().collect();
+        for (name, over) in [
+            ("delivery", true),
+            ("recovery", true),
+            ("memory", false),
+            ("traffic", false),
+        ] {
+            let mut of = steps.iter().filter(|step| step.name() == name);
+            assert_eq!(of.any(|step| step.line == line), over, "{name}");
+        }
+    }
+
+    #[test]
     fn only_idle_clients_are_measured_at_the_same_time() {
         for round in extent().rounds() {
             let idle = round
@@ -333,6 +391,14 @@ mod tests {
             ]
         );
         assert_eq!(of("recovery"), ["polling:1000ms", "long-polling", "sse"]);
+        let many = Extent {
+            recovery_clients: 10_000,
+            ..extent()
+        };
+        let steps = many.rounds().into_iter().flatten();
+        let recovery: Vec<_> = steps.filter(|step| step.task == Task::Recovery).collect();
+        assert_eq!(recovery[0].method.to_string(), "polling:20000ms");
+        assert_eq!(recovery.len(), 3 * 3, "with all workers alone");
         assert_eq!(of("traffic").len(), 4);
         assert_eq!(of("idle").len(), 4);
     }

@@ -3,6 +3,7 @@
 use crate::{
     hold,
     job::{Job, Reply, LISTENING},
+    line::{self, By, Line, Passed},
     method::{Method, Silence},
     plan::{Step, Workers},
     protocol::Protocol,
@@ -163,8 +164,9 @@ impl Programs {
                 }
             }
         }
-        if system::client_ports().is_some_and(|ports| clients > ports) {
-            // So many connect to several addresses of 127.0.0.0/8.
+        let many = system::client_ports().is_some_and(|ports| clients > ports);
+        if many || step.line.by == By::Tun {
+            // So many connect to several addresses of 127.0.0.0/8; and a line has its own.
             command.args(["--host", "0.0.0.0"]);
         }
         match step.workers {
@@ -201,6 +203,29 @@ impl Programs {
     /// This program.
     pub fn lab(&self) -> &Path {
         &self.lab
+    }
+
+    /// Starts a line of packets.
+    ///
+    /// # Errors
+    /// Where it cannot be made.
+    pub async fn line(&self, line: &Line, seed: u64) -> anyhow::Result<Running> {
+        let mut command = self.command(&self.lab);
+        command
+            .arg("line")
+            .args(["--rtt", &line.rtt_ms.to_string()])
+            .args(["--loss", &line.loss_percent.to_string()])
+            .args(["--seed", &seed.to_string()]);
+        let mut talk = Talk::with(command.spawn().context("lab line")?)?;
+        let ready = timeout(PATIENCE, talk.lines.next_line()).await;
+        let ready = ready.context("a line is not made")??;
+        if ready.as_deref() != Some(line::READY) {
+            // Its last words may still be on their way.
+            let _ = timeout(PATIENCE, talk.child.wait()).await;
+            tokio::task::yield_now().await;
+            bail!("a line was not made{}", talk.errors.text());
+        }
+        Ok(Running(talk))
     }
 
     /// Starts the process with the clients.
@@ -400,6 +425,23 @@ mod group {
         if let Some(group) = group {
             let _ = kill_process_group(group, Signal::KILL);
         }
+    }
+}
+
+/// A line that passes packets on, until this is dropped.
+#[derive(Debug)]
+pub struct Running(Talk);
+
+impl Running {
+    /// Ends it; what it has done.
+    ///
+    /// # Errors
+    /// Where it ended before.
+    pub async fn end(mut self) -> anyhow::Result<Passed> {
+        self.0.input = None;
+        let passed = timeout(PATIENCE, self.0.lines.next_line()).await;
+        let passed = passed.context("a line does not end")??;
+        Ok(serde_json::from_str(&passed.context("a line has ended")?)?)
     }
 }
 

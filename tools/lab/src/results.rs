@@ -1,7 +1,12 @@
 //! What is measured, as it is written. `README.md` describes each field.
 
 use crate::{
-    plan::Workers, protocol::Protocol, schedule::Plan, system::CpuSource, system::Machine,
+    line::{Line, Passed},
+    plan::Workers,
+    protocol::Protocol,
+    schedule::Plan,
+    system::CpuSource,
+    system::Machine,
     tally::Counts,
 };
 use anyhow::{ensure, Context as _};
@@ -11,6 +16,7 @@ use std::{
     fs::{self, File},
     io::Write as _,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 /// The version of the form in which results are written.
@@ -79,6 +85,7 @@ pub struct Parameters {
     pub recovery_clients: u32,
     /// The worker threads of each server.
     pub workers: Vec<Workers>,
+    pub lines: Vec<Line>,
     /// How many files a process may open.
     pub descriptors: Option<u64>,
 }
@@ -92,6 +99,11 @@ pub struct Record {
     pub protocol: Protocol,
     /// The worker threads of the server.
     pub workers: Workers,
+    /// What stood between clients and server.
+    pub line: Line,
+    /// What a line of packets did to them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub passed: Option<Passed>,
     /// From 0.
     pub repetition: u32,
     /// The load of the minute before.
@@ -120,6 +132,8 @@ pub struct Delivery {
     pub counts: Counts,
     /// From just before an event is published until a client has it, in milliseconds.
     pub delay_ms: Quantiles,
+    /// The receipts that came behind another.
+    pub behind: Box<Behind>,
     /// Of the server, from the first event to the last receipt.
     pub server_cpu_us_per_delivery: Option<f64>,
     pub server_cpu_ms: Option<f64>,
@@ -135,6 +149,28 @@ pub struct Delivery {
     pub resident_mib: Option<(f64, f64)>,
     /// Half of an echo's time, in milliseconds: of the loop alone.
     pub one_way_ms: Option<Quantiles>,
+}
+
+/// Receipts that came within a millisecond of the one before them on the same connection, although
+/// their events were published at least [`Behind::APART`] apart: held up behind it. On a line
+/// without loss they are what a server or a client puts together; what a line with loss has more is
+/// held up behind a lost packet (head-of-line blocking).
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Behind {
+    pub receipts: u64,
+    /// The part of all receipts, in percent.
+    pub percent: f64,
+    /// The most that came behind one.
+    pub most: u32,
+    /// Of those that came behind another.
+    pub delay_ms: Quantiles,
+}
+
+impl Behind {
+    /// What counts as coming together.
+    pub const TOGETHER: Duration = Duration::from_millis(1);
+    /// What counts as published apart.
+    pub const APART: Duration = Duration::from_millis(5);
 }
 
 impl Delivery {
@@ -332,6 +368,8 @@ mod tests {
             method: "sse".to_owned(),
             protocol: Protocol::H1,
             workers: Workers::All,
+            line: Line::NONE,
+            passed: None,
             repetition: 0,
             load: None,
             outcome,

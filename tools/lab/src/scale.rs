@@ -8,6 +8,7 @@ use crate::{
     bench,
     compare::{interrupted, progress_bar, PARTS},
     job::Task,
+    line::Line,
     method::{Method, Silence},
     plan::{Step, Workers},
     programs::{self, Programs},
@@ -348,15 +349,18 @@ async fn measure(
             silence: Silence::Usual,
             protocol: Protocol::H1,
             workers: parameters.workers,
+            line: Line::NONE,
             repetition,
         };
         let load = system::load();
         let progress = |part: f64| bar.set_position(begin + (part * PARTS as f64) as u64);
-        let outcome = bench::measure(programs, &step, plan, progress).await;
+        let (outcome, _) = bench::measure(programs, &step, plan, progress).await;
         let record = Record {
             method: method.to_string(),
             protocol: Protocol::H1,
             workers: parameters.workers,
+            line: Line::NONE,
+            passed: None,
             repetition,
             load,
             outcome,

@@ -1,6 +1,7 @@
 //! Medians over repetitions, each beside its floor.
 
 use crate::{
+    line::{By, Line},
     method::Method,
     plan::Workers,
     protocol::Protocol,
@@ -22,6 +23,10 @@ pub struct Row {
     pub measurement: &'static str,
     pub method: String,
     pub workers: Workers,
+    /// The line: there and back in milliseconds, the loss in percent, and what made it.
+    pub rtt_ms: f64,
+    pub loss_percent: f64,
+    pub line: By,
     pub figure: &'static str,
     pub unit: &'static str,
     /// How many repetitions have it.
@@ -153,6 +158,7 @@ impl Summary {
                     method: record.method.clone(),
                     protocol: record.protocol,
                     workers: record.workers,
+                    line: record.line,
                     figure: figure.name,
                 };
                 match groups.iter_mut().find(|(known, _)| *known == key) {
@@ -208,21 +214,22 @@ impl Summary {
     }
 
     fn table(&self, columns: &[Column]) -> String {
-        let mut methods: Vec<(&str, Protocol, Workers)> = Vec::new();
+        let mut methods: Vec<(&str, Protocol, Workers, Line)> = Vec::new();
         for row in &self.rows {
             let shown = columns.iter().any(|column| column.shows(row));
-            let method = (&*row.method, row.protocol, row.workers);
+            let method = (&*row.method, row.protocol, row.workers, row.line());
             if shown && !methods.contains(&method) {
                 methods.push(method);
             }
         }
         let titles = columns.iter().map(|column| column.title);
-        let titles = ["method", "workers"].into_iter().chain(titles);
+        let titles = ["method", "workers", "line"].into_iter().chain(titles);
         let mut lines: Vec<Vec<String>> = vec![titles.map(str::to_owned).collect()];
-        for (method, protocol, workers) in methods {
+        for (method, protocol, workers, line) in methods {
             let cells = columns.iter().map(|column| {
                 let rows = self.rows.iter().filter(|row| {
                     (&*row.method, row.protocol, row.workers) == (method, protocol, workers)
+                        && row.line() == line
                         && column.shows(row)
                 });
                 cell(&rows.collect::<Vec<_>>())
@@ -231,11 +238,11 @@ impl Summary {
                 Protocol::H1 => method.to_owned(),
                 other => format!("{method} {other}"),
             };
-            let names = [name, workers.to_string()];
+            let names = [name, workers.to_string(), line.to_string()];
             lines.push(names.into_iter().chain(cells).collect());
         }
         let width = |at: usize| lines.iter().map(|line| line[at].len()).max();
-        let widths: Vec<_> = (0..columns.len() + 2)
+        let widths: Vec<_> = (0..columns.len() + 3)
             .map(|at| width(at).unwrap_or(0))
             .collect();
         let mut table = String::new();
@@ -247,6 +254,16 @@ impl Summary {
             table.push('\n');
         }
         table
+    }
+}
+
+impl Row {
+    fn line(&self) -> Line {
+        Line {
+            rtt_ms: self.rtt_ms,
+            loss_percent: self.loss_percent,
+            by: self.line,
+        }
     }
 }
 
@@ -298,6 +315,7 @@ const TABLES: [&[Column]; 2] = [
     &[
         column("p50 ms", "delivery", "delay p50"),
         column("p99 ms", "delivery", "delay p99"),
+        column("behind %", "delivery", "behind another"),
         column("CPU us/delivery", "delivery", "server CPU"),
         column("RSS KiB/connection", "memory", "resident"),
         column("slab KiB, both ends", "memory", "slab, both ends"),
@@ -328,6 +346,7 @@ struct Key {
     method: String,
     protocol: Protocol,
     workers: Workers,
+    line: Line,
     figure: &'static str,
 }
 
@@ -360,6 +379,9 @@ fn rows(key: &Key, figures: &[Figure]) -> Vec<Row> {
             measurement: key.measurement,
             method: key.method.clone(),
             workers: key.workers,
+            rtt_ms: key.line.rtt_ms,
+            loss_percent: key.line.loss_percent,
+            line: key.line.by,
             figure: key.figure,
             unit: figures[0].unit,
             repetitions: figures.len(),
@@ -440,6 +462,7 @@ fn beside<'a, T>(
         other.method == name
             && other.repetition == record.repetition
             && other.workers == record.workers
+            && other.line == record.line
             && measurement(&other.outcome) == measurement(&record.outcome)
     };
     let other = records.iter().find(same)?;
@@ -538,6 +561,13 @@ fn figures(record: &Record, records: &[Record], plan: &Plan) -> Vec<Figure> {
                     figures.push(figure("client CPU each", "us/delivery", each, floors));
                 }
             }
+            let behind = &it.behind;
+            let mut add = |name, unit, value| figures.push(figure(name, unit, value, vec![]));
+            add("behind another", "%", behind.percent);
+            add("most behind one", "receipts", behind.most.into());
+            if behind.receipts > 0 {
+                add("delay behind another p50", "ms", behind.delay_ms.p50);
+            }
             figures.push(figure("publish p50", "ms", it.publish_ms.p50, vec![]));
             if let Some(way) = &it.one_way_ms {
                 figures.push(figure("one way p50", "ms", way.p50, vec![]));
@@ -635,6 +665,22 @@ fn notes(records: &[Record], noise: &Noise) -> Vec<String> {
              answers a bounded number of polls a second."
         ));
     }
+    let overflowed: u64 = records
+        .iter()
+        .filter_map(|record| Some(record.passed?.overflowed))
+        .sum();
+    if overflowed > 0 {
+        notes.push(format!(
+            "The line held too much and dropped {overflowed} packets that it should not have lost."
+        ));
+    }
+    if records.iter().any(|record| record.line.by == By::Relay) {
+        notes.push(
+            "Delay and loss were made by a relay: it loses no packet, and a piece of data that \
+             would be lost comes a round trip and 200 ms later, with all behind it."
+                .to_owned(),
+        );
+    }
     let shortened = |record: &Record| matches!(&record.outcome, Outcome::Idle(it) if it.shortened);
     if records.iter().any(shortened) {
         notes.push(
@@ -668,12 +714,15 @@ mod tests {
             method: method.to_owned(),
             protocol: Protocol::H1,
             workers: Workers::All,
+            line: Line::NONE,
+            passed: None,
             repetition,
             load: Some(0.5),
             outcome: Outcome::Delivery(Delivery {
                 clients: 1,
                 counts: Counts::default(),
                 delay_ms,
+                behind: Box::default(),
                 server_cpu_us_per_delivery: Some(cpu),
                 server_cpu_ms: None,
                 cpu_source: None,
@@ -751,6 +800,32 @@ mod tests {
     }
 
     #[test]
+    fn a_floor_is_of_the_same_line() {
+        let over = |line, record| Record { line, ..record };
+        let line = Line {
+            rtt_ms: 20.0,
+            loss_percent: 1.0,
+            by: By::Tun,
+        };
+        let records = [
+            delivery("loop", 0, 1.0, 2.0),
+            over(line, delivery("loop", 0, 10.0, 4.0)),
+            over(line, delivery("sse", 0, 20.0, 4.0)),
+        ];
+        let summary = Summary::new(&records, &PLAN);
+        let p50 = row(&summary, "sse", "delay p50");
+        assert_eq!(
+            (p50.floor_median, p50.ratio_median),
+            (Some(10.0), Some(2.0))
+        );
+        assert!(
+            summary.tables()[0].contains("20 ms 1 %"),
+            "{}",
+            summary.tables()[0]
+        );
+    }
+
+    #[test]
     fn the_interval_of_a_median_has_as_many_below_as_above() {
         // The table of the binomial distribution for one half.
         for (repetitions, rank, confidence) in [
@@ -807,7 +882,7 @@ mod tests {
         let mut lines = text.lines();
         let head = lines.next().unwrap();
         assert!(
-            head.starts_with("measurement,method,workers,figure,"),
+            head.starts_with("measurement,method,workers,rtt_ms,"),
             "{head}"
         );
         assert_eq!(lines.count(), summary.rows.len());

@@ -8,8 +8,8 @@ use std::time::Duration;
 pub struct Tally {
     /// By number, whether it came.
     seen: Vec<bool>,
-    /// The delay of each event as it came.
-    pub delays: Vec<Duration>,
+    /// The place and the delay of each event as it came.
+    pub delays: Vec<(u32, Duration)>,
     /// The bytes of the events' JSON.
     pub payload: u64,
     counts: Counts,
@@ -85,7 +85,7 @@ impl Tally {
             self.counts.misordered += 1;
         }
         self.newest = self.newest.max(Some(n));
-        self.delays.push(delay);
+        self.delays.push((n, delay));
         self.payload += bytes as u64;
         n as usize + 1 == self.seen.len()
     }

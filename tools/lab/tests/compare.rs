@@ -31,6 +31,12 @@ fn main() -> ExitCode {
             limit,
             every_client_gets_each_event,
         ),
+        parts::trial("each_event_comes_across_a_line", limit, || {
+            across_a_line(&[])
+        }),
+        parts::trial("each_event_comes_across_a_relay", limit, || {
+            across_a_line(&["--relay"])
+        }),
         parts::trial("tls_is_told_apart", limit, tls_is_told_apart),
         parts::trial(
             "missing_servers_are_named",
@@ -206,6 +212,54 @@ async fn every_client_gets_each_event() -> anyhow::Result<()> {
     ensure!(!linux || of("clients,sse,1000000,") > 0, "{rows}");
     ensure!(of(",1000000,") == of(",calculated,") / 4, "{rows}");
     ensure!(of(",16000,") == 0, "a client that nobody measured: {rows}");
+    Ok(())
+}
+
+/// Where the system allows no line of packets, both are a relay.
+async fn across_a_line(flags: &[&str]) -> anyhow::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let out = directory.path().join("out");
+    let output = lab("compare")?
+        .args(["--quick", "--arrivals", "lockstep", "--repetitions", "1"])
+        .args(["--clients", "3", "--events", "5"])
+        .args(["--methods", "long-polling,sse,websocket"])
+        .args(["--measure", "delivery", "--rtt", "2", "--loss", "0,5"])
+        .args(flags)
+        .arg("--out")
+        .arg(&out)
+        .output()?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{errors}");
+    let said = String::from_utf8_lossy(&output.stdout);
+    let records = records(&out)?;
+    // The loop, the libraries' floors and the methods, without loss and with it.
+    ensure!(records.len() == 7 * 2, "{records:#?}");
+    for record in &records {
+        ensure!(record["counts"]["delivered"] == 15, "{record}");
+        ensure!(record["counts"]["doubled"] == 0, "{record}");
+        let line = &record["line"];
+        let by = line["by"].as_str().context("by")?;
+        let announced = match by {
+            "tun" => "by a user-space line",
+            "relay" => "by a relay",
+            _ => anyhow::bail!("{record}"),
+        };
+        ensure!(
+            said.contains(announced) || !flags.is_empty(),
+            "{by}: {said}"
+        );
+        ensure!(flags.is_empty() || by == "relay", "{record}");
+        if by == "tun" {
+            let passed = |field: &str| record["passed"][field].as_u64().context("packets");
+            // A handshake, and what carries the events to three clients.
+            ensure!(passed("packets")? > 3 * 5, "{record}");
+            ensure!(
+                line["loss_percent"] == 5.0 || passed("lost")? == 0,
+                "{record}"
+            );
+            ensure!(passed("overflowed")? == 0, "{record}");
+        }
+    }
     Ok(())
 }
 

@@ -406,7 +406,9 @@ fn delivery(job: &Job, peer: &'static Peer) -> anyhow::Result<Outcome> {
     Ok(Outcome::Delivery(Delivery {
         clients: job.clients,
         counts,
-        delay_ms: quantiles(delays.copied())?,
+        delay_ms: quantiles(delays.map(|(_, delay)| *delay))?,
+        // Of this client nothing is asked about what it reads at once.
+        behind: Box::default(),
         server_cpu_us_per_delivery: server.map(|ns| ns / 1e3 / counts.delivered as f64),
         server_cpu_ms: server.map(|ns| ns / 1e6),
         cpu_source: source,

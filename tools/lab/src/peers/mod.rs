@@ -364,6 +364,8 @@ async fn measure(
             })
         });
         let record = Record {
+            line: crate::line::Line::NONE,
+            passed: None,
             method: step.peer.name.to_owned(),
             protocol: Protocol::H1,
             workers: step.workers,
@@ -388,6 +390,7 @@ async fn once(
     let place = Place {
         directory: files,
         step: crate::plan::Step {
+            line: crate::line::Line::NONE,
             // Where it is another server's, it is not looked at.
             method: step.peer.book().unwrap_or(Method::Loop),
             task: step.task,
