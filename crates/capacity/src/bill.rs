@@ -26,8 +26,9 @@ pub struct Prices {
 }
 
 impl Prices {
-    /// Machines at Amazon in the first region, list prices: an m7g.large, and traffic to the
-    /// internet. `fact-machine-price` of the book's facts has the sources and their days.
+    /// Machines at Amazon in the first region, list prices: an m7g.large, and traffic
+    /// to the internet. `fact-machine-price` of the book's facts has the sources and
+    /// their days.
     pub const MACHINES: Self = Self {
         machine_hour: 0.0816,
         traffic: &[

@@ -11,13 +11,13 @@ pub struct Machine {
     pub memory_bytes: f64,
     /// Bandwidth to the readers.
     pub bits_per_s: f64,
-    /// The part of processors, memory and bandwidth that is planned with; the rest is for a
-    /// busy hour and for a machine that fails.
+    /// The part of processors, memory and bandwidth that is planned with; the rest is
+    /// for a busy hour and for a machine that fails.
     pub fill: f64,
     /// Files that the server's process may open.
     pub descriptors: f64,
-    /// Ports from which one address may open connections to one other: what a proxy on one
-    /// address can hold to a server.
+    /// Ports from which one address may open connections to one other: what a proxy on
+    /// one address can hold to a server.
     pub ports: f64,
     /// Connections that may wait to be accepted.
     pub backlog: f64,
@@ -36,8 +36,8 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// An m7g.large with Debian's defaults: 2 processors, 8 GiB. `fact-linux-limits` of the
-    /// book's facts has where the defaults are from.
+    /// An m7g.large with Debian's defaults: 2 processors, 8 GiB. `fact-linux-limits` of
+    /// the book's facts has where the defaults are from.
     pub const DEFAULTS: Self = Self {
         processors: 2.0,
         memory_bytes: 8.0 * 1024.0 * 1024.0 * 1024.0,
@@ -56,7 +56,8 @@ impl Machine {
         send_buffer_bytes: 4.0 * 1024.0 * 1024.0,
     };
 
-    /// The same with the settings that this module names: only hardware is left as a limit.
+    /// The same with the settings that this module names: only hardware is left as a
+    /// limit.
     pub const RAISED: Self = Self {
         descriptors: 1_048_576.0,
         ports: f64::INFINITY,
@@ -146,13 +147,14 @@ impl LimitKind {
 pub struct Limit {
     /// What runs out.
     pub kind: LimitKind,
-    /// How many readers one machine holds until then; without an end where it never does.
+    /// How many readers one machine holds until then; without an end where it never
+    /// does.
     pub readers: f64,
 }
 
 impl Machine {
-    /// Its limits for a method, the first that is met first. The readers of the load are not
-    /// looked at.
+    /// Its limits for a method, the first that is met first. The readers of the load
+    /// are not looked at.
     #[must_use]
     pub fn limits(&self, load: &Load, method: Method, costs: &Costs) -> Vec<Limit> {
         let one = Load {

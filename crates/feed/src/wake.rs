@@ -57,8 +57,8 @@ struct State {
     began: Instant,
     /// A task will wake the readers at the end of the rest, and not later than this.
     due: Option<Instant>,
-    /// Where that task runs: in the runtime of a reader that was woken, which shows that
-    /// it is at work. A publisher's may be one that is driven for a publish alone.
+    /// Where that task runs: in the runtime of a reader that was woken, which shows
+    /// that it is at work. A publisher's may be one that is driven for a publish alone.
     runtime: Option<Handle>,
 }
 
@@ -110,7 +110,8 @@ impl WakeUps {
 
     /// Wakes the readers now, or where they rest at the end of the rest.
     ///
-    /// The rest needs readers in a runtime of tokio with a timer. Without, there is none.
+    /// The rest needs readers in a runtime of tokio with a timer. Without, there is
+    /// none.
     pub(crate) fn wake(self: &Arc<Self>) {
         let now = Instant::now();
         let mut state = self.lock();
@@ -130,8 +131,9 @@ impl WakeUps {
                 return;
             }
         }
-        // Otherwise it belongs to the last one, whose readers are still at work: `began`
-        // stays, so that many wake-ups in short order are followed by a rest as well.
+        // Otherwise it belongs to the last one, whose readers are still at work:
+        // `began` stays, so that many wake-ups in short order are followed by a rest as
+        // well.
         drop(state);
         self.version.send_replace(());
     }

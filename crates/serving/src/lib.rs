@@ -83,8 +83,8 @@
 //!
 //! # What this does not do
 //!
-//! - Certificates that others trust, compression, rates by user or address: a proxy does
-//!   these, and a login is not this book's subject.
+//! - Certificates that others trust, compression, rates by user or address: a proxy
+//!   does these, and a login is not this book's subject.
 //! - A peer that closes its HTTP/2 flow-control window and answers pings keeps its
 //!   stream of events. It holds a cursor, a slot and at most
 //!   [`http2_send_buffer`](Config::http2_send_buffer) bytes, as one that reads does.

@@ -86,8 +86,8 @@ impl Cuts {
     /// Breaks the connections of this name; whether there were any.
     pub fn cut(&self, name: &str) -> bool {
         let mut by_name = self.lock();
-        // Taken out, so that a client which reconnects under the same name gets a signal
-        // of its own and lives.
+        // Taken out, so that a client which reconnects under the same name gets a
+        // signal of its own and lives.
         let Some(named) = by_name.remove(name) else {
             return false;
         };

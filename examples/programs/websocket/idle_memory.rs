@@ -9,7 +9,8 @@
 //! Starts the server in a process of its own, opens sockets (the first number, 5,000
 //! unless told otherwise), and reads what of that process lies in memory before and
 //! after (`VmRSS`, Linux). The second number is the read buffer in bytes, and the word
-//! is the value of the server's `--fan-out`. It reports, and judges nothing. What the kernel keeps for a connection is not in these figures.
+//! is the value of the server's `--fan-out`. It reports, and judges nothing. What the
+//! kernel keeps for a connection is not in these figures.
 
 use anyhow::{Context, Result};
 use feed::{Feed, Retention};

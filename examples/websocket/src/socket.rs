@@ -99,8 +99,8 @@ impl Connection {
         message: Option<Result<Message, Error>>,
     ) -> Result<(), End> {
         match message.ok_or(End::Gone)?? {
-            // Before its event, which this loop has not yet taken from the log. Who does
-            // not read its answers is not read from any more.
+            // Before its event, which this loop has not yet taken from the log. Who
+            // does not read its answers is not read from any more.
             Message::Text(text) => {
                 let answer = answer(&self.room, &text).await;
                 socket.send(frames::message(&answer)).await?;

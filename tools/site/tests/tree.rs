@@ -161,16 +161,17 @@ fn each_method_of_the_list_has_all_its_places() -> anyhow::Result<()> {
 ///
 /// They go one way: the log stands on the contract, the wait on the log, the edge on the contract
 /// and on TLS; a method on the wait and the edge; a client on the contract, the suite on the client.
-const MAY_DEPEND: [(&str, &str, &str); 27] = [
+const MAY_DEPEND: [(&str, &str, &str); 28] = [
     ("contract", "", ""),
     ("web", "", ""),
     ("diagrams", "", ""),
     ("tls", "", ""),
+    ("signal", "", ""),
     // Formulas alone: the page that calculates with them has nothing else of the repository's.
     ("capacity", "", ""),
     ("feed", "contract", ""),
-    ("waiting", "contract feed", "harness serving testbed"),
-    ("serving", "contract tls", "testbed"),
+    ("waiting", "contract feed signal", "harness serving testbed"),
+    ("serving", "contract signal tls", "testbed"),
     ("method", "feed serving waiting", ""),
     ("client", "contract", "serving testbed"),
     (
@@ -206,12 +207,12 @@ const METHOD: &str = "contract feed method serving waiting web";
 const METHOD_TESTS: &str = "client conformance harness testbed";
 /// What the site is made of.
 const SITE: &str =
-    "contract diagrams feed http2-push long-polling method polling serving sse tls waiting \
+    "contract diagrams feed http2-push long-polling method polling serving signal sse tls waiting \
                     web websocket";
 const BROWSER_TESTS: &str = "contract harness long-polling polling sse websocket";
 /// What a program of a reader's may use.
-const READER: &str = "client contract feed http2-push long-polling polling serving sse waiting \
-                      websocket";
+const READER: &str = "client contract feed http2-push long-polling polling serving signal sse \
+                      waiting websocket";
 
 /// What a command of cargo prints.
 fn cargo(arguments: &[&str]) -> anyhow::Result<String> {

@@ -151,7 +151,8 @@ async fn events_in_a_batch(work: fn()) -> u64 {
 
 #[tokio::test(start_paused = true)]
 async fn a_burst_goes_out_in_few_wake_ups() {
-    // Advances the clock when it is polled first. It does not yield, as a write does not.
+    // Advances the clock when it is polled first. It does not yield, as a write does
+    // not.
     let work = || {
         let advanced = tokio::time::advance(Duration::from_micros(300));
         assert!(advanced.now_or_never().is_none());
