@@ -56,7 +56,7 @@ pub struct Options {
     #[arg(long, default_value_t = 1)]
     seed: u64,
 
-    /// How often each is measured [default: 9; with --quick 2]
+    /// How often each is measured [default: 9; with --quick 1]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1000))]
     repetitions: Option<u32>,
 
@@ -175,7 +175,7 @@ impl Options {
                 false => self.measure.clone(),
             },
             clients: either(self.clients, 80, 50),
-            repetitions: either(self.repetitions, 9, 2),
+            repetitions: either(self.repetitions, 9, 1),
             idle_clients: either(self.idle_clients, 1000, 200),
             recovery_clients: either(self.recovery_clients, 10_000, 50),
             silence: match self.quick {

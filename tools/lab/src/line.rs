@@ -207,7 +207,7 @@ mod tun {
     /// Why it is not allowed.
     pub fn enter() -> anyhow::Result<()> {
         if env::var_os(INSIDE).is_some() {
-            return Ok(());
+            return prepare();
         }
         let lab = env::current_exe().context("where this program is")?;
         let unshare = || {
@@ -240,11 +240,16 @@ mod tun {
         Ok(())
     }
 
-    /// Makes the line, and passes packets on until standard input ends.
-    pub fn run(Options { rtt, loss, seed }: Options) -> anyhow::Result<ExitCode> {
+    /// In a new namespace nothing is up, and that without a line is measured as well.
+    fn prepare() -> anyhow::Result<()> {
         // What one connection has learned of the line would be used for the next, across lines.
         fs::write("/proc/sys/net/ipv4/tcp_no_metrics_save", "1").context("tcp_no_metrics_save")?;
-        ip(&["link", "set", "lo", "up"])?;
+        ip(&["link", "set", "lo", "up"])
+    }
+
+    /// Makes the line, and passes packets on until standard input ends.
+    pub fn run(Options { rtt, loss, seed }: Options) -> anyhow::Result<ExitCode> {
+        prepare()?;
         let line = Line {
             rtt_ms: rtt,
             loss_percent: loss,
