@@ -12,8 +12,8 @@ use crate::{
 use anyhow::bail;
 use std::time::Instant;
 
-/// Measures one step, and what a line did to its packets. What cannot be measured is an outcome too,
-/// so that the others are.
+/// Measures one step, and what a line did to its packets. What cannot be measured is an outcome
+/// too, so that the others are.
 pub async fn measure(
     programs: &Programs,
     step: &Step,

@@ -2,9 +2,9 @@
 //! costs ([`crate::minimal`]).
 //!
 //! The loop is in Rust's standard library, with no runtime, no HTTP and no log: whoever publishes
-//! sends a frame, and it writes it to each socket in turn. A frame is eight bytes, the length and the
-//! number of the event, and the event as the book's servers would send it. The same program answers
-//! an echo, whose half is the one-way delay of this machine.
+//! sends a frame, and it writes it to each socket in turn. A frame is eight bytes, the length and
+//! the number of the event, and the event as the book's servers would send it. The same program
+//! answers an echo, whose half is the one-way delay of this machine.
 
 use crate::{method::Method, minimal};
 use anyhow::{bail, Context as _};

@@ -7,8 +7,8 @@
 //! by that address, across the line. TCP on both ends is the system's own, with all that it does
 //! about a lost packet. Exchanging two addresses changes no checksum: it is a sum.
 //!
-//! Where no such namespace is allowed, a relay keeps bytes back instead ([`crate::slow_relay`]). It loses
-//! nothing, and a piece of data that would be lost comes later.
+//! Where no such namespace is allowed, a relay keeps bytes back instead ([`crate::slow_relay`]). It
+//! loses nothing, and a piece of data that would be lost comes later.
 
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha12Rng;
@@ -317,8 +317,8 @@ mod tun {
         }
     }
 
-    /// An IPv4 packet (RFC 791 §3.1) with its addresses exchanged; `None` for any other, such as the
-    /// system's own questions for routers by IPv6.
+    /// An IPv4 packet (RFC 791 §3.1) with its addresses exchanged; `None` for any other, such as
+    /// the system's own questions for routers by IPv6.
     pub(super) fn returned(packet: &[u8]) -> Option<Vec<u8>> {
         const ADDRESSES: usize = 12;
         if packet.len() < ADDRESSES + 8 || packet[0] >> 4 != 4 {

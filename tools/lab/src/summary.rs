@@ -55,9 +55,9 @@ pub struct Row {
 /// Which of the sorted repetitions bound the median: from the `rank`th to the `rank`th from the
 /// end.
 ///
-/// No distribution is assumed. Each repetition lies below the true median with a chance of one half,
-/// so the number of those below it is binomial; of nine, the second to the eighth have it between
-/// them in 96 of 100 such runs.
+/// No distribution is assumed. Each repetition lies below the true median with a chance of one
+/// half, so the number of those below it is binomial; of nine, the second to the eighth have it
+/// between them in 96 of 100 such runs.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Interval {
     pub repetitions: usize,
@@ -66,8 +66,8 @@ pub struct Interval {
     pub confidence: f64,
 }
 
-/// How often an interval shall hold the median, at least; with fewer than six repetitions none does,
-/// and the interval is the least and the most.
+/// How often an interval shall hold the median, at least; with fewer than six repetitions none
+/// does, and the interval is the least and the most.
 const CONFIDENCE: f64 = 0.95;
 
 impl Interval {

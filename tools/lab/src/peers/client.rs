@@ -365,8 +365,8 @@ fn delivery(job: &Job, peer: &'static Peer) -> anyhow::Result<Outcome> {
         let late = publish(&mut publisher, &schedule, clock, &published);
         // Nobody may wait for it any more.
         let _ = report.send(late);
-        // The time of a thread that has ended is not counted. So this one stays, and its connection,
-        // for which the loop has a thread.
+        // The time of a thread that has ended is not counted. So this one stays, and its
+        // connection, for which the loop has a thread.
         let _ = kept.recv();
         drop(publisher);
     });

@@ -1,8 +1,8 @@
 //! Turns into nginx with nchan, on a free port.
 //!
-//! nginx cannot be asked for any free port, and prints none. So this process opens the listener, and
-//! hands it on as nginx hands its own to a new version of itself: by number, in the variable `NGINX`
-//! (`ngx_add_inherited_sockets` of `src/core/nginx.c`).
+//! nginx cannot be asked for any free port, and prints none. So this process opens the listener,
+//! and hands it on as nginx hands its own to a new version of itself: by number, in the variable
+//! `NGINX` (`ngx_add_inherited_sockets` of `src/core/nginx.c`).
 
 use crate::plan::Workers;
 use anyhow::Context as _;
