@@ -108,6 +108,7 @@ impl WakeUps {
         self.no_look.store(true, Relaxed);
     }
 
+    // ANCHOR: wake
     /// Wakes the readers now, or where they rest at the end of the rest.
     ///
     /// The rest needs readers in a runtime of tokio with a timer. Without, there is
@@ -137,6 +138,7 @@ impl WakeUps {
         drop(state);
         self.version.send_replace(());
     }
+    // ANCHOR_END: wake
 
     /// How long the rest after the last wake-up is, and when it ends, as far as can be
     /// told: it grows while readers are still being woken.
