@@ -107,8 +107,8 @@ pub(crate) async fn an_address_that_a_page_had_once_leads_on(
 ) -> anyhow::Result<()> {
     let site = suite.site().await?;
     for (chapter, old) in [
-        ("polling/index.html", "what-it-costs-measured"),
-        ("long-polling/index.html", "what-it-costs-measured"),
+        ("sse/tokens.html", "what-it-costs-measured"),
+        ("websocket/index.html", "put-together"),
     ] {
         page.navigate(&format!("{}#{old}", site.at(chapter)))
             .await?;
