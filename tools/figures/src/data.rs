@@ -94,6 +94,10 @@ pub struct Row {
     pub workers: String,
     /// `h1`, or `h2-tls`: HTTP/2 over TLS.
     pub protocol: String,
+    /// The round trip of the line between, in milliseconds.
+    pub rtt_ms: f64,
+    /// How many of 100 packets it loses.
+    pub loss_percent: f64,
     /// How many there were.
     pub repetitions: u32,
     /// Of the repetitions.
@@ -149,10 +153,13 @@ impl Data {
         Ok(data)
     }
 
-    /// The figures over HTTP/1.1 without TLS, of servers with all their threads.
+    /// The figures over HTTP/1.1 without TLS and without a line between, of servers with all
+    /// their threads.
     pub fn plain(&self) -> impl Iterator<Item = &Row> {
-        let rows = self.rows.iter();
-        rows.filter(|row| (&*row.protocol, &*row.workers) == (PROTOCOL, WORKERS))
+        self.rows.iter().filter(|row| {
+            (&*row.protocol, &*row.workers) == (PROTOCOL, WORKERS)
+                && (row.rtt_ms, row.loss_percent) == (0.0, 0.0)
+        })
     }
 
     /// One of those, once for each floor that it has.
