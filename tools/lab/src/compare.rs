@@ -7,15 +7,15 @@ use crate::{
     plan::{Extent, Measure, Step, Workers},
     programs::{self, Programs},
     protocol::Protocol,
-    results::{Directory, Outcome, Parameters, Record, Run, SCHEMA},
+    results::{Directory, Outcome, Parameters, Record, Run},
     schedule::{Arrivals, Plan},
     summary::Summary,
-    system, versions,
+    system,
 };
 use anyhow::ensure;
 use futures_util::future::join_all;
 use indicatif::{ProgressBar, ProgressStyle};
-use std::{env, num::NonZeroU16, path::PathBuf, process::ExitCode, time::Duration};
+use std::{num::NonZeroU16, path::PathBuf, process::ExitCode, time::Duration};
 
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
@@ -208,25 +208,19 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
     let started = jiff::Timestamp::now();
     let out = options.out.clone();
     let out = out.unwrap_or_else(|| programs::new_directory(started));
-    let run = Run {
-        schema: SCHEMA,
-        started: started.to_string(),
-        command: env::args().collect(),
-        machine: system::machine(),
-        versions: versions::versions(programs.profile()),
-        parameters: Parameters {
-            quick: options.quick,
-            methods: extent.methods.iter().map(Method::to_string).collect(),
-            clients: extent.clients,
-            plan,
-            repetitions: extent.repetitions,
-            idle_clients: extent.idle_clients,
-            recovery_clients: extent.recovery_clients,
-            workers: extent.workers.clone(),
-            lines: extent.lines.clone(),
-            descriptors,
-        },
+    let parameters = Parameters {
+        quick: options.quick,
+        methods: extent.methods.iter().map(Method::to_string).collect(),
+        clients: extent.clients,
+        plan,
+        repetitions: extent.repetitions,
+        idle_clients: extent.idle_clients,
+        recovery_clients: extent.recovery_clients,
+        workers: extent.workers.clone(),
+        lines: extent.lines.clone(),
+        descriptors,
     };
+    let run = Run::new(started, programs.profile(), parameters);
     let mut directory = Directory::create(&out, &run)?;
     println!("{}", describe(&run));
     let mut records = Vec::new();

@@ -5,14 +5,15 @@ use crate::{
     plan::Workers,
     protocol::Protocol,
     schedule::Plan,
-    system::CpuSource,
-    system::Machine,
+    system::{self, CpuSource, Machine},
     tally::Counts,
+    versions,
 };
 use anyhow::{ensure, Context as _};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
+    env,
     fs::{self, File},
     io::Write as _,
     path::{Path, PathBuf},
@@ -35,6 +36,18 @@ pub struct Run<P> {
 }
 
 impl<P> Run<P> {
+    /// A run that begins now on this machine.
+    pub fn new(started: jiff::Timestamp, profile: String, parameters: P) -> Self {
+        Self {
+            schema: SCHEMA,
+            started: started.to_string(),
+            command: env::args().collect(),
+            machine: system::machine(),
+            versions: versions::versions(profile),
+            parameters,
+        }
+    }
+
     /// The machine and the versions, for a person.
     pub fn conditions(&self) -> String {
         let Self {
@@ -259,6 +272,23 @@ pub struct Memory {
     /// Of both ends, since both are on this machine.
     pub slab_kib_per_connection: f64,
     pub tcp_kib_per_connection: f64,
+}
+
+impl Memory {
+    /// What each of the clients took that came between two readings.
+    pub fn between(clients: u32, warm: u32, before: system::Memory, after: system::Memory) -> Self {
+        let kib = |bytes: u64| bytes as f64 / 1024.0;
+        let each = |before: u64, after: u64| (kib(after) - kib(before)) / f64::from(clients);
+        Self {
+            clients,
+            warm,
+            resident_before_kib: kib(before.resident),
+            resident_after_kib: kib(after.resident),
+            resident_kib_per_connection: each(before.resident, after.resident),
+            slab_kib_per_connection: each(before.slab, after.slab),
+            tcp_kib_per_connection: each(before.tcp, after.tcp),
+        }
+    }
 }
 
 /// How clients come back.

@@ -13,15 +13,14 @@ use crate::{
     plan::{Step, Workers},
     programs::{self, Programs},
     protocol::Protocol,
-    results::{Delivery, Directory, Outcome, Record, Run, SCHEMA},
+    results::{Delivery, Directory, Outcome, Record, Run},
     schedule::{Arrivals, Plan},
     summary::Spread,
     system::{self, Machine},
-    versions,
 };
 use anyhow::ensure;
 use serde::{Deserialize, Serialize};
-use std::{env, fmt::Write as _, fs::File, io, path::PathBuf, process::ExitCode};
+use std::{fmt::Write as _, fs::File, io, path::PathBuf, process::ExitCode};
 
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
@@ -236,23 +235,17 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
     let out = out.unwrap_or_else(|| programs::new_directory(started));
     let either =
         |given: Option<u32>, full, quick| given.unwrap_or(if options.quick { quick } else { full });
-    let run = Run {
-        schema: SCHEMA,
-        started: started.to_string(),
-        command: env::args().collect(),
-        machine: system::machine(),
-        versions: versions::versions(programs.profile()),
-        parameters: Parameters {
-            quick: options.quick,
-            methods: options.methods.iter().map(Method::to_string).collect(),
-            sizes,
-            seconds: either(options.seconds, 10, 1),
-            repetitions: either(options.repetitions, 3, 1),
-            workers: options.workers,
-            seed: options.seed,
-            limits: limits.clone(),
-        },
+    let parameters = Parameters {
+        quick: options.quick,
+        methods: options.methods.iter().map(Method::to_string).collect(),
+        sizes,
+        seconds: either(options.seconds, 10, 1),
+        repetitions: either(options.repetitions, 3, 1),
+        workers: options.workers,
+        seed: options.seed,
+        limits: limits.clone(),
     };
+    let run = Run::new(started, programs.profile(), parameters);
     let mut directory = Directory::create(&out, &run)?;
     println!("{}", run.conditions());
     for limit in &limits {

@@ -461,15 +461,6 @@ fn memory(job: &Job, peer: &'static Peer, warm: u32) -> anyhow::Result<Outcome> 
     }
     drop(publisher);
     let [before, after] = [read[0], read[1]];
-    let kib = |bytes: u64| bytes as f64 / 1024.0;
-    let each = |before: u64, after: u64| (kib(after) - kib(before)) / f64::from(job.clients);
-    Ok(Outcome::Memory(Memory {
-        clients: job.clients,
-        warm,
-        resident_before_kib: kib(before.resident),
-        resident_after_kib: kib(after.resident),
-        resident_kib_per_connection: each(before.resident, after.resident),
-        slab_kib_per_connection: each(before.slab, after.slab),
-        tcp_kib_per_connection: each(before.tcp, after.tcp),
-    }))
+    let memory = Memory::between(job.clients, warm, before, after);
+    Ok(Outcome::Memory(memory))
 }

@@ -17,19 +17,17 @@ use crate::{
     plan::Workers,
     programs::{self, Programs},
     protocol::Protocol,
-    results::{Directory, Failed, Outcome, Record, Run, SCHEMA},
+    results::{Directory, Failed, Outcome, Record, Run},
     schedule::{Arrivals, Plan},
     summary::Summary,
-    system, versions,
+    system,
 };
 use anyhow::ensure;
 use client::Job;
 use indicatif::{ProgressBar, ProgressStyle};
 use peer::{Kind, Peer, Place, PEERS};
 use serde::Serialize;
-use std::{
-    collections::BTreeMap, env, path::Path, path::PathBuf, process::ExitCode, time::Duration,
-};
+use std::{collections::BTreeMap, path::Path, path::PathBuf, process::ExitCode, time::Duration};
 
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
@@ -247,29 +245,21 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
     let methods: Vec<Method> = peers.iter().filter_map(|peer| peer.book()).collect();
     let programs = Programs::new(&methods, !options.no_build)?;
     let started = jiff::Timestamp::now();
-    let out = options.out.clone().unwrap_or_else(|| {
-        let name = started.strftime("%Y-%m-%dT%H-%M-%SZ").to_string();
-        programs::root().join("target/lab").join(name)
-    });
-    let run = Run {
-        schema: SCHEMA,
-        started: started.to_string(),
-        command: env::args().collect(),
-        machine: system::machine(),
-        versions: versions::versions(programs.profile()),
-        parameters: Parameters {
-            quick: options.quick,
-            servers: peers.iter().map(|peer| peer.name.to_owned()).collect(),
-            versions: PEERS.iter().filter_map(Peer::version).collect(),
-            skipped: skipped.clone(),
-            clients,
-            plan,
-            repetitions,
-            idle_clients,
-            workers: options.workers,
-            descriptors,
-        },
+    let out = options.out.clone();
+    let out = out.unwrap_or_else(|| programs::new_directory(started));
+    let parameters = Parameters {
+        quick: options.quick,
+        servers: peers.iter().map(|peer| peer.name.to_owned()).collect(),
+        versions: PEERS.iter().filter_map(Peer::version).collect(),
+        skipped: skipped.clone(),
+        clients,
+        plan,
+        repetitions,
+        idle_clients,
+        workers: options.workers,
+        descriptors,
     };
+    let run = Run::new(started, programs.profile(), parameters);
     let mut directory = Directory::create(&out, &run)?;
     println!("{}", run.conditions());
     let servers = run.parameters.versions.iter();
