@@ -98,6 +98,7 @@ mod conditional;
 mod config;
 mod counts;
 mod deadline_io;
+mod edge;
 mod ending;
 mod guard;
 mod http;
@@ -107,6 +108,7 @@ mod peers;
 mod problem;
 mod secure;
 mod serve;
+mod when_woken;
 
 pub use conditional::is_known;
 pub use config::Config;
