@@ -151,7 +151,7 @@ pub(crate) struct BodyLimit {
 
 /// What follows CONNECT is a tunnel and no body (RFC 9110 §9.3.6); it may last as long
 /// as it likes.
-fn has_body(request: &Request) -> bool {
+pub(crate) fn has_body(request: &Request) -> bool {
     !request.body().is_end_stream() && request.method() != Method::CONNECT
 }
 
@@ -176,27 +176,14 @@ impl BodyLimit {
         }
     }
 
-    /// Answers by `handle`, with a body that keeps to the limit, and deals with what is
-    /// left unread of it.
+    /// Answers a request with a body by `handle`, keeps the body within the limit, and
+    /// deals with what is left unread of it.
     pub(crate) async fn answer<F: Future<Output = Response>>(
         self,
         mut request: Request,
         handle: impl FnOnce(Request) -> F,
     ) -> Response {
         let wire = request.extensions_mut().remove::<Wire>();
-        match has_body(&request) {
-            // Boxed: most requests have no body, and need no room for this.
-            true => Box::pin(self.answer_with_body(request, wire, handle)).await,
-            false => handle(request).await,
-        }
-    }
-
-    async fn answer_with_body<F: Future<Output = Response>>(
-        self,
-        request: Request,
-        wire: Option<Wire>,
-        handle: impl FnOnce(Request) -> F,
-    ) -> Response {
         let version = request.version();
         let waits = request.headers().contains_key(header::EXPECT);
         let readable = self.check(&request).is_ok();

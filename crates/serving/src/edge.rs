@@ -1,15 +1,22 @@
 //! What a request passes on its way to the router.
 
-use crate::{body::BodyLimit, Allowed, Config, Ending, Guarded, ProblemResponse};
+use crate::{
+    body::{self, BodyLimit},
+    Allowed, Config, Ending, Guarded, ProblemResponse,
+};
 use axum::{
     extract::{DefaultBodyLimit, Request},
     response::{IntoResponse, Response},
     Router,
 };
+use futures_util::future::{Either, FutureExt as _};
 use http::{header, HeaderValue, Version};
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
-use std::sync::Arc;
+use std::{
+    future::{ready, Future},
+    sync::Arc,
+};
 
 /// A router with the checks of [`serve`](crate::serve) in front of it.
 ///
@@ -35,34 +42,56 @@ impl Edge {
         })
     }
 
-    pub(crate) async fn answer(self: Arc<Self>, request: Request) -> Response {
-        let version = request.version();
+    /// Answers a request.
+    ///
+    /// Put together from functions and no `async fn`, which would hold the request, and
+    /// the future that it becomes, twice: each connection keeps room for one of these.
+    pub(crate) fn answer(
+        self: &Arc<Self>,
+        request: Request,
+    ) -> impl Future<Output = Response> {
+        let (edge, version) = (self.clone(), request.version());
+        let answered = match body::has_body(&request) {
+            // Boxed: most requests have no body, and need no room for this.
+            true => Either::Left(Box::pin(self.clone().answer_with_body(request))),
+            false => Either::Right(self.check_and_route(request)),
+        };
+        answered.map(move |mut response| {
+            // hyper says so only where it has been told before the answer is ready, and
+            // a parked request is answered by the ending itself. HTTP/2 has GOAWAY for
+            // it, and forbids the header (RFC 9113 §8.2.2). An upgrade has one of its
+            // own.
+            if version < Version::HTTP_2 && edge.ending.has_begun() {
+                let close = HeaderValue::from_static("close");
+                let headers = response.headers_mut();
+                headers.entry(header::CONNECTION).or_insert(close);
+            }
+            response
+        })
+    }
+
+    async fn answer_with_body(self: Arc<Self>, request: Request) -> Response {
         let handle = |request| self.check_and_route(request);
-        let mut response = self.body.answer(request, handle).await;
-        // hyper says so only where it has been told before the answer is ready, and a
-        // parked request is answered by the ending itself. HTTP/2 has GOAWAY for it,
-        // and forbids the header (RFC 9113 §8.2.2). An upgrade has one of its own.
-        if version < Version::HTTP_2 && self.ending.has_begun() {
-            let close = HeaderValue::from_static("close");
-            let headers = response.headers_mut();
-            headers.entry(header::CONNECTION).or_insert(close);
-        }
-        response
+        self.body.answer(request, handle).await
     }
 
     /// The guard first: whatever it refuses, it refuses with its own problem, however
     /// large the body.
-    async fn check_and_route(&self, mut request: Request) -> Response {
+    fn check_and_route(
+        &self,
+        mut request: Request,
+    ) -> impl Future<Output = Response> + use<> {
         if let Err(problem) = self.check(&request) {
-            return problem.into_response();
+            return Either::Left(ready(problem.into_response()));
         }
         // axum's extractors have a limit of their own (2 MB), which answers in plain
         // text. That of the edge replaces it.
         DefaultBodyLimit::disable().apply(&mut request);
-        match self.router.call(request).await {
+        let routed = self.router.call(request);
+        Either::Right(routed.map(|routed| match routed {
             Ok(response) => response,
             Err(never) => match never {},
-        }
+        }))
     }
 
     fn check(&self, request: &Request) -> Result<(), ProblemResponse> {

@@ -12,6 +12,7 @@ use crate::{
 };
 use axum::body::Body;
 use contract::{metrics::ConnectionEnd, ProblemKind};
+use futures_util::FutureExt as _;
 use http::{Request, StatusCode, Version};
 use hyper::{body::Incoming, service::service_fn};
 use std::{
@@ -364,10 +365,8 @@ async fn connection<I>(
             request.extensions_mut().insert(underway.clone());
             request.extensions_mut().insert(wire.clone());
             let version = request.version();
-            let answered = edge.clone().answer(request.map(Body::new));
             let (peer, counts, wire) = (peer.clone(), counts.clone(), wire.clone());
-            async move {
-                let response = answered.await;
+            edge.answer(request.map(Body::new)).map(move |response| {
                 if let Some(kind) = response.extensions().get::<ProblemKind>() {
                     counts.refuses(*kind);
                 }
@@ -375,7 +374,7 @@ async fn connection<I>(
                     wire.ends(ConnectionEnd::Upgraded);
                 }
                 Ok::<_, Infallible>(Answer::of(response, version, &peer, underway))
-            }
+            })
         })
     };
     let mut served = http.serve(io, version, service);
