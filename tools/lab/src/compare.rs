@@ -5,7 +5,7 @@ use crate::{
     line::{self, By, Line},
     method::{Method, Silence},
     plan::{Extent, Measure, Step, Workers},
-    programs::{self, Programs},
+    programs::{self, Programs, Servers},
     protocol::Protocol,
     results::{Directory, Outcome, Parameters, Record, Run},
     schedule::{Arrivals, Plan},
@@ -23,9 +23,9 @@ pub struct Options {
     #[arg(long)]
     quick: bool,
 
-    /// What is compared: polling:INTERVAL, long-polling, sse, websocket
+    /// What is compared: polling:INTERVAL, long-polling, sse, websocket, websocket:walk
     #[arg(long, value_delimiter = ',', value_name = "METHOD")]
-    #[arg(default_value = "polling:100ms,polling:1s,long-polling,sse,websocket")]
+    #[arg(default_value = "polling:100ms,polling:1s,long-polling,sse,websocket,websocket:walk")]
     methods: Vec<Method>,
 
     /// What is measured; all of it by default
@@ -101,9 +101,8 @@ pub struct Options {
     #[arg(long)]
     relay: bool,
 
-    /// Measure the servers that are there, and build none
-    #[arg(long)]
-    no_build: bool,
+    #[command(flatten)]
+    servers: Servers,
 
     /// A new directory for the results [default: one named by the time, in target/lab]
     #[arg(long, value_name = "DIRECTORY")]
@@ -176,6 +175,7 @@ impl Options {
             },
             clients: either(self.clients, 80, 50),
             repetitions: either(self.repetitions, 9, 1),
+            burst_events: if self.quick { 60 } else { 300 },
             idle_clients: either(self.idle_clients, 1000, 200),
             recovery_clients: either(self.recovery_clients, 10_000, 50),
             silence: match self.quick {
@@ -200,7 +200,7 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
         "the floors are measured in any case"
     );
     let descriptors = system::raise_descriptors();
-    let programs = Programs::new(&options.methods, !options.no_build)?;
+    let programs = Programs::new(&options.methods, &options.servers)?;
     // The servers are built: in the namespace there is no network.
     let by = line_by(&options);
     let (plan, extent) = (options.plan(), options.extent(by));
@@ -214,10 +214,12 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
         clients: extent.clients,
         plan,
         repetitions: extent.repetitions,
+        burst_events: extent.burst_events,
         idle_clients: extent.idle_clients,
         recovery_clients: extent.recovery_clients,
         workers: extent.workers.clone(),
         lines: extent.lines.clone(),
+        server_directory: options.servers.directory(),
         descriptors,
     };
     let run = Run::new(started, programs.profile(), parameters);
@@ -354,6 +356,7 @@ fn check_descriptors(extent: &Extent, limit: Option<u64>) -> anyhow::Result<()> 
     let mut most = (0, "");
     for (measure, clients, relayed, flag) in [
         (Measure::Delivery, extent.clients, 0, "--clients"),
+        (Measure::Burst, extent.clients, 0, "--clients"),
         (
             Measure::Traffic,
             extent.clients,
@@ -411,7 +414,9 @@ fn describe(run: &Run<Parameters>) -> String {
 }
 
 fn report(summary: &Summary) {
-    for table in summary.tables() {
+    // A table without a figure has its head alone.
+    let tables = summary.tables().into_iter();
+    for table in tables.filter(|table| table.lines().count() > 1) {
         println!("\n{}", table.trim_end());
     }
     footer(summary);
@@ -422,7 +427,7 @@ pub fn footer(summary: &Summary) {
     println!();
     println!(
         "median [its interval: {}]; 2.00x: twice the floor of the same repetition, of the loop first, \
-         then of the library",
+         then of the library; of deliveries a CPU-second: to those of one event at a time",
         summary.interval
     );
     let noise = &summary.noise;
@@ -462,7 +467,7 @@ mod tests {
     #[test]
     fn quick_is_less_of_everything_and_flags_win() {
         let (full, quick) = (parse(&[]).unwrap(), parse(&["--quick"]).unwrap());
-        assert_eq!(full.methods.len(), 5);
+        assert_eq!(full.methods.len(), 6);
         assert!(quick.plan().events < full.plan().events);
         assert!(quick.extent(By::Tun).rounds().len() < full.extent(By::Tun).rounds().len());
         assert_eq!(full.extent(By::Tun).repetitions, 9);

@@ -15,7 +15,9 @@
 //! `README.md` in this directory says what each figure means, and what it does not.
 
 mod agreement;
+mod answers;
 mod bench;
+mod burst;
 mod clients;
 mod compare;
 mod floor;

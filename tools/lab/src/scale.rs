@@ -11,11 +11,11 @@ use crate::{
     line::Line,
     method::{Method, Silence},
     plan::{Step, Workers},
-    programs::{self, Programs},
+    programs::{self, Programs, Servers},
     protocol::Protocol,
     results::{Delivery, Directory, Outcome, Record, Run},
     schedule::{Arrivals, Plan},
-    summary::Spread,
+    summary::{Spread, BUSY},
     system::{self, Machine},
 };
 use anyhow::ensure;
@@ -30,7 +30,7 @@ pub struct Options {
 
     /// What is measured: methods, or floors (loop, hyper-stream, axum-socket, hyper-answer)
     #[arg(long, value_delimiter = ',', value_name = "METHOD")]
-    #[arg(default_value = "loop,long-polling,sse,websocket")]
+    #[arg(default_value = "loop,long-polling,sse,websocket,websocket:walk")]
     methods: Vec<Method>,
 
     /// Numbers of clients [default: 1000,2000,4000,8000,16000; with --quick 50,100,200]
@@ -64,9 +64,8 @@ pub struct Options {
     #[arg(long, default_value_t = 1)]
     seed: u64,
 
-    /// Measure the servers that are there, and build none
-    #[arg(long)]
-    no_build: bool,
+    #[command(flatten)]
+    servers: Servers,
 
     /// A new directory for the results [default: one named by the time, in target/lab]
     #[arg(long, value_name = "DIRECTORY")]
@@ -121,6 +120,8 @@ struct Parameters {
     repetitions: u32,
     workers: Workers,
     seed: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_directory: Option<String>,
     limits: Vec<Limit>,
 }
 
@@ -229,7 +230,7 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
         "a rate is from 0.1 to 10000 events a second"
     );
     let limits = limits(system::raise_descriptors());
-    let programs = Programs::new(&options.methods, !options.no_build)?;
+    let programs = Programs::new(&options.methods, &options.servers)?;
     let started = jiff::Timestamp::now();
     let out = options.out.clone();
     let out = out.unwrap_or_else(|| programs::new_directory(started));
@@ -243,6 +244,7 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
         repetitions: either(options.repetitions, 3, 1),
         workers: options.workers,
         seed: options.seed,
+        server_directory: options.servers.directory(),
         limits: limits.clone(),
     };
     let run = Run::new(started, programs.profile(), parameters);
@@ -626,9 +628,6 @@ fn bend(line: &[(f64, f64)]) -> Option<(f64, f64)> {
     pairs.map(times).find(|(_, times)| *times >= STEEPER)
 }
 
-/// From which part of the processors on they are what was measured.
-const BUSY: f64 = 0.95;
-
 fn notes(parameters: &Parameters, measured: &[Measured]) -> Vec<String> {
     let mut notes = Vec::new();
     let refused = parameters.sizes.iter().map(|size| size.clients).max();
@@ -648,9 +647,7 @@ fn notes(parameters: &Parameters, measured: &[Measured]) -> Vec<String> {
         let Outcome::Delivery(it) = &record.outcome else {
             continue;
         };
-        let used = it.server_cpu_ms.zip(it.client_cpu_ms);
-        let used = used.map(|(server, client)| (server + client) / it.wall_ms / processors);
-        if used >= Some(BUSY) && record.repetition == 0 {
+        if it.processors_used() >= Some(BUSY * processors) && record.repetition == 0 {
             notes.push(format!(
                 "{}: {} clients, {} events/s, {} characters: all processors were busy, with server \
                  and clients; the delays are those of a queue",

@@ -38,11 +38,7 @@ fn main() -> ExitCode {
             across_a_line(&["--relay"])
         }),
         parts::trial("tls_is_told_apart", limit, tls_is_told_apart),
-        parts::trial(
-            "missing_servers_are_named",
-            limit,
-            missing_servers_are_named,
-        ),
+        parts::trial("servers_are_found_or_named", limit, servers_are_found),
     ];
     if cfg!(target_os = "linux") {
         trials.extend([
@@ -100,16 +96,20 @@ async fn counts_are_exact() -> anyhow::Result<()> {
             "--events",
             &EVENTS.to_string(),
         ])
-        .args(["--methods", "polling:50ms,long-polling,sse,websocket"])
-        .args(["--measure", "delivery,traffic,idle"])
+        .args([
+            "--methods",
+            "polling:50ms,long-polling,sse,websocket,websocket:walk",
+        ])
+        .args(["--measure", "delivery,burst,traffic,idle"])
         .arg("--out")
         .arg(&out)
         .output()?;
     let errors = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{errors}");
     let records = records(&out)?;
-    // The loop and the floors of three libraries are measured for their delivery alone.
-    ensure!(records.len() == 4 + 3 * METHODS.len(), "{records:#?}");
+    // The loop, the floors of three libraries and the walk have nothing to count but deliveries; a
+    // burst is of what is pushed, which is three of them, and of the loop and two of the floors.
+    ensure!(records.len() == 5 + 3 * METHODS.len() + 6, "{records:#?}");
     let number = |record: &Value, path: &str| {
         let value = record.pointer(path).and_then(Value::as_f64);
         value.with_context(|| format!("{path} of {record}"))
@@ -119,7 +119,8 @@ async fn counts_are_exact() -> anyhow::Result<()> {
         let method = record["method"].as_str().context("method")?;
         let measurement = record["measurement"].as_str().context("measurement")?;
         if measurement != "idle" {
-            let all = (CLIENTS * EVENTS) as f64;
+            let events = if measurement == "burst" { 60 } else { EVENTS };
+            let all = (CLIENTS * events) as f64;
             for (field, expected) in [
                 ("expected", all),
                 ("delivered", all),
@@ -135,6 +136,11 @@ async fn counts_are_exact() -> anyhow::Result<()> {
         }
         let of = |path| number(record, path);
         match measurement {
+            "burst" => {
+                let batches = of("/batches")?;
+                let possible = CLIENTS as f64..=(CLIENTS * 60) as f64;
+                ensure!(possible.contains(&batches), "{record}");
+            }
             "traffic" => {
                 // The relay counts requests, and the clients their answers.
                 let polls = method.contains("polling");
@@ -316,7 +322,7 @@ async fn tls_is_told_apart() -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn missing_servers_are_named() -> anyhow::Result<()> {
+async fn servers_are_found() -> anyhow::Result<()> {
     // A lab on its own. A link, since a debug build is large.
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let alone = directory.path().join("lab");
@@ -330,6 +336,29 @@ async fn missing_servers_are_named() -> anyhow::Result<()> {
         errors.contains("sse") && errors.contains("cargo build"),
         "{errors}"
     );
+    // Those of another build are found where it is told.
+    let servers = lab("compare")?.get_program().to_owned();
+    let servers = Path::new(&servers).parent().context("a directory")?;
+    let out = directory.path().join("out");
+    let output = Command::new(&alone)
+        .args([
+            "compare",
+            "--quick",
+            "--methods",
+            "sse",
+            "--measure",
+            "delivery",
+        ])
+        .args(["--clients", "2", "--events", "2", "--server-directory"])
+        .arg(servers)
+        .arg("--out")
+        .arg(&out)
+        .output()?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{errors}");
+    let run: Value = serde_json::from_str(&fs::read_to_string(out.join("run.json"))?)?;
+    let recorded = run["parameters"]["server_directory"].as_str();
+    ensure!(recorded.map(Path::new) == Some(servers), "{run}");
     Ok(())
 }
 

@@ -15,7 +15,7 @@ use crate::{
     job::Task,
     method::{Method, Silence},
     plan::Workers,
-    programs::{self, Programs},
+    programs::{self, Programs, Servers},
     protocol::Protocol,
     results::{Directory, Failed, Outcome, Record, Run},
     schedule::{Arrivals, Plan},
@@ -79,9 +79,8 @@ pub struct Options {
     #[arg(long)]
     list: bool,
 
-    /// Measure the book's servers that are there, and build none
-    #[arg(long)]
-    no_build: bool,
+    #[command(flatten)]
+    servers: Servers,
 
     /// A new directory for the results [default: one named by the time, in target/lab]
     #[arg(long, value_name = "DIRECTORY")]
@@ -145,6 +144,9 @@ struct Parameters {
     repetitions: u32,
     idle_clients: u32,
     workers: Workers,
+    /// Where the book's servers are, if they are of another build than the lab.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_directory: Option<String>,
     /// How many files a process may open.
     descriptors: Option<u64>,
 }
@@ -243,7 +245,7 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
         );
     }
     let methods: Vec<Method> = peers.iter().filter_map(|peer| peer.book()).collect();
-    let programs = Programs::new(&methods, !options.no_build)?;
+    let programs = Programs::new(&methods, &options.servers)?;
     let started = jiff::Timestamp::now();
     let out = options.out.clone();
     let out = out.unwrap_or_else(|| programs::new_directory(started));
@@ -257,6 +259,7 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
         repetitions,
         idle_clients,
         workers: options.workers,
+        server_directory: options.servers.directory(),
         descriptors,
     };
     let run = Run::new(started, programs.profile(), parameters);
