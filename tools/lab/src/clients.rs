@@ -566,7 +566,11 @@ async fn delivery(job: &Job) -> anyhow::Result<Burst> {
     Ok(Burst {
         events: job.plan.events,
         rate: f64::from(last) / span.as_secs_f64(),
-        batches: tallies.iter().map(|tally| tally.batches).sum(),
+        // The HTTP client hands on each chunk of a response by itself, whatever came with it.
+        batches: match job.method {
+            Method::Sse | Method::HyperStream => None,
+            _ => Some(tallies.iter().map(|tally| tally.batches).sum()),
+        },
         delivery,
     })
 }

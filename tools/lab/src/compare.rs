@@ -5,23 +5,22 @@ use crate::{
     line::{self, By, Line},
     method::{Method, Silence},
     plan::{Extent, Measure, Step, Workers},
-    programs::{self, Programs, Servers},
+    programs::{self, Programs},
     protocol::Protocol,
-    results::{Directory, Outcome, Parameters, Record, Run},
+    results::{Parameters, Record},
+    run::{self, Kept, Progress, RunOptions},
     schedule::{Arrivals, Plan},
     summary::Summary,
     system,
 };
 use anyhow::ensure;
 use futures_util::future::join_all;
-use indicatif::{ProgressBar, ProgressStyle};
-use std::{num::NonZeroU16, path::PathBuf, process::ExitCode, time::Duration};
+use std::{num::NonZeroU16, process::ExitCode};
 
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
-    /// Less of everything: under a minute, for counts and not for figures
-    #[arg(long)]
-    quick: bool,
+    #[command(flatten)]
+    run: RunOptions,
 
     /// What is compared: polling:INTERVAL, long-polling, sse, websocket, websocket:walk
     #[arg(long, value_delimiter = ',', value_name = "METHOD")]
@@ -51,14 +50,6 @@ pub struct Options {
     /// The least and the most characters of an event's text
     #[arg(long, value_name = "LEAST-MOST", default_value = "20-200", value_parser = range)]
     text: (u32, u32),
-
-    /// Decides when events come and what they hold
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-
-    /// How often each is measured [default: 9; with --quick 1]
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1000))]
-    repetitions: Option<u32>,
 
     /// Idle connections whose memory is measured [default: 1000; with --quick 200]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=50_000))]
@@ -100,13 +91,6 @@ pub struct Options {
     /// Delay by a relay, also where network namespaces are allowed
     #[arg(long)]
     relay: bool,
-
-    #[command(flatten)]
-    servers: Servers,
-
-    /// A new directory for the results [default: one named by the time, in target/lab]
-    #[arg(long, value_name = "DIRECTORY")]
-    out: Option<PathBuf>,
 }
 
 pub fn rate(text: &str) -> Result<f64, &'static str> {
@@ -138,13 +122,13 @@ pub fn range(text: &str) -> Result<(u32, u32), &'static str> {
 
 impl Options {
     fn plan(&self) -> Plan {
-        let (events, rate) = if self.quick { (60, 60.0) } else { (500, 50.0) };
+        let (events, rate) = self.run.or(None, (500, 50.0), (60, 60.0));
         Plan {
             events: self.events.unwrap_or(events),
             rate: self.rate.unwrap_or(rate),
             arrivals: self.arrivals,
             text: self.text,
-            seed: self.seed,
+            seed: self.run.seed,
         }
     }
 
@@ -164,30 +148,25 @@ impl Options {
     }
 
     fn extent(&self, by: By) -> Extent {
-        let either = |given: Option<u32>, full, quick| {
-            given.unwrap_or(if self.quick { quick } else { full })
-        };
+        let run = &self.run;
         Extent {
             methods: self.methods.clone(),
             measures: match self.measure.is_empty() {
                 true => Measure::ALL.to_vec(),
                 false => self.measure.clone(),
             },
-            clients: either(self.clients, 80, 50),
-            repetitions: either(self.repetitions, 9, 1),
-            burst_events: if self.quick { 60 } else { 300 },
-            idle_clients: either(self.idle_clients, 1000, 200),
-            recovery_clients: either(self.recovery_clients, 10_000, 50),
-            silence: match self.quick {
-                true => Silence::Short,
-                false => Silence::Usual,
-            },
+            clients: run.or(self.clients, 80, 50),
+            repetitions: run.or(run.repetitions, 9, 1),
+            burst_events: run.or(None, 300, 60),
+            idle_clients: run.or(self.idle_clients, 1000, 200),
+            recovery_clients: run.or(self.recovery_clients, 10_000, 50),
+            silence: run.or(None, Silence::Usual, Silence::Short),
             protocols: self.protocol.clone(),
-            workers: match (self.quick, &self.workers[..]) {
-                (true, []) => vec![Workers::All],
-                (false, []) => vec![Workers::Some(NonZeroU16::MIN), Workers::All],
-                (_, given) => given.to_vec(),
-            },
+            workers: run.or_all(
+                &self.workers,
+                &[Workers::Some(NonZeroU16::MIN), Workers::All],
+                &[Workers::All],
+            ),
             lines: self.lines(by),
         }
     }
@@ -200,16 +179,13 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
         "the floors are measured in any case"
     );
     let descriptors = system::raise_descriptors();
-    let programs = Programs::new(&options.methods, &options.servers)?;
+    let programs = Programs::new(&options.methods, &options.run.servers)?;
     // The servers are built: in the namespace there is no network.
     let by = line_by(&options);
     let (plan, extent) = (options.plan(), options.extent(by));
     check_descriptors(&extent, descriptors)?;
-    let started = jiff::Timestamp::now();
-    let out = options.out.clone();
-    let out = out.unwrap_or_else(|| programs::new_directory(started));
     let parameters = Parameters {
-        quick: options.quick,
+        quick: options.run.quick,
         methods: extent.methods.iter().map(Method::to_string).collect(),
         clients: extent.clients,
         plan,
@@ -219,34 +195,22 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
         recovery_clients: extent.recovery_clients,
         workers: extent.workers.clone(),
         lines: extent.lines.clone(),
-        server_directory: options.servers.directory(),
+        server_directory: options.run.servers.directory(),
         descriptors,
     };
-    let run = Run::new(started, programs.profile(), parameters);
-    let mut directory = Directory::create(&out, &run)?;
-    println!("{}", describe(&run));
-    let mut records = Vec::new();
-    // One thread is enough for whoever only waits for others.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let measured = runtime.block_on(async {
-        tokio::select! {
-            // Dropped at a signal: with it all processes that it has started end.
-            measured = measure(&programs, &extent, plan, &mut directory, &mut records) => measured,
-            () = interrupted() => anyhow::bail!("interrupted; what was finished is kept"),
-        }
-    });
-    let summary = Summary::new(&records, &plan);
-    summary.write_json(&directory.file("summary.json"))?;
-    summary.write_csv(&directory.file("summary.csv"))?;
-    report(&summary);
-    println!("results: {}", out.display());
-    measured?;
-    Ok(match summary.faults.is_empty() {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
-    })
+    run::run(
+        &options.run,
+        &programs,
+        parameters,
+        describe,
+        async |_, kept| measure(&programs, &extent, plan, kept).await,
+        |_, kept| {
+            let summary = Summary::new(&kept.records, &plan);
+            summary.write(&kept.directory)?;
+            report(&summary);
+            Ok(summary.faults)
+        },
+    )
 }
 
 /// What makes the lines, if any are asked for. The first answer may come of a process that this one
@@ -259,7 +223,7 @@ fn line_by(options: &Options) -> By {
     if options.relay {
         return By::Relay;
     }
-    match line::enter() {
+    match line::enter(line::LINE) {
         Ok(()) => {
             println!("delay and loss: of packets, by a user-space line in a network namespace");
             By::Tun
@@ -275,23 +239,20 @@ async fn measure(
     programs: &Programs,
     extent: &Extent,
     plan: Plan,
-    directory: &mut Directory,
-    records: &mut Vec<Record>,
+    kept: &mut Kept<Record>,
 ) -> anyhow::Result<()> {
     let rounds = extent.rounds();
-    let bar = progress_bar(rounds.len());
-    for (done, round) in (0_u64..).zip(&rounds) {
-        let begin = done * PARTS;
-        bar.set_position(begin);
-        bar.set_message(match &round[..] {
+    let progress = Progress::of(rounds.len());
+    for (done, round) in rounds.iter().enumerate() {
+        let what = match &round[..] {
             [step] => format!("{} {}", step.name(), step.method),
             steps => format!("{} of {} methods", steps[0].name(), steps.len()),
-        });
+        };
+        let show = progress.begin(done, what);
         let one = |step: &Step| {
-            let (step, bar, load) = (*step, bar.clone(), system::load());
+            let (step, show, load) = (*step, show.clone(), system::load());
             async move {
-                let progress = |part: f64| bar.set_position(begin + (part * PARTS as f64) as u64);
-                let (outcome, passed) = bench::measure(programs, &step, plan, progress).await;
+                let (outcome, passed) = bench::measure(programs, &step, plan, show).await;
                 Record {
                     method: step.method.to_string(),
                     protocol: step.protocol,
@@ -305,50 +266,11 @@ async fn measure(
             }
         };
         for record in join_all(round.iter().map(one)).await {
-            directory.keep(&record)?;
-            if let Outcome::Failed(failed) = &record.outcome {
-                let why = format!("{} {}: {}", failed.task, record.method, failed.error);
-                bar.suspend(|| eprintln!("lab: {why}"));
-            }
-            records.push(record);
+            progress.report(record.fault());
+            kept.keep(record)?;
         }
     }
-    bar.finish_and_clear();
     Ok(())
-}
-
-/// How finely the progress of one measurement is shown.
-pub const PARTS: u64 = 20;
-
-/// Of so many measurements.
-pub fn progress_bar(measurements: usize) -> ProgressBar {
-    let bar = ProgressBar::new(measurements as u64 * PARTS);
-    let style = "{elapsed_precise} {bar:30} {percent:>3} % (left: {eta}) {msg}";
-    bar.set_style(ProgressStyle::with_template(style).expect("a template"));
-    bar.enable_steady_tick(Duration::from_millis(500));
-    bar
-}
-
-/// Completes at Ctrl-C, and where there are signals at the one that asks a process to end.
-pub async fn interrupted() {
-    #[cfg(unix)]
-    let terminated = async {
-        use tokio::signal::unix::{signal, SignalKind};
-        match signal(SignalKind::terminate()) {
-            Ok(mut signals) => {
-                signals.recv().await;
-            }
-            // The system's own handling stays.
-            Err(_) => std::future::pending().await,
-        }
-    };
-    #[cfg(not(unix))]
-    let terminated = std::future::pending::<()>();
-    tokio::select! {
-        // Cancel-safe, both: the first ends the program.
-        _ = tokio::signal::ctrl_c() => {}
-        () = terminated => {}
-    }
 }
 
 fn check_descriptors(extent: &Extent, limit: Option<u64>) -> anyhow::Result<()> {
@@ -391,14 +313,12 @@ fn check_descriptors(extent: &Extent, limit: Option<u64>) -> anyhow::Result<()> 
     Ok(())
 }
 
-fn describe(run: &Run<Parameters>) -> String {
-    let parameters = &run.parameters;
+fn describe(parameters: &Parameters) -> String {
     let plan = &parameters.plan;
     let workers: Vec<_> = parameters.workers.iter().map(Workers::to_string).collect();
     format!(
-        "{}\nparameters: {} clients, {} events at {}/s ({:?}), text {}-{}, seed {}, {} repetitions, \
+        "parameters: {} clients, {} events at {}/s ({:?}), text {}-{}, seed {}, {} repetitions, \
          {} idle, {} recovering, workers {}",
-        run.conditions(),
         parameters.clients,
         plan.events,
         plan.rate,

@@ -176,8 +176,9 @@ pub struct Burst {
     pub events: u32,
     /// How many were published in a second.
     pub rate: f64,
-    /// How often a client got events after it had waited, over all clients.
-    pub batches: u64,
+    /// How often a client got events after it had waited, over all clients; `None` where it cannot
+    /// tell.
+    pub batches: Option<u64>,
     #[serde(flatten)]
     pub delivery: Delivery,
 }
@@ -185,8 +186,9 @@ pub struct Burst {
 impl Burst {
     /// How many events a client got at once. Those that came in one write mostly do; of a client
     /// that is late, those of several writes do.
-    pub fn events_per_batch(&self) -> f64 {
-        self.delivery.counts.delivered as f64 / self.batches.max(1) as f64
+    pub fn events_per_batch(&self) -> Option<f64> {
+        let batches = self.batches.filter(|batches| *batches > 0)?;
+        Some(self.delivery.counts.delivered as f64 / batches as f64)
     }
 }
 

@@ -5,7 +5,7 @@ use crate::{
     method::Method,
     plan::{Workers, BURST_RATE},
     protocol::Protocol,
-    results::{Burst, Delivery, Memory, Outcome, Quantiles, Record},
+    results::{Burst, Delivery, Directory, Memory, Outcome, Quantiles, Record},
     schedule::{Arrivals, Plan},
     system,
 };
@@ -200,25 +200,22 @@ impl Summary {
         }
     }
 
-    /// Writes the rows as a table for spreadsheets.
+    /// Writes all of it, and the rows as a table for spreadsheets.
     ///
     /// # Errors
     /// Where it cannot be written.
-    pub fn write_csv(&self, path: &Path) -> anyhow::Result<()> {
+    pub fn write(&self, directory: &Directory) -> anyhow::Result<()> {
+        self.write_csv(&directory.file("summary.csv"))?;
+        let file = io::BufWriter::new(File::create(directory.file("summary.json"))?);
+        Ok(serde_json::to_writer_pretty(file, self)?)
+    }
+
+    fn write_csv(&self, path: &Path) -> anyhow::Result<()> {
         let mut table = csv::Writer::from_writer(File::create(path)?);
         for row in &self.rows {
             table.serialize(row)?;
         }
         Ok(table.flush()?)
-    }
-
-    /// Writes all of it.
-    ///
-    /// # Errors
-    /// Where it cannot be written.
-    pub fn write_json(&self, path: &Path) -> anyhow::Result<()> {
-        let file = io::BufWriter::new(File::create(path)?);
-        Ok(serde_json::to_writer_pretty(file, self)?)
     }
 
     /// The figures that matter most, for a terminal.
@@ -638,6 +635,7 @@ fn figures(record: &Record, records: &[Record], plan: &Plan) -> Vec<Figure> {
                 )
             });
             let client = it.client_cpu_ms.map(|ms| ms / it.wall_ms);
+            let at_once = burst.events_per_batch();
             let figures = [
                 beside("delay p50", "ms", |it| Some(it.delivery.delay_ms.p50)),
                 beside("delay p90", "ms", |it| Some(it.delivery.delay_ms.p90)),
@@ -647,7 +645,7 @@ fn figures(record: &Record, records: &[Record], plan: &Plan) -> Vec<Figure> {
                     it.delivery.server_cpu_us_per_delivery
                 }),
                 deliveries,
-                alone("events at once", "events", burst.events_per_batch()),
+                at_once.and_then(|it| alone("events at once", "events", it)),
                 alone("published", "events/s", burst.rate),
                 alone("publisher late", "ms", it.publisher_late_ms),
                 client.and_then(|it| alone("client CPU", "processors", it)),
@@ -919,7 +917,7 @@ mod tests {
             outcome: Outcome::Burst(Burst {
                 events: 100,
                 rate,
-                batches: 250,
+                batches: Some(250),
                 delivery,
             }),
             ..record
