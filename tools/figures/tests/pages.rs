@@ -7,7 +7,7 @@ use regex::Regex;
 use std::{fs, path::Path};
 
 /// The sections whose figures are measured, by page and heading.
-const SECTIONS: [(&str, &str); 10] = [
+const SECTIONS: [(&str, &str); 11] = [
     ("polling/index.md", COSTS),
     ("long-polling/index.md", COSTS),
     ("sse/index.md", COSTS),
@@ -16,6 +16,7 @@ const SECTIONS: [(&str, &str); 10] = [
     ("choosing/index.md", "Over HTTP/2 and TLS"),
     ("choosing/index.md", "Beside other servers"),
     ("choosing/index.md", "How many readers"),
+    ("choosing/cases.md", "The bills"),
     ("foundations/round-trips.md", "Measured across a distance"),
     ("foundations/http-versions.md", "One lost packet stops all"),
 ];
@@ -233,7 +234,7 @@ fn what_the_prose_says_of_ever_more_clients_is_so() {
             panic!("{method}: two rates at least")
         };
         assert!(last.median < first.median, "{method}");
-        // "The size of an event counts for less than its coming."
+        // "That an event comes costs more than its size."
         let cpu = scale.points("payload", method, "server CPU");
         assert!(cpu[1].median < 2.0 * cpu[0].median, "{method}");
     }
@@ -273,13 +274,42 @@ fn what_worked_choices_says_of_its_sums_is_so() {
     assert_eq!(number("case-hospital-polls"), 12.0);
     // "The stream is leaner by day."
     assert!(number("case-dashboard-stream") < number("case-dashboard-day"));
-    // "A poll costs more than the traffic that it brings."
+    // "A poll costs more than the bytes that it brings."
     assert!(number("case-ticker-requests-bill") > number("case-ticker-traffic-bill"));
     // "A fifth."
     let fifth = number("case-ticker-requests-bill") / 5.0;
     assert_eq!(number("case-ticker-seldom-bill"), fifth);
     // "Sends less than 1 MB" for the caches.
     assert!(number("case-ticker-cached") < 1e6);
+}
+
+/// A row of the table of the bills: what a month costs from one's own machines, and through a
+/// network.
+fn bills(way: &str) -> (f64, f64) {
+    let files = outputs(&Book::read(root()).unwrap()).unwrap();
+    let text = &files[Path::new("src/measured/tables.md")];
+    let (_, table) = text.split_once("\nANCHOR: cases-bills\n").unwrap();
+    let row = table.lines().find(|line| line.contains(way)).unwrap();
+    let cells = row.trim_matches(['|', ' ']).rsplit(" | ");
+    let mut dollars = cells
+        .rev()
+        .map(|cell| cell.replace(['$', ','], "").parse().unwrap());
+    let network = dollars.next().unwrap();
+    (dollars.next().unwrap(), network)
+}
+
+#[test]
+fn what_worked_choices_says_of_its_bills_is_so() {
+    let chat = |title: &str| bills(&format!("Chat, {title}</span>"));
+    let (stream, through) = chat("<span class=\"method-sse\">SSE");
+    let (answers, billed) = chat("<span class=\"method-long-polling\">Long polling");
+    // "One method costs about as much as another."
+    assert!(
+        (0.5..2.0).contains(&(answers / stream)),
+        "{answers}, {stream}"
+    );
+    // "Cheap as a stream, and dear by long polling."
+    assert!(billed > 10.0 * through, "{billed}, {through}");
 }
 
 /// What other pages say of bursts and of the walk.
