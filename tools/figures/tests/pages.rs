@@ -291,9 +291,7 @@ fn bills(way: &str) -> (f64, f64) {
     let (_, table) = text.split_once("\nANCHOR: cases-bills\n").unwrap();
     let row = table.lines().find(|line| line.contains(way)).unwrap();
     let cells = row.trim_matches(['|', ' ']).rsplit(" | ");
-    let mut dollars = cells
-        .rev()
-        .map(|cell| cell.replace(['$', ','], "").parse().unwrap());
+    let mut dollars = cells.map(|cell| cell.replace(['$', ','], "").parse().unwrap());
     let network = dollars.next().unwrap();
     (dollars.next().unwrap(), network)
 }
