@@ -150,6 +150,9 @@ pub struct Parameters {
     pub idle_clients: u32,
     pub recovery_clients: u32,
     pub repetitions: u32,
+    /// Of a burst.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub burst_events: Option<u32>,
     pub plan: Plan,
     #[serde(flatten)]
     others: BTreeMap<String, Value>,

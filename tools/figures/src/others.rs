@@ -164,7 +164,7 @@ fn bends(data: &Scale) -> String {
     });
     let found: Vec<_> = found.collect();
     match found.is_empty() {
-        true => "none".to_owned(),
+        true => "none does".to_owned(),
         false => found.join("; "),
     }
 }
@@ -186,8 +186,12 @@ fn busy(data: &Scale) -> String {
     });
     let found: Vec<_> = found.collect();
     match found.is_empty() {
-        true => "with none of these numbers of clients".to_owned(),
-        false => format!("from so many clients on: {}", found.join(", ")),
+        true => "With none of these numbers of clients were all processors busy.".to_owned(),
+        false => format!(
+            "Server and clients together kept all processors busy from so many clients on: {}. A \
+             delay is that of a queue there, and the clients stand in it too.",
+            found.join(", ")
+        ),
     }
 }
 

@@ -23,7 +23,6 @@ pub(crate) fn all(book: &Book) -> anyhow::Result<Vec<Part>> {
     parts.push(("burst".to_owned(), burst(data)?));
     parts.push(("wire".to_owned(), wire(data)?));
     parts.push(("peers".to_owned(), crate::others::table(&book.peers)));
-    parts.push(("scale-limits".to_owned(), limits(&book.scale)));
     for axis in ["rate", "payload"] {
         parts.push((format!("scale-{axis}"), sizes(&book.scale, axis)?));
     }
@@ -195,31 +194,6 @@ fn wire(data: &Data) -> anyhow::Result<String> {
         lines.push(line(cells.into_iter()));
     }
     Ok(lines.join("\n"))
-}
-
-/// What bounds the connections of one process on the machine of the run.
-fn limits(scale: &Scale) -> String {
-    let titles = [
-        "What runs out",
-        "As it was set",
-        "Clients until then",
-        "What lifts it",
-    ];
-    let mut lines = vec![
-        line(titles.map(str::to_owned).into_iter()),
-        line(titles.map(|_| "---".to_owned()).into_iter()),
-    ];
-    for limit in &scale.run.parameters.limits {
-        let name = match &*limit.name {
-            "descriptors" => "open files of the process",
-            "conntrack" => "connections the firewall follows",
-            other => other,
-        };
-        let [value, clients] = [limit.value, limit.clients].map(|it| Unit::Count.number(it as f64));
-        let cells = [name.to_owned(), value, clients, limit.setting.clone()];
-        lines.push(line(cells.into_iter()));
-    }
-    lines.join("\n")
 }
 
 /// What changes with the rate of the events, or with their size.

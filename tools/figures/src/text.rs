@@ -464,6 +464,14 @@ fn floors(data: &Data) -> anyhow::Result<Vec<Part>> {
         let each = one_thread("burst", method, "deliveries a CPU-second");
         add(&format!("burst-{name}-times"), or_missing(each, &times)?);
     }
+    let published = one_thread("burst", "sse", "published");
+    let events = data.run.parameters.burst_events;
+    let of = |row: &Row| {
+        let rate = Unit::Count.number(row.median);
+        let events = events.map_or("–".to_owned(), |count| thousands(count.into()));
+        format!("{events} events at {rate} a second")
+    };
+    add("burst-events", or_missing(published, &of)?);
     let most = one_thread("burst", "sse", "delay max");
     add(
         "burst-sse-most",
@@ -493,7 +501,8 @@ fn conditions(data: &Data) -> Vec<Part> {
     let text = format!(
         "Measured on {day}: {machine}. {clients} clients got {events} events at {rate} a second, \
          drawn from seed {seed}; memory is that of {idle} idle connections, and {recovery} clients \
-         came back after a restart. A figure is the median of up to {repetitions} repetitions that \
+         came back after a restart. A server has a thread for each processor, unless something else \
+         is said. A figure is the median of up to {repetitions} repetitions that \
          took turns; beside it stands the interval that holds the median of all such runs with a \
          chance of {confidence}.",
         day = run.day(),
