@@ -79,7 +79,7 @@ fn no_figure_of_ours_stands_in_prose_by_hand() {
     for (page, heading) in SECTIONS {
         let text = fs::read_to_string(root().join("src").join(page)).unwrap();
         let blocks = blocks(&text, heading);
-        assert!(blocks.len() > 2, "{page}: {heading} has {blocks:?}");
+        assert!(blocks.len() >= 2, "{page}: {heading} has {blocks:?}");
         for block in blocks {
             let rest = names.replace_all(&block, "");
             let number = rest.chars().any(|letter| letter.is_ascii_digit());
