@@ -107,6 +107,7 @@ mod config;
 mod counts;
 #[cfg(not(target_family = "wasm"))]
 mod deadline_io;
+mod edge;
 mod ending;
 mod guard;
 #[cfg(not(target_family = "wasm"))]
@@ -125,6 +126,7 @@ mod problem;
 mod secure;
 #[cfg(not(target_family = "wasm"))]
 mod serve;
+mod when_woken;
 
 pub use conditional::is_known;
 pub use config::Config;
