@@ -11,7 +11,8 @@ use anyhow::Context as _;
 /// # Errors
 /// If something is not measured that the book says.
 pub(crate) fn figures(book: &Book) -> anyhow::Result<Vec<Part>> {
-    let mut parts = lines(book)?;
+    let mut parts = many(book);
+    parts.extend(lines(book)?);
     parts.extend(scale(book)?);
     parts.extend(peers(book));
     Ok(parts)
@@ -45,6 +46,35 @@ fn conditions<P>(
         (format!("{name}-command"), run.command()),
     ]
 }
+
+fn many(book: &Book) -> Vec<Part> {
+    let data = &book.many;
+    let asked = &data.run.parameters;
+    let clients = thousands(asked.clients.into());
+    let burst = asked
+        .burst_events
+        .map_or("–".to_owned(), |it| thousands(it.into()));
+    let how = format!(
+        "{clients} clients got {} events at {} a second, from servers with one thread; a burst is \
+         {burst} events, {} a second. Memory is that of {} idle connections. {}.",
+        thousands(asked.plan.events.into()),
+        digits(asked.plan.rate),
+        thousands(BURST_RATE),
+        thousands(asked.idle_clients.into()),
+        medians(asked.repetitions),
+    );
+    let reason = data.provisional.as_deref();
+    let mut parts = conditions(book, Kind::Many, &data.run, &how, reason);
+    parts.push(("many-clients".to_owned(), clients));
+    parts.push((
+        "burst-events".to_owned(),
+        format!("{burst} events, {} a second,", thousands(BURST_RATE)),
+    ));
+    parts
+}
+
+/// Events a second of a burst, as the lab plans it: `tools/lab/src/plan.rs`.
+const BURST_RATE: f64 = 1000.0;
 
 fn lines(book: &Book) -> anyhow::Result<Vec<Part>> {
     let data = &book.lines;

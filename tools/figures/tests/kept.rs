@@ -82,12 +82,14 @@ fn table(kind: Kind) -> Vec<(Vec<String>, f64)> {
 fn the_tables_for_spreadsheets_have_the_same_figures() {
     let Book {
         compare,
+        many,
         lines,
         scale,
         peers,
     } = book();
     for (kind, rows) in [
         (Kind::Compare, compare.rows),
+        (Kind::Many, many.rows),
         (Kind::Lines, lines.rows),
         (Kind::Peers, peers.rows),
     ] {
@@ -217,6 +219,12 @@ fn runs(book: &Book) -> Vec<(Kind, Value, Value, Vec<Value>)> {
             summary(json!(book.peers.rows)),
             vec![],
         ),
+        (
+            Kind::Many,
+            json!(book.many.run),
+            summary(json!(book.many.rows)),
+            vec![],
+        ),
     ]
 }
 
@@ -235,6 +243,7 @@ fn each_kind_of_run_is_known_and_kept_apart() {
     let book = Book::read(&root).unwrap();
     assert_eq!(book.compare.curves, first.compare.curves);
     assert_eq!(book.compare.event_bytes, 100.0);
+    assert_eq!(book.many.rows, first.many.rows);
     assert_eq!(book.lines.rows, first.lines.rows);
     assert_eq!(book.scale.rows, first.scale.rows);
     assert_eq!(book.scale.bends, first.scale.bends);
@@ -248,7 +257,7 @@ fn another_run_moves_the_figures_and_nothing_is_left_of_the_last() {
     let directory = tempfile::tempdir().unwrap();
     let (run, root) = (directory.path().join("run"), directory.path().join("root"));
     write_root(&root);
-    for kind in [Kind::Compare, Kind::Lines, Kind::Scale, Kind::Peers] {
+    for (kind, ..) in runs(&book()) {
         let path = format!("src/measured/{}.json", kind.name());
         fs::copy(figures::root().join(&path), root.join(&path)).unwrap();
     }
