@@ -502,6 +502,23 @@ impl Data {
         Ok(self.row(measurement, method, figure)?.median)
     }
 
+    /// A figure of a server with one thread, with the first of its floors.
+    ///
+    /// # Errors
+    /// If it was not measured.
+    pub fn one_thread(
+        &self,
+        measurement: &str,
+        method: &str,
+        figure: &str,
+    ) -> anyhow::Result<&Row> {
+        let wanted = Wanted {
+            workers: ONE_THREAD,
+            ..Wanted::plain(measurement, method, figure)
+        };
+        find(&self.rows, &wanted)
+    }
+
     /// A median over HTTP/2 with TLS.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! The figures in sentences of the runs beside `compare`: lines, scale and peers.
 
 use crate::{
-    data::{Book, Kind, Lines, Peers, Run, Scale},
+    data::{Book, Kind, Lines, Parameters, Peers, Run, Scale},
     panels::{cpu_of, PEERS},
     tables::{line, scale_methods},
     text::{count, digits, machine, provisional, thousands, Part, Unit},
@@ -56,20 +56,23 @@ fn many(book: &Book) -> Vec<Part> {
         .map_or("–".to_owned(), |it| thousands(it.into()));
     let how = format!(
         "{clients} clients got {} events at {} a second, from servers with one thread; a burst is \
-         {burst} events, {} a second. Memory is that of {} idle connections. {}.",
+         {}. Memory is that of {} idle connections. {}.",
         thousands(asked.plan.events.into()),
         digits(asked.plan.rate),
-        thousands(BURST_RATE),
+        burst(asked),
         thousands(asked.idle_clients.into()),
         medians(asked.repetitions),
     );
     let reason = data.provisional.as_deref();
     let mut parts = conditions(book, Kind::Many, &data.run, &how, reason);
     parts.push(("many-clients".to_owned(), clients));
-    parts.push((
-        "burst-events".to_owned(),
-        format!("{burst} events, {} a second,", thousands(BURST_RATE)),
-    ));
+    let compared = &book.compare.run.parameters;
+    let events = format!(
+        "{}, to {} clients",
+        burst(compared),
+        thousands(compared.clients.into())
+    );
+    parts.push(("burst-events".to_owned(), events));
     parts
 }
 

@@ -21,7 +21,7 @@ pub(crate) fn all(book: &Book) -> anyhow::Result<Vec<Part>> {
         parts.push((class.to_owned(), table(data, &own, true)));
     }
     parts.push(("many".to_owned(), many(&book.many)?));
-    parts.push(("burst".to_owned(), burst(&book.many)?));
+    parts.push(("burst".to_owned(), burst(data)?));
     parts.push(("wire".to_owned(), wire(data)?));
     parts.push(("peers".to_owned(), crate::others::table(&book.peers)));
     for axis in ["rate", "payload"] {
@@ -104,7 +104,7 @@ fn floor(data: &Data, rows: &[Option<&crate::Row>], unit: Unit) -> String {
     }
 }
 
-/// The servers that were measured with many clients, each with what stands for it in a table.
+/// The servers beside their floors, each with what stands for it in a table.
 const SERVERS: [(&str, &str); 8] = [
     ("loop", "a loop of writes"),
     ("sse", "<span class=\"method-sse\">SSE</span>"),
@@ -159,8 +159,8 @@ fn many(data: &Many) -> anyhow::Result<String> {
     Ok(lines.join("\n"))
 }
 
-/// Many events in a short time to many clients, from servers with one thread.
-fn burst(data: &Many) -> anyhow::Result<String> {
+/// Many events in a short time, from servers with one thread.
+fn burst(data: &Data) -> anyhow::Result<String> {
     let titles = [
         "Server",
         "Events that a client gets at once",
@@ -177,10 +177,10 @@ fn burst(data: &Many) -> anyhow::Result<String> {
     let is_stream = |(method, _): &(&str, &str)| !["long-polling", "hyper-answer"].contains(method);
     for (method, name) in SERVERS.into_iter().filter(is_stream) {
         let number = |figure, unit: Unit| {
-            let row = data.row("burst", method, figure)?;
+            let row = data.one_thread("burst", method, figure)?;
             anyhow::Ok(unit.spread(row.median, row.low, row.high))
         };
-        let each = data.row("burst", method, "deliveries a CPU-second")?;
+        let each = data.one_thread("burst", method, "deliveries a CPU-second")?;
         let cells = [
             name.to_owned(),
             // An event stream's client cannot tell.

@@ -457,13 +457,20 @@ fn floors(book: &Book) -> anyhow::Result<Vec<Part>> {
             add(&format!("{name}-{part}"), text);
         }
     }
+    let gain = |row: &Row| {
+        let gain = row.ratio_median.context("a burst without single events");
+        anyhow::Ok(digits(gain?))
+    };
+    const DELIVERIES: &str = "deliveries a CPU-second";
     for method in ["sse", "websocket"] {
-        let text = times("burst", method, "deliveries a CPU-second")?;
-        add(&format!("burst-{method}-times"), text);
+        let row = data.one_thread("burst", method, DELIVERIES)?;
+        add(&format!("burst-{method}-times"), gain(row)?);
     }
     for (name, method) in [("sse", "sse"), ("bare", "hyper-stream")] {
-        let p99 = median("burst", method, "delay p99", Unit::Milliseconds)?;
-        add(&format!("burst-{name}-p99"), p99);
+        let p99 = data.one_thread("burst", method, "delay p99")?.median;
+        add(&format!("burst-{name}-p99"), Unit::Milliseconds.number(p99));
+        let row = many.row("burst", method, DELIVERIES)?;
+        add(&format!("burst-many-{name}-times"), gain(row)?);
     }
     Ok(parts)
 }

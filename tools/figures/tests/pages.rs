@@ -312,14 +312,22 @@ fn what_worked_choices_says_of_its_bills_is_so() {
 }
 
 #[test]
-fn what_the_prose_says_of_many_clients_is_so() {
-    let Book { many, .. } = Book::read(root()).unwrap();
+fn what_the_prose_says_of_bursts_is_so() {
+    let Book { compare, many, .. } = Book::read(root()).unwrap();
+    let burst = |method: &str, figure: &str| compare.one_thread("burst", method, figure).unwrap();
     let gain = |method: &str| {
-        let row = many.row("burst", method, "deliveries a CPU-second");
-        row.unwrap().ratio_median.unwrap()
+        burst(method, "deliveries a CPU-second")
+            .ratio_median
+            .unwrap()
     };
     for (method, bare) in [("sse", "hyper-stream"), ("websocket", "axum-socket")] {
         // "So many times as many deliveries", and "the bare servers gain less".
         assert!(gain(method) > 1.0 && gain(method) > gain(bare), "{method}");
+        // "The price is delay."
+        let [own, bare] = [method, bare].map(|it| burst(it, "delay p99").median);
+        assert!(own > bare, "{method}: {own}, {bare}");
     }
+    // "A bare stream gains as well."
+    let row = many.row("burst", "hyper-stream", "deliveries a CPU-second");
+    assert!(row.unwrap().ratio_median > Some(gain("hyper-stream")));
 }
