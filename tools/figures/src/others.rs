@@ -51,9 +51,6 @@ fn many(book: &Book) -> Vec<Part> {
     let data = &book.many;
     let asked = &data.run.parameters;
     let clients = thousands(asked.clients.into());
-    let burst = asked
-        .burst_events
-        .map_or("–".to_owned(), |it| thousands(it.into()));
     let how = format!(
         "{clients} clients got {} events at {} a second, from servers with one thread; a burst is \
          {}. Memory is that of {} idle connections. {}.",
@@ -78,6 +75,12 @@ fn many(book: &Book) -> Vec<Part> {
 
 /// Events a second of a burst, as the lab plans it: `tools/lab/src/plan.rs`.
 const BURST_RATE: f64 = 1000.0;
+
+fn burst(asked: &Parameters) -> String {
+    let events = asked.burst_events;
+    let events = events.map_or("–".to_owned(), |it| thousands(it.into()));
+    format!("{events} events, {} a second", thousands(BURST_RATE))
+}
 
 fn lines(book: &Book) -> anyhow::Result<Vec<Part>> {
     let data = &book.lines;
