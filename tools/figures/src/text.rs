@@ -412,6 +412,9 @@ pub(crate) fn figures(book: &Book) -> anyhow::Result<Vec<Part>> {
     Ok(parts)
 }
 
+/// A figure of a burst.
+const DELIVERIES: &str = "deliveries a CPU-second";
+
 /// What steps on the way to these servers have come to.
 fn floors(book: &Book) -> anyhow::Result<Vec<Part>> {
     let data = &book.compare;
@@ -433,17 +436,16 @@ fn floors(book: &Book) -> anyhow::Result<Vec<Part>> {
         let row = many.row(measurement, method, figure);
         anyhow::Ok(unit.number(row?.median))
     };
-    // Of the loop, or of single events.
-    let times = |measurement, method, figure| {
-        let row = many.row(measurement, method, figure)?;
-        let ratio = row.ratio_median;
-        anyhow::Ok(digits(
-            ratio.with_context(|| format!("{figure} has no floor"))?,
-        ))
+    // To the loop, or to single events.
+    let ratio = |row: &Row| {
+        let ratio = row
+            .ratio_median
+            .with_context(|| format!("{} has no floor", row.figure));
+        anyhow::Ok(digits(ratio?))
     };
     for (name, method) in [("task", "websocket"), ("walk", WALK)] {
         for (part, text) in [
-            ("loops", times("delivery", method, "server CPU")?),
+            ("loops", ratio(many.row("delivery", method, "server CPU")?)?),
             (
                 "cpu",
                 median("delivery", method, "server CPU", Unit::Microseconds)?,
@@ -457,20 +459,15 @@ fn floors(book: &Book) -> anyhow::Result<Vec<Part>> {
             add(&format!("{name}-{part}"), text);
         }
     }
-    let gain = |row: &Row| {
-        let gain = row.ratio_median.context("a burst without single events");
-        anyhow::Ok(digits(gain?))
-    };
-    const DELIVERIES: &str = "deliveries a CPU-second";
     for method in ["sse", "websocket"] {
         let row = data.one_thread("burst", method, DELIVERIES)?;
-        add(&format!("burst-{method}-times"), gain(row)?);
+        add(&format!("burst-{method}-times"), ratio(row)?);
     }
     for (name, method) in [("sse", "sse"), ("bare", "hyper-stream")] {
         let p99 = data.one_thread("burst", method, "delay p99")?.median;
         add(&format!("burst-{name}-p99"), Unit::Milliseconds.number(p99));
         let row = many.row("burst", method, DELIVERIES)?;
-        add(&format!("burst-many-{name}-times"), gain(row)?);
+        add(&format!("burst-many-{name}-times"), ratio(row)?);
     }
     Ok(parts)
 }
