@@ -219,7 +219,8 @@ fn compare(from: &Path, provisional: Option<String>) -> anyhow::Result<Data> {
     })
 }
 
-/// Of the servers that are not the book's one that failed is left out, with the reason.
+/// Of a server that is not the book's, what failed is left out, with the reason: a measurement that
+/// could not be made, or all of a server that lost events.
 fn peers(from: &Path, provisional: Option<String>) -> anyhow::Result<Peers> {
     let summary: Summary<Row> = read(&from.join("summary.json"))?;
     let mut data = Peers {
@@ -229,13 +230,21 @@ fn peers(from: &Path, provisional: Option<String>) -> anyhow::Result<Peers> {
         notes: summary.notes,
     };
     for fault in summary.faults {
-        let server = fault.split(": ").next().unwrap_or_default().to_owned();
-        ensure!(is_of_others(&server), "the run has faults: {fault}");
-        data.rows.retain(|row| row.method != server);
-        data.run
-            .parameters
-            .skipped
-            .push(format!("skipped: {fault}"));
+        let mut parts = fault.split(": ");
+        let server = parts.next().unwrap_or(&fault);
+        ensure!(is_of_others(server), "the run has faults: {fault}");
+        let failed = parts
+            .next()
+            .filter(|it| ["delivery", "memory"].contains(it));
+        data.rows.retain(|row| {
+            let is_wrong = failed.is_none_or(|failed| row.measurement == failed);
+            row.method != server || !is_wrong
+        });
+        let skipped = format!("skipped: {fault}");
+        // Each repetition has it.
+        if !data.run.parameters.skipped.contains(&skipped) {
+            data.run.parameters.skipped.push(skipped);
+        }
     }
     Ok(data)
 }

@@ -272,6 +272,12 @@ fn peers(book: &Book) -> Vec<Part> {
 fn left_out(skipped: &str) -> String {
     let skipped = skipped.trim_start_matches("skipped: ");
     let (server, reason) = skipped.split_once(": ").unwrap_or((skipped, "unknown"));
+    // Of what was not measured the last word is the reason.
+    let (what, reason) = match reason.split_once(": ") {
+        Some((what @ ("delivery" | "memory"), reason)) => (format!("{what} of "), reason),
+        _ => (String::new(), reason),
+    };
+    let reason = reason.rsplit(": ").next().unwrap_or(reason);
     let methods = PEERS.iter();
     let mut all = methods.flat_map(|(_, title, servers)| servers.iter().map(move |it| (title, it)));
     let name = all.find(|(_, (key, _))| *key == server);
@@ -279,7 +285,7 @@ fn left_out(skipped: &str) -> String {
         format!("{name} ({title})")
     });
     let reason = reason.split(['(', ';', '\n']).next().unwrap_or(reason);
-    format!("{name}: {}", reason.trim())
+    format!("{what}{name}: {}", reason.trim())
 }
 
 /// All figures of the servers.

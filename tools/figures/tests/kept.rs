@@ -309,22 +309,39 @@ fn a_server_of_others_that_failed_is_left_out_and_one_of_ours_is_a_fault() {
     let first = book();
     let (_, conditions, mut summary, _) = runs(&first).remove(3);
     let other = "ws:websocket";
-    let mut rows = first.peers.rows.clone();
+    let mut rows: Vec<_> = first.peers.rows.clone();
+    rows.retain(|row| row.method != "ws:websocket");
     let mut row = rows[0].clone();
     row.method = other.to_owned();
     rows.push(row);
     summary["rows"] = json!(rows);
-    summary["faults"] = json!([format!("{other}: delivery: it does not answer")]);
-    write_run(&run, &conditions, &summary, &[]);
-    keep(&run, None, &root).unwrap();
-    let kept = fs::read_to_string(root.join("src/measured/peers.json")).unwrap();
-    let kept: Value = serde_json::from_str(&kept).unwrap();
-    let skipped = kept["run"]["parameters"]["skipped"].to_string();
-    assert!(skipped.contains("it does not answer"), "{skipped}");
-    assert!(
-        !kept["rows"].to_string().contains(other),
-        "its figures are gone"
+    let mut kept = |faults: Value| {
+        summary["faults"] = faults;
+        write_run(&run, &conditions, &summary, &[]);
+        keep(&run, None, &root).unwrap();
+        let kept = fs::read_to_string(root.join("src/measured/peers.json")).unwrap();
+        let kept: Value = serde_json::from_str(&kept).unwrap();
+        let has_row = kept["rows"].to_string().contains(other);
+        (kept["run"]["parameters"]["skipped"].to_string(), has_row)
+    };
+    // What was not measured is not there; what was is.
+    let failed = format!("{other}: {}: it does not answer", rows[0].measurement);
+    let (skipped, has_row) = kept(json!([failed, failed]));
+    assert_eq!(
+        skipped.matches("it does not answer").count(),
+        1,
+        "{skipped}"
     );
+    assert!(!has_row);
+    let (_, has_row) = kept(json!([format!("{other}: nothing: it does not answer")]));
+    assert!(!has_row, "what it means is not known");
+    let another = ["delivery", "memory"].into_iter();
+    let another = another.filter(|it| *it != rows[0].measurement).next_back();
+    let failed = format!("{other}: {}: it does not answer", another.unwrap());
+    let (_, has_row) = kept(json!([failed]));
+    assert!(has_row);
+    let (_, has_row) = kept(json!([format!("{other}: of 2 events, 1 were lost")]));
+    assert!(!has_row);
 
     summary["faults"] = json!(["websocket:walk: of 2 events, 1 were lost"]);
     write_run(&run, &conditions, &summary, &[]);
