@@ -107,6 +107,7 @@ mod config;
 mod counts;
 #[cfg(not(target_family = "wasm"))]
 mod deadline_io;
+#[cfg(not(target_family = "wasm"))]
 mod edge;
 mod ending;
 mod guard;
@@ -126,6 +127,7 @@ mod problem;
 mod secure;
 #[cfg(not(target_family = "wasm"))]
 mod serve;
+#[cfg(not(target_family = "wasm"))]
 mod when_woken;
 
 pub use conditional::is_known;
