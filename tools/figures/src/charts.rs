@@ -124,14 +124,10 @@ fn delay(data: &Data, name: &str, methods: &[Variant]) -> anyhow::Result<String>
                 };
                 let (x, y) = chart.backend_coord(&(*delay, *part));
                 mark(&root, &variant.shape(), (x, y))?;
-                // Of one method with two intervals, or two servers.
-                let label = variant
-                    .title
-                    .rsplit_once("every ")
-                    .map(|(_, interval)| interval);
-                let label = label.or(variant.is_walk().then_some("walk"));
-                if let Some(label) = label.filter(|_| *part < 0.9) {
-                    text(&root, label, (x - 10, y), HPos::Right)?;
+                // Of one method with two intervals.
+                let interval = variant.title.rsplit_once("every ");
+                if let Some((_, interval)) = interval.filter(|_| *part < 0.9) {
+                    text(&root, interval, (x - 10, y), HPos::Right)?;
                 }
             }
         }

@@ -11,6 +11,8 @@ use std::{collections::BTreeMap, fs, path::Path};
 pub struct Book {
     /// The methods side by side.
     pub compare: Data,
+    /// With many clients, from servers with one thread.
+    pub many: Many,
     /// Across distances and losses.
     pub lines: Lines,
     /// With ever more clients.
@@ -24,6 +26,8 @@ pub struct Book {
 pub enum Kind {
     /// `lab compare`, without a line between clients and server.
     Compare,
+    /// `lab compare`, of servers with one thread alone.
+    Many,
     /// `lab compare` with round trips and losses.
     Lines,
     /// `lab scale`.
@@ -38,6 +42,7 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Compare => "compare",
+            Self::Many => "many",
             Self::Lines => "lines",
             Self::Scale => "scale",
             Self::Peers => "peers",
@@ -71,6 +76,20 @@ pub struct Data {
 /// A run of `lab compare` across lines with round trips and losses.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Lines {
+    /// Why these figures are not the last word, if they are not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provisional: Option<String>,
+    /// The conditions.
+    pub run: Run,
+    /// The figures.
+    pub rows: Vec<Row>,
+    /// What a reader of the figures has to know.
+    pub notes: Vec<String>,
+}
+
+/// A run of `lab compare` with many clients, of servers with one thread.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Many {
     /// Why these figures are not the last word, if they are not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provisional: Option<String>,
@@ -306,6 +325,7 @@ pub struct Bend {
 /// What the rows of the book's tables are of.
 pub(crate) const PROTOCOL: &str = "h1";
 pub(crate) const WORKERS: &str = "all";
+pub(crate) const ONE_THREAD: &str = "1";
 /// HTTP/2 over TLS, and for a WebSocket HTTP/1.1 over TLS.
 pub(crate) const OVER_TLS: &str = "h2-tls";
 
@@ -356,11 +376,13 @@ impl Book {
     pub fn read(root: &Path) -> anyhow::Result<Self> {
         let book = Self {
             compare: read(root, Kind::Compare)?,
+            many: read(root, Kind::Many)?,
             lines: read(root, Kind::Lines)?,
             scale: read(root, Kind::Scale)?,
             peers: read(root, Kind::Peers)?,
         };
         book.compare.run.check()?;
+        book.many.run.check()?;
         book.lines.run.check()?;
         book.scale.run.check()?;
         book.peers.run.check()?;
@@ -480,6 +502,23 @@ impl Data {
         Ok(self.row(measurement, method, figure)?.median)
     }
 
+    /// A figure of a server with one thread, with the first of its floors.
+    ///
+    /// # Errors
+    /// If it was not measured.
+    pub fn one_thread(
+        &self,
+        measurement: &str,
+        method: &str,
+        figure: &str,
+    ) -> anyhow::Result<&Row> {
+        let wanted = Wanted {
+            workers: ONE_THREAD,
+            ..Wanted::plain(measurement, method, figure)
+        };
+        find(&self.rows, &wanted)
+    }
+
     /// A median over HTTP/2 with TLS.
     ///
     /// # Errors
@@ -541,6 +580,20 @@ impl Lines {
             rtt_ms: line.0,
             loss_percent: line.1,
             ..Wanted::plain("delivery", method, figure)
+        };
+        find(&self.rows, &wanted)
+    }
+}
+
+impl Many {
+    /// A figure, with the first of its floors.
+    ///
+    /// # Errors
+    /// If it was not measured.
+    pub fn row(&self, measurement: &str, method: &str, figure: &str) -> anyhow::Result<&Row> {
+        let wanted = Wanted {
+            workers: ONE_THREAD,
+            ..Wanted::plain(measurement, method, figure)
         };
         find(&self.rows, &wanted)
     }

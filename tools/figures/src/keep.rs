@@ -2,12 +2,15 @@
 //! measurements.
 
 use crate::{
-    data::{Bend, Book, Data, Kind, Lines, Peers, Row, Run, Scale, SizeRow, PROTOCOL, WORKERS},
+    data::{
+        Bend, Book, Data, Kind, Lines, Many, Peers, Row, Run, Scale, SizeRow, ONE_THREAD, PROTOCOL,
+        WORKERS,
+    },
     outputs, DIRECTORY,
 };
 use anyhow::{ensure, Context as _};
 use serde::{de::DeserializeOwned, Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{json, Value};
 use std::{collections::BTreeMap, fs, path::Path};
 
 /// As much of a line of `results.jsonl` as is kept.
@@ -73,9 +76,13 @@ fn kind(run: &Run<Value>) -> anyhow::Result<Kind> {
     let lines = parameters.get("lines").and_then(Value::as_array);
     let lines = lines.context("a run of none of the commands that the book shows")?;
     let is_none = |line: &Value| line["rtt_ms"] == 0.0 && line["loss_percent"] == 0.0;
-    Ok(match lines.iter().all(is_none) {
-        true => Kind::Compare,
-        false => Kind::Lines,
+    if !lines.iter().all(is_none) {
+        return Ok(Kind::Lines);
+    }
+    let one_thread = parameters["workers"] == json!([ONE_THREAD]);
+    Ok(match one_thread {
+        true => Kind::Many,
+        false => Kind::Compare,
     })
 }
 
@@ -94,9 +101,23 @@ pub fn keep(from: &Path, provisional: Option<String>, root: &Path) -> anyhow::Re
     let json = match kind {
         Kind::Compare => {
             let data = compare(from, provisional)?;
-            let json = json(&data)?;
+            let json = as_json(&data)?;
             if let Some(book) = &mut book {
                 book.compare = data;
+            }
+            json
+        }
+        Kind::Many => {
+            let summary: Summary<Row> = summary(from)?;
+            let data = Many {
+                provisional,
+                run: read(&from.join("run.json"))?,
+                rows: summary.rows,
+                notes: summary.notes,
+            };
+            let json = as_json(&data)?;
+            if let Some(book) = &mut book {
+                book.many = data;
             }
             json
         }
@@ -108,7 +129,7 @@ pub fn keep(from: &Path, provisional: Option<String>, root: &Path) -> anyhow::Re
                 rows: summary.rows,
                 notes: summary.notes,
             };
-            let json = json(&data)?;
+            let json = as_json(&data)?;
             if let Some(book) = &mut book {
                 book.lines = data;
             }
@@ -123,7 +144,7 @@ pub fn keep(from: &Path, provisional: Option<String>, root: &Path) -> anyhow::Re
                 bends: summary.bends,
                 notes: summary.notes,
             };
-            let json = json(&data)?;
+            let json = as_json(&data)?;
             if let Some(book) = &mut book {
                 book.scale = data;
             }
@@ -131,7 +152,7 @@ pub fn keep(from: &Path, provisional: Option<String>, root: &Path) -> anyhow::Re
         }
         Kind::Peers => {
             let data = peers(from, provisional)?;
-            let json = json(&data)?;
+            let json = as_json(&data)?;
             if let Some(book) = &mut book {
                 book.peers = data;
             }
@@ -198,7 +219,8 @@ fn compare(from: &Path, provisional: Option<String>) -> anyhow::Result<Data> {
     })
 }
 
-/// Of the servers that are not the book's one that failed is left out, with the reason.
+/// Of a server that is not the book's, what failed is left out, with the reason: a measurement that
+/// could not be made, or all of a server that lost events.
 fn peers(from: &Path, provisional: Option<String>) -> anyhow::Result<Peers> {
     let summary: Summary<Row> = read(&from.join("summary.json"))?;
     let mut data = Peers {
@@ -208,13 +230,21 @@ fn peers(from: &Path, provisional: Option<String>) -> anyhow::Result<Peers> {
         notes: summary.notes,
     };
     for fault in summary.faults {
-        let server = fault.split(": ").next().unwrap_or_default().to_owned();
-        ensure!(is_of_others(&server), "the run has faults: {fault}");
-        data.rows.retain(|row| row.method != server);
-        data.run
-            .parameters
-            .skipped
-            .push(format!("skipped: {fault}"));
+        let mut parts = fault.split(": ");
+        let server = parts.next().unwrap_or(&fault);
+        ensure!(is_of_others(server), "the run has faults: {fault}");
+        let failed = parts
+            .next()
+            .filter(|it| ["delivery", "memory"].contains(it));
+        data.rows.retain(|row| {
+            let is_wrong = failed.is_none_or(|failed| row.measurement == failed);
+            row.method != server || !is_wrong
+        });
+        let skipped = format!("skipped: {fault}");
+        // Each repetition has it.
+        if !data.run.parameters.skipped.contains(&skipped) {
+            data.run.parameters.skipped.push(skipped);
+        }
     }
     Ok(data)
 }
@@ -226,7 +256,7 @@ fn is_of_others(server: &str) -> bool {
 }
 
 /// As JSON that shows in a diff which figure has changed: a line for each row.
-fn json(data: &impl Serialize) -> anyhow::Result<String> {
+fn as_json(data: &impl Serialize) -> anyhow::Result<String> {
     fn write(text: &mut String, value: &Value, depth: usize) -> anyhow::Result<()> {
         const DEEPEST: usize = 2;
         let indent = "  ".repeat(depth + 1);

@@ -1,7 +1,7 @@
 //! The figures in sentences of the runs beside `compare`: lines, scale and peers.
 
 use crate::{
-    data::{Book, Kind, Lines, Peers, Run, Scale},
+    data::{Book, Kind, Lines, Parameters, Peers, Run, Scale},
     panels::{cpu_of, PEERS},
     tables::{line, scale_methods},
     text::{count, digits, machine, provisional, thousands, Part, Unit},
@@ -11,7 +11,8 @@ use anyhow::Context as _;
 /// # Errors
 /// If something is not measured that the book says.
 pub(crate) fn figures(book: &Book) -> anyhow::Result<Vec<Part>> {
-    let mut parts = lines(book)?;
+    let mut parts = many(book);
+    parts.extend(lines(book)?);
     parts.extend(scale(book)?);
     parts.extend(peers(book));
     Ok(parts)
@@ -44,6 +45,41 @@ fn conditions<P>(
         (format!("{name}-conditions"), provisional(text, reason)),
         (format!("{name}-command"), run.command()),
     ]
+}
+
+fn many(book: &Book) -> Vec<Part> {
+    let data = &book.many;
+    let asked = &data.run.parameters;
+    let clients = thousands(asked.clients.into());
+    let how = format!(
+        "{clients} clients got {} events at {} a second, from servers with one thread; a burst is \
+         {}. Memory is that of {} idle connections. {}.",
+        thousands(asked.plan.events.into()),
+        digits(asked.plan.rate),
+        burst(asked),
+        thousands(asked.idle_clients.into()),
+        medians(asked.repetitions),
+    );
+    let reason = data.provisional.as_deref();
+    let mut parts = conditions(book, Kind::Many, &data.run, &how, reason);
+    parts.push(("many-clients".to_owned(), clients));
+    let compared = &book.compare.run.parameters;
+    let events = format!(
+        "{}, to {} clients",
+        burst(compared),
+        thousands(compared.clients.into())
+    );
+    parts.push(("burst-events".to_owned(), events));
+    parts
+}
+
+/// Events a second of a burst, as the lab plans it: `tools/lab/src/plan.rs`.
+const BURST_RATE: f64 = 1000.0;
+
+fn burst(asked: &Parameters) -> String {
+    let events = asked.burst_events;
+    let events = events.map_or("–".to_owned(), |it| thousands(it.into()));
+    format!("{events} events, {} a second", thousands(BURST_RATE))
 }
 
 fn lines(book: &Book) -> anyhow::Result<Vec<Part>> {
@@ -236,6 +272,12 @@ fn peers(book: &Book) -> Vec<Part> {
 fn left_out(skipped: &str) -> String {
     let skipped = skipped.trim_start_matches("skipped: ");
     let (server, reason) = skipped.split_once(": ").unwrap_or((skipped, "unknown"));
+    // Of what was not measured the last word is the reason.
+    let (what, reason) = match reason.split_once(": ") {
+        Some((what @ ("delivery" | "memory"), reason)) => (format!("{what} of "), reason),
+        _ => (String::new(), reason),
+    };
+    let reason = reason.rsplit(": ").next().unwrap_or(reason);
     let methods = PEERS.iter();
     let mut all = methods.flat_map(|(_, title, servers)| servers.iter().map(move |it| (title, it)));
     let name = all.find(|(_, (key, _))| *key == server);
@@ -243,7 +285,7 @@ fn left_out(skipped: &str) -> String {
         format!("{name} ({title})")
     });
     let reason = reason.split(['(', ';', '\n']).next().unwrap_or(reason);
-    format!("{name}: {}", reason.trim())
+    format!("{what}{name}: {}", reason.trim())
 }
 
 /// All figures of the servers.

@@ -82,12 +82,14 @@ fn table(kind: Kind) -> Vec<(Vec<String>, f64)> {
 fn the_tables_for_spreadsheets_have_the_same_figures() {
     let Book {
         compare,
+        many,
         lines,
         scale,
         peers,
     } = book();
     for (kind, rows) in [
         (Kind::Compare, compare.rows),
+        (Kind::Many, many.rows),
         (Kind::Lines, lines.rows),
         (Kind::Peers, peers.rows),
     ] {
@@ -217,6 +219,12 @@ fn runs(book: &Book) -> Vec<(Kind, Value, Value, Vec<Value>)> {
             summary(json!(book.peers.rows)),
             vec![],
         ),
+        (
+            Kind::Many,
+            json!(book.many.run),
+            summary(json!(book.many.rows)),
+            vec![],
+        ),
     ]
 }
 
@@ -235,6 +243,7 @@ fn each_kind_of_run_is_known_and_kept_apart() {
     let book = Book::read(&root).unwrap();
     assert_eq!(book.compare.curves, first.compare.curves);
     assert_eq!(book.compare.event_bytes, 100.0);
+    assert_eq!(book.many.rows, first.many.rows);
     assert_eq!(book.lines.rows, first.lines.rows);
     assert_eq!(book.scale.rows, first.scale.rows);
     assert_eq!(book.scale.bends, first.scale.bends);
@@ -248,7 +257,7 @@ fn another_run_moves_the_figures_and_nothing_is_left_of_the_last() {
     let directory = tempfile::tempdir().unwrap();
     let (run, root) = (directory.path().join("run"), directory.path().join("root"));
     write_root(&root);
-    for kind in [Kind::Compare, Kind::Lines, Kind::Scale, Kind::Peers] {
+    for (kind, ..) in runs(&book()) {
         let path = format!("src/measured/{}.json", kind.name());
         fs::copy(figures::root().join(&path), root.join(&path)).unwrap();
     }
@@ -300,22 +309,41 @@ fn a_server_of_others_that_failed_is_left_out_and_one_of_ours_is_a_fault() {
     let first = book();
     let (_, conditions, mut summary, _) = runs(&first).remove(3);
     let other = "ws:websocket";
-    let mut rows = first.peers.rows.clone();
+    let mut rows: Vec<_> = first.peers.rows.clone();
+    rows.retain(|row| row.method != "ws:websocket");
     let mut row = rows[0].clone();
     row.method = other.to_owned();
     rows.push(row);
     summary["rows"] = json!(rows);
-    summary["faults"] = json!([format!("{other}: delivery: it does not answer")]);
-    write_run(&run, &conditions, &summary, &[]);
-    keep(&run, None, &root).unwrap();
-    let kept = fs::read_to_string(root.join("src/measured/peers.json")).unwrap();
-    let kept: Value = serde_json::from_str(&kept).unwrap();
-    let skipped = kept["run"]["parameters"]["skipped"].to_string();
-    assert!(skipped.contains("it does not answer"), "{skipped}");
-    assert!(
-        !kept["rows"].to_string().contains(other),
-        "its figures are gone"
+    let mut kept = |faults: Value| {
+        summary["faults"] = faults;
+        write_run(&run, &conditions, &summary, &[]);
+        keep(&run, None, &root).unwrap();
+        let kept = fs::read_to_string(root.join("src/measured/peers.json")).unwrap();
+        let kept: Value = serde_json::from_str(&kept).unwrap();
+        let has_row = kept["rows"].to_string().contains(other);
+        (kept["run"]["parameters"]["skipped"].to_string(), has_row)
+    };
+    // What was not measured is not there; what was is.
+    let failed = format!("{other}: {}: it does not answer", rows[0].measurement);
+    let (skipped, has_row) = kept(json!([failed, failed]));
+    assert_eq!(
+        skipped.matches("it does not answer").count(),
+        1,
+        "{skipped}"
     );
+    assert!(!has_row);
+    let (_, has_row) = kept(json!([format!("{other}: nothing: it does not answer")]));
+    assert!(!has_row, "what it means is not known");
+    let another = match &*rows[0].measurement {
+        "delivery" => "memory",
+        _ => "delivery",
+    };
+    let failed = format!("{other}: {another}: it does not answer");
+    let (_, has_row) = kept(json!([failed]));
+    assert!(has_row);
+    let (_, has_row) = kept(json!([format!("{other}: of 2 events, 1 were lost")]));
+    assert!(!has_row);
 
     summary["faults"] = json!(["websocket:walk: of 2 events, 1 were lost"]);
     write_run(&run, &conditions, &summary, &[]);
