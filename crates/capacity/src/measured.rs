@@ -51,8 +51,8 @@ pub const HTTP1: Wire = Wire {
     },
 };
 
-/// Over HTTP/2 with TLS, and of a WebSocket over HTTP/1.1 with TLS: the bytes. Processor
-/// time and memory are those without TLS.
+/// Over HTTP/2 with TLS, and of a WebSocket over HTTP/1.1 with TLS: the bytes.
+/// Processor time and memory are those without TLS.
 pub const HTTP2_TLS: Wire = Wire {
     polling: Costs {
         event_cpu_us: 6.85,
