@@ -3,8 +3,8 @@
 
 use crate::{
     data::{
-        Bend, Book, Data, Kind, Lines, Many, Peers, Row, Run, Scale, SizeRow, ONE_THREAD, PROTOCOL,
-        WORKERS,
+        Bend, Book, Data, Kept, Kind, PeersParameters, Row, Run, Scale, SizeRow, ONE_THREAD,
+        PROTOCOL, WORKERS,
     },
     outputs, DIRECTORY,
 };
@@ -61,6 +61,43 @@ fn read<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
     serde_json::from_str(&text).with_context(|| path.display().to_string())
 }
 
+/// The conditions of a run, of what kind it may be.
+fn read_run(from: &Path) -> anyhow::Result<Run<Value>> {
+    let mut run: Run<Value> = read(&from.join("run.json"))?;
+    run.check()?;
+    run.command = repeatable(run.command);
+    Ok(run)
+}
+
+/// What a reader would type to repeat a run: without the program, and without where servers were
+/// and results went, which are paths of one machine.
+fn repeatable(command: Vec<String>) -> Vec<String> {
+    let mut arguments = Vec::new();
+    let mut given = command.into_iter().skip(1);
+    while let Some(argument) = given.next() {
+        match &*argument {
+            "--no-build" => {}
+            "--out" => {
+                given.next();
+            }
+            _ => arguments.push(argument),
+        }
+    }
+    arguments
+}
+
+/// The conditions as the run's kind has them.
+fn typed<P: DeserializeOwned>(run: Run<Value>) -> anyhow::Result<Run<P>> {
+    Ok(Run {
+        schema: run.schema,
+        started: run.started,
+        command: run.command,
+        machine: run.machine,
+        versions: run.versions,
+        parameters: serde_json::from_value(run.parameters)?,
+    })
+}
+
 /// Which kind of run is in this directory.
 ///
 /// # Errors
@@ -93,70 +130,30 @@ fn kind(run: &Run<Value>) -> anyhow::Result<Kind> {
 /// If the run has faults, lacks one of its files or something that the book shows, or has it in
 /// another form.
 pub fn keep(from: &Path, provisional: Option<String>, root: &Path) -> anyhow::Result<Kind> {
-    let run: Run<Value> = read(&from.join("run.json"))?;
-    run.check()?;
+    let run = read_run(from)?;
     let kind = kind(&run)?;
     // What was there, to see whether the book can be made of the new run. At first nothing is.
     let mut book = Book::read(root).ok();
     let json = match kind {
         Kind::Compare => {
-            let data = compare(from, provisional)?;
-            let json = as_json(&data)?;
-            if let Some(book) = &mut book {
-                book.compare = data;
-            }
-            json
+            let data = compare(from, run, provisional)?;
+            replace(&mut book, data, |book| &mut book.compare)?
         }
         Kind::Many => {
-            let summary: Summary<Row> = summary(from)?;
-            let data = Many {
-                provisional,
-                run: read(&from.join("run.json"))?,
-                rows: summary.rows,
-                notes: summary.notes,
-            };
-            let json = as_json(&data)?;
-            if let Some(book) = &mut book {
-                book.many = data;
-            }
-            json
+            let data = kept(from, run, provisional)?;
+            replace(&mut book, data, |book| &mut book.many)?
         }
         Kind::Lines => {
-            let summary: Summary<Row> = summary(from)?;
-            let data = Lines {
-                provisional,
-                run: read(&from.join("run.json"))?,
-                rows: summary.rows,
-                notes: summary.notes,
-            };
-            let json = as_json(&data)?;
-            if let Some(book) = &mut book {
-                book.lines = data;
-            }
-            json
+            let data = kept(from, run, provisional)?;
+            replace(&mut book, data, |book| &mut book.lines)?
         }
         Kind::Scale => {
-            let summary: Summary<SizeRow> = summary(from)?;
-            let data = Scale {
-                provisional,
-                run: read(&from.join("run.json"))?,
-                rows: summary.rows,
-                bends: summary.bends,
-                notes: summary.notes,
-            };
-            let json = as_json(&data)?;
-            if let Some(book) = &mut book {
-                book.scale = data;
-            }
-            json
+            let data = scale(from, run, provisional)?;
+            replace(&mut book, data, |book| &mut book.scale)?
         }
         Kind::Peers => {
-            let data = peers(from, provisional)?;
-            let json = as_json(&data)?;
-            if let Some(book) = &mut book {
-                book.peers = data;
-            }
-            json
+            let data = peers(from, run, provisional)?;
+            replace(&mut book, data, |book| &mut book.peers)?
         }
     };
     if let Some(book) = &book {
@@ -171,6 +168,19 @@ pub fn keep(from: &Path, provisional: Option<String>, root: &Path) -> anyhow::Re
     Ok(kind)
 }
 
+/// Puts a run in the place of the last of its kind; its JSON.
+fn replace<T: Serialize>(
+    book: &mut Option<Book>,
+    data: T,
+    place: fn(&mut Book) -> &mut T,
+) -> anyhow::Result<String> {
+    let json = as_json(&data)?;
+    if let Some(book) = book {
+        *place(book) = data;
+    }
+    Ok(json)
+}
+
 /// The summary of a run without faults.
 fn summary<R: DeserializeOwned>(from: &Path) -> anyhow::Result<Summary<R>> {
     let summary: Summary<R> = read(&from.join("summary.json"))?;
@@ -182,7 +192,28 @@ fn summary<R: DeserializeOwned>(from: &Path) -> anyhow::Result<Summary<R>> {
     Ok(summary)
 }
 
-fn compare(from: &Path, provisional: Option<String>) -> anyhow::Result<Data> {
+fn kept(from: &Path, run: Run<Value>, provisional: Option<String>) -> anyhow::Result<Kept> {
+    let summary: Summary<Row> = summary(from)?;
+    Ok(Kept {
+        provisional,
+        run: typed(run)?,
+        rows: summary.rows,
+        notes: summary.notes,
+    })
+}
+
+fn scale(from: &Path, run: Run<Value>, provisional: Option<String>) -> anyhow::Result<Scale> {
+    let summary: Summary<SizeRow> = summary(from)?;
+    Ok(Scale {
+        provisional,
+        run: typed(run)?,
+        rows: summary.rows,
+        bends: summary.bends,
+        notes: summary.notes,
+    })
+}
+
+fn compare(from: &Path, run: Run<Value>, provisional: Option<String>) -> anyhow::Result<Data> {
     let summary: Summary<Row> = summary(from)?;
     let lines = fs::read_to_string(from.join("results.jsonl"))?;
     let records = lines.lines().map(serde_json::from_str);
@@ -209,7 +240,7 @@ fn compare(from: &Path, provisional: Option<String>) -> anyhow::Result<Data> {
     });
     Ok(Data {
         provisional,
-        run: read(&from.join("run.json"))?,
+        run: typed(run)?,
         event_bytes: event_bytes.context("the run has no traffic")?,
         shortened: records.iter().any(|record| record.shortened == Some(true)),
         curves: curves.collect(),
@@ -221,11 +252,15 @@ fn compare(from: &Path, provisional: Option<String>) -> anyhow::Result<Data> {
 
 /// Of a server that is not the book's, what failed is left out, with the reason: a measurement that
 /// could not be made, or all of a server that lost events.
-fn peers(from: &Path, provisional: Option<String>) -> anyhow::Result<Peers> {
+fn peers(
+    from: &Path,
+    run: Run<Value>,
+    provisional: Option<String>,
+) -> anyhow::Result<Kept<PeersParameters>> {
     let summary: Summary<Row> = read(&from.join("summary.json"))?;
-    let mut data = Peers {
+    let mut data = Kept {
         provisional,
-        run: read(&from.join("run.json"))?,
+        run: typed::<PeersParameters>(run)?,
         rows: summary.rows,
         notes: summary.notes,
     };

@@ -17,7 +17,7 @@ mod tables;
 mod text;
 
 pub use constants::{over_tls, wire};
-pub use data::{Book, Data, Kind, Lines, Many, Peers, Row, Scale, SizeRow};
+pub use data::{Book, Data, Kept, Kind, Row, Scale, SizeRow};
 pub use keep::keep;
 
 use std::{

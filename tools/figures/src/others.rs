@@ -1,9 +1,9 @@
 //! The figures in sentences of the runs beside `compare`: lines, scale and peers.
 
 use crate::{
-    data::{Book, Kind, Lines, Parameters, Peers, Run, Scale},
+    data::{Book, Kept, Kind, Parameters, PeersParameters, Run, Scale},
     panels::{cpu_of, PEERS},
-    tables::{line, scale_methods},
+    tables::{head, line, scale_methods},
     text::{count, digits, machine, provisional, thousands, Part, Unit},
 };
 use anyhow::Context as _;
@@ -111,11 +111,11 @@ fn lines(book: &Book) -> anyhow::Result<Vec<Part>> {
     for method in ["sse", "websocket", "long-polling"] {
         for (name, line) in [("", far), ("-lossy", lossy)] {
             for quantile in ["p50", "p99"] {
-                let row = data.row(method, line, &format!("delay {quantile}"))?;
+                let row = data.across(method, line, &format!("delay {quantile}"))?;
                 let name = format!("{method}{name}-{quantile}");
                 add(&name, milliseconds(row.median));
             }
-            let behind = data.row(method, line, "behind another")?.median;
+            let behind = data.across(method, line, "behind another")?.median;
             add(
                 &format!("{method}{name}-behind"),
                 format!("{} %", digits(behind)),
@@ -129,7 +129,7 @@ fn lines(book: &Book) -> anyhow::Result<Vec<Part>> {
 ///
 /// # Errors
 /// If only one of them was measured.
-pub(crate) fn ends(data: &Lines) -> anyhow::Result<((f64, f64), (f64, f64))> {
+pub(crate) fn ends(data: &Kept) -> anyhow::Result<((f64, f64), (f64, f64))> {
     let lines = data.lines();
     let far = lines.iter().map(|line| line.0).fold(0.0, f64::max);
     let mut of_far = lines.iter().copied().filter(|line| line.0 == far);
@@ -289,17 +289,14 @@ fn left_out(skipped: &str) -> String {
 }
 
 /// All figures of the servers.
-pub(crate) fn table(data: &Peers) -> String {
+pub(crate) fn table(data: &Kept<PeersParameters>) -> String {
     let titles = [
         "Method, server",
         "99 of 100 events within",
         "Processor time for a delivery, of a long poll for an answer",
         "Memory for an idle connection",
     ];
-    let mut lines = vec![
-        line(titles.map(str::to_owned).into_iter()),
-        line(titles.map(|_| "---".to_owned()).into_iter()),
-    ];
+    let mut lines = head(titles.map(str::to_owned));
     for (class, title, servers) in PEERS {
         for (server, name) in servers {
             let rows = [

@@ -1,7 +1,7 @@
 //! The tables of what was measured.
 
 use crate::{
-    data::{Book, Data, Many, Scale},
+    data::{Book, Data, Kept, Scale},
     text::{one_of_each, variants, with_workers, Part, Unit, Variant, ANSWER, ROWS, WALK},
 };
 
@@ -37,14 +37,8 @@ fn table(data: &Data, variants: &[Variant], floors: bool) -> String {
         format!("<span class=\"method-{}\">{title}</span>", it.class)
     });
     let last = floors.then(|| "Its floor".to_owned());
-    let mut lines = vec![line(
-        ["What is measured".to_owned()]
-            .into_iter()
-            .chain(titles)
-            .chain(last),
-    )];
-    let columns = variants.len() + 1 + usize::from(floors);
-    lines.push(line(std::iter::repeat_n("---".to_owned(), columns)));
+    let first = ["What is measured".to_owned()];
+    let mut lines = head(first.into_iter().chain(titles).chain(last));
     for shown in &ROWS {
         // Side by side a delivery is what is compared.
         if shown.figure == ANSWER && !floors {
@@ -126,7 +120,7 @@ const SERVERS: [(&str, &str); 8] = [
 ];
 
 /// Single events to many clients, from servers with one thread.
-fn many(data: &Many) -> anyhow::Result<String> {
+fn many(data: &Kept) -> anyhow::Result<String> {
     let titles = [
         "Server",
         "Half of the events within",
@@ -135,16 +129,13 @@ fn many(data: &Many) -> anyhow::Result<String> {
         "So many times the loop's",
         "Memory for an idle connection",
     ];
-    let mut lines = vec![
-        line(titles.map(str::to_owned).into_iter()),
-        line(titles.map(|_| "---".to_owned()).into_iter()),
-    ];
+    let mut lines = head(titles.map(str::to_owned));
     for (method, name) in SERVERS {
         let number = |measurement, figure, unit: Unit| {
-            let row = data.row(measurement, method, figure)?;
+            let row = data.one_thread(measurement, method, figure)?;
             anyhow::Ok(unit.spread(row.median, row.low, row.high))
         };
-        let cpu = data.row("delivery", method, "server CPU")?;
+        let cpu = data.one_thread("delivery", method, "server CPU")?;
         let cells = [
             name.to_owned(),
             number("delivery", "delay p50", Unit::Milliseconds)?,
@@ -169,10 +160,7 @@ fn burst(data: &Data) -> anyhow::Result<String> {
         "99 of 100 are there within",
         "All are there within",
     ];
-    let mut lines = vec![
-        line(titles.map(str::to_owned).into_iter()),
-        line(titles.map(|_| "---".to_owned()).into_iter()),
-    ];
+    let mut lines = head(titles.map(str::to_owned));
     // A burst of long polls is not measured.
     let is_stream = |(method, _): &(&str, &str)| !["long-polling", "hyper-answer"].contains(method);
     for (method, name) in SERVERS.into_iter().filter(is_stream) {
@@ -204,10 +192,7 @@ fn wire(data: &Data) -> anyhow::Result<String> {
         format!("<span class=\"method-{}\">{title}</span>", it.class)
     });
     let first = ["What is counted".to_owned()];
-    let mut lines = vec![
-        line(first.into_iter().chain(titles)),
-        line(std::iter::repeat_n("---".to_owned(), methods.len() + 1)),
-    ];
+    let mut lines = head(first.into_iter().chain(titles));
     for (measurement, figure, name) in [
         (
             "traffic",
@@ -242,10 +227,7 @@ fn sizes(scale: &Scale, axis: &str) -> anyhow::Result<String> {
         "rate" => "Events a second",
         _ => "Characters of text",
     };
-    let mut lines = vec![
-        line([first.to_owned()].into_iter().chain(titles)),
-        line(std::iter::repeat_n("---".to_owned(), methods.len() + 1)),
-    ];
+    let mut lines = head([first.to_owned()].into_iter().chain(titles));
     let first = methods.first().map_or("loop", |it| &it.key);
     for point in scale.points(axis, first, "server CPU") {
         let mut cells = vec![Unit::Count.number(point.value())];
@@ -276,6 +258,13 @@ pub(crate) fn scale_methods(scale: &Scale) -> Vec<Variant> {
     ];
     let is_there = |it: &Variant| scale.rows.iter().any(|row| row.method == it.key);
     all.into_iter().filter(is_there).collect()
+}
+
+/// The first two lines of a table: its titles, and what stands below them.
+pub(crate) fn head(titles: impl IntoIterator<Item = String>) -> Vec<String> {
+    let titles: Vec<_> = titles.into_iter().collect();
+    let below = vec!["---".to_owned(); titles.len()];
+    vec![line(titles.into_iter()), line(below.into_iter())]
 }
 
 pub(crate) fn line(cells: impl Iterator<Item = String>) -> String {

@@ -433,7 +433,7 @@ fn floors(book: &Book) -> anyhow::Result<Vec<Part>> {
     add("wire-pings", pings.to_owned());
     let many = &book.many;
     let median = |measurement, method, figure, unit: Unit| {
-        let row = many.row(measurement, method, figure);
+        let row = many.one_thread(measurement, method, figure);
         anyhow::Ok(unit.number(row?.median))
     };
     // To the loop, or to single events.
@@ -445,7 +445,10 @@ fn floors(book: &Book) -> anyhow::Result<Vec<Part>> {
     };
     for (name, method) in [("task", "websocket"), ("walk", WALK)] {
         for (part, text) in [
-            ("loops", ratio(many.row("delivery", method, "server CPU")?)?),
+            (
+                "loops",
+                ratio(many.one_thread("delivery", method, "server CPU")?)?,
+            ),
             (
                 "cpu",
                 median("delivery", method, "server CPU", Unit::Microseconds)?,
@@ -466,7 +469,7 @@ fn floors(book: &Book) -> anyhow::Result<Vec<Part>> {
     for (name, method) in [("sse", "sse"), ("bare", "hyper-stream")] {
         let p99 = data.one_thread("burst", method, "delay p99")?.median;
         add(&format!("burst-{name}-p99"), Unit::Milliseconds.number(p99));
-        let row = many.row("burst", method, DELIVERIES)?;
+        let row = many.one_thread("burst", method, DELIVERIES)?;
         add(&format!("burst-many-{name}-times"), ratio(row)?);
     }
     Ok(parts)

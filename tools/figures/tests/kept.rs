@@ -155,9 +155,37 @@ fn a_chart_is_text_that_a_page_can_hold() {
     assert!(count > 4, "{count} charts");
 }
 
+#[test]
+fn no_kept_run_names_a_path_of_a_machine() {
+    fn texts<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+        match value {
+            Value::String(text) => found.push(text),
+            Value::Array(values) => values.iter().for_each(|it| texts(it, found)),
+            Value::Object(fields) => fields.values().for_each(|it| texts(it, found)),
+            _ => {}
+        }
+    }
+    for (kind, ..) in runs(&book()) {
+        let path = root().join(format!("src/measured/{}.json", kind.name()));
+        let kept: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+        let mut found = Vec::new();
+        texts(&kept, &mut found);
+        for text in found {
+            let mut words = text.split(|it: char| it.is_whitespace() || "\"'(,;:".contains(it));
+            assert!(!words.any(|word| word.starts_with('/')), "{kind:?}: {text}");
+            assert!(!text.contains("target/"), "{kind:?}: {text}");
+        }
+    }
+}
+
 /// A run as the lab writes it.
 fn write_run(run: &Path, conditions: &Value, summary: &Value, records: &[Value]) {
     fs::create_dir_all(run).unwrap();
+    // The program, and where it was told to write to, which are not kept.
+    let mut conditions = conditions.clone();
+    let command = conditions["command"].as_array_mut().unwrap();
+    command.insert(0, "/a/machine/lab".into());
+    command.extend(["--no-build", "--out", "/a/machine/run"].map(Value::from));
     fs::write(run.join("run.json"), conditions.to_string()).unwrap();
     fs::write(run.join("summary.json"), summary.to_string()).unwrap();
     fs::write(run.join("summary.csv"), "").unwrap();
@@ -241,6 +269,8 @@ fn each_kind_of_run_is_known_and_kept_apart() {
         assert_eq!(kept, kind);
     }
     let book = Book::read(&root).unwrap();
+    assert_eq!(book.compare.run.command(), first.compare.run.command());
+    assert_eq!(book.peers.run.command(), first.peers.run.command());
     assert_eq!(book.compare.curves, first.compare.curves);
     assert_eq!(book.compare.event_bytes, 100.0);
     assert_eq!(book.many.rows, first.many.rows);

@@ -203,7 +203,7 @@ fn what_the_prose_says_of_distance_and_loss_is_so() {
     let far = lines.iter().map(|line| line.0).fold(0.0, f64::max);
     let most = lines.iter().map(|line| line.1).fold(0.0, f64::max);
     let median = |method: &str, loss: f64, figure: &str| {
-        data.row(method, (far, loss), figure).unwrap().median
+        data.across(method, (far, loss), figure).unwrap().median
     };
     for method in ["sse", "websocket"] {
         let both = |figure| (median(method, 0.0, figure), median(method, most, figure));
@@ -328,6 +328,6 @@ fn what_the_prose_says_of_bursts_is_so() {
         assert!(own > bare, "{method}: {own}, {bare}");
     }
     // "A bare stream gains as well."
-    let row = many.row("burst", "hyper-stream", "deliveries a CPU-second");
+    let row = many.one_thread("burst", "hyper-stream", "deliveries a CPU-second");
     assert!(row.unwrap().ratio_median > Some(gain("hyper-stream")));
 }
