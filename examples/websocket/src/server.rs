@@ -100,13 +100,14 @@ async fn open(
     // Now and not once the socket stands: what is refused needs an answer of HTTP.
     let wait = server.room.join(after.unwrap_or_default(), name)?;
     let limits = server.config.limits();
-    let connection = Connection {
+    // Boxed, since it passes through several futures, and each would have room for it.
+    let connection = Box::new(Connection {
         wait,
         room: server.room,
         messages: server.messages,
         heartbeat: server.config.heartbeat,
         close_patience: server.config.close_patience,
-    };
+    });
     // Its task outlives the request. The ending knows of it, so that a shutdown waits
     // for it, and cuts it in the end.
     let ending = &server.ending;

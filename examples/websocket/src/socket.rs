@@ -12,7 +12,8 @@ use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 use waiting::{Framings, Interrupted, Next, Room, Wait};
 
 // ANCHOR: held
-/// What one open socket holds: its wait. No queue, and no second task.
+/// What one open socket holds besides its buffers: its wait. No queue, and no second
+/// task.
 pub(crate) struct Connection {
     pub(crate) wait: Wait,
     /// To publish into.
@@ -29,30 +30,38 @@ pub(crate) struct Connection {
 impl Connection {
     // ANCHOR: run
     /// Serves the socket to its end.
-    pub(crate) async fn run(mut self, mut socket: Socket) {
-        let silence = self.silence(&socket);
-        let interrupted = self.wait.interrupted();
-        let end = tokio::select! {
-            biased;
-            // Cancel-safe. The loop hears of it too, but not while it waits for the
-            // peer to read.
-            why = interrupted => why.into(),
-            // Dropped only when the socket's work is over. What it was writing is then
-            // in tungstenite's buffer, in whole frames, so that a close can still
-            // follow it.
-            end = self.serve(&mut socket) => end,
-            // Cancel-safe: it only waits. Last, since the loop may hear something at
-            // this moment.
-            () = silence => End::Dropped,
-        };
-        // Boxed, so that an open socket has no room for its end.
-        Box::pin(end.close(socket, self.wait, self.close_patience)).await;
+    ///
+    /// No `async fn`, which would hold the socket twice: where it came in, and where it
+    /// is served.
+    pub(crate) fn run(
+        mut self: Box<Self>,
+        mut socket: Socket,
+    ) -> impl Future<Output = ()> {
+        async move {
+            let silence = self.silence(&socket);
+            let interrupted = self.wait.interrupted();
+            let end = tokio::select! {
+                biased;
+                // Cancel-safe. The loop hears of it too, but not while it waits for the
+                // peer to read.
+                why = interrupted => why.into(),
+                // Dropped only when the socket's work is over. What it was writing is
+                // then in tungstenite's buffer, in whole frames, so that a close can
+                // still follow it.
+                end = self.serve(&mut socket) => end,
+                // Cancel-safe: it only waits. Last, since the loop may hear something
+                // at this moment.
+                () = silence => End::Dropped,
+            };
+            // Boxed, so that an open socket has no room for its end.
+            Box::pin(end.close(socket, self.wait, self.close_patience)).await;
+        }
     }
     // ANCHOR_END: run
 
     // ANCHOR: serve
     async fn serve(&mut self, socket: &mut Socket) -> End {
-        let mut done = self.greet(socket).await;
+        let mut done = Box::pin(self.greet(socket)).await;
         while done.is_ok() {
             done = self.step(socket).await;
         }
@@ -61,13 +70,15 @@ impl Connection {
 
     /// Waits for a message or for the log, and does what came.
     pub(crate) async fn step(&mut self, socket: &mut Socket) -> Result<(), End> {
+        // What is done then is boxed, so that a socket that waits has no room for it.
+        //
         // Not `biased`: whichever always came first could leave the other nothing of
         // the task's budget of work.
         tokio::select! {
             // Cancel-safe: a message is handed out whole, or stays.
-            message = socket.next() => self.read(socket, message).await,
+            message = socket.next() => Box::pin(self.read(socket, message)).await,
             // Cancel-safe: it promises it.
-            next = self.wait.next() => self.write(socket, next).await,
+            next = self.wait.next() => Box::pin(self.write(socket, next)).await,
         }
     }
     // ANCHOR_END: serve
@@ -102,8 +113,7 @@ impl Connection {
             // Before its event, which this loop has not yet taken from the log. Who
             // does not read its answers is not read from any more.
             Message::Text(text) => {
-                // Boxed, so that an open socket has no room for a publish.
-                let answer = Box::pin(answer(&self.room, &text)).await;
+                let answer = answer(&self.room, &text).await;
                 socket.send(frames::message(&answer)).await?;
             }
             Message::Binary(_) => return Err(End::Closes(Close::Binary)),
