@@ -4,7 +4,7 @@ use crate::{
     job::{Job, Reply, Task},
     line::{By, Passed},
     method::Method,
-    plan::Step,
+    plan::{Step, BURST_RATE},
     programs::Programs,
     results::{Failed, Outcome, Recovery},
     schedule::{Arrivals, Plan},
@@ -67,6 +67,15 @@ async fn once(
     plan: Plan,
     progress: impl FnMut(f64),
 ) -> anyhow::Result<Outcome> {
+    let plan = match step.task {
+        Task::Burst { events } => Plan {
+            events,
+            rate: BURST_RATE,
+            arrivals: Arrivals::Fixed,
+            ..plan
+        },
+        _ => plan,
+    };
     let server = programs.serve(step, 0).await?;
     let mut clients = programs.clients(&job(step, plan, &server)).await?;
     let outcome = clients.done(progress).await;
@@ -109,7 +118,16 @@ async fn recovery(programs: &Programs, step: &Step, plan: Plan) -> anyhow::Resul
 pub fn applies(task: Task, method: Method) -> bool {
     match task {
         Task::Delivery | Task::Memory { .. } => true,
-        // A floor sends what its method does, or nothing, and has no log to come back to.
-        Task::Traffic | Task::Idle { .. } | Task::Recovery => method.floor_name().is_none(),
+        Task::Burst { .. } => match method {
+            Method::Polling(_) | Method::LongPolling | Method::HyperAnswer => false,
+            Method::Loop | Method::HyperStream | Method::AxumSocket => true,
+            Method::Sse | Method::WebSocket | Method::WebSocketWalk => true,
+        },
+        // A floor sends what its method does, or nothing, and so does the other WebSocket server.
+        Task::Traffic | Task::Idle { .. } => {
+            method.floor_name().is_none() && method != Method::WebSocketWalk
+        }
+        // A floor has no log to come back to.
+        Task::Recovery => method.floor_name().is_none(),
     }
 }

@@ -5,12 +5,14 @@
 
 use crate::{
     agreement::{self, Counted},
-    floor,
+    burst, floor,
     job::{self, reply, Job, Reply, Task, LISTENING},
     line::{self, By},
     method::{Method, Silence},
     relay::{self, Relay},
-    results::{self, Behind, Bytes, Delivery, Idle, Memory, Outcome, PerTime, Quantiles, Recovery},
+    results::{
+        self, Behind, Burst, Bytes, Delivery, Idle, Memory, Outcome, PerTime, Quantiles, Recovery,
+    },
     schedule::{Arrivals, Numbered, Planned},
     slow_relay::SlowRelay,
     system,
@@ -22,6 +24,7 @@ use contract::{Data, Kind};
 use futures_util::stream::{BoxStream, StreamExt as _};
 use hdrhistogram::Histogram;
 use std::{
+    future::{poll_fn, Future},
     io::{Read as _, Write as _},
     net::{Ipv4Addr, SocketAddr},
     pin::pin,
@@ -69,7 +72,8 @@ pub fn run() -> anyhow::Result<ExitCode> {
         let job = orders.recv().await.context("no job")?;
         let job: Job = serde_json::from_str(&job).context("a job")?;
         match job.task {
-            Task::Delivery => delivery(&job).await,
+            Task::Delivery => Ok(Outcome::Delivery(delivery(&job).await?.delivery)),
+            Task::Burst { .. } => Ok(Outcome::Burst(delivery(&job).await?)),
             Task::Traffic => traffic(&job).await,
             Task::Idle { cycles } => idle(&job, cycles).await,
             Task::Memory { warm } => memory(&job, warm).await,
@@ -286,17 +290,19 @@ async fn receive(job: &Job, base: &Url, shared: &Shared) -> anyhow::Result<(Tall
     shared.go.subscribe().wait_for(|go| *go).await?;
     let mut stop = shared.stop.subscribe();
     let mut stopped = pin!(stop.wait_for(|stop| *stop));
+    let mut waited = true;
     loop {
         let step = tokio::select! {
             biased;
             // If it is dropped, this client is over.
-            step = reader.next() => step?,
+            step = noting_waits(reader.next(), &mut waited) => step?,
             _ = &mut stopped => return Ok((tally, reader)),
         };
         let now = shared.begin.elapsed();
         match step {
             Step::Events(events) => {
                 tally.answer();
+                tally.batches += u64::from(std::mem::take(&mut waited));
                 let count = events.len() as u64;
                 let mut last = false;
                 for (n, bytes) in events {
@@ -319,6 +325,17 @@ async fn receive(job: &Job, base: &Url, shared: &Shared) -> anyhow::Result<(Tall
             Step::Opened => {}
         }
     }
+}
+
+/// Completes as the future does, and notes whether that had to be waited for.
+async fn noting_waits<F: Future>(future: F, waited: &mut bool) -> F::Output {
+    let mut future = pin!(future);
+    poll_fn(|cx| {
+        let polled = future.as_mut().poll(cx);
+        *waited |= polled.is_pending();
+        polled
+    })
+    .await
 }
 
 // Who publishes.
@@ -348,12 +365,7 @@ impl Publisher {
                     .publish(None, kind, Data::from_json(&event.data)?)
                     .await?;
             }
-            Self::Loop(socket) => {
-                let event = floor::event_json(n as usize, event.kind, &event.data);
-                let mut frame = floor::header(event.len(), n).to_vec();
-                frame.extend_from_slice(event.as_bytes());
-                socket.write_all(&frame).await?;
-            }
+            Self::Loop(socket) => socket.write_all(&floor::frame(n, event)).await?,
         }
         Ok(())
     }
@@ -366,7 +378,7 @@ struct Published {
     /// How long each took until it was answered. The loop answers nothing.
     took: Vec<Duration>,
     /// The loop's thread for it, and what that has used, ends with it.
-    _publisher: Publisher,
+    _publisher: Box<dyn Send>,
 }
 
 async fn publish(
@@ -409,7 +421,30 @@ async fn publish(
     Ok(Published {
         late,
         took,
-        _publisher: publisher,
+        _publisher: Box::new(publisher),
+    })
+}
+
+/// The same without waiting for the answer to the one before.
+async fn publish_burst(
+    job: &Job,
+    base: &Url,
+    crowd: &Crowd,
+    schedule: &[Planned],
+) -> anyhow::Result<Published> {
+    let shared = crowd.shared.clone();
+    let sends = move |n: usize| {
+        let now = shared.begin.elapsed().as_nanos();
+        let now = u64::try_from(now).expect("a run takes less than five centuries");
+        shared.published[n].store(now, Relaxed);
+    };
+    let is_loop = job.method == Method::Loop;
+    let mut burst = burst::Burst::begin(address(base)?, is_loop, schedule, sends)?;
+    let burst::Published { late, took } = burst.published().await?;
+    Ok(Published {
+        late,
+        took,
+        _publisher: Box::new(burst),
     })
 }
 
@@ -460,7 +495,9 @@ pub fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
 }
 
-async fn delivery(job: &Job) -> anyhow::Result<Outcome> {
+/// A delivery, with what is counted of a burst besides.
+async fn delivery(job: &Job) -> anyhow::Result<Burst> {
+    let is_burst = matches!(job.task, Task::Burst { .. });
     let schedule = job.plan.schedule();
     let (_relay, base) = across(job).await?;
     let mut crowd = Crowd::new(job);
@@ -471,7 +508,10 @@ async fn delivery(job: &Job) -> anyhow::Result<Outcome> {
     let before = (system::cpu_time(job.server), system::cpu_time(own));
     crowd.shared.go.send_replace(true);
     let begin = Instant::now();
-    let published = publish(job, &job.base()?, &crowd, &schedule).await?;
+    let published = match is_burst {
+        true => publish_burst(job, &job.base()?, &crowd, &schedule).await?,
+        false => publish(job, &job.base()?, &crowd, &schedule).await?,
+    };
     let (tallies, readers) = crowd.finish(patience(job.method)).await?;
     let wall = begin.elapsed();
     let after = (system::cpu_time(job.server), system::cpu_time(own));
@@ -479,7 +519,7 @@ async fn delivery(job: &Job) -> anyhow::Result<Outcome> {
     drop(readers);
     let Published { late, took, .. } = published;
     let one_way = match job.method {
-        Method::Loop => {
+        Method::Loop if !is_burst => {
             let server = address(&base)?;
             let length = schedule.first().map_or(1, |event| event.data.len());
             let echoes = tokio::task::spawn_blocking(move || echo(server, length));
@@ -504,7 +544,11 @@ async fn delivery(job: &Job) -> anyhow::Result<Outcome> {
     };
     let behind = behind(tallies.iter().map(|tally| &tally.delays[..]), published)?;
     let delays = tallies.iter().flat_map(|tally| &tally.delays);
-    Ok(Outcome::Delivery(Delivery {
+    let last = job.plan.events.saturating_sub(1);
+    let span = published(last)
+        .saturating_sub(published(0))
+        .max(Duration::from_nanos(1));
+    let delivery = Delivery {
         clients: job.clients,
         counts,
         delay_ms: quantiles(delays.map(|(_, delay)| *delay))?,
@@ -518,7 +562,17 @@ async fn delivery(job: &Job) -> anyhow::Result<Outcome> {
         publisher_late_ms: milliseconds(late),
         resident_mib: idle.zip(loaded),
         one_way_ms: one_way,
-    }))
+    };
+    Ok(Burst {
+        events: job.plan.events,
+        rate: f64::from(last) / span.as_secs_f64(),
+        // The HTTP client hands on each chunk of a response by itself, whatever came with it.
+        batches: match job.method {
+            Method::Sse | Method::HyperStream => None,
+            _ => Some(tallies.iter().map(|tally| tally.batches).sum()),
+        },
+        delivery,
+    })
 }
 
 /// The receipts that came behind another on the same connection.
@@ -605,7 +659,7 @@ async fn relayed(job: &Job, spoken: tls::Protocol) -> anyhow::Result<(Relay, Url
 /// What the clients speak over TLS.
 fn spoken(job: &Job) -> tls::Protocol {
     match job.method {
-        Method::WebSocket => tls::Protocol::Http1,
+        method if method.is_websocket() => tls::Protocol::Http1,
         _ => tls::Protocol::Http2,
     }
 }
@@ -615,7 +669,7 @@ fn counted(job: &Job, clients: u32, events: u32, counts: &Counts) -> Counted {
     // Whoever came back may have lost an answer on the way. What is lost is a fault in any case.
     let steady = counts.reconnects == 0 && counts.is_exact();
     let waits = match job.method {
-        Method::Sse | Method::WebSocket => Some(u64::from(clients)),
+        Method::Sse | Method::WebSocket | Method::WebSocketWalk => Some(u64::from(clients)),
         Method::Polling(_) => Some(0),
         // Which poll finds nothing due is for the clock to say.
         _ => None,
@@ -738,7 +792,7 @@ async fn idle(job: &Job, cycles: u32) -> anyhow::Result<Outcome> {
         // All bytes of a beat have gone through the relay, and none of the next question have,
         // since a client asks it when it is called again.
         let traffic = relay.traffic();
-        if under_way && (job.method != Method::WebSocket || traffic.up > settled) {
+        if under_way && (!job.method.is_websocket() || traffic.up > settled) {
             (under_way, settled) = (false, traffic.up);
             if beats == first || beats == first + cycles {
                 heard.extend(beat);

@@ -7,25 +7,24 @@ use crate::{
     plan::{Extent, Measure, Step, Workers},
     programs::{self, Programs},
     protocol::Protocol,
-    results::{Directory, Outcome, Parameters, Record, Run},
+    results::{Parameters, Record},
+    run::{self, Kept, Progress, RunOptions},
     schedule::{Arrivals, Plan},
     summary::Summary,
     system,
 };
 use anyhow::ensure;
 use futures_util::future::join_all;
-use indicatif::{ProgressBar, ProgressStyle};
-use std::{num::NonZeroU16, path::PathBuf, process::ExitCode, time::Duration};
+use std::{num::NonZeroU16, process::ExitCode};
 
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
-    /// Less of everything: under a minute, for counts and not for figures
-    #[arg(long)]
-    quick: bool,
+    #[command(flatten)]
+    run: RunOptions,
 
-    /// What is compared: polling:INTERVAL, long-polling, sse, websocket
+    /// What is compared: polling:INTERVAL, long-polling, sse, websocket, websocket:walk
     #[arg(long, value_delimiter = ',', value_name = "METHOD")]
-    #[arg(default_value = "polling:100ms,polling:1s,long-polling,sse,websocket")]
+    #[arg(default_value = "polling:100ms,polling:1s,long-polling,sse,websocket,websocket:walk")]
     methods: Vec<Method>,
 
     /// What is measured; all of it by default
@@ -51,14 +50,6 @@ pub struct Options {
     /// The least and the most characters of an event's text
     #[arg(long, value_name = "LEAST-MOST", default_value = "20-200", value_parser = range)]
     text: (u32, u32),
-
-    /// Decides when events come and what they hold
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-
-    /// How often each is measured [default: 9; with --quick 1]
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1000))]
-    repetitions: Option<u32>,
 
     /// Idle connections whose memory is measured [default: 1000; with --quick 200]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=50_000))]
@@ -100,14 +91,6 @@ pub struct Options {
     /// Delay by a relay, also where network namespaces are allowed
     #[arg(long)]
     relay: bool,
-
-    /// Measure the servers that are there, and build none
-    #[arg(long)]
-    no_build: bool,
-
-    /// A new directory for the results [default: one named by the time, in target/lab]
-    #[arg(long, value_name = "DIRECTORY")]
-    out: Option<PathBuf>,
 }
 
 pub fn rate(text: &str) -> Result<f64, &'static str> {
@@ -139,13 +122,13 @@ pub fn range(text: &str) -> Result<(u32, u32), &'static str> {
 
 impl Options {
     fn plan(&self) -> Plan {
-        let (events, rate) = if self.quick { (60, 60.0) } else { (500, 50.0) };
+        let (events, rate) = self.run.or(None, (500, 50.0), (60, 60.0));
         Plan {
             events: self.events.unwrap_or(events),
             rate: self.rate.unwrap_or(rate),
             arrivals: self.arrivals,
             text: self.text,
-            seed: self.seed,
+            seed: self.run.seed,
         }
     }
 
@@ -165,29 +148,25 @@ impl Options {
     }
 
     fn extent(&self, by: By) -> Extent {
-        let either = |given: Option<u32>, full, quick| {
-            given.unwrap_or(if self.quick { quick } else { full })
-        };
+        let run = &self.run;
         Extent {
             methods: self.methods.clone(),
             measures: match self.measure.is_empty() {
                 true => Measure::ALL.to_vec(),
                 false => self.measure.clone(),
             },
-            clients: either(self.clients, 80, 50),
-            repetitions: either(self.repetitions, 9, 1),
-            idle_clients: either(self.idle_clients, 1000, 200),
-            recovery_clients: either(self.recovery_clients, 10_000, 50),
-            silence: match self.quick {
-                true => Silence::Short,
-                false => Silence::Usual,
-            },
+            clients: run.or(self.clients, 80, 50),
+            repetitions: run.or(run.repetitions, 9, 1),
+            burst_events: run.or(None, 300, 60),
+            idle_clients: run.or(self.idle_clients, 1000, 200),
+            recovery_clients: run.or(self.recovery_clients, 10_000, 50),
+            silence: run.or(None, Silence::Usual, Silence::Short),
             protocols: self.protocol.clone(),
-            workers: match (self.quick, &self.workers[..]) {
-                (true, []) => vec![Workers::All],
-                (false, []) => vec![Workers::Some(NonZeroU16::MIN), Workers::All],
-                (_, given) => given.to_vec(),
-            },
+            workers: run.or_all(
+                &self.workers,
+                &[Workers::Some(NonZeroU16::MIN), Workers::All],
+                &[Workers::All],
+            ),
             lines: self.lines(by),
         }
     }
@@ -200,51 +179,38 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
         "the floors are measured in any case"
     );
     let descriptors = system::raise_descriptors();
-    let programs = Programs::new(&options.methods, !options.no_build)?;
+    let programs = Programs::new(&options.methods, &options.run.servers)?;
     // The servers are built: in the namespace there is no network.
     let by = line_by(&options);
     let (plan, extent) = (options.plan(), options.extent(by));
     check_descriptors(&extent, descriptors)?;
-    let started = jiff::Timestamp::now();
-    let out = options.out.clone();
-    let out = out.unwrap_or_else(|| programs::new_directory(started));
     let parameters = Parameters {
-        quick: options.quick,
+        quick: options.run.quick,
         methods: extent.methods.iter().map(Method::to_string).collect(),
         clients: extent.clients,
         plan,
         repetitions: extent.repetitions,
+        burst_events: extent.burst_events,
         idle_clients: extent.idle_clients,
         recovery_clients: extent.recovery_clients,
         workers: extent.workers.clone(),
         lines: extent.lines.clone(),
+        server_directory: options.run.servers.directory(),
         descriptors,
     };
-    let run = Run::new(started, programs.profile(), parameters);
-    let mut directory = Directory::create(&out, &run)?;
-    println!("{}", describe(&run));
-    let mut records = Vec::new();
-    // One thread is enough for whoever only waits for others.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let measured = runtime.block_on(async {
-        tokio::select! {
-            // Dropped at a signal: with it all processes that it has started end.
-            measured = measure(&programs, &extent, plan, &mut directory, &mut records) => measured,
-            () = interrupted() => anyhow::bail!("interrupted; what was finished is kept"),
-        }
-    });
-    let summary = Summary::new(&records, &plan);
-    summary.write_json(&directory.file("summary.json"))?;
-    summary.write_csv(&directory.file("summary.csv"))?;
-    report(&summary);
-    println!("results: {}", out.display());
-    measured?;
-    Ok(match summary.faults.is_empty() {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
-    })
+    run::run(
+        &options.run,
+        &programs,
+        parameters,
+        describe,
+        async |_, kept| measure(&programs, &extent, plan, kept).await,
+        |_, kept| {
+            let summary = Summary::new(&kept.records, &plan);
+            summary.write(&kept.directory)?;
+            report(&summary);
+            Ok(summary.faults)
+        },
+    )
 }
 
 /// What makes the lines, if any are asked for. The first answer may come of a process that this one
@@ -257,7 +223,7 @@ fn line_by(options: &Options) -> By {
     if options.relay {
         return By::Relay;
     }
-    match line::enter() {
+    match line::enter(line::LINE) {
         Ok(()) => {
             println!("delay and loss: of packets, by a user-space line in a network namespace");
             By::Tun
@@ -273,23 +239,20 @@ async fn measure(
     programs: &Programs,
     extent: &Extent,
     plan: Plan,
-    directory: &mut Directory,
-    records: &mut Vec<Record>,
+    kept: &mut Kept<Record>,
 ) -> anyhow::Result<()> {
     let rounds = extent.rounds();
-    let bar = progress_bar(rounds.len());
-    for (done, round) in (0_u64..).zip(&rounds) {
-        let begin = done * PARTS;
-        bar.set_position(begin);
-        bar.set_message(match &round[..] {
+    let progress = Progress::of(rounds.len());
+    for (done, round) in rounds.iter().enumerate() {
+        let what = match &round[..] {
             [step] => format!("{} {}", step.name(), step.method),
             steps => format!("{} of {} methods", steps[0].name(), steps.len()),
-        });
+        };
+        let show = progress.begin(done, what);
         let one = |step: &Step| {
-            let (step, bar, load) = (*step, bar.clone(), system::load());
+            let (step, show, load) = (*step, show.clone(), system::load());
             async move {
-                let progress = |part: f64| bar.set_position(begin + (part * PARTS as f64) as u64);
-                let (outcome, passed) = bench::measure(programs, &step, plan, progress).await;
+                let (outcome, passed) = bench::measure(programs, &step, plan, show).await;
                 Record {
                     method: step.method.to_string(),
                     protocol: step.protocol,
@@ -303,50 +266,11 @@ async fn measure(
             }
         };
         for record in join_all(round.iter().map(one)).await {
-            directory.keep(&record)?;
-            if let Outcome::Failed(failed) = &record.outcome {
-                let why = format!("{} {}: {}", failed.task, record.method, failed.error);
-                bar.suspend(|| eprintln!("lab: {why}"));
-            }
-            records.push(record);
+            progress.report(record.fault());
+            kept.keep(record)?;
         }
     }
-    bar.finish_and_clear();
     Ok(())
-}
-
-/// How finely the progress of one measurement is shown.
-pub const PARTS: u64 = 20;
-
-/// Of so many measurements.
-pub fn progress_bar(measurements: usize) -> ProgressBar {
-    let bar = ProgressBar::new(measurements as u64 * PARTS);
-    let style = "{elapsed_precise} {bar:30} {percent:>3} % (left: {eta}) {msg}";
-    bar.set_style(ProgressStyle::with_template(style).expect("a template"));
-    bar.enable_steady_tick(Duration::from_millis(500));
-    bar
-}
-
-/// Completes at Ctrl-C, and where there are signals at the one that asks a process to end.
-pub async fn interrupted() {
-    #[cfg(unix)]
-    let terminated = async {
-        use tokio::signal::unix::{signal, SignalKind};
-        match signal(SignalKind::terminate()) {
-            Ok(mut signals) => {
-                signals.recv().await;
-            }
-            // The system's own handling stays.
-            Err(_) => std::future::pending().await,
-        }
-    };
-    #[cfg(not(unix))]
-    let terminated = std::future::pending::<()>();
-    tokio::select! {
-        // Cancel-safe, both: the first ends the program.
-        _ = tokio::signal::ctrl_c() => {}
-        () = terminated => {}
-    }
 }
 
 fn check_descriptors(extent: &Extent, limit: Option<u64>) -> anyhow::Result<()> {
@@ -354,6 +278,7 @@ fn check_descriptors(extent: &Extent, limit: Option<u64>) -> anyhow::Result<()> 
     let mut most = (0, "");
     for (measure, clients, relayed, flag) in [
         (Measure::Delivery, extent.clients, 0, "--clients"),
+        (Measure::Burst, extent.clients, 0, "--clients"),
         (
             Measure::Traffic,
             extent.clients,
@@ -388,14 +313,12 @@ fn check_descriptors(extent: &Extent, limit: Option<u64>) -> anyhow::Result<()> 
     Ok(())
 }
 
-fn describe(run: &Run<Parameters>) -> String {
-    let parameters = &run.parameters;
+fn describe(parameters: &Parameters) -> String {
     let plan = &parameters.plan;
     let workers: Vec<_> = parameters.workers.iter().map(Workers::to_string).collect();
     format!(
-        "{}\nparameters: {} clients, {} events at {}/s ({:?}), text {}-{}, seed {}, {} repetitions, \
+        "parameters: {} clients, {} events at {}/s ({:?}), text {}-{}, seed {}, {} repetitions, \
          {} idle, {} recovering, workers {}",
-        run.conditions(),
         parameters.clients,
         plan.events,
         plan.rate,
@@ -411,7 +334,9 @@ fn describe(run: &Run<Parameters>) -> String {
 }
 
 fn report(summary: &Summary) {
-    for table in summary.tables() {
+    // A table without a figure has its head alone.
+    let tables = summary.tables().into_iter();
+    for table in tables.filter(|table| table.lines().count() > 1) {
         println!("\n{}", table.trim_end());
     }
     footer(summary);
@@ -422,7 +347,7 @@ pub fn footer(summary: &Summary) {
     println!();
     println!(
         "median [its interval: {}]; 2.00x: twice the floor of the same repetition, of the loop first, \
-         then of the library",
+         then of the library; of deliveries a CPU-second: to those of one event at a time",
         summary.interval
     );
     let noise = &summary.noise;
@@ -462,7 +387,7 @@ mod tests {
     #[test]
     fn quick_is_less_of_everything_and_flags_win() {
         let (full, quick) = (parse(&[]).unwrap(), parse(&["--quick"]).unwrap());
-        assert_eq!(full.methods.len(), 5);
+        assert_eq!(full.methods.len(), 6);
         assert!(quick.plan().events < full.plan().events);
         assert!(quick.extent(By::Tun).rounds().len() < full.extent(By::Tun).rounds().len());
         assert_eq!(full.extent(By::Tun).repetitions, 9);

@@ -6,7 +6,7 @@
 //! the number of the event, and the event as the book's servers would send it. The same program
 //! answers an echo, whose half is the one-way delay of this machine.
 
-use crate::{method::Method, minimal};
+use crate::{method::Method, minimal, schedule::Planned};
 use anyhow::{bail, Context as _};
 use std::{
     io::{Read as _, Write as _},
@@ -54,6 +54,14 @@ pub fn header(length: usize, n: u32) -> [u8; HEADER] {
     header[..4].copy_from_slice(&length.to_be_bytes());
     header[4..].copy_from_slice(&n.to_be_bytes());
     header
+}
+
+/// What a publisher sends for an event.
+pub fn frame(n: u32, event: &Planned) -> Vec<u8> {
+    let json = event_json(n as usize, event.kind, &event.data);
+    let mut frame = header(json.len(), n).to_vec();
+    frame.extend_from_slice(json.as_bytes());
+    frame
 }
 
 /// The length and the number in a frame's header.

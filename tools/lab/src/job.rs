@@ -58,6 +58,11 @@ impl Job {
 pub enum Task {
     /// How late events come, and the CPU time that they take.
     Delivery,
+    /// The same of so many events that come faster than each is answered.
+    Burst {
+        /// How many.
+        events: u32,
+    },
     /// Requests and bytes of the same events, counted by a relay.
     Traffic,
     /// Requests and bytes of so many silences of one client, counted by a relay.

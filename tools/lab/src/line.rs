@@ -157,7 +157,7 @@ impl<T: AsRef<[u8]>> Queue<T> {
 }
 
 #[cfg(target_os = "linux")]
-pub use tun::{enter, run, Options, FAR};
+pub use tun::{enter, prepare, run, Options, FAR};
 
 #[cfg(target_os = "linux")]
 mod tun {
@@ -201,11 +201,11 @@ mod tun {
     }
 
     /// Becomes the same program with the same arguments in a namespace of its own, if it is in none
-    /// yet and the system allows it.
+    /// yet and the system allows it, which this command of the lab tries.
     ///
     /// # Errors
     /// Why it is not allowed.
-    pub fn enter() -> anyhow::Result<()> {
+    pub fn enter(trial: &str) -> anyhow::Result<()> {
         if env::var_os(INSIDE).is_some() {
             return prepare();
         }
@@ -216,8 +216,7 @@ mod tun {
             command.arg(&lab);
             command
         };
-        // A line that ends at once, as a trial.
-        let tried = unshare().arg("line").stdin(Stdio::null()).output();
+        let tried = unshare().arg(trial).stdin(Stdio::null()).output();
         let tried = tried.context("unshare")?;
         let errors = String::from_utf8_lossy(&tried.stderr);
         ensure!(tried.status.success(), "{}", errors.trim());
@@ -241,7 +240,10 @@ mod tun {
     }
 
     /// In a new namespace nothing is up, and that without a line is measured as well.
-    fn prepare() -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// Where the system does not allow it.
+    pub fn prepare() -> anyhow::Result<()> {
         // What one connection has learned of the line would be used for the next, across lines.
         fs::write("/proc/sys/net/ipv4/tcp_no_metrics_save", "1").context("tcp_no_metrics_save")?;
         ip(&["link", "set", "lo", "up"])
@@ -330,6 +332,13 @@ mod tun {
     }
 }
 
+/// The command that makes a line, and ends at once where its input has.
+pub const LINE: &str = "line";
+
+/// The command that needs a namespace and no line, and does nothing in it.
+#[cfg(target_os = "linux")]
+pub const NAMESPACE: &str = "namespace";
+
 /// What `lab line` prints when it passes packets on.
 pub const READY: &str = "ready";
 
@@ -347,13 +356,13 @@ mod nowhere {
     pub struct Options {}
 
     /// There are no network namespaces on this system.
-    pub fn enter() -> anyhow::Result<()> {
+    pub fn enter(_trial: &str) -> anyhow::Result<()> {
         anyhow::bail!("there are no network namespaces on this system")
     }
 
     /// There is no TUN that the lab knows on this system.
     pub fn run(_: Options) -> anyhow::Result<ExitCode> {
-        enter().map(|()| ExitCode::SUCCESS)
+        enter(super::LINE).map(|()| ExitCode::SUCCESS)
     }
 }
 

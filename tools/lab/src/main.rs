@@ -15,12 +15,16 @@
 //! `README.md` in this directory says what each figure means, and what it does not.
 
 mod agreement;
+mod answers;
 mod bench;
+mod burst;
 mod clients;
 mod compare;
 mod floor;
 mod hold;
 mod job;
+#[cfg(target_os = "linux")]
+mod limits;
 mod line;
 mod method;
 mod minimal;
@@ -31,6 +35,7 @@ mod programs;
 mod protocol;
 mod relay;
 mod results;
+mod run;
 mod scale;
 mod schedule;
 mod slow_relay;
@@ -58,6 +63,9 @@ enum Command {
     /// Measure other servers on the same events, through one client for all
     #[cfg(unix)]
     Peers(peers::Options),
+    /// Lower a limit on purpose, and see whether it bites where it is calculated to
+    #[cfg(target_os = "linux")]
+    Limits(limits::Options),
     /// The client of `peers`: reads a job from standard input, writes its outcome
     #[cfg(unix)]
     #[command(hide = true)]
@@ -75,6 +83,10 @@ enum Command {
     /// A line between clients and server, in a network namespace: delay and loss
     #[command(hide = true)]
     Line(line::Options),
+    /// Whether there may be a network namespace
+    #[cfg(target_os = "linux")]
+    #[command(hide = true)]
+    Namespace,
     /// A floor: the least server there could be, or that a library makes
     #[command(hide = true)]
     Floor(floor::Options),
@@ -86,6 +98,8 @@ fn main() -> ExitCode {
         Command::Scale(options) => scale::run(options),
         #[cfg(unix)]
         Command::Peers(options) => peers::run(options),
+        #[cfg(target_os = "linux")]
+        Command::Limits(options) => limits::run(&options),
         #[cfg(unix)]
         Command::RawClient => peers::client::run(),
         #[cfg(unix)]
@@ -93,6 +107,8 @@ fn main() -> ExitCode {
         Command::Clients => clients::run(),
         Command::Hold(options) => hold::run(options),
         Command::Line(options) => line::run(options),
+        #[cfg(target_os = "linux")]
+        Command::Namespace => line::prepare().map(|()| ExitCode::SUCCESS),
         Command::Floor(options) => floor::run(options),
     };
     ended.unwrap_or_else(|error| {

@@ -25,6 +25,8 @@ pub enum Method {
     Sse,
     /// Frames, both ways.
     WebSocket,
+    /// The same, written by one task for all sockets (`--fan-out walk`).
+    WebSocketWalk,
     /// The floor of [`Method::Sse`]: the least event stream that hyper makes.
     HyperStream,
     /// The floor of [`Method::WebSocket`]: the least socket that axum makes.
@@ -52,7 +54,15 @@ impl Method {
             Self::Polling(_) => Some("polling"),
             Self::LongPolling => Some("long-polling"),
             Self::Sse => Some("sse"),
-            Self::WebSocket => Some("websocket"),
+            Self::WebSocket | Self::WebSocketWalk => Some("websocket"),
+        }
+    }
+
+    /// What its program is started with, besides what all are.
+    pub fn flags(self) -> &'static [&'static str] {
+        match self {
+            Self::WebSocketWalk => &["--fan-out", "walk"],
+            _ => &[],
         }
     }
 
@@ -63,7 +73,7 @@ impl Method {
             Self::HyperStream => Some("hyper-stream"),
             Self::AxumSocket => Some("axum-socket"),
             Self::HyperAnswer => Some("hyper-answer"),
-            Self::Polling(_) | Self::LongPolling | Self::Sse | Self::WebSocket => None,
+            _ => None,
         }
     }
 
@@ -71,7 +81,7 @@ impl Method {
     pub fn library_floor(self) -> Option<Self> {
         match self {
             Self::Sse => Some(Self::HyperStream),
-            Self::WebSocket => Some(Self::AxumSocket),
+            Self::WebSocket | Self::WebSocketWalk => Some(Self::AxumSocket),
             Self::LongPolling => Some(Self::HyperAnswer),
             _ => None,
         }
@@ -79,7 +89,12 @@ impl Method {
 
     /// Whether the server's program has a flag for its heartbeat.
     pub fn has_heartbeat(self) -> bool {
-        matches!(self, Self::Sse | Self::WebSocket)
+        self == Self::Sse || self.is_websocket()
+    }
+
+    /// Whether it speaks the WebSocket protocol by a server of the book.
+    pub fn is_websocket(self) -> bool {
+        matches!(self, Self::WebSocket | Self::WebSocketWalk)
     }
 
     /// How long nothing is exchanged with an idle client on average, by the defaults of servers and
@@ -90,7 +105,7 @@ impl Method {
             Self::Loop | Self::HyperStream | Self::AxumSocket | Self::HyperAnswer => None,
             Self::Polling(interval) => Some(interval),
             Self::LongPolling => Some(Duration::from_millis(22_500)),
-            Self::Sse | Self::WebSocket => Some(Duration::from_secs(15)),
+            Self::Sse | Self::WebSocket | Self::WebSocketWalk => Some(Duration::from_secs(15)),
         }
     }
 
@@ -132,7 +147,7 @@ impl Method {
                 client.subscribe(latest).boxed()
             }
             // By HTTP/1.1 over either.
-            Self::WebSocket | Self::AxumSocket => {
+            Self::WebSocket | Self::WebSocketWalk | Self::AxumSocket => {
                 WebSocketClient::new(base).subscribe(latest).boxed()
             }
         }))
@@ -143,6 +158,7 @@ impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Polling(interval) => write!(f, "polling:{}ms", interval.as_millis()),
+            Self::WebSocketWalk => f.write_str("websocket:walk"),
             other => {
                 let name = other.program().or(other.floor_name());
                 f.write_str(name.expect("what has no program is a floor"))
@@ -164,6 +180,7 @@ impl FromStr for Method {
             ("long-polling", None) => Self::LongPolling,
             ("sse", None) => Self::Sse,
             ("websocket", None) => Self::WebSocket,
+            ("websocket", Some("walk")) => Self::WebSocketWalk,
             ("loop", None) => Self::Loop,
             ("hyper-stream", None) => Self::HyperStream,
             ("axum-socket", None) => Self::AxumSocket,
@@ -171,7 +188,7 @@ impl FromStr for Method {
             _ => {
                 return Err(format!(
                     "{text}: a method is polling:INTERVAL (such as polling:100ms or polling:2s), \
-                     long-polling, sse or websocket"
+                     long-polling, sse, websocket or websocket:walk"
                 ))
             }
         })
@@ -219,6 +236,7 @@ mod tests {
             "long-polling",
             "sse",
             "websocket",
+            "websocket:walk",
             "hyper-stream",
             "axum-socket",
             "hyper-answer",
@@ -238,6 +256,8 @@ mod tests {
             "polling:9ms",
             "polling:-1s",
             "sse:1s",
+            "websocket:tasks",
+            "sse:walk",
         ] {
             assert!(wrong.parse::<Method>().is_err(), "{wrong:?}");
         }

@@ -77,6 +77,7 @@ impl Step {
     pub fn name(&self) -> &'static str {
         match self.task {
             Task::Delivery => "delivery",
+            Task::Burst { .. } => "burst",
             Task::Traffic => "traffic",
             Task::Idle { .. } => "idle",
             Task::Memory { .. } => "memory",
@@ -98,6 +99,8 @@ impl Step {
 pub enum Measure {
     /// Delays and CPU time
     Delivery,
+    /// The same of 1,000 events a second, for what is pushed
+    Burst,
     /// Requests and bytes of an event
     Traffic,
     /// Requests and bytes of an idle hour
@@ -110,8 +113,9 @@ pub enum Measure {
 
 impl Measure {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Delivery,
+        Self::Burst,
         Self::Traffic,
         Self::Idle,
         Self::Memory,
@@ -126,6 +130,8 @@ pub struct Extent {
     pub measures: Vec<Measure>,
     pub clients: u32,
     pub repetitions: u32,
+    /// Events of a burst.
+    pub burst_events: u32,
     pub idle_clients: u32,
     pub recovery_clients: u32,
     pub silence: Silence,
@@ -135,6 +141,9 @@ pub struct Extent {
     /// Of traffic and idle clients; all else is measured over HTTP/1.1.
     pub protocols: Vec<Protocol>,
 }
+
+/// Events a second of a burst.
+pub const BURST_RATE: f64 = 1000.0;
 
 /// How many silences of an idle client are counted.
 const CYCLES: u32 = 2;
@@ -148,16 +157,25 @@ impl Extent {
     pub fn rounds(&self) -> Vec<Vec<Step>> {
         let has = |measure| self.measures.contains(&measure);
         // The floors are measured with whatever stands beside them.
-        let libraries = self.methods.iter().filter_map(|it| it.library_floor());
-        let all: Vec<_> = [Method::Loop]
-            .into_iter()
-            .chain(libraries)
-            .chain(self.methods.iter().copied())
-            .collect();
+        let mut all = vec![Method::Loop];
+        for floor in self.methods.iter().filter_map(|it| it.library_floor()) {
+            // One that two methods share is measured once.
+            if !all.contains(&floor) {
+                all.push(floor);
+            }
+        }
+        all.extend(&self.methods);
         let mut rounds: Vec<Vec<Step>> = Vec::new();
         if has(Measure::Delivery) {
             let (workers, lines) = (&self.workers, &self.lines);
             rounds.extend(self.interleaved(&all, Task::Delivery, self.clients, workers, lines));
+        }
+        let task = Task::Burst {
+            events: self.burst_events,
+        };
+        if has(Measure::Burst) && self.methods.iter().any(|it| applies(task, *it)) {
+            let (workers, none) = (&self.workers, [Line::NONE]);
+            rounds.extend(self.interleaved(&all, task, self.clients, workers, &none));
         }
         // Counts, of which one repetition is as good as nine: they are exact but for polling, whose
         // requests the clock decides.
@@ -297,6 +315,7 @@ mod tests {
             measures: Measure::ALL.to_vec(),
             clients: 5,
             repetitions: 3,
+            burst_events: 9,
             idle_clients: 20,
             recovery_clients: 7,
             silence: Silence::Short,
@@ -336,6 +355,45 @@ mod tests {
             methods.dedup();
             assert_eq!(methods.len(), 7, "each once");
         }
+    }
+
+    #[test]
+    fn a_burst_is_of_what_is_pushed_and_of_its_floors() {
+        let of = |methods: &[&str]| -> Vec<_> {
+            let methods = methods.iter().map(|name| name.parse().unwrap());
+            let extent = Extent {
+                methods: methods.collect(),
+                repetitions: 1,
+                workers: vec![Workers::All],
+                ..extent()
+            };
+            let steps = extent.rounds().into_iter().flatten();
+            let steps = steps.filter(|step| step.task == Task::Burst { events: 9 });
+            steps.map(|step| step.method.to_string()).collect()
+        };
+        let pushed = ["loop", "hyper-stream", "sse"];
+        assert_eq!(of(&["polling", "long-polling", "sse"]), pushed);
+        assert!(of(&["polling", "long-polling"]).is_empty());
+    }
+
+    #[test]
+    fn what_two_servers_of_a_method_share_is_measured_once() {
+        let extent = Extent {
+            methods: vec![Method::WebSocket, Method::WebSocketWalk],
+            repetitions: 1,
+            workers: vec![Workers::All],
+            ..extent()
+        };
+        let of = |name: &str| -> Vec<_> {
+            let steps = extent.rounds().into_iter().flatten();
+            let steps = steps.filter(|step| step.name() == name);
+            steps.map(|step| step.method.to_string()).collect()
+        };
+        let delivery = ["loop", "axum-socket", "websocket", "websocket:walk"];
+        assert_eq!(of("delivery"), delivery);
+        assert_eq!(of("recovery"), ["websocket", "websocket:walk"]);
+        assert_eq!(of("traffic"), ["websocket"], "they send the same bytes");
+        assert_eq!(of("idle"), ["websocket"]);
     }
 
     #[test]

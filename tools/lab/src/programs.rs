@@ -63,10 +63,32 @@ pub fn new_directory(started: jiff::Timestamp) -> PathBuf {
     root().join("target/lab").join(name)
 }
 
-/// The programs, beside this one: so they are of the same profile.
+/// Which servers are measured.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Servers {
+    /// Measure the book's servers that are there, and build none
+    #[arg(long)]
+    no_build: bool,
+
+    /// Measure the book's servers in this directory, such as those of another commit, and build none
+    #[arg(long, value_name = "DIRECTORY")]
+    server_directory: Option<PathBuf>,
+}
+
+impl Servers {
+    /// The other directory, for `run.json`.
+    pub fn directory(&self) -> Option<String> {
+        let directory = self.server_directory.as_ref();
+        directory.map(|it| it.display().to_string())
+    }
+}
+
+/// The programs: servers and lab beside each other, and so of the same profile, or those of another
+/// build.
 #[derive(Clone, Debug)]
 pub struct Programs {
     lab: PathBuf,
+    /// Of the servers.
     directory: PathBuf,
 }
 
@@ -75,9 +97,15 @@ impl Programs {
     ///
     /// # Errors
     /// Names what is missing and how to get it.
-    pub fn new(methods: &[Method], build: bool) -> anyhow::Result<Self> {
+    pub fn new(methods: &[Method], servers: &Servers) -> anyhow::Result<Self> {
         let lab = env::current_exe().context("where this program is")?;
-        let directory = lab.parent().context("a directory")?.to_owned();
+        let (build, directory) = match &servers.server_directory {
+            Some(directory) => (false, directory.clone()),
+            None => {
+                let directory = lab.parent().context("a directory")?;
+                (!servers.no_build, directory.to_owned())
+            }
+        };
         let programs = Self { lab, directory };
         let mut packages: Vec<_> = methods.iter().filter_map(|it| it.program()).collect();
         packages.sort_unstable();
@@ -107,9 +135,9 @@ impl Programs {
         Ok(programs)
     }
 
-    /// `release` or `debug`.
+    /// `release` or `debug`: that of the lab.
     pub fn profile(&self) -> String {
-        let name = self.directory.file_name();
+        let name = self.lab.parent().and_then(Path::file_name);
         name.map_or_else(String::new, |name| name.to_string_lossy().into_owned())
     }
 
@@ -155,6 +183,7 @@ impl Programs {
                     .arg(self.path(name))
                     .args(["--port", &port.to_string(), "--rate", "0"])
                     .args(["--metrics-port", "0"])
+                    .args(method.flags())
                     .args(["--max-connections", &connections(clients).to_string()]);
                 if step.protocol == Protocol::H2Tls {
                     command.arg("--tls").arg("--certificate").arg(&certificate);

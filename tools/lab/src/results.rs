@@ -94,11 +94,16 @@ pub struct Parameters {
     pub clients: u32,
     pub plan: Plan,
     pub repetitions: u32,
+    /// Events of a burst.
+    pub burst_events: u32,
     pub idle_clients: u32,
     pub recovery_clients: u32,
     /// The worker threads of each server.
     pub workers: Vec<Workers>,
     pub lines: Vec<Line>,
+    /// Where the servers are, if they are of another build than the lab.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub server_directory: Option<String>,
     /// How many files a process may open.
     pub descriptors: Option<u64>,
 }
@@ -130,6 +135,7 @@ pub struct Record {
 #[serde(tag = "measurement", rename_all = "kebab-case")]
 pub enum Outcome {
     Delivery(Delivery),
+    Burst(Burst),
     Traffic(Traffic),
     Idle(Idle),
     Memory(Memory),
@@ -164,6 +170,28 @@ pub struct Delivery {
     pub one_way_ms: Option<Quantiles>,
 }
 
+/// Many events in a short time.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Burst {
+    pub events: u32,
+    /// How many were published in a second.
+    pub rate: f64,
+    /// How often a client got events after it had waited, over all clients; `None` where it cannot
+    /// tell.
+    pub batches: Option<u64>,
+    #[serde(flatten)]
+    pub delivery: Delivery,
+}
+
+impl Burst {
+    /// How many events a client got at once. Those that came in one write mostly do; of a client
+    /// that is late, those of several writes do.
+    pub fn events_per_batch(&self) -> Option<f64> {
+        let batches = self.batches.filter(|batches| *batches > 0)?;
+        Some(self.delivery.counts.delivered as f64 / batches as f64)
+    }
+}
+
 /// Receipts that came within a millisecond of the one before them on the same connection, although
 /// their events were published at least [`Behind::APART`] apart: held up behind it. On a line
 /// without loss they are what a server or a client puts together; what a line with loss has more is
@@ -187,6 +215,17 @@ impl Behind {
 }
 
 impl Delivery {
+    /// How many processors server and clients kept busy.
+    pub fn processors_used(&self) -> Option<f64> {
+        Some((self.server_cpu_ms? + self.client_cpu_ms?) / self.wall_ms)
+    }
+
+    /// How many deliveries a second of the server's CPU time is enough for.
+    pub fn deliveries_per_cpu_second(&self) -> Option<f64> {
+        let each = self.server_cpu_us_per_delivery.filter(|us| *us > 0.0)?;
+        Some(1e6 / each)
+    }
+
     /// Of a method that asks: what an answer cost, with events or without.
     pub fn server_cpu_us_per_answer(&self) -> Option<f64> {
         let answers = Some(self.counts.answers).filter(|answers| *answers > 0)?;
@@ -316,6 +355,10 @@ impl Record {
         let Self { method, .. } = self;
         match &self.outcome {
             Outcome::Delivery(Delivery { counts, .. })
+            | Outcome::Burst(Burst {
+                delivery: Delivery { counts, .. },
+                ..
+            })
             | Outcome::Traffic(Traffic { counts, .. })
                 if !counts.is_exact() =>
             {

@@ -6,31 +6,30 @@
 
 use crate::{
     bench,
-    compare::{interrupted, progress_bar, PARTS},
     job::Task,
     line::Line,
     method::{Method, Silence},
     plan::{Step, Workers},
     programs::{self, Programs},
     protocol::Protocol,
-    results::{Delivery, Directory, Outcome, Record, Run},
+    results::{Delivery, Outcome, Record, Run},
+    run::{self, Kept, Progress, RunOptions},
     schedule::{Arrivals, Plan},
-    summary::Spread,
+    summary::{Spread, BUSY},
     system::{self, Machine},
 };
 use anyhow::ensure;
 use serde::{Deserialize, Serialize};
-use std::{fmt::Write as _, fs::File, io, path::PathBuf, process::ExitCode};
+use std::{fmt::Write as _, fs::File, io, process::ExitCode};
 
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
-    /// Less of everything: under a minute, for counts and not for figures
-    #[arg(long)]
-    quick: bool,
+    #[command(flatten)]
+    run: RunOptions,
 
     /// What is measured: methods, or floors (loop, hyper-stream, axum-socket, hyper-answer)
     #[arg(long, value_delimiter = ',', value_name = "METHOD")]
-    #[arg(default_value = "loop,long-polling,sse,websocket")]
+    #[arg(default_value = "loop,long-polling,sse,websocket,websocket:walk")]
     methods: Vec<Method>,
 
     /// Numbers of clients [default: 1000,2000,4000,8000,16000; with --quick 50,100,200]
@@ -52,25 +51,9 @@ pub struct Options {
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3600))]
     seconds: Option<u32>,
 
-    /// How often each is measured [default: 3; with --quick 1]
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1000))]
-    repetitions: Option<u32>,
-
     /// Worker threads of each server: a number, or all, which is one for each processor
     #[arg(long, value_name = "COUNT", default_value = "all")]
     workers: Workers,
-
-    /// Decides what events hold
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-
-    /// Measure the servers that are there, and build none
-    #[arg(long)]
-    no_build: bool,
-
-    /// A new directory for the results [default: one named by the time, in target/lab]
-    #[arg(long, value_name = "DIRECTORY")]
-    out: Option<PathBuf>,
 }
 
 /// What is varied.
@@ -121,30 +104,21 @@ struct Parameters {
     repetitions: u32,
     workers: Workers,
     seed: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_directory: Option<String>,
     limits: Vec<Limit>,
 }
 
 impl Options {
     fn sizes(&self) -> Vec<Size> {
-        fn or<T: Clone>(given: &[T], full: &[T], quick: &[T], is_quick: bool) -> Vec<T> {
-            match (given, is_quick) {
-                ([], true) => quick.to_vec(),
-                ([], false) => full.to_vec(),
-                _ => given.to_vec(),
-            }
-        }
+        let run = &self.run;
         let all = [1000, 2000, 4000, 8000, 16_000];
-        let mut clients = or(&self.clients, &all, &[50, 100, 200], self.quick);
+        let mut clients = run.or_all(&self.clients, &all, &[50, 100, 200]);
         clients.sort_unstable();
         clients.dedup();
-        let rates = [1.0, 5.0, 20.0, 50.0, 100.0];
-        let rates = or(&self.rates, &rates, &[20.0, 60.0], self.quick);
-        let payloads = or(
-            &self.payloads,
-            &[100, 1000, 4000, 16_000],
-            &[100, 1000],
-            self.quick,
-        );
+        let rates = run.or_all(&self.rates, &[1.0, 5.0, 20.0, 50.0, 100.0], &[20.0, 60.0]);
+        let payloads = [100, 1000, 4000, 16_000];
+        let payloads = run.or_all(&self.payloads, &payloads, &[100, 1000]);
         let (least, rate, payload) = (clients[0], rates[0], payloads[0]);
         let size = |axis, clients, rate, payload| Size {
             axis,
@@ -229,50 +203,47 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
         "a rate is from 0.1 to 10000 events a second"
     );
     let limits = limits(system::raise_descriptors());
-    let programs = Programs::new(&options.methods, !options.no_build)?;
-    let started = jiff::Timestamp::now();
-    let out = options.out.clone();
-    let out = out.unwrap_or_else(|| programs::new_directory(started));
-    let either =
-        |given: Option<u32>, full, quick| given.unwrap_or(if options.quick { quick } else { full });
+    let programs = Programs::new(&options.methods, &options.run.servers)?;
     let parameters = Parameters {
-        quick: options.quick,
+        quick: options.run.quick,
         methods: options.methods.iter().map(Method::to_string).collect(),
         sizes,
-        seconds: either(options.seconds, 10, 1),
-        repetitions: either(options.repetitions, 3, 1),
+        seconds: options.run.or(options.seconds, 10, 1),
+        repetitions: options.run.or(options.run.repetitions, 3, 1),
         workers: options.workers,
-        seed: options.seed,
-        limits: limits.clone(),
+        seed: options.run.seed,
+        server_directory: options.run.servers.directory(),
+        limits,
     };
-    let run = Run::new(started, programs.profile(), parameters);
-    let mut directory = Directory::create(&out, &run)?;
-    println!("{}", run.conditions());
-    for limit in &limits {
+    run::run(
+        &options.run,
+        &programs,
+        parameters,
+        describe,
+        async |parameters, kept| measure(&programs, &options.methods, parameters, kept).await,
+        sum_up,
+    )
+}
+
+fn describe(parameters: &Parameters) -> String {
+    let line = |limit: &Limit| {
         let Limit {
             name,
             value,
             clients,
             setting,
         } = limit;
-        println!("limit: {name} {value}, for {clients} clients; lifted by {setting}");
-    }
-    let mut measured = Vec::new();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let ended = runtime.block_on(async {
-        let parameters = &run.parameters;
-        tokio::select! {
-            // Dropped at a signal: with it all processes that it has started end.
-            ended = measure(&programs, &options.methods, parameters, &mut directory, &mut measured) =>
-                ended,
-            () = interrupted() => anyhow::bail!("interrupted; what was finished is kept"),
-        }
-    });
-    let rows = rows(&measured, &run.machine);
+        format!("limit: {name} {value}, for {clients} clients; lifted by {setting}")
+    };
+    let lines: Vec<_> = parameters.limits.iter().map(line).collect();
+    lines.join("\n")
+}
+
+fn sum_up(run: &Run<Parameters>, kept: &Kept<Measured>) -> anyhow::Result<Vec<String>> {
+    let (directory, measured) = (&kept.directory, &kept.records[..]);
+    let rows = rows(measured, &run.machine);
     let bends = bends(&rows);
-    let mut notes = notes(&run.parameters, &measured);
+    let mut notes = notes(&run.parameters, measured);
     notes.extend(bends.iter().map(Bend::to_string));
     let mut table = csv::Writer::from_path(directory.file("summary.csv"))?;
     for row in &rows {
@@ -291,20 +262,14 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
     println!("\n{}", report(&rows));
     notes.iter().for_each(|note| println!("note: {note}"));
     faults.iter().for_each(|fault| println!("FAULT: {fault}"));
-    println!("results: {}", out.display());
-    ended?;
-    Ok(match faults.is_empty() {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
-    })
+    Ok(faults)
 }
 
 async fn measure(
     programs: &Programs,
     methods: &[Method],
     parameters: &Parameters,
-    directory: &mut Directory,
-    measured: &mut Vec<Measured>,
+    kept: &mut Kept<Measured>,
 ) -> anyhow::Result<()> {
     let mut all = Vec::new();
     for repetition in 0..parameters.repetitions {
@@ -314,19 +279,16 @@ async fn measure(
             }
         }
     }
-    let bar = progress_bar(all.len());
-    for (done, (method, size, repetition)) in (0..).zip(all) {
-        let begin = done * PARTS;
-        bar.set_position(begin);
+    let progress = Progress::of(all.len());
+    for (done, (method, size, repetition)) in all.into_iter().enumerate() {
         let Size {
             axis,
             clients,
             rate,
             payload,
         } = size;
-        bar.set_message(format!(
-            "{axis:?}: {method} {clients} x {rate}/s x {payload}"
-        ));
+        let what = format!("{axis:?}: {method} {clients} x {rate}/s x {payload}");
+        let show = progress.begin(done, what);
         let plan = Plan {
             // At least one, up to 10,000 a second for an hour.
             events: (rate * f64::from(parameters.seconds)).ceil() as u32,
@@ -346,8 +308,7 @@ async fn measure(
             repetition,
         };
         let load = system::load();
-        let progress = |part: f64| bar.set_position(begin + (part * PARTS as f64) as u64);
-        let (outcome, _) = bench::measure(programs, &step, plan, progress).await;
+        let (outcome, _) = bench::measure(programs, &step, plan, show).await;
         let record = Record {
             method: method.to_string(),
             protocol: Protocol::H1,
@@ -358,14 +319,10 @@ async fn measure(
             load,
             outcome,
         };
-        if let Some(fault) = record.fault() {
-            bar.suspend(|| eprintln!("lab: {clients} clients: {fault}"));
-        }
-        let it = Measured { size, record };
-        directory.keep(&it)?;
-        measured.push(it);
+        let fault = record.fault();
+        progress.report(fault.map(|fault| format!("{clients} clients: {fault}")));
+        kept.keep(Measured { size, record })?;
     }
-    bar.finish_and_clear();
     Ok(())
 }
 
@@ -626,9 +583,6 @@ fn bend(line: &[(f64, f64)]) -> Option<(f64, f64)> {
     pairs.map(times).find(|(_, times)| *times >= STEEPER)
 }
 
-/// From which part of the processors on they are what was measured.
-const BUSY: f64 = 0.95;
-
 fn notes(parameters: &Parameters, measured: &[Measured]) -> Vec<String> {
     let mut notes = Vec::new();
     let refused = parameters.sizes.iter().map(|size| size.clients).max();
@@ -648,9 +602,7 @@ fn notes(parameters: &Parameters, measured: &[Measured]) -> Vec<String> {
         let Outcome::Delivery(it) = &record.outcome else {
             continue;
         };
-        let used = it.server_cpu_ms.zip(it.client_cpu_ms);
-        let used = used.map(|(server, client)| (server + client) / it.wall_ms / processors);
-        if used >= Some(BUSY) && record.repetition == 0 {
+        if it.processors_used() >= Some(BUSY * processors) && record.repetition == 0 {
             notes.push(format!(
                 "{}: {} clients, {} events/s, {} characters: all processors were busy, with server \
                  and clients; the delays are those of a queue",

@@ -3,10 +3,11 @@
 use crate::{
     line::{By, Line},
     method::Method,
-    plan::Workers,
+    plan::{Workers, BURST_RATE},
     protocol::Protocol,
-    results::{Delivery, Memory, Outcome, Quantiles, Record},
+    results::{Burst, Delivery, Directory, Memory, Outcome, Quantiles, Record},
     schedule::{Arrivals, Plan},
+    system,
 };
 use serde::Serialize;
 use std::{
@@ -111,11 +112,26 @@ impl fmt::Display for Interval {
 pub struct Noise {
     /// The least and the most load of the minute before a measurement.
     pub load: Option<(f64, f64)>,
-    /// By how much the loop's CPU time for a delivery differed between repetitions: the most by the
-    /// least, less 1.
+    /// The most of [`FloorNoise::cpu_spread`].
     pub floor_cpu_spread: Option<f64>,
-    /// The same of its median delay.
+    /// The most of [`FloorNoise::delay_spread`].
     pub floor_delay_spread: Option<f64>,
+    /// Of each line, beside servers of each number of workers.
+    pub floors: Vec<FloorNoise>,
+}
+
+/// How much the loop itself moved between repetitions of the same work.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FloorNoise {
+    pub workers: Workers,
+    pub rtt_ms: f64,
+    pub loss_percent: f64,
+    pub line: By,
+    pub repetitions: usize,
+    /// By how much its CPU time for a delivery differed: the most by the least, less 1.
+    pub cpu_spread: Option<f64>,
+    /// The same of its median delay.
+    pub delay_spread: Option<f64>,
 }
 
 /// What a run comes to: `summary.json`.
@@ -145,6 +161,8 @@ const LEAST_FLOOR: f64 = 0.01;
 const LOOP: &str = "loop";
 const ARITHMETIC: &str = "arithmetic";
 const LEAST_FRAME: &str = "least frame";
+/// What a burst is compared with: the same deliveries, one event at a time.
+const DELIVERY: &str = "delivery";
 
 impl Summary {
     /// Of these measurements.
@@ -182,11 +200,17 @@ impl Summary {
         }
     }
 
-    /// Writes the rows as a table for spreadsheets.
+    /// Writes all of it, and the rows as a table for spreadsheets.
     ///
     /// # Errors
     /// Where it cannot be written.
-    pub fn write_csv(&self, path: &Path) -> anyhow::Result<()> {
+    pub fn write(&self, directory: &Directory) -> anyhow::Result<()> {
+        self.write_csv(&directory.file("summary.csv"))?;
+        let file = io::BufWriter::new(File::create(directory.file("summary.json"))?);
+        Ok(serde_json::to_writer_pretty(file, self)?)
+    }
+
+    fn write_csv(&self, path: &Path) -> anyhow::Result<()> {
         let mut table = csv::Writer::from_writer(File::create(path)?);
         for row in &self.rows {
             table.serialize(row)?;
@@ -194,17 +218,8 @@ impl Summary {
         Ok(table.flush()?)
     }
 
-    /// Writes all of it.
-    ///
-    /// # Errors
-    /// Where it cannot be written.
-    pub fn write_json(&self, path: &Path) -> anyhow::Result<()> {
-        let file = io::BufWriter::new(File::create(path)?);
-        Ok(serde_json::to_writer_pretty(file, self)?)
-    }
-
     /// The figures that matter most, for a terminal.
-    pub fn tables(&self) -> [String; 2] {
+    pub fn tables(&self) -> [String; 3] {
         TABLES.map(|columns| self.table(columns))
     }
 
@@ -311,7 +326,7 @@ impl Column {
     }
 }
 
-const TABLES: [&[Column]; 2] = [
+const TABLES: [&[Column]; 3] = [
     &[
         column("p50 ms", "delivery", "delay p50"),
         column("p99 ms", "delivery", "delay p99"),
@@ -319,6 +334,14 @@ const TABLES: [&[Column]; 2] = [
         column("CPU us/delivery", "delivery", "server CPU"),
         column("RSS KiB/connection", "memory", "resident"),
         column("slab KiB, both ends", "memory", "slab, both ends"),
+    ],
+    &[
+        column("burst p50 ms", "burst", "delay p50"),
+        column("p99 ms", "burst", "delay p99"),
+        column("max ms", "burst", "delay max"),
+        column("CPU us/delivery", "burst", "server CPU"),
+        column("deliveries/CPU-second", "burst", "deliveries a CPU-second"),
+        column("events at once", "burst", "events at once"),
     ],
     &[
         column("requests/delivery", "traffic", "requests"),
@@ -352,7 +375,8 @@ struct Key {
 
 fn measurement(outcome: &Outcome) -> &'static str {
     match outcome {
-        Outcome::Delivery(_) => "delivery",
+        Outcome::Delivery(_) => DELIVERY,
+        Outcome::Burst(_) => "burst",
         Outcome::Traffic(_) => "traffic",
         Outcome::Idle(_) => "idle",
         Outcome::Memory(_) => "memory",
@@ -456,22 +480,37 @@ fn beside<'a, T>(
     records: &'a [Record],
     of: fn(&'a Outcome) -> Option<&'a T>,
 ) -> Option<(&'static str, &'a T)> {
-    let method = method?;
-    let name = method.floor_name()?;
+    let name = method?.floor_name()?;
+    Some((name, same_repetition(name, record, records, of)?))
+}
+
+/// What the record of a method of the same repetition says.
+fn same_repetition<'a, T>(
+    method: &str,
+    record: &Record,
+    records: &'a [Record],
+    of: fn(&'a Outcome) -> Option<&'a T>,
+) -> Option<&'a T> {
     let same = |other: &&Record| {
-        other.method == name
+        other.method == method
             && other.repetition == record.repetition
             && other.workers == record.workers
             && other.line == record.line
-            && measurement(&other.outcome) == measurement(&record.outcome)
     };
-    let other = records.iter().find(same)?;
-    Some((name, of(&other.outcome)?))
+    let mut others = records.iter().filter(same);
+    others.find_map(|other| of(&other.outcome))
 }
 
 fn delivery_of(outcome: &Outcome) -> Option<&Delivery> {
     match outcome {
         Outcome::Delivery(delivery) => Some(delivery),
+        _ => None,
+    }
+}
+
+fn burst_of(outcome: &Outcome) -> Option<&Burst> {
+    match outcome {
+        Outcome::Burst(burst) => Some(burst),
         _ => None,
     }
 }
@@ -575,6 +614,44 @@ fn figures(record: &Record, records: &[Record], plan: &Plan) -> Vec<Figure> {
             }
             figures
         }
+        Outcome::Burst(burst) => {
+            let floors = floors.map(|floor| beside(floor, record, records, burst_of));
+            let beside = |name, unit, of: fn(&Burst) -> Option<f64>| {
+                let floors = floors.iter().flatten();
+                let floors = floors.filter_map(|(name, it)| Some((*name, of(it)?)));
+                Some(figure(name, unit, of(burst)?, floors.collect()))
+            };
+            let alone = |name, unit, value| Some(figure(name, unit, value, vec![]));
+            let it = &burst.delivery;
+            let deliveries = it.deliveries_per_cpu_second().map(|value| {
+                let one_by_one = same_repetition(&record.method, record, records, delivery_of);
+                let floor = one_by_one.and_then(Delivery::deliveries_per_cpu_second);
+                let floors = floor.map(|floor| (DELIVERY, floor));
+                figure(
+                    "deliveries a CPU-second",
+                    "1/s",
+                    value,
+                    floors.into_iter().collect(),
+                )
+            });
+            let client = it.client_cpu_ms.map(|ms| ms / it.wall_ms);
+            let at_once = burst.events_per_batch();
+            let figures = [
+                beside("delay p50", "ms", |it| Some(it.delivery.delay_ms.p50)),
+                beside("delay p90", "ms", |it| Some(it.delivery.delay_ms.p90)),
+                beside("delay p99", "ms", |it| Some(it.delivery.delay_ms.p99)),
+                beside("delay max", "ms", |it| Some(it.delivery.delay_ms.max)),
+                beside("server CPU", "us/delivery", |it| {
+                    it.delivery.server_cpu_us_per_delivery
+                }),
+                deliveries,
+                at_once.and_then(|it| alone("events at once", "events", it)),
+                alone("published", "events/s", burst.rate),
+                alone("publisher late", "ms", it.publisher_late_ms),
+                client.and_then(|it| alone("client CPU", "processors", it)),
+            ];
+            figures.into_iter().flatten().collect()
+        }
         Outcome::Traffic(it) => {
             let requests = match (interval, plan.arrivals) {
                 // Every client asks once in an interval, and events come at their rate.
@@ -628,19 +705,43 @@ fn figures(record: &Record, records: &[Record], plan: &Plan) -> Vec<Figure> {
 
 fn noise(records: &[Record]) -> Noise {
     let load = Spread::of(records.iter().filter_map(|record| record.load));
-    let floors = || {
-        let floors = records.iter().filter(|record| record.method == LOOP);
-        floors.filter_map(|record| match &record.outcome {
-            Outcome::Delivery(delivery) => Some(delivery),
-            _ => None,
-        })
+    // What another line, or other servers beside it, change is no noise.
+    let mut groups: Vec<(Workers, Line, Vec<&Delivery>)> = Vec::new();
+    for record in records.iter().filter(|record| record.method == LOOP) {
+        let Outcome::Delivery(delivery) = &record.outcome else {
+            continue;
+        };
+        let same = |(workers, line, _): &&mut (Workers, Line, Vec<&Delivery>)| {
+            (*workers, *line) == (record.workers, record.line)
+        };
+        match groups.iter_mut().find(same) {
+            Some((.., deliveries)) => deliveries.push(delivery),
+            None => groups.push((record.workers, record.line, vec![delivery])),
+        }
+    }
+    let floors = groups.into_iter().map(|(workers, line, deliveries)| {
+        let all = || deliveries.iter();
+        let cpu = Spread::of(all().filter_map(|it| it.server_cpu_us_per_delivery));
+        let delay = Spread::of(all().map(|it| it.delay_ms.p50));
+        FloorNoise {
+            workers,
+            rtt_ms: line.rtt_ms,
+            loss_percent: line.loss_percent,
+            line: line.by,
+            repetitions: deliveries.len(),
+            cpu_spread: cpu.and_then(Spread::relative),
+            delay_spread: delay.and_then(Spread::relative),
+        }
+    });
+    let floors: Vec<_> = floors.collect();
+    let most = |of: fn(&FloorNoise) -> Option<f64>| {
+        Spread::of(floors.iter().filter_map(of)).map(|spread| spread.max)
     };
-    let cpu = Spread::of(floors().filter_map(|it| it.server_cpu_us_per_delivery));
-    let delay = Spread::of(floors().map(|it| it.delay_ms.p50));
     Noise {
         load: load.map(|load| (load.min, load.max)),
-        floor_cpu_spread: cpu.and_then(Spread::relative),
-        floor_delay_spread: delay.and_then(Spread::relative),
+        floor_cpu_spread: most(|it| it.cpu_spread),
+        floor_delay_spread: most(|it| it.delay_spread),
+        floors,
     }
 }
 
@@ -648,7 +749,7 @@ fn notes(records: &[Record], noise: &Noise) -> Vec<String> {
     let mut notes = Vec::new();
     if noise.floor_cpu_spread > Some(0.15) {
         notes.push(format!(
-            "The loop's own CPU time differed by {:.0} % between repetitions: compare ratios, and \
+            "The loop's own CPU time differed by up to {:.0} % between repetitions: compare ratios, and \
              nothing that differs by less.",
             noise.floor_cpu_spread.unwrap_or(0.0) * 100.0
         ));
@@ -665,6 +766,7 @@ fn notes(records: &[Record], noise: &Noise) -> Vec<String> {
              answers a bounded number of polls a second."
         ));
     }
+    notes.extend(slow_bursts(records));
     let overflowed: u64 = records
         .iter()
         .filter_map(|record| Some(record.passed?.overflowed))
@@ -690,6 +792,40 @@ fn notes(records: &[Record], noise: &Noise) -> Vec<String> {
         );
     }
     notes
+}
+
+/// A publisher that falls behind this part of its rate was kept from it.
+const BEHIND: f64 = 0.9;
+
+/// From which part of the processors on they are what was measured.
+pub const BUSY: f64 = 0.95;
+
+/// Bursts that were no 1,000 events a second, or in which all processors were busy.
+fn slow_bursts(records: &[Record]) -> Vec<String> {
+    let processors = system::machine().processors as f64;
+    let (mut slowest, mut busy) = (BTreeMap::<&str, f64>::new(), BTreeMap::<&str, u32>::new());
+    for record in records {
+        let Outcome::Burst(burst) = &record.outcome else {
+            continue;
+        };
+        if burst.rate < BEHIND * BURST_RATE {
+            let rate = slowest.entry(&record.method).or_insert(burst.rate);
+            *rate = rate.min(burst.rate);
+        }
+        if burst.delivery.processors_used() >= Some(BUSY * processors) {
+            *busy.entry(&record.method).or_default() += 1;
+        }
+    }
+    let slowest = slowest.into_iter().map(|(method, rate)| {
+        format!("{method}: in a burst as few as {rate:.0} events a second were published")
+    });
+    let busy = busy.into_iter().map(|(method, times)| {
+        format!(
+            "{method}: all processors were busy in {times} bursts, with server and clients; the \
+             delays are those of a queue"
+        )
+    });
+    slowest.chain(busy).collect()
 }
 
 #[cfg(test)]
@@ -770,6 +906,62 @@ mod tests {
         );
     }
 
+    /// A burst of 1,000 deliveries, at so many events a second.
+    fn burst(method: &str, repetition: u32, rate: f64, cpu: f64) -> Record {
+        let record = delivery(method, repetition, 1.0, cpu);
+        let Outcome::Delivery(mut delivery) = record.outcome else {
+            unreachable!("it is a delivery")
+        };
+        delivery.counts.delivered = 1000;
+        Record {
+            outcome: Outcome::Burst(Burst {
+                events: 100,
+                rate,
+                batches: Some(250),
+                delivery,
+            }),
+            ..record
+        }
+    }
+
+    #[test]
+    fn a_burst_is_compared_with_its_floors_and_with_one_event_at_a_time() {
+        let records = [
+            delivery("loop", 0, 1.0, 2.0),
+            delivery("sse", 0, 2.0, 6.0),
+            delivery("sse", 1, 2.0, 60.0),
+            burst("loop", 0, 1000.0, 1.0),
+            burst("sse", 0, 1000.0, 2.0),
+        ];
+        let summary = Summary::new(&records, &PLAN);
+        let of = |figure: &str| {
+            let mut rows = summary.rows.iter();
+            let row = rows.find(|row| {
+                (row.measurement, &*row.method, row.figure) == ("burst", "sse", figure)
+            });
+            let row = row.unwrap_or_else(|| panic!("no {figure}"));
+            (row.median, row.floor, row.ratio_median)
+        };
+        assert_eq!(of("server CPU"), (2.0, Some("loop"), Some(2.0)));
+        let deliveries = of("deliveries a CPU-second");
+        assert_eq!(deliveries, (500_000.0, Some("delivery"), Some(3.0)));
+        assert_eq!(of("events at once"), (4.0, None, None));
+        let shown = &summary.tables()[1];
+        assert!(shown.contains("500000 3.00x"), "{shown}");
+        assert!(summary.notes.is_empty(), "{:?}", summary.notes);
+    }
+
+    #[test]
+    fn a_burst_that_was_slower_than_it_should_be_is_named() {
+        let records = [burst("sse", 0, 950.0, 2.0), burst("sse", 1, 400.0, 2.0)];
+        let notes = Summary::new(&records, &PLAN).notes;
+        assert_eq!(notes.len(), 1, "{notes:?}");
+        assert!(
+            notes[0].contains("sse") && notes[0].contains("400 events"),
+            "{notes:?}"
+        );
+    }
+
     #[test]
     fn a_figure_has_a_line_for_each_floor_of_as_many_workers() {
         let one = |record| Record {
@@ -826,6 +1018,44 @@ mod tests {
     }
 
     #[test]
+    fn noise_is_what_differs_between_repetitions_of_the_same_work() {
+        let over = |rtt_ms, record| Record {
+            line: Line {
+                rtt_ms,
+                loss_percent: 0.0,
+                by: By::Tun,
+            },
+            ..record
+        };
+        let one = |record| Record {
+            workers: Workers::Some(std::num::NonZeroU16::MIN),
+            ..record
+        };
+        let records = [
+            delivery("loop", 0, 1.0, 2.0),
+            delivery("loop", 1, 1.5, 2.5),
+            one(delivery("loop", 0, 3.0, 6.0)),
+            one(delivery("loop", 1, 3.0, 6.0)),
+            over(20.0, delivery("loop", 0, 10.0, 40.0)),
+            over(20.0, delivery("loop", 1, 10.0, 60.0)),
+        ];
+        let noise = noise(&records);
+        let spreads: Vec<_> = noise
+            .floors
+            .iter()
+            .map(|it| (it.repetitions, it.cpu_spread, it.delay_spread))
+            .collect();
+        let expected = [
+            (2, Some(0.25), Some(0.5)),
+            (2, Some(0.0), Some(0.0)),
+            (2, Some(0.5), Some(0.0)),
+        ];
+        assert_eq!(spreads, expected);
+        let most = (noise.floor_cpu_spread, noise.floor_delay_spread);
+        assert_eq!(most, (Some(0.5), Some(0.5)));
+    }
+
+    #[test]
     fn the_interval_of_a_median_has_as_many_below_as_above() {
         // The table of the binomial distribution for one half.
         for (repetitions, rank, confidence) in [
@@ -874,7 +1104,11 @@ mod tests {
         let records = [delivery("loop", 0, 1.0, 2.0), delivery("sse", 0, 2.0, 4.0)];
         let summary = Summary::new(&records, &PLAN);
         let lines = summary.tables().map(|table| table.lines().count());
-        assert_eq!(lines, [3, 1], "and a head; the second shows none of these");
+        assert_eq!(
+            lines,
+            [3, 1, 1],
+            "and a head; the others show none of these"
+        );
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("summary.csv");
         summary.write_csv(&path).unwrap();

@@ -12,6 +12,8 @@ pub struct Tally {
     pub delays: Vec<(u32, Duration)>,
     /// The bytes of the events' JSON.
     pub payload: u64,
+    /// How often events came after the client had waited.
+    pub batches: u64,
     counts: Counts,
     newest: Option<u32>,
 }
@@ -65,6 +67,7 @@ impl Tally {
             // Room for all: the measured loop allocates nothing.
             delays: Vec::with_capacity(events as usize),
             payload: 0,
+            batches: 0,
             counts: Counts::default(),
             newest: None,
         }

@@ -38,11 +38,7 @@ fn main() -> ExitCode {
             across_a_line(&["--relay"])
         }),
         parts::trial("tls_is_told_apart", limit, tls_is_told_apart),
-        parts::trial(
-            "missing_servers_are_named",
-            limit,
-            missing_servers_are_named,
-        ),
+        parts::trial("servers_are_found_or_named", limit, servers_are_found),
     ];
     if cfg!(target_os = "linux") {
         trials.extend([
@@ -85,31 +81,57 @@ fn records(directory: &Path) -> anyhow::Result<Vec<Value>> {
     Ok(lines?)
 }
 
+/// A run that has ended well: what it printed, what it measured, and where its files are.
+struct Ran {
+    said: String,
+    records: Vec<Value>,
+    directory: tempfile::TempDir,
+}
+
+/// Runs the lab, with these flags, to a new directory.
+fn run(subcommand: &str, flags: &[&str]) -> anyhow::Result<Ran> {
+    let directory = tempfile::tempdir()?;
+    let output = lab(subcommand)?
+        .arg("--quick")
+        .args(flags)
+        .arg("--out")
+        .arg(directory.path())
+        .output()?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    // The server's own counts agree with those of the lab, or it is a failure.
+    ensure!(output.status.success(), "{errors}");
+    Ok(Ran {
+        said: String::from_utf8(output.stdout)?,
+        records: records(directory.path())?,
+        directory,
+    })
+}
+
 const CLIENTS: u64 = 3;
 const EVENTS: u64 = 5;
 
-/// In lockstep no clock decides what is sent.
+/// Three clients, five events, one after the other: no clock decides what is sent.
+const LOCKSTEP: [&str; 8] = [
+    "--arrivals",
+    "lockstep",
+    "--repetitions",
+    "1",
+    "--clients",
+    "3",
+    "--events",
+    "5",
+];
+
 async fn counts_are_exact() -> anyhow::Result<()> {
-    let directory = tempfile::tempdir()?;
-    let out = directory.path().join("out");
-    let output = lab("compare")?
-        .args(["--quick", "--arrivals", "lockstep", "--repetitions", "1"])
-        .args([
-            "--clients",
-            &CLIENTS.to_string(),
-            "--events",
-            &EVENTS.to_string(),
-        ])
-        .args(["--methods", "polling:50ms,long-polling,sse,websocket"])
-        .args(["--measure", "delivery,traffic,idle"])
-        .arg("--out")
-        .arg(&out)
-        .output()?;
-    let errors = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{errors}");
-    let records = records(&out)?;
-    // The loop and the floors of three libraries are measured for their delivery alone.
-    ensure!(records.len() == 4 + 3 * METHODS.len(), "{records:#?}");
+    let methods = "polling:50ms,long-polling,sse,websocket,websocket:walk";
+    let measures = "delivery,burst,traffic,idle";
+    let flags = ["--methods", methods, "--measure", measures];
+    let Ran {
+        records, directory, ..
+    } = run("compare", &[&LOCKSTEP[..], &flags].concat())?;
+    // The loop, the floors of three libraries and the walk have nothing to count but deliveries; a
+    // burst is of what is pushed, which is three of them, and of the loop and two of the floors.
+    ensure!(records.len() == 5 + 3 * METHODS.len() + 6, "{records:#?}");
     let number = |record: &Value, path: &str| {
         let value = record.pointer(path).and_then(Value::as_f64);
         value.with_context(|| format!("{path} of {record}"))
@@ -119,7 +141,8 @@ async fn counts_are_exact() -> anyhow::Result<()> {
         let method = record["method"].as_str().context("method")?;
         let measurement = record["measurement"].as_str().context("measurement")?;
         if measurement != "idle" {
-            let all = (CLIENTS * EVENTS) as f64;
+            let events = if measurement == "burst" { 60 } else { EVENTS };
+            let all = (CLIENTS * events) as f64;
             for (field, expected) in [
                 ("expected", all),
                 ("delivered", all),
@@ -135,6 +158,14 @@ async fn counts_are_exact() -> anyhow::Result<()> {
         }
         let of = |path| number(record, path);
         match measurement {
+            "burst" => {
+                let is_stream = ["sse", "hyper-stream"].contains(&method);
+                let possible = CLIENTS..=CLIENTS * 60;
+                match record["batches"].as_u64() {
+                    Some(batches) => ensure!(possible.contains(&batches), "{record}"),
+                    None => ensure!(is_stream, "{record}"),
+                }
+            }
             "traffic" => {
                 // The relay counts requests, and the clients their answers.
                 let polls = method.contains("polling");
@@ -178,25 +209,19 @@ async fn counts_are_exact() -> anyhow::Result<()> {
     }
     golden!("counts.txt", &text);
     for name in ["run.json", "summary.json", "summary.csv"] {
-        ensure!(out.join(name).exists(), "no {name}");
+        ensure!(directory.path().join(name).exists(), "no {name}");
     }
     Ok(())
 }
 
 /// Floors among them, whose clients are those of the book.
 async fn every_client_gets_each_event() -> anyhow::Result<()> {
-    let directory = tempfile::tempdir()?;
-    let out = directory.path().join("out");
     let methods = "loop,hyper-answer,hyper-stream,axum-socket,sse";
-    let output = lab("scale")?
-        .args(["--quick", "--methods", methods])
-        .args(["--clients", "2,5", "--rates", "20", "--payloads", "50"])
-        .arg("--out")
-        .arg(&out)
-        .output()?;
-    let errors = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{errors}");
-    let records = records(&out)?;
+    let sizes = ["--clients", "2,5", "--rates", "20", "--payloads", "50"];
+    let flags = [&["--methods", methods], &sizes[..]].concat();
+    let Ran {
+        records, directory, ..
+    } = run("scale", &flags)?;
     // Two numbers of clients; one rate, and one size of an event.
     ensure!(records.len() == 2 * 5, "{records:#?}");
     for record in &records {
@@ -204,7 +229,7 @@ async fn every_client_gets_each_event() -> anyhow::Result<()> {
         ensure!(record["counts"]["delivered"] == clients * 20, "{record}");
         ensure!(record["counts"]["doubled"] == 0, "{record}");
     }
-    let rows = fs::read_to_string(out.join("summary.csv"))?;
+    let rows = fs::read_to_string(directory.path().join("summary.csv"))?;
     let of = |what: &str| rows.lines().filter(|row| row.contains(what)).count();
     let linux = cfg!(target_os = "linux");
     let measured = of(",server CPU,us/delivery,measured,");
@@ -217,21 +242,9 @@ async fn every_client_gets_each_event() -> anyhow::Result<()> {
 
 /// Where the system allows no line of packets, both are a relay.
 async fn across_a_line(flags: &[&str]) -> anyhow::Result<()> {
-    let directory = tempfile::tempdir()?;
-    let out = directory.path().join("out");
-    let output = lab("compare")?
-        .args(["--quick", "--arrivals", "lockstep", "--repetitions", "1"])
-        .args(["--clients", "3", "--events", "5"])
-        .args(["--methods", "sse"])
-        .args(["--measure", "delivery", "--rtt", "0,2", "--loss", "0,5"])
-        .args(flags)
-        .arg("--out")
-        .arg(&out)
-        .output()?;
-    let errors = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{errors}");
-    let said = String::from_utf8_lossy(&output.stdout);
-    let records = records(&out)?;
+    let lines = ["--measure", "delivery", "--rtt", "0,2", "--loss", "0,5"];
+    let all = [&LOCKSTEP[..], &["--methods", "sse"], &lines, flags].concat();
+    let Ran { records, said, .. } = run("compare", &all)?;
     // The loop, the library's floor and the method; each time with each loss, and with neither.
     ensure!(records.len() == 3 * 4, "{records:#?}");
     for record in &records {
@@ -266,26 +279,10 @@ async fn across_a_line(flags: &[&str]) -> anyhow::Result<()> {
 
 /// No size of a record is asserted, but what must hold for any.
 async fn tls_is_told_apart() -> anyhow::Result<()> {
-    let directory = tempfile::tempdir()?;
-    let out = directory.path().join("out");
-    let output = lab("compare")?
-        .args([
-            "--quick",
-            "--arrivals",
-            "lockstep",
-            "--protocol",
-            "h1,h2-tls",
-        ])
-        .args(["--clients", "3", "--events", "5"])
-        .args(["--methods", "polling:50ms,long-polling,sse,websocket"])
-        .args(["--measure", "traffic,idle"])
-        .arg("--out")
-        .arg(&out)
-        .output()?;
-    // The server's own counts agree with these, or it is a failure.
-    let errors = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{errors}");
-    let records = records(&out)?;
+    let methods = "polling:50ms,long-polling,sse,websocket";
+    let measures = ["--measure", "traffic,idle", "--protocol", "h1,h2-tls"];
+    let all = [&LOCKSTEP[..], &["--methods", methods], &measures].concat();
+    let records = run("compare", &all)?.records;
     ensure!(records.len() == 4 * METHODS.len(), "{records:#?}");
     let of = |record: &Value, path: &str| record.pointer(path).and_then(Value::as_u64);
     for method in ["long-polling", "sse", "websocket"] {
@@ -316,7 +313,7 @@ async fn tls_is_told_apart() -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn missing_servers_are_named() -> anyhow::Result<()> {
+async fn servers_are_found() -> anyhow::Result<()> {
     // A lab on its own. A link, since a debug build is large.
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let alone = directory.path().join("lab");
@@ -330,6 +327,29 @@ async fn missing_servers_are_named() -> anyhow::Result<()> {
         errors.contains("sse") && errors.contains("cargo build"),
         "{errors}"
     );
+    // Those of another build are found where it is told.
+    let servers = lab("compare")?.get_program().to_owned();
+    let servers = Path::new(&servers).parent().context("a directory")?;
+    let out = directory.path().join("out");
+    let output = Command::new(&alone)
+        .args([
+            "compare",
+            "--quick",
+            "--methods",
+            "sse",
+            "--measure",
+            "delivery",
+        ])
+        .args(["--clients", "2", "--events", "2", "--server-directory"])
+        .arg(servers)
+        .arg("--out")
+        .arg(&out)
+        .output()?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{errors}");
+    let run: Value = serde_json::from_str(&fs::read_to_string(out.join("run.json"))?)?;
+    let recorded = run["parameters"]["server_directory"].as_str();
+    ensure!(recorded.map(Path::new) == Some(servers), "{run}");
     Ok(())
 }
 

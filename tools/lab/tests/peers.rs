@@ -18,8 +18,9 @@ use std::{
 use testbed::parts::{self, Forbidden, Missing, PROXIES};
 
 /// By name, and whether `.ci/run` installs what it needs.
-const PEERS: [(&str, bool); 16] = [
+const PEERS: [(&str, bool); 17] = [
     ("websocket", true),
+    ("websocket:walk", true),
     ("axum-socket", true),
     ("ws:websocket", true),
     ("socket.io:websocket", true),
@@ -56,8 +57,11 @@ fn main() -> ExitCode {
 
 fn lab(name: &str, installed: bool) -> anyhow::Result<Command> {
     let lab = Path::new(env!("CARGO_BIN_EXE_lab"));
-    if ["websocket", "sse", "long-polling"].contains(&name) && !lab.with_file_name(name).exists() {
-        return Err(Missing(anyhow::anyhow!("{name} is not built")).into());
+    // `websocket:walk` is a flag of the same program.
+    let program = name.strip_suffix(":walk").unwrap_or(name);
+    let is_the_books = ["websocket", "sse", "long-polling"].contains(&program);
+    if is_the_books && !lab.with_file_name(program).exists() {
+        return Err(Missing(anyhow::anyhow!("{program} is not built")).into());
     }
     let mut command = Command::new(lab);
     command

@@ -5,9 +5,10 @@
 
 use super::{
     peer::{self, Kind, Peer},
-    wire::{Answers, Reader, Received, Wire},
+    wire::{Reader, Received, Wire},
 };
 use crate::{
+    answers::{self, Answers},
     clients::{address, echo, milliseconds, quantiles},
     floor,
     job::{self, reply, Reply, Task},
@@ -297,12 +298,7 @@ impl Publisher {
 
     fn publish(&mut self, n: u32, event: &Planned) -> anyhow::Result<()> {
         match self.peer.kind {
-            Kind::Loop => {
-                let event = floor::event_json(n as usize, event.kind, &event.data);
-                let mut frame = floor::header(event.len(), n).to_vec();
-                frame.extend_from_slice(event.as_bytes());
-                Ok(self.socket.write_all(&frame)?)
-            }
+            Kind::Loop => Ok(self.socket.write_all(&floor::frame(n, event))?),
             // It makes the id and the time itself.
             Kind::Book(_) => {
                 let event = format!(r#"{{"kind":"{}","data":{}}}"#, event.kind, event.data);
@@ -317,13 +313,8 @@ impl Publisher {
 
     fn send(&mut self, method: &str, body: &str) -> anyhow::Result<()> {
         let Self { peer, host, .. } = self;
-        let head = format!(
-            "{method} {} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n\
-             Content-Length: {}\r\n\r\n",
-            peer.publish,
-            body.len()
-        );
-        self.socket.write_all((head + body).as_bytes())?;
+        let request = answers::request(method, peer.publish, host, body);
+        self.socket.write_all(request.as_bytes())?;
         let mut buffer = [0; 4096];
         let status = loop {
             if let Some((head, _)) = self.answers.next(&mut self.raw)? {

@@ -13,27 +13,27 @@ mod wire;
 use crate::{
     compare,
     job::Task,
+    line::Line,
     method::{Method, Silence},
     plan::Workers,
     programs::{self, Programs},
     protocol::Protocol,
-    results::{Directory, Failed, Outcome, Record, Run},
+    results::{Failed, Outcome, Record},
+    run::{self, Kept, Progress, RunOptions},
     schedule::{Arrivals, Plan},
     summary::Summary,
     system,
 };
 use anyhow::ensure;
 use client::Job;
-use indicatif::{ProgressBar, ProgressStyle};
 use peer::{Kind, Peer, Place, PEERS};
 use serde::Serialize;
-use std::{collections::BTreeMap, path::Path, path::PathBuf, process::ExitCode, time::Duration};
+use std::{collections::BTreeMap, path::Path, process::ExitCode};
 
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
-    /// Less of everything: about a minute, for counts and not for figures
-    #[arg(long)]
-    quick: bool,
+    #[command(flatten)]
+    run: RunOptions,
 
     /// What is compared, such as nchan:sse; all of them by default
     #[arg(long, value_delimiter = ',', value_name = "NAME", value_parser = named)]
@@ -59,14 +59,6 @@ pub struct Options {
     #[arg(long, value_name = "LEAST-MOST", default_value = "20-200", value_parser = compare::range)]
     text: (u32, u32),
 
-    /// Decides when events come and what they hold
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-
-    /// How often each is measured [default: 9; with --quick 1]
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1000))]
-    repetitions: Option<u32>,
-
     /// Idle connections whose memory is measured [default: 1000; with --quick 200]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=50_000))]
     idle_clients: Option<u32>,
@@ -78,14 +70,6 @@ pub struct Options {
     /// Print which servers are here, and of the others how to install them
     #[arg(long)]
     list: bool,
-
-    /// Measure the book's servers that are there, and build none
-    #[arg(long)]
-    no_build: bool,
-
-    /// A new directory for the results [default: one named by the time, in target/lab]
-    #[arg(long, value_name = "DIRECTORY")]
-    out: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -113,11 +97,11 @@ fn rate(text: &str) -> Result<f64, &'static str> {
 impl Options {
     fn plan(&self) -> Plan {
         Plan {
-            events: self.events.unwrap_or(if self.quick { 20 } else { 100 }),
+            events: self.run.or(self.events, 100, 20),
             rate: self.rate,
             arrivals: Arrivals::Poisson,
             text: self.text,
-            seed: self.seed,
+            seed: self.run.seed,
         }
     }
 
@@ -145,6 +129,9 @@ struct Parameters {
     repetitions: u32,
     idle_clients: u32,
     workers: Workers,
+    /// Where the book's servers are, if they are of another build than the lab.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_directory: Option<String>,
     /// How many files a process may open.
     descriptors: Option<u64>,
 }
@@ -221,12 +208,11 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
         eprintln!("lab: {line}");
     }
     ensure!(peers.len() > 1, "there is nothing to compare");
-    let either =
-        |given: Option<u32>, full, quick| given.unwrap_or(if options.quick { quick } else { full });
+    let run = &options.run;
     let plan = options.plan();
-    let clients = either(options.clients, 500, 50);
-    let idle_clients = either(options.idle_clients, 1000, 200);
-    let repetitions = either(options.repetitions, 9, 1);
+    let clients = run.or(options.clients, 500, 50);
+    let idle_clients = run.or(options.idle_clients, 1000, 200);
+    let repetitions = run.or(run.repetitions, 9, 1);
     let measures: Vec<_> = [
         (Measure::Delivery, clients),
         (Measure::Memory, idle_clients),
@@ -243,12 +229,9 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
         );
     }
     let methods: Vec<Method> = peers.iter().filter_map(|peer| peer.book()).collect();
-    let programs = Programs::new(&methods, !options.no_build)?;
-    let started = jiff::Timestamp::now();
-    let out = options.out.clone();
-    let out = out.unwrap_or_else(|| programs::new_directory(started));
+    let programs = Programs::new(&methods, &run.servers)?;
     let parameters = Parameters {
-        quick: options.quick,
+        quick: run.quick,
         servers: peers.iter().map(|peer| peer.name.to_owned()).collect(),
         versions: PEERS.iter().filter_map(Peer::version).collect(),
         skipped: skipped.clone(),
@@ -257,49 +240,51 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
         repetitions,
         idle_clients,
         workers: options.workers,
+        server_directory: run.servers.directory(),
         descriptors,
     };
-    let run = Run::new(started, programs.profile(), parameters);
-    let mut directory = Directory::create(&out, &run)?;
-    println!("{}", run.conditions());
-    let servers = run.parameters.versions.iter();
+    let steps = steps(&peers, &measures, options.workers, repetitions);
+    run::run(
+        run,
+        &programs,
+        parameters,
+        describe,
+        async |_, kept| measure(&programs, &steps, plan, kept).await,
+        |_, kept| {
+            let mut summary = Summary::new(&kept.records, &plan);
+            summary.notes.extend(skipped);
+            summary.notes.extend(slow_client(&kept.records));
+            summary.write(&kept.directory)?;
+            println!("\n{}", summary.servers().trim_end());
+            compare::footer(&summary);
+            Ok(summary.faults)
+        },
+    )
+}
+
+fn describe(parameters: &Parameters) -> String {
+    let Parameters {
+        plan,
+        clients,
+        repetitions,
+        idle_clients,
+        workers,
+        ..
+    } = parameters;
+    let servers = parameters.versions.iter();
     let servers: Vec<_> = servers
         .map(|(name, version)| format!("{name} {version}"))
         .collect();
-    println!("servers: {}", servers.join(", "));
-    println!(
-        "parameters: {clients} clients, {} events at {}/s (Poisson), text {}-{}, seed {}, \
-         {repetitions} repetitions, {idle_clients} idle, workers {}",
-        plan.events, plan.rate, plan.text.0, plan.text.1, plan.seed, options.workers
-    );
-    let mut records = Vec::new();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let steps = steps(&peers, &measures, options.workers, repetitions);
-    let files = out.join("peers");
-    let measured = runtime.block_on(async {
-        tokio::select! {
-            // Dropped at a signal: with it all processes that it has started end.
-            measured = measure(&programs, &steps, plan, &files, &mut directory, &mut records) => {
-                measured
-            }
-            () = compare::interrupted() => anyhow::bail!("interrupted; what was finished is kept"),
-        }
-    });
-    let mut summary = Summary::new(&records, &plan);
-    summary.notes.extend(skipped);
-    summary.notes.extend(slow_client(&records));
-    summary.write_json(&directory.file("summary.json"))?;
-    summary.write_csv(&directory.file("summary.csv"))?;
-    println!("\n{}", summary.servers().trim_end());
-    compare::footer(&summary);
-    println!("results: {}", out.display());
-    measured?;
-    Ok(match summary.faults.is_empty() {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
-    })
+    format!(
+        "servers: {}\nparameters: {clients} clients, {} events at {}/s (Poisson), text {}-{}, seed \
+         {}, {repetitions} repetitions, {idle_clients} idle, workers {workers}",
+        servers.join(", "),
+        plan.events,
+        plan.rate,
+        plan.text.0,
+        plan.text.1,
+        plan.seed
+    )
 }
 
 /// A client that takes longer for a delivery than the server is what was measured.
@@ -328,33 +313,23 @@ async fn measure(
     programs: &Programs,
     steps: &[Step],
     plan: Plan,
-    files: &Path,
-    directory: &mut Directory,
-    records: &mut Vec<Record>,
+    kept: &mut Kept<Record>,
 ) -> anyhow::Result<()> {
-    const PARTS: u64 = 20;
-    let bar = ProgressBar::new(steps.len() as u64 * PARTS);
-    let style = "{elapsed_precise} {bar:30} {percent:>3} % (left: {eta}) {msg}";
-    bar.set_style(ProgressStyle::with_template(style).expect("a template"));
-    bar.enable_steady_tick(Duration::from_millis(500));
-    for (done, step) in (0_u64..).zip(steps) {
-        bar.set_message(format!("{} {}", step.name(), step.peer.name));
-        let progress = |part: f64| {
-            bar.set_position(done * PARTS + (part * PARTS as f64) as u64);
-        };
-        progress(0.0);
+    // What servers write.
+    let files = kept.directory.file("peers");
+    let progress = Progress::of(steps.len());
+    for (done, step) in steps.iter().enumerate() {
+        let show = progress.begin(done, format!("{} {}", step.name(), step.peer.name));
         let load = system::load();
-        let measured = once(programs, step, plan, files, progress).await;
+        let measured = once(programs, step, plan, &files, show).await;
         let outcome = measured.unwrap_or_else(|error| {
-            let error = format!("{error:#}");
-            bar.suspend(|| eprintln!("lab: {} {}: {error}", step.name(), step.peer.name));
             Outcome::Failed(Failed {
                 task: step.name().to_owned(),
-                error,
+                error: format!("{error:#}"),
             })
         });
         let record = Record {
-            line: crate::line::Line::NONE,
+            line: Line::NONE,
             passed: None,
             method: step.peer.name.to_owned(),
             protocol: Protocol::H1,
@@ -363,10 +338,9 @@ async fn measure(
             load,
             outcome,
         };
-        directory.keep(&record)?;
-        records.push(record);
+        progress.report(record.fault());
+        kept.keep(record)?;
     }
-    bar.finish_and_clear();
     Ok(())
 }
 
@@ -380,7 +354,7 @@ async fn once(
     let place = Place {
         directory: files,
         step: crate::plan::Step {
-            line: crate::line::Line::NONE,
+            line: Line::NONE,
             // Where it is another server's, it is not looked at.
             method: step.peer.book().unwrap_or(Method::Loop),
             task: step.task,

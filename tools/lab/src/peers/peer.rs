@@ -65,7 +65,7 @@ const fn peer(name: &'static str, wire: Wire, path: &'static str, kind: Kind) ->
 const SUBPROTOCOL: &str = "Sec-WebSocket-Protocol: waiting.v1\r\n";
 
 /// All of them, each method's together. A new one needs a line here, and its start below.
-pub const PEERS: [Peer; 17] = [
+pub const PEERS: [Peer; 18] = [
     peer("loop", Wire::Loop, "/", Kind::Loop),
     Peer {
         fields: SUBPROTOCOL,
@@ -74,6 +74,15 @@ pub const PEERS: [Peer; 17] = [
             Wire::WebSocket,
             "/events",
             Kind::Book(Method::WebSocket),
+        )
+    },
+    Peer {
+        fields: SUBPROTOCOL,
+        ..peer(
+            "websocket:walk",
+            Wire::WebSocket,
+            "/events",
+            Kind::Book(Method::WebSocketWalk),
         )
     },
     Peer {
