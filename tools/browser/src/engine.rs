@@ -49,7 +49,7 @@ impl fmt::Display for Kind {
 }
 
 /// A browser and its WebDriver server.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Engine {
     /// Which one.
     pub kind: Kind,
@@ -168,6 +168,11 @@ impl Engine {
         if self.kind == Kind::Firefox {
             // For what only the browser's own scripts can do.
             command.arg("--allow-system-access");
+        }
+        if self.kind == Kind::WebKit {
+            // Without a graphics processor its layers are composed by OpenGL in software, which
+            // takes a third of the time that the tests in it take.
+            command.env("WEBKIT_DISABLE_COMPOSITING_MODE", "1");
         }
         for name in testbed::parts::PROXIES {
             command.env_remove(name);
