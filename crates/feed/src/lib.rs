@@ -31,6 +31,10 @@
 //! - [`Subscription`]: a reader's place, and the wait for what comes after it.
 //! - [`View`]: a state folded from the log.
 
+// In a browser tokio has no clock: the same names, on the browser's timers.
+#[cfg(target_family = "wasm")]
+extern crate tokio_browser as tokio;
+
 mod event;
 mod log;
 mod problem;

@@ -3,8 +3,10 @@
 //! Its own program ([`run`]), its place on the book's site and the tests in browsers
 //! all follow from that one value.
 
+#[cfg(not(target_family = "wasm"))]
 mod program;
 
+#[cfg(not(target_family = "wasm"))]
 pub use program::{count, run, run_variant};
 
 use axum::Router;

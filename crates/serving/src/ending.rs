@@ -2,7 +2,9 @@
 
 use signal::{Raised, Signal};
 use std::future::Future;
-use tokio_util::task::{task_tracker::TaskTrackerToken, TaskTracker};
+#[cfg(not(target_family = "wasm"))]
+use tokio_util::task::task_tracker::TaskTrackerToken;
+use tokio_util::task::TaskTracker;
 
 /// The end of a server: the word that it begins, and the count of what is still open.
 ///
@@ -121,6 +123,7 @@ impl Ending {
     }
 
     /// Counts something that is open until the token is dropped.
+    #[cfg(not(target_family = "wasm"))]
     pub(crate) fn count(&self) -> TaskTrackerToken {
         self.open.token()
     }

@@ -91,31 +91,56 @@
 //! - A deadline for handlers: here an answer may take as long as it takes for something
 //!   to happen.
 
+// In a browser tokio has no clock: the same names, on the browser's timers. And it lets
+// no program listen, so that what serves connections is for other targets.
+#[cfg(target_family = "wasm")]
+extern crate tokio_browser as tokio;
+
 pub mod assets;
+#[cfg(not(target_family = "wasm"))]
 mod body;
+#[cfg(not(target_family = "wasm"))]
 pub mod command;
 mod conditional;
 mod config;
+#[cfg(not(target_family = "wasm"))]
 mod counts;
+#[cfg(not(target_family = "wasm"))]
 mod deadline_io;
+#[cfg(not(target_family = "wasm"))]
+mod edge;
 mod ending;
 mod guard;
+#[cfg(not(target_family = "wasm"))]
 mod http;
+#[cfg(not(target_family = "wasm"))]
 mod listener;
+#[cfg(not(target_family = "wasm"))]
 pub mod metrics;
+#[cfg_attr(
+    target_family = "wasm",
+    expect(dead_code, reason = "there are no peers")
+)]
 mod peers;
 mod problem;
+#[cfg(not(target_family = "wasm"))]
 mod secure;
+#[cfg(not(target_family = "wasm"))]
 mod serve;
+#[cfg(not(target_family = "wasm"))]
+mod when_woken;
 
 pub use conditional::is_known;
 pub use config::Config;
+#[cfg(not(target_family = "wasm"))]
 pub use deadline_io::DeadlineIo;
 pub use ending::Ending;
 pub use guard::{
     guard, Allowed, Guarded, HostName, Origin, ParseHostError, ParseOriginError,
 };
+#[cfg(not(target_family = "wasm"))]
 pub use listener::{Listener, Tcp};
 pub use peers::Underway;
 pub use problem::{fallbacks, ProblemResponse};
+#[cfg(not(target_family = "wasm"))]
 pub use serve::{serve, serve_connections, serve_tls};

@@ -48,9 +48,14 @@
 //! A room counts what happens in it, through the facade `metrics`: see
 //! [`contract::metrics`]. A publish is a span of `tracing`.
 
+// In a browser tokio has no clock: the same names, on the browser's timers.
+#[cfg(target_family = "wasm")]
+extern crate tokio_browser as tokio;
+
 mod counts;
 mod cuts;
 mod door;
+#[cfg(not(target_family = "wasm"))]
 mod flags;
 mod framings;
 pub mod http;
@@ -64,6 +69,7 @@ mod wait;
 
 pub use cuts::{ConnectionName, Cut, Cuts};
 pub use door::Door;
+#[cfg(not(target_family = "wasm"))]
 pub use flags::LogFlags;
 pub use framings::Framings;
 pub use log_page::LogPage;

@@ -11,6 +11,10 @@
 //! - [`router`]: the server, to be served by [`serving::serve`], alone or nested in
 //!   another.
 
+// In a browser tokio has no clock: the same names, on the browser's timers.
+#[cfg(target_family = "wasm")]
+extern crate tokio_browser as tokio;
+
 mod config;
 mod prefer;
 mod server;

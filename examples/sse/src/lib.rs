@@ -9,6 +9,10 @@
 //!   another.
 //! - [`framing`]: the format, written.
 
+// In a browser tokio has no clock: the same names, on the browser's timers.
+#[cfg(target_family = "wasm")]
+extern crate tokio_browser as tokio;
+
 mod config;
 pub mod framing;
 mod server;

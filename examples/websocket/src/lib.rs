@@ -12,6 +12,10 @@
 //! subprotocol `waiting.v1`. The server sends `hello`, `event`, `gap`, `heartbeat`,
 //! `ack` and `error`; the client sends `publish`.
 
+// In a browser tokio has no clock: the same names, on the browser's timers.
+#[cfg(target_family = "wasm")]
+extern crate tokio_browser as tokio;
+
 pub mod close;
 mod config;
 mod echo;

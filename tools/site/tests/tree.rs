@@ -162,7 +162,7 @@ fn each_method_of_the_list_has_all_its_places() -> anyhow::Result<()> {
 /// They go one way: the log stands on the contract, the wait on the log, the edge on the contract
 /// and on TLS; a method on the wait and the edge; a client on the contract, the suite on the
 /// client.
-const MAY_DEPEND: [(&str, &str, &str); 28] = [
+const MAY_DEPEND: [(&str, &str, &str); 30] = [
     ("contract", "", ""),
     ("web", "", ""),
     ("diagrams", "", ""),
@@ -170,9 +170,15 @@ const MAY_DEPEND: [(&str, &str, &str); 28] = [
     ("signal", "", ""),
     // Formulas alone: the page that calculates with them has nothing else of the repository's.
     ("capacity", "", ""),
-    ("feed", "contract", ""),
-    ("waiting", "contract feed signal", "harness serving testbed"),
-    ("serving", "contract signal tls", "testbed"),
+    // tokio, where there is none: whatever waits has it in a browser.
+    ("tokio-browser", "", ""),
+    ("feed", "contract tokio-browser", ""),
+    (
+        "waiting",
+        "contract feed signal tokio-browser",
+        "harness serving testbed",
+    ),
+    ("serving", "contract signal tls tokio-browser", "testbed"),
     ("method", "feed serving waiting", ""),
     ("client", "contract", "serving testbed"),
     (
@@ -202,9 +208,15 @@ const MAY_DEPEND: [(&str, &str, &str); 28] = [
     // It measures programs, and links none of them.
     ("lab", "client contract tls", "testbed"),
     ("figures", "capacity", ""),
+    // The servers of the site, and the log under them.
+    (
+        "worker",
+        "feed long-polling method polling serving signal sse tokio-browser waiting web websocket",
+        "",
+    ),
     ("xtask", "diagrams", ""),
 ];
-const METHOD: &str = "contract feed method serving waiting web";
+const METHOD: &str = "contract feed method serving tokio-browser waiting web";
 const METHOD_TESTS: &str = "client conformance harness testbed";
 /// What the site is made of.
 const SITE: &str =

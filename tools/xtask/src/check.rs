@@ -1,6 +1,9 @@
 //! What is checked beside the tests.
 
-use crate::steps::{Step, Steps};
+use crate::{
+    steps::{Step, Steps},
+    worker,
+};
 
 /// Format, lints, spelling, types, documentation, licences.
 ///
@@ -62,6 +65,7 @@ pub fn check(steps: &mut Steps) -> anyhow::Result<()> {
         "warnings",
     ];
     steps.run("lints", Step::cargo(&lints))?;
+    worker::check(steps)?;
     let documentation = Step::cargo(&["doc", "--workspace", "--no-deps"]);
     steps.run(
         "documentation",

@@ -5,6 +5,7 @@
 mod check;
 mod steps;
 mod test;
+mod worker;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -30,6 +31,8 @@ enum Task {
     },
     /// Build the static site in `book/`, and check its links
     Book,
+    /// Compile the servers of the panels for a service worker, into `target/worker`
+    Worker,
     /// Write anew what the book shows of `curl` and `nghttp`
     Captures,
     /// Draw the diagrams of the book anew
@@ -71,6 +74,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Check => check::check(&mut steps),
         Task::Test { arguments } => test::test(&mut steps, &arguments),
         Task::Book => check::book(&mut steps),
+        Task::Worker => worker::build(&mut steps),
         Task::Captures => steps.run("captures", Step::cargo(&["run", "--package", "captures"])),
         Task::Diagrams => {
             let drawings = diagrams::Drawings::of(&steps.root)?;

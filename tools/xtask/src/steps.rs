@@ -158,6 +158,15 @@ impl Steps {
         if probing.status().is_ok_and(|status| status.success()) {
             return self.run(name, step);
         }
+        self.leave_out(name, install)
+    }
+
+    /// A step is left out, because something is missing. `install` says how to get it; where parts
+    /// are required, it fails.
+    ///
+    /// # Errors
+    /// Where parts are required.
+    pub fn leave_out(&mut self, name: &'static str, install: &str) -> anyhow::Result<()> {
         let missing = format!("{name}: left out; `.ci/run` installs what it needs, or {install}");
         if env::var_os("REQUIRE_PARTS").is_some() {
             bail!("{missing}");
