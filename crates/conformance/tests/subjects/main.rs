@@ -1,8 +1,8 @@
 //! Servers and clients that share no code with the book's, tested by the suite: the
 //! servers to copy, and the programs in plain Node.
 //!
-//! They are one program so that they run at once, however few processors there are: they
-//! wait for delays most of the time, and the copies are compiled meanwhile.
+//! They are one program so that they run at once, however few processors there are:
+//! they wait for delays most of the time, and the copies are compiled meanwhile.
 
 mod copies;
 mod node;

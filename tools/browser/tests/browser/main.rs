@@ -192,8 +192,7 @@ fn main() -> ExitCode {
     for kind in Kind::ALL {
         trials.extend(everywhere(&suite, kind));
     }
-    // A browser leaves its processor idle for moments, in which another can use it. It also takes
-    // a gigabyte of memory.
+    // One for each processor, which it keeps busy; and each takes a gigabyte of memory.
     let processors = available_parallelism().map_or(1, usize::from);
-    suite.finish(trials, (processors + 1).min(8))
+    suite.finish(trials, processors.min(8))
 }

@@ -27,7 +27,7 @@ use results::KEPT;
 use std::{future::Future, process::ExitCode, sync::Arc};
 
 /// How many trials run side by side, however few processors there are: they wait most of the time.
-const AT_ONCE: usize = 6;
+const AT_ONCE: usize = 4;
 
 /// What a browser did, by the key of its row.
 type Seen = Vec<(&'static str, String)>;

@@ -61,10 +61,7 @@ fn main() -> ExitCode {
             .map_err(|error| format!("{error:#}").into())
     });
     let trials = browsers.into_iter().chain(packages).chain([table]);
-    let mut arguments = Arguments::from_args();
-    // They wait most of the time, however few processors there are.
-    arguments.test_threads.get_or_insert(6);
-    let conclusion = libtest_mimic::run(&arguments, trials.collect());
+    let conclusion = libtest_mimic::run(&Arguments::from_args(), trials.collect());
     if updating() {
         if let Err(error) = results::table().and_then(|table| KEPT.results.write_table(&table)) {
             eprintln!("{error:#}");
