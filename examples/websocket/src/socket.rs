@@ -102,7 +102,8 @@ impl Connection {
             // Before its event, which this loop has not yet taken from the log. Who
             // does not read its answers is not read from any more.
             Message::Text(text) => {
-                let answer = answer(&self.room, &text).await;
+                // Boxed, so that an open socket has no room for a publish.
+                let answer = Box::pin(answer(&self.room, &text)).await;
                 socket.send(frames::message(&answer)).await?;
             }
             Message::Binary(_) => return Err(End::Closes(Close::Binary)),
