@@ -48,14 +48,14 @@ pub fn test(steps: &mut Steps, arguments: &[String]) -> anyhow::Result<()> {
     tested
 }
 
-/// What takes less than this is one line of the table together.
+/// Targets that take less than this share one line of the table.
 const SLOW: Duration = Duration::from_secs(5);
 
 /// How long what cargo has written may take to come, once cargo itself has ended.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
-/// Runs `cargo test`, and gives how long each target took that was slow: from the line in which
-/// cargo names it to the next.
+/// Runs `cargo test`; how long each slow target took, from the line in which cargo names it to the
+/// next such line.
 fn by_target(mut command: Command) -> io::Result<(ExitStatus, Vec<(String, Duration)>)> {
     let mut cargo = command.stderr(Stdio::piped()).spawn()?;
     let lines = cargo.stderr.take().map(BufReader::new);
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_target_is_told_by_the_line_in_which_cargo_names_it() {
+    fn a_target_is_found_in_the_line_in_which_cargo_names_it() {
         for (line, name) in [
             (
                 "     Running tests/golden.rs (target/debug/deps/golden-8f7badb3d91a71e2)",
@@ -174,12 +174,12 @@ mod tests {
         let at = |seconds| begin + Duration::from_secs(seconds);
         let targets = [("feed", 0), ("browser", 1), ("golden", 61), ("book", 64)];
         let targets = targets.map(|(name, begin)| (name.to_owned(), at(begin)));
-        let told: Vec<_> = slow(&targets, at(70))
+        let listed: Vec<_> = slow(&targets, at(70))
             .into_iter()
             .map(|(name, took)| (name, took.as_secs()))
             .collect();
         let expected = [("browser", 60), ("book", 6), ("2 others", 1 + 3)];
-        assert_eq!(told, expected.map(|(name, took)| (name.to_owned(), took)));
+        assert_eq!(listed, expected.map(|(name, took)| (name.to_owned(), took)));
         assert_eq!(slow(&[], begin), []);
     }
 }
