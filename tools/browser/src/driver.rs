@@ -18,7 +18,6 @@ use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     net::{TcpListener, TcpStream},
     process::Child,
-    task::JoinHandle,
     time::{sleep, timeout},
 };
 
@@ -30,8 +29,9 @@ const CLOSE: Duration = Duration::from_secs(5);
 pub struct Driver {
     address: String,
     engine: Engine,
-    process: Child,
+    /// Dropped before the process, whose number is its name.
     _group: Group,
+    process: Child,
     _screen: Option<Screen>,
 }
 
@@ -66,8 +66,8 @@ impl Driver {
         let mut driver = Self {
             address: String::new(),
             engine,
-            process,
             _group: group,
+            process,
             _screen: screen,
         };
         let port = timeout(HANG, driver.port(given)).await;
@@ -136,41 +136,37 @@ impl Drop for Driver {
     }
 }
 
-/// The groups of all drivers, each named by its first process. Locked for a change or a walk.
+/// The process groups of all drivers, each by the id of its first process.
 static GROUPS: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
 
 fn groups() -> MutexGuard<'static, BTreeSet<u32>> {
     GROUPS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The processes of a driver. They end when this is dropped, and at Ctrl-C.
+/// The process group of a driver. Its processes end when this is dropped, and at Ctrl-C.
 #[derive(Debug)]
-struct Group {
-    first: u32,
-    interrupted: JoinHandle<()>,
-}
+struct Group(u32);
 
 impl Group {
     fn new(first: u32) -> Self {
         groups().insert(first);
-        // Ctrl-C reaches this process alone, since the driver has a group of its own. Whichever
-        // driver hears of it first ends all: after that nobody is left to.
-        let interrupted = tokio::spawn(async {
+        // Ctrl-C reaches only this process, since the driver has a group of its own. Whichever of
+        // these tasks wakes first ends all drivers, because it also ends this process.
+        tokio::spawn(async {
             if tokio::signal::ctrl_c().await.is_ok() {
                 groups().iter().copied().for_each(kill_group);
                 // As a shell reports a program that SIGINT has ended.
                 std::process::exit(130);
             }
         });
-        Self { first, interrupted }
+        Self(first)
     }
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
-        self.interrupted.abort();
-        kill_group(self.first);
-        groups().remove(&self.first);
+        kill_group(self.0);
+        groups().remove(&self.0);
     }
 }
 

@@ -169,11 +169,6 @@ impl Engine {
             // For what only the browser's own scripts can do.
             command.arg("--allow-system-access");
         }
-        if self.kind == Kind::WebKit {
-            // Without a graphics processor its layers are composed by OpenGL in software, which
-            // takes a third of the time that the tests in it take.
-            command.env("WEBKIT_DISABLE_COMPOSITING_MODE", "1");
-        }
         for name in testbed::parts::PROXIES {
             command.env_remove(name);
         }

@@ -47,8 +47,8 @@ pub const EDITS: &str = "https://code.example/ada/async-book/edit/main/";
 #[derive(Debug)]
 pub struct Suite {
     runtime: Runtime,
-    /// Browsers between two tests: starting one takes a second or more. Of each engine never more
-    /// than libtest-mimic has threads. The lock is held for a push or a pop.
+    /// Browsers between two tests: starting one takes a second or more. Never more than
+    /// libtest-mimic has threads. The lock is held for a push or a pop.
     idle: Mutex<Vec<Session>>,
     /// Built once, by the first test that needs it.
     book: OnceCell<Shelf>,
@@ -181,15 +181,14 @@ impl Suite {
     }
 
     async fn take(&self, engine: Engine) -> anyhow::Result<Session> {
-        let others: Vec<_> = {
+        let others = {
             let mut idle = self.lock();
             if let Some(index) = idle.iter().position(|session| session.engine == engine) {
                 return Ok(idle.swap_remove(index));
             }
-            idle.extract_if(.., |session| session.engine.kind != engine.kind)
-                .collect()
+            std::mem::take(&mut *idle)
         };
-        // The trials go from one kind to the next, and this machine has little room for all three.
+        // The trials go from one engine to the next, and this machine has little room for all.
         for session in others {
             session.close().await;
         }
@@ -206,8 +205,8 @@ impl Suite {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs the trials, and then ends every browser. None needs another, nor a screen to itself;
-    /// unless the command line says otherwise, `at_once` of them run side by side.
+    /// Runs the trials, and then ends every browser. Unless the command line has another number,
+    /// `at_once` of them run side by side: each has a browser and servers of its own.
     pub fn finish(self: Arc<Self>, trials: Vec<Trial>, at_once: usize) -> ExitCode {
         let mut arguments = Arguments::from_args();
         arguments.test_threads.get_or_insert(at_once);

@@ -115,20 +115,6 @@ fn everywhere(suite: &Arc<Suite>, kind: Kind) -> Vec<Trial> {
         "panel::it_works_on_the_page_of_its_own_server",
         panel::it_works_on_the_page_of_its_own_server,
     ));
-    // WebKitGTK's driver answers no question that meets a page while it is left.
-    trials.extend(trials![
-        patient_trial, suite, kind;
-        panel::in_a_chapter_it_comes_back_as_it_was,
-        without_script::the_text_the_diagrams_and_the_answers_can_be_read,
-    ]);
-    trials.extend(site::methods().into_iter().map(|method| {
-        let test = panel::it_goes_on_where_it_was_when_its_reader_comes_back;
-        let name = format!(
-            "panel::it_goes_on_where_it_was_when_its_reader_comes_back::{}",
-            method.name
-        );
-        suite.patient_trial(kind, &name, move |suite, page| test(suite, method, page))
-    }));
     trials.extend(for_each(
         &site::methods(),
         suite,
@@ -148,6 +134,19 @@ fn everywhere(suite: &Arc<Suite>, kind: Kind) -> Vec<Trial> {
         "panel::a_page_long_hidden_lets_go_and_comes_back",
         panel::a_page_long_hidden_lets_go_and_comes_back,
     ));
+    // WebKitGTK's driver answers no question that meets a page while it is left. All of these one
+    // after the other: they have a browser of their own.
+    trials.extend(trials![
+        patient_trial, suite, kind;
+        without_script::the_text_the_diagrams_and_the_answers_can_be_read,
+        panel::in_a_chapter_it_comes_back_as_it_was,
+    ]);
+    trials.extend(site::methods().into_iter().map(|method| {
+        let test = panel::it_goes_on_where_it_was_when_its_reader_comes_back;
+        let name = "panel::it_goes_on_where_it_was_when_its_reader_comes_back";
+        let name = format!("{name}::{}", method.name);
+        suite.patient_trial(kind, &name, move |suite, page| test(suite, method, page))
+    }));
     trials
 }
 
@@ -192,7 +191,7 @@ fn main() -> ExitCode {
     for kind in Kind::ALL {
         trials.extend(everywhere(&suite, kind));
     }
-    // One for each processor, which it keeps busy; and each takes a gigabyte of memory.
+    // A browser keeps one processor busy, and takes up to a gigabyte of memory.
     let processors = available_parallelism().map_or(1, usize::from);
     suite.finish(trials, processors.min(8))
 }
