@@ -9,7 +9,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use std::{
     collections::HashMap,
     convert::Infallible,
-    future::poll_fn,
+    future::Future,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{ready, Context, Poll, Waker},
@@ -36,10 +36,10 @@ fn later(instant: Instant, wait: Duration) -> Instant {
 #[derive(Clone, Debug)]
 pub(crate) struct Peers {
     table: Arc<Mutex<Table>>,
-    limits: Limits,
+    limits: Arc<Limits>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Limits {
     idle: Duration,
     progress: Duration,
@@ -94,11 +94,11 @@ impl Peers {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
             table: Arc::default(),
-            limits: Limits {
+            limits: Arc::new(Limits {
                 idle: config.idle,
                 progress: config.write_progress,
                 unsent: config.max_unsent_bytes,
-            },
+            }),
         }
     }
 
@@ -195,7 +195,8 @@ impl Peer {
     /// Completes when this connection should end, with the reason. `told` is whether it
     /// was told so already; then it has a while to do so by itself.
     pub(crate) async fn overdue(&self, told: bool) -> Overdue {
-        let limits = self.peers.limits;
+        let limits = &self.peers.limits;
+        let mut ends = Ends(self);
         loop {
             let due = self.with(|state| match (state.requests, state.unsent) {
                 (0, 0) if told => {
@@ -216,22 +217,9 @@ impl Peer {
             };
             tokio::select! {
                 // Cancel-safe, both: they only wait.
-                () = poll_fn(|cx| self.poll_ends(cx)) => return Overdue::Dropped,
+                () = &mut ends => return Overdue::Dropped,
                 () = sleep_until(until) => {}
             }
-        }
-    }
-
-    /// Ready once it is to end. Wakes who asked last.
-    fn poll_ends(&self, cx: &mut Context<'_>) -> Poll<()> {
-        match self.peers.lock().peers.get_mut(&self.number) {
-            Some(state) if !state.ends => {
-                state.task = Some(cx.waker().clone());
-                Poll::Pending
-            }
-            Some(_) => Poll::Ready(()),
-            // Not before this is dropped.
-            None => Poll::Pending,
         }
     }
 
@@ -248,6 +236,35 @@ impl Peer {
 impl Drop for Peer {
     fn drop(&mut self) {
         self.peers.lock().peers.remove(&self.number);
+    }
+}
+
+/// The wait of a connection's task for being told to end. The last one counts.
+struct Ends<'a>(&'a Peer);
+
+impl Future for Ends<'_> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Peer { peers, number } = self.0;
+        match peers.lock().peers.get_mut(number) {
+            Some(state) if !state.ends => {
+                state.task = Some(cx.waker().clone());
+                Poll::Pending
+            }
+            Some(_) => Poll::Ready(()),
+            None => unreachable!("it leaves the table when it is dropped"),
+        }
+    }
+}
+
+impl Drop for Ends<'_> {
+    /// A waker keeps the memory of its task, and an upgraded connection outlives that.
+    fn drop(&mut self) {
+        let Peer { peers, number } = self.0;
+        if let Some(state) = peers.lock().peers.get_mut(number) {
+            state.task = None;
+        }
     }
 }
 
@@ -432,5 +449,32 @@ impl HttpBody for Answer {
             }
             false => self.body.size_hint(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::task::Wake;
+
+    struct Task;
+
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    #[test]
+    fn who_no_longer_waits_is_not_kept() {
+        let peer = Peers::new(&Config::default()).join();
+        let task = Arc::new(Task);
+        {
+            let mut ends = Ends(&peer);
+            let waker = task.clone().into();
+            let polled = Pin::new(&mut ends).poll(&mut Context::from_waker(&waker));
+            assert!(polled.is_pending());
+            drop(waker);
+            assert_eq!(Arc::strong_count(&task), 2);
+        }
+        assert_eq!(Arc::strong_count(&task), 1);
     }
 }

@@ -120,7 +120,14 @@ async fn serve_http<L: Listener>(
     let connection = move |io, ending| {
         let (acceptor, http) = (acceptor.clone(), http.clone());
         // Boxed: it passes from future to future, and each has room for what passes.
-        connection(Box::new(io), acceptor, http, edge.clone(), peers.clone(), ending)
+        connection(
+            Box::new(io),
+            acceptor,
+            http,
+            edge.clone(),
+            peers.clone(),
+            ending,
+        )
     };
     serve_all(listener, config, ending, room, connection).await
 }

@@ -1,29 +1,22 @@
 //! One open socket: one task, and one loop that reads and writes.
 
-use crate::{close::End, frames, tunnel::Socket};
+use crate::{close::End, frames, server::Server, tunnel::Socket};
 use bytes::Bytes;
 use contract::{
     socket::{ClientMessage, Close, ServerMessage},
     Heartbeat, Hello, Problem,
 };
 use futures_util::{SinkExt, StreamExt};
-use std::{future::Future, time::Duration};
-use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
-use waiting::{Framings, Interrupted, Next, Room, Wait};
+use std::{future::Future, sync::Arc};
+use tokio_tungstenite::tungstenite::{Error, Message};
+use waiting::{Interrupted, Next, Room, Wait};
 
 // ANCHOR: held
 /// What one open socket holds besides its buffers: its wait. No queue, and no second
 /// task.
 pub(crate) struct Connection {
     pub(crate) wait: Wait,
-    /// To publish into.
-    pub(crate) room: Room,
-    /// The message of each event, made once for all sockets.
-    pub(crate) messages: Framings<Utf8Bytes>,
-    /// How often a heartbeat and a ping are sent.
-    pub(crate) heartbeat: Duration,
-    /// How long the peer may need to answer a close.
-    pub(crate) close_patience: Duration,
+    pub(crate) server: Arc<Server>,
 }
 // ANCHOR_END: held
 
@@ -54,7 +47,8 @@ impl Connection {
                 () = silence => End::Dropped,
             };
             // Boxed, so that an open socket has no room for its end.
-            Box::pin(end.close(socket, self.wait, self.close_patience)).await;
+            Box::pin(end.close(socket, self.wait, self.server.config.close_patience))
+                .await;
         }
     }
     // ANCHOR_END: run
@@ -89,7 +83,10 @@ impl Connection {
         &self,
         socket: &Socket,
     ) -> impl Future<Output = ()> + Send + 'static {
-        socket.get_ref().heard().silence(self.heartbeat * 2)
+        socket
+            .get_ref()
+            .heard()
+            .silence(self.server.config.heartbeat * 2)
     }
 
     /// The first message: the client's cursor, before it has any event.
@@ -97,7 +94,7 @@ impl Connection {
         let (cursor, every) = (self.wait.cursor(), self.every());
         let hello = ServerMessage::Hello(Hello { cursor, every });
         socket.send(frames::message(&hello)).await?;
-        self.wait.limit_silence(self.heartbeat);
+        self.wait.limit_silence(self.server.config.heartbeat);
         Ok(())
     }
 
@@ -113,7 +110,7 @@ impl Connection {
             // Before its event, which this loop has not yet taken from the log. Who
             // does not read its answers is not read from any more.
             Message::Text(text) => {
-                let answer = answer(&self.room, &text).await;
+                let answer = answer(&self.server.room, &text).await;
                 socket.send(frames::message(&answer)).await?;
             }
             Message::Binary(_) => return Err(End::Closes(Close::Binary)),
@@ -141,7 +138,7 @@ impl Connection {
             // writes and not in one for each event.
             Next::Batch(batch) => {
                 for event in batch.events {
-                    let text = self.messages.get(&event, frames::event);
+                    let text = self.server.messages.get(&event, frames::event);
                     socket.feed(Message::Text(text)).await?;
                 }
             }
@@ -154,7 +151,7 @@ impl Connection {
             // heartbeat is for the page, which sees no pings; the ping asks for a sign
             // of life.
             Next::Silence => {
-                self.wait.limit_silence(self.heartbeat);
+                self.wait.limit_silence(self.server.config.heartbeat);
                 let every = self.every();
                 let heartbeat = ServerMessage::Heartbeat(Heartbeat { every });
                 socket.feed(frames::message(&heartbeat)).await?;
@@ -170,7 +167,12 @@ impl Connection {
 
     /// The heartbeat as the client is sent it, in milliseconds.
     fn every(&self) -> u64 {
-        self.heartbeat.as_millis().try_into().unwrap_or(u64::MAX)
+        self.server
+            .config
+            .heartbeat
+            .as_millis()
+            .try_into()
+            .unwrap_or(u64::MAX)
     }
 }
 

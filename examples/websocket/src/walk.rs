@@ -160,8 +160,12 @@ impl Follower {
 impl Member {
     async fn close(self: Box<Self>, end: End) {
         let Self { connection, socket } = *self;
-        end.close(socket, connection.wait, connection.close_patience)
-            .await;
+        end.close(
+            socket,
+            connection.wait,
+            connection.server.config.close_patience,
+        )
+        .await;
     }
 
     async fn greet(&mut self) -> Result<(), End> {
