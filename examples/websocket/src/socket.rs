@@ -26,6 +26,7 @@ impl Connection {
     ///
     /// No `async fn`, which would hold the socket twice: where it came in, and where it
     /// is served.
+    #[expect(clippy::manual_async_fn, reason = "it would hold more")]
     pub(crate) fn run(
         mut self: Box<Self>,
         mut socket: Socket,

@@ -4,7 +4,6 @@
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use std::{
-    future::Future,
     io,
     mem::replace,
     pin::Pin,
@@ -82,15 +81,13 @@ impl Tunnel {
 
 impl Heard {
     /// Completes when there was no sign of life for this long. Cancel-safe.
-    pub(crate) fn silence(self, limit: Duration) -> impl Future<Output = ()> {
-        async move {
-            loop {
-                let until = self.last() + limit;
-                if until <= Instant::now() {
-                    return;
-                }
-                sleep_until(until).await;
+    pub(crate) async fn silence(self, limit: Duration) {
+        loop {
+            let until = self.last() + limit;
+            if until <= Instant::now() {
+                return;
             }
+            sleep_until(until).await;
         }
     }
 
