@@ -86,6 +86,7 @@ fn the_tables_for_spreadsheets_have_the_same_figures() {
         lines,
         scale,
         peers,
+        ..
     } = book();
     for (kind, rows) in [
         (Kind::Compare, compare.rows),
