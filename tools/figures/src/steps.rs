@@ -22,6 +22,7 @@ const SSE: &Series = &[
         "the version of HTTP is read here, hyper's connection boxed once",
     ),
     ("3fbfb7c", "one timer for the silence, kept"),
+    ("56de8f5", "TLS comes, and keeps room for its handshake"),
     (
         "17f8e85",
         "what comes seldom is polled when it was woken; wake-ups have an advance",
