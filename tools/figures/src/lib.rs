@@ -55,7 +55,10 @@ pub fn outputs(book: &Book) -> anyhow::Result<BTreeMap<PathBuf, String>> {
     let mut parts = text::figures(book)?;
     parts.extend(calculated::figures(&over_tls));
     parts.extend(cases::figures(&over_tls));
-    parts.push(("steps-conditions".to_owned(), steps::conditions(&book.steps)));
+    parts.push((
+        "steps-conditions".to_owned(),
+        steps::conditions(&book.steps),
+    ));
     files.insert(directory.join("figures.md"), text::anchored(parts));
     let mut parts = tables::all(book)?;
     parts.extend(calculated::tables(&over_tls));

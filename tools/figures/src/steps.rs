@@ -67,59 +67,39 @@ pub(crate) fn tables(steps: &Steps) -> anyhow::Result<Vec<Part>> {
     .collect()
 }
 
-const MEMORY: (&str, &str, Unit) = ("memory", "resident", Unit::Kib);
-const TIME: (&str, &str, Unit) = ("delivery", "server CPU", Unit::Microseconds);
+/// A measurement, and its figure: KiB a connection, and microseconds a delivery.
+const MEMORY: (&str, &str) = ("memory", "resident");
+const TIME: (&str, &str) = ("delivery", "server CPU");
 
 fn table(steps: &Steps, method: &str, series: &Series, bare: &str) -> anyhow::Result<String> {
     let titles = [
         "What was done",
         "Memory for an idle connection",
-        "Processor time for a delivery",
-        "So many times the bare server's",
+        "Processor time, in times the bare server's",
     ];
     let mut lines = head(titles.map(str::to_owned));
     for (commit, what) in series {
-        let cell = |(measurement, figure, unit): (&str, &str, Unit)| {
-            let row = steps.row(method, commit, measurement, figure)?;
-            anyhow::Ok(spread(&row.values, unit))
-        };
+        let memory = steps.row(method, commit, MEMORY)?;
+        let time = steps.row(method, commit, TIME)?;
+        let ratios = time.values.iter().zip(&time.floor_values);
+        let ratios: Vec<_> = ratios.map(|(own, bare)| own / bare).collect();
         let cells = [
             (*what).to_owned(),
-            cell(MEMORY)?,
-            cell(TIME)?,
-            format!("{:.2}", ratio(steps, method, commit)?),
+            kib(&memory.values),
+            format!("{:.1}", median(&ratios)),
         ];
         lines.push(line(cells.into_iter()));
     }
-    let floor = |(measurement, figure, unit): (&str, &str, Unit)| {
-        let rows = steps
-            .rows
-            .iter()
-            .filter(|row| row.is(method, measurement, figure));
-        let values: Vec<_> = rows.flat_map(|row| row.floor_values.clone()).collect();
-        spread(&values, unit)
-    };
-    let cells = [bare.to_owned(), floor(MEMORY), floor(TIME), "1".to_owned()];
+    let rows = steps.rows.iter().filter(|row| row.is(method, MEMORY));
+    let floors: Vec<_> = rows.flat_map(|row| row.floor_values.clone()).collect();
+    let cells = [bare.to_owned(), kib(&floors), "1".to_owned()];
     lines.push(line(cells.into_iter()));
     Ok(lines.join("\n"))
 }
 
-/// The processor time of a delivery, in times the bare server's of the same runs.
-pub(crate) fn ratio(steps: &Steps, method: &str, commit: &str) -> anyhow::Result<f64> {
-    let row = steps.row(method, commit, TIME.0, TIME.1)?;
-    let ratios: Vec<_> = row
-        .values
-        .iter()
-        .zip(&row.floor_values)
-        .map(|(own, bare)| own / bare)
-        .collect();
-    Ok(median(&ratios))
-}
-
-fn spread(values: &[f64], unit: Unit) -> String {
-    let least = values.iter().copied().fold(f64::INFINITY, f64::min);
-    let most = values.iter().copied().fold(0.0, f64::max);
-    unit.spread(median(values), least, most)
+/// With a digit more than elsewhere: memory hardly differs between runs.
+fn kib(values: &[f64]) -> String {
+    format!("{:.1} KiB", median(values))
 }
 
 fn median(values: &[f64]) -> f64 {
@@ -144,21 +124,15 @@ pub(crate) fn conditions(steps: &Steps) -> String {
 }
 
 impl Steps {
-    fn row(
-        &self,
-        method: &str,
-        commit: &str,
-        measurement: &str,
-        figure: &str,
-    ) -> anyhow::Result<&StepRow> {
+    fn row(&self, method: &str, commit: &str, figure: (&str, &str)) -> anyhow::Result<&StepRow> {
         let mut rows = self.rows.iter();
-        let found = rows.find(|row| row.commit == commit && row.is(method, measurement, figure));
-        found.with_context(|| format!("no {figure} of {method} at {commit}"))
+        let found = rows.find(|row| row.commit == commit && row.is(method, figure));
+        found.with_context(|| format!("no {} of {method} at {commit}", figure.1))
     }
 }
 
 impl StepRow {
-    fn is(&self, method: &str, measurement: &str, figure: &str) -> bool {
+    fn is(&self, method: &str, (measurement, figure): (&str, &str)) -> bool {
         (&*self.method, &*self.measurement, &*self.figure) == (method, measurement, figure)
     }
 }
