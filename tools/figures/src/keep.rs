@@ -127,8 +127,8 @@ fn kind(run: &Run<Value>) -> anyhow::Result<Kind> {
 /// kind it is.
 ///
 /// # Errors
-/// If a server of the book's failed, the run lacks one of its files or something that the book shows, or has it in
-/// another form.
+/// If a server of the book's failed, or the run lacks one of its files or something that the book
+/// shows, or has it in another form.
 pub fn keep(from: &Path, provisional: Option<String>, root: &Path) -> anyhow::Result<Kind> {
     let run = read_run(from)?;
     let kind = kind(&run)?;
