@@ -184,9 +184,7 @@ impl Table {
 impl Peer {
     /// Counts a request until every clone of what this returns is dropped.
     pub(crate) fn request(self: &Arc<Self>) -> Underway {
-        if let Some(state) = self.peers.lock().peers.get_mut(&self.number) {
-            state.requests += 1;
-        }
+        self.with(|state| state.requests += 1);
         Underway {
             _counted: Some(Arc::new(Counted(self.clone()))),
         }
@@ -228,8 +226,8 @@ impl Peer {
         self.with(|state| state.requests > 0).unwrap_or_default()
     }
 
-    fn with<T>(&self, look: impl FnOnce(&State) -> T) -> Option<T> {
-        self.peers.lock().peers.get(&self.number).map(look)
+    fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> Option<T> {
+        self.peers.lock().peers.get_mut(&self.number).map(work)
     }
 }
 
@@ -246,25 +244,21 @@ impl Future for Ends<'_> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Peer { peers, number } = self.0;
-        match peers.lock().peers.get_mut(number) {
-            Some(state) if !state.ends => {
+        let polled = self.0.with(|state| match state.ends {
+            true => Poll::Ready(()),
+            false => {
                 state.task = Some(cx.waker().clone());
                 Poll::Pending
             }
-            Some(_) => Poll::Ready(()),
-            None => unreachable!("it leaves the table when it is dropped"),
-        }
+        });
+        polled.expect("it leaves the table when it is dropped")
     }
 }
 
 impl Drop for Ends<'_> {
     /// A waker keeps the memory of its task, and an upgraded connection outlives that.
     fn drop(&mut self) {
-        let Peer { peers, number } = self.0;
-        if let Some(state) = peers.lock().peers.get_mut(number) {
-            state.task = None;
-        }
+        self.0.with(|state| state.task = None);
     }
 }
 
@@ -284,13 +278,12 @@ struct Counted(Arc<Peer>);
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        let peer = &self.0;
-        if let Some(state) = peer.peers.lock().peers.get_mut(&peer.number) {
+        self.0.with(|state| {
             state.requests -= 1;
             if state.requests == 0 {
                 state.since = Instant::now();
             }
-        }
+        });
     }
 }
 
@@ -335,9 +328,7 @@ impl Held {
 
     /// Some of it has been asked for.
     fn moves(&self) {
-        if let Some(state) = self.peer.peers.lock().peers.get_mut(&self.peer.number) {
-            state.since = Instant::now();
-        }
+        self.peer.with(|state| state.since = Instant::now());
     }
 
     /// Takes some of them out, to be counted apart.
