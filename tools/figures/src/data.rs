@@ -492,19 +492,6 @@ impl Data {
         Ok(self.row(measurement, method, figure)?.median)
     }
 
-    /// A figure of a server with one thread, with the first of its floors.
-    ///
-    /// # Errors
-    /// If it was not measured.
-    pub fn one_thread(
-        &self,
-        measurement: &str,
-        method: &str,
-        figure: &str,
-    ) -> anyhow::Result<&Row> {
-        one_thread(&self.rows, measurement, method, figure)
-    }
-
     /// A median over HTTP/2 with TLS.
     ///
     /// # Errors
@@ -524,7 +511,11 @@ impl Data {
     }
 }
 
-fn one_thread<'a>(
+/// A figure of a server with one thread, with the first of its floors.
+///
+/// # Errors
+/// If it was not measured.
+pub fn one_thread<'a>(
     rows: &'a [Row],
     measurement: &str,
     method: &str,
@@ -581,19 +572,6 @@ impl Kept {
             ..Wanted::plain("delivery", method, figure)
         };
         find(&self.rows, &wanted)
-    }
-
-    /// A figure of a server with one thread, with the first of its floors.
-    ///
-    /// # Errors
-    /// If it was not measured.
-    pub fn one_thread(
-        &self,
-        measurement: &str,
-        method: &str,
-        figure: &str,
-    ) -> anyhow::Result<&Row> {
-        one_thread(&self.rows, measurement, method, figure)
     }
 }
 

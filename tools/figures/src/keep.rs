@@ -6,7 +6,9 @@ use crate::{
         Bend, Book, Data, Kept, Kind, PeersParameters, Row, Run, Scale, SizeRow, ONE_THREAD,
         PROTOCOL, WORKERS,
     },
-    outputs, DIRECTORY,
+    outputs,
+    tables::{BARE_ANSWER, BARE_SOCKET, BARE_STREAM},
+    DIRECTORY,
 };
 use anyhow::{ensure, Context as _};
 use serde::{de::DeserializeOwned, Deserialize, Serialize};
@@ -182,7 +184,7 @@ fn replace<T: Serialize>(
 }
 
 /// The lab's own servers, which other figures stand beside.
-const FLOORS: [&str; 4] = ["loop", "hyper-stream", "axum-socket", "hyper-answer"];
+const FLOORS: [&str; 4] = ["loop", BARE_STREAM.0, BARE_SOCKET.0, BARE_ANSWER.0];
 
 /// The summary of a run in which none of the book's servers failed. Where a floor did, its figure
 /// is of one repetition less; that is noted.

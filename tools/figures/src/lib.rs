@@ -18,7 +18,7 @@ mod tables;
 mod text;
 
 pub use constants::{over_tls, wire};
-pub use data::{Book, Data, Kept, Kind, Row, Scale, SizeRow};
+pub use data::{one_thread, Book, Data, Kept, Kind, Row, Scale, SizeRow};
 pub use keep::keep;
 
 use std::{
@@ -55,10 +55,7 @@ pub fn outputs(book: &Book) -> anyhow::Result<BTreeMap<PathBuf, String>> {
     let mut parts = text::figures(book)?;
     parts.extend(calculated::figures(&over_tls));
     parts.extend(cases::figures(&over_tls));
-    parts.push((
-        "steps-conditions".to_owned(),
-        steps::conditions(&book.steps),
-    ));
+    parts.extend(steps::figures(&book.steps));
     files.insert(directory.join("figures.md"), text::anchored(parts));
     let mut parts = tables::all(book)?;
     parts.extend(calculated::tables(&over_tls));

@@ -2,7 +2,7 @@
 
 use crate::{
     data::{StepRow, Steps},
-    tables::{head, line},
+    tables::{head, line, BARE_ANSWER, BARE_SOCKET, BARE_STREAM},
     text::{Part, Unit},
 };
 use anyhow::Context as _;
@@ -53,9 +53,9 @@ const LONG_POLLING: &Series = &[
 /// If something is not measured.
 pub(crate) fn tables(steps: &Steps) -> anyhow::Result<Vec<Part>> {
     [
-        ("sse", SSE, "a bare stream of hyper"),
-        ("websocket", WEBSOCKET, "a bare socket of axum"),
-        ("long-polling", LONG_POLLING, "a bare answer of hyper"),
+        ("sse", SSE, BARE_STREAM.1),
+        ("websocket", WEBSOCKET, BARE_SOCKET.1),
+        ("long-polling", LONG_POLLING, BARE_ANSWER.1),
     ]
     .into_iter()
     .map(|(method, series, bare)| {
@@ -102,25 +102,24 @@ fn kib(values: &[f64]) -> String {
     format!("{:.1} KiB", median(values))
 }
 
+/// Of one value at least.
 fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
-    let middle = sorted.len() / 2;
-    match sorted.len() % 2 {
-        0 if middle > 0 => f64::midpoint(sorted[middle - 1], sorted[middle]),
-        _ => sorted.get(middle).copied().unwrap_or(f64::NAN),
-    }
+    let last = sorted.len() - 1;
+    f64::midpoint(sorted[last / 2], sorted[last.div_ceil(2)])
 }
 
 /// Which machine, when, and how.
-pub(crate) fn conditions(steps: &Steps) -> String {
-    format!(
+pub(crate) fn figures(steps: &Steps) -> Vec<Part> {
+    let conditions = format!(
         "Measured on {}, on the same machine: servers of several commits in turn, each in {} runs, \
          beside the bare server of the same run. {} clients, one thread.",
         steps.measured,
         steps.repetitions,
         Unit::Count.number(f64::from(steps.clients)),
-    )
+    );
+    vec![("steps-conditions".to_owned(), conditions)]
 }
 
 impl Steps {

@@ -1,7 +1,7 @@
 //! The tables of what was measured.
 
 use crate::{
-    data::{Book, Data, Kept, Scale},
+    data::{one_thread, Book, Data, Kept, Scale},
     text::{one_of_each, variants, with_workers, Part, Unit, Variant, ANSWER, ROWS, WALK},
 };
 
@@ -84,10 +84,10 @@ fn floor(data: &Data, rows: &[Option<&crate::Row>], unit: Unit) -> String {
         let name = match name {
             "loop" => "the loop",
             "least frame" => "the least frame",
-            "hyper-stream" => "a bare stream of hyper",
-            "hyper-answer" => "a bare answer of hyper",
-            "axum-socket" => "a bare socket of axum",
-            other => other,
+            other => {
+                let mut bare = [BARE_STREAM, BARE_SOCKET, BARE_ANSWER].into_iter();
+                bare.find(|it| it.0 == other).map_or(other, |it| it.1)
+            }
         };
         format!("{}: {name}", texts.join(", "))
     });
@@ -98,11 +98,16 @@ fn floor(data: &Data, rows: &[Option<&crate::Row>], unit: Unit) -> String {
     }
 }
 
+/// The least servers that a library makes, each with what stands for it in a table.
+pub(crate) const BARE_STREAM: (&str, &str) = ("hyper-stream", "a bare stream of hyper");
+pub(crate) const BARE_SOCKET: (&str, &str) = ("axum-socket", "a bare socket of axum");
+pub(crate) const BARE_ANSWER: (&str, &str) = ("hyper-answer", "a bare answer of hyper");
+
 /// The servers beside their floors, each with what stands for it in a table.
 const SERVERS: [(&str, &str); 8] = [
     ("loop", "a loop of writes"),
     ("sse", "<span class=\"method-sse\">SSE</span>"),
-    ("hyper-stream", "a bare stream of hyper"),
+    BARE_STREAM,
     (
         "websocket",
         "<span class=\"method-websocket\">WebSocket</span>",
@@ -111,12 +116,12 @@ const SERVERS: [(&str, &str); 8] = [
         WALK,
         "<span class=\"method-websocket\">WebSocket by a walk</span>",
     ),
-    ("axum-socket", "a bare socket of axum"),
+    BARE_SOCKET,
     (
         "long-polling",
         "<span class=\"method-long-polling\">Long polling</span>",
     ),
-    ("hyper-answer", "a bare answer of hyper"),
+    BARE_ANSWER,
 ];
 
 /// Single events to many clients, from servers with one thread.
@@ -132,10 +137,10 @@ fn many(data: &Kept) -> anyhow::Result<String> {
     let mut lines = head(titles.map(str::to_owned));
     for (method, name) in SERVERS {
         let number = |measurement, figure, unit: Unit| {
-            let row = data.one_thread(measurement, method, figure)?;
+            let row = one_thread(&data.rows, measurement, method, figure)?;
             anyhow::Ok(unit.spread(row.median, row.low, row.high))
         };
-        let cpu = data.one_thread("delivery", method, "server CPU")?;
+        let cpu = one_thread(&data.rows, "delivery", method, "server CPU")?;
         let cells = [
             name.to_owned(),
             number("delivery", "delay p50", Unit::Milliseconds)?,
@@ -165,10 +170,10 @@ fn burst(data: &Data) -> anyhow::Result<String> {
     let is_stream = |(method, _): &(&str, &str)| !["long-polling", "hyper-answer"].contains(method);
     for (method, name) in SERVERS.into_iter().filter(is_stream) {
         let number = |figure, unit: Unit| {
-            let row = data.one_thread("burst", method, figure)?;
+            let row = one_thread(&data.rows, "burst", method, figure)?;
             anyhow::Ok(unit.spread(row.median, row.low, row.high))
         };
-        let each = data.one_thread("burst", method, "deliveries a CPU-second")?;
+        let each = one_thread(&data.rows, "burst", method, "deliveries a CPU-second")?;
         let cells = [
             name.to_owned(),
             // An event stream's client cannot tell.

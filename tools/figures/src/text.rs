@@ -2,7 +2,7 @@
 
 use crate::{
     charts::Shape,
-    data::{find, intervals, Book, Data, Machine, Row, Versions, Wanted, WORKERS},
+    data::{find, intervals, one_thread, Book, Data, Machine, Row, Versions, Wanted, WORKERS},
 };
 use anyhow::Context as _;
 use std::fmt::Write as _;
@@ -433,7 +433,7 @@ fn floors(book: &Book) -> anyhow::Result<Vec<Part>> {
     add("wire-pings", pings.to_owned());
     let many = &book.many;
     let median = |measurement, method, figure, unit: Unit| {
-        let row = many.one_thread(measurement, method, figure);
+        let row = one_thread(&many.rows, measurement, method, figure);
         anyhow::Ok(unit.number(row?.median))
     };
     // To the loop, or to single events.
@@ -447,7 +447,7 @@ fn floors(book: &Book) -> anyhow::Result<Vec<Part>> {
         for (part, text) in [
             (
                 "loops",
-                ratio(many.one_thread("delivery", method, "server CPU")?)?,
+                ratio(one_thread(&many.rows, "delivery", method, "server CPU")?)?,
             ),
             (
                 "cpu",
@@ -463,13 +463,13 @@ fn floors(book: &Book) -> anyhow::Result<Vec<Part>> {
         }
     }
     for method in ["sse", "websocket"] {
-        let row = data.one_thread("burst", method, DELIVERIES)?;
+        let row = one_thread(&data.rows, "burst", method, DELIVERIES)?;
         add(&format!("burst-{method}-times"), ratio(row)?);
     }
     for (name, method) in [("sse", "sse"), ("bare", "hyper-stream")] {
-        let p99 = data.one_thread("burst", method, "delay p99")?.median;
+        let p99 = one_thread(&data.rows, "burst", method, "delay p99")?.median;
         add(&format!("burst-{name}-p99"), Unit::Milliseconds.number(p99));
-        let row = many.one_thread("burst", method, DELIVERIES)?;
+        let row = one_thread(&many.rows, "burst", method, DELIVERIES)?;
         add(&format!("burst-many-{name}-times"), ratio(row)?);
     }
     Ok(parts)

@@ -1,6 +1,6 @@
 //! What the pages say of costs comes from the data.
 
-use figures::{outputs, root, Book};
+use figures::{one_thread, outputs, root, Book};
 use mdbook_markdown::pulldown_cmark::{Event, HeadingLevel, Tag, TagEnd};
 use mdbook_markdown::{new_cmark_parser, MarkdownOptions};
 use regex::Regex;
@@ -314,7 +314,8 @@ fn what_worked_choices_says_of_its_bills_is_so() {
 #[test]
 fn what_the_prose_says_of_bursts_is_so() {
     let Book { compare, many, .. } = Book::read(root()).unwrap();
-    let burst = |method: &str, figure: &str| compare.one_thread("burst", method, figure).unwrap();
+    let burst =
+        |method: &str, figure: &str| one_thread(&compare.rows, "burst", method, figure).unwrap();
     let gain = |method: &str| {
         burst(method, "deliveries a CPU-second")
             .ratio_median
@@ -328,6 +329,11 @@ fn what_the_prose_says_of_bursts_is_so() {
         assert!(own > bare, "{method}: {own}, {bare}");
     }
     // "A bare stream gains as well."
-    let row = many.one_thread("burst", "hyper-stream", "deliveries a CPU-second");
+    let row = one_thread(
+        &many.rows,
+        "burst",
+        "hyper-stream",
+        "deliveries a CPU-second",
+    );
     assert!(row.unwrap().ratio_median > Some(gain("hyper-stream")));
 }
