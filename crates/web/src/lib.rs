@@ -9,7 +9,8 @@
 //! A module imports another by the path between the two files: `../shared/panel.js`. A
 //! server therefore puts a method's files where its page is, and `shared/` beside that
 //! folder. Where the page is the root there is no folder above it, and `../shared/` is
-//! `/shared/` to a browser.
+//! `/shared/` to a browser. A built book has all of them, each in its folder, below
+//! `assets/web/`: there run those of `book/`, which need no server.
 
 /// Each file's path in its folder, with its content.
 pub type Files = &'static [(&'static str, &'static [u8])];
@@ -77,6 +78,37 @@ pub const HTTP2_PUSH: Files = files!("http2-push":
     "panel.js",
 );
 
+/// What the book's own pages run without a server: small machines, and the questions of
+/// the chapters.
+pub const BOOK: Files = files!("book":
+    "checkers.js",
+    "frame-view.js",
+    "frame.js",
+    "hex.js",
+    "machine.css",
+    "marking.js",
+    "parts.js",
+    "progress.js",
+    "questions.css",
+    "questions.js",
+    "stream-view.js",
+    "stream.js",
+    "timeouts-view.js",
+    "timeouts.js",
+);
+
+/// Each folder by its name. A book has their modules side by side, so that one finds
+/// another by the path between them.
+pub const FOLDERS: [(&str, Files); 7] = [
+    ("shared", SHARED),
+    ("polling", POLLING),
+    ("long-polling", LONG_POLLING),
+    ("sse", SSE),
+    ("websocket", WEBSOCKET),
+    ("http2-push", HTTP2_PUSH),
+    ("book", BOOK),
+];
+
 /// The page that the push server sends, and the parts that it can push.
 pub mod pushed {
     /// The page: a template.
@@ -96,14 +128,7 @@ mod tests {
     /// only.
     #[test]
     fn every_file_of_a_folder_is_listed_once() {
-        for (folder, listed) in [
-            ("shared", SHARED),
-            ("polling", POLLING),
-            ("long-polling", LONG_POLLING),
-            ("sse", SSE),
-            ("websocket", WEBSOCKET),
-            ("http2-push", HTTP2_PUSH),
-        ] {
+        for (folder, listed) in FOLDERS {
             let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
             let on_disk: BTreeSet<String> = fs::read_dir(path)
                 .expect("a folder")

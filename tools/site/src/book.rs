@@ -211,9 +211,28 @@ pub fn build_into(
             _ => {}
         }
     }
+    add_modules(dest)?;
     let site = &site;
     finish_pages(dest, Finish { site, options })?;
     Ok(warnings)
+}
+
+/// The directory of a built book in which the browser modules lie, with a slash at its end. Stock
+/// mdBook has none.
+pub const MODULES: &str = "assets/web/";
+
+/// Adds the browser modules and their style sheets, in the folders in which they import each other.
+fn add_modules(dest: &Path) -> Result<(), BuildError> {
+    for (folder, files) in web::FOLDERS {
+        let directory = dest.join(MODULES).join(folder);
+        fs::create_dir_all(&directory).map_err(BuildError::io(&directory))?;
+        let is_part = |name: &str| name.ends_with(".js") || name.ends_with(".css");
+        for (name, content) in files.iter().filter(|(name, _)| is_part(name)) {
+            let path = directory.join(name);
+            fs::write(&path, content).map_err(BuildError::io(&path))?;
+        }
+    }
+    Ok(())
 }
 
 /// Directories of `src` that stock mdBook publishes and this build does not.
@@ -406,6 +425,7 @@ impl Finish<'_> {
         // and before `DOMContentLoaded`, so they meet the same page as before. An escaped
         // `&lt;script` in a listing does not match.
         let mut page = page.replace("<script src=", "<script defer src=");
+        page = page.replacen("<html ", &format!("<html data-modules=\"{MODULES}\" "), 1);
         if let Some(path) = self.options.reload {
             page = page.replacen("<html ", &format!("<html data-reload=\"{path}\" "), 1);
         }
@@ -587,21 +607,24 @@ mod tests {
         let page = r#"<html lang="en"><script>let a;</script><script src="toc.js"></script><code>&lt;script src="x"</code>"#;
         assert_eq!(
             finished(page, "/", Options::default()),
-            r#"<html lang="en"><script>let a;</script><script defer src="toc.js"></script><code>&lt;script src="x"</code>"#
+            r#"<html data-modules="assets/web/" lang="en"><script>let a;</script><script defer src="toc.js"></script><code>&lt;script src="x"</code>"#
         );
     }
 
     #[test]
     fn only_a_watched_page_listens_for_a_newer_book() {
         let page = r#"<html lang="en"><body>"#;
-        assert_eq!(finished(page, "/", Options::default()), page);
+        assert_eq!(
+            finished(page, "/", Options::default()),
+            r#"<html data-modules="assets/web/" lang="en"><body>"#
+        );
         let watched = Options {
             reload: Some("live/reload/"),
             ..Options::default()
         };
         assert_eq!(
             finished(page, "/", watched),
-            r#"<html data-reload="live/reload/" lang="en"><body>"#
+            r#"<html data-reload="live/reload/" data-modules="assets/web/" lang="en"><body>"#
         );
     }
 
