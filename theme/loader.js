@@ -113,41 +113,6 @@
     const panels = document.querySelectorAll(".live-panel");
     if (panels.length > 0) mountPanels(panels);
 
-    // ---- Machines and questions ----
-
-    const isPrintPage = /\/print(\.html)?$/.test(location.pathname);
-
-    // The book's own build says where it has put their modules; stock mdBook has none of them. A
-    // file may import none, and on paper there is nothing to press. Then they stay what they are
-    // without script: examples in words, and answers in folds.
-    const { modules } = document.documentElement.dataset;
-
-    /**
-     * @param {string} module its path among the modules
-     * @param {HTMLElement[]} elements
-     */
-    async function mountModule(module, elements) {
-        try {
-            /** @type {{ mount: (elements: HTMLElement[]) => unknown }} */
-            const { mount } = await import(new URL(`${modules}${module}`, root).href);
-            await mount(elements);
-        } catch (error) {
-            console.error(`${module} did not load:`, error);
-            for (const element of elements) element.dataset.state = "failed";
-        }
-    }
-
-    /** Each module's elements, so that it is imported once. @type {Map<string, HTMLElement[]>} */
-    const mounted = new Map();
-    for (const element of /** @type {NodeListOf<HTMLElement>} */ (
-        document.querySelectorAll("main [data-module], main .question")
-    )) {
-        const module = element.dataset.module ?? "book/questions.js";
-        if (!modules || isPrintPage || root.protocol === "file:") element.dataset.state = "static";
-        else mounted.set(module, [...(mounted.get(module) ?? []), element]);
-    }
-    for (const [module, elements] of mounted) mountModule(module, elements);
-
     // ---- Diagrams ----
 
     // The book's own build has drawn them. Stock mdBook leaves their sources, with or without the
@@ -220,6 +185,7 @@
         if (link?.hash && link.href === location.href) unfold(link.hash);
     });
 
+    const isPrintPage = /\/print(\.html)?$/.test(location.pathname);
     if (isPrintPage) for (const fold of folds()) fold.open = true;
     /** What a printer has opened. @type {HTMLDetailsElement[]} */
     let opened = [];
@@ -231,6 +197,40 @@
         for (const fold of opened) fold.open = false;
         opened = [];
     });
+
+    // ---- Machines and questions ----
+
+    // The book's own build says where it has put their modules; stock mdBook has none of them. A
+    // file may import none, and on paper there is nothing to press. Then they stay what they are
+    // without script: examples in words, and answers in folds.
+    const { modules } = document.documentElement.dataset;
+
+    /**
+     * @param {string} module its path among the modules
+     * @param {HTMLElement[]} elements
+     */
+    async function mountModule(module, elements) {
+        try {
+            /** @type {{ mount: (elements: HTMLElement[]) => unknown }} */
+            const { mount } = await import(new URL(`${modules}${module}`, root).href);
+            await mount(elements);
+        } catch (error) {
+            console.error(`${module} did not load:`, error);
+            for (const element of elements) element.dataset.state = "failed";
+        }
+    }
+
+    /** Each module's elements, so that it is imported once. @type {Map<string, HTMLElement[]>} */
+    const mounted = new Map();
+    for (const element of /** @type {NodeListOf<HTMLElement>} */ (
+        document.querySelectorAll("main .machine, main .question")
+    )) {
+        const { machine } = element.dataset;
+        const module = machine ? `book/${machine}-view.js` : "book/questions.js";
+        if (!modules || isPrintPage || root.protocol === "file:") element.dataset.state = "static";
+        else mounted.set(module, [...(mounted.get(module) ?? []), element]);
+    }
+    for (const [module, elements] of mounted) mountModule(module, elements);
 
     // ---- Facts and their links ----
 

@@ -35,7 +35,7 @@ import { browserStorage, Progress } from "./progress.js";
  */
 export async function mount(elements) {
   await addStyle("questions.css");
-  // The book's root, since its modules lie in assets/web/book/.
+  // The book's root: this module lies in assets/modules/book/.
   const { pathname } = new URL("../../../", import.meta.url);
   mountAll(elements, {
     progress: new Progress(browserStorage(), `questions ${pathname}`),

@@ -128,16 +128,15 @@ for (const { page, attributes, question, items, fold } of all) {
   });
 }
 
-test("a page names modules that are there", async () => {
+test("a page names machines that are there", async () => {
   let named = 0;
   for (const [page, text] of texts) {
-    const elements = text.matchAll(/^<div class="([^"]+)" data-module="([^"]+)"[^\n]*>\n\n(.)/gm);
-    for (const [, name, module] of elements) {
+    for (const [, rest] of text.matchAll(/^<div class="machine"([^\n]*)>$/gm)) {
       named += 1;
-      const file = new URL(`../${module}`, import.meta.url);
-      assert.ok(existsSync(file), `${page}: ${module}`);
-      assert.equal(typeof (await import(file.href)).mount, "function", module);
-      assert.ok(name.length > 0);
+      const { "data-machine": name } = attributesOf(rest);
+      const file = new URL(`../book/${name}-view.js`, import.meta.url);
+      assert.ok(existsSync(file), `${page}: ${name}`);
+      assert.equal(typeof (await import(file.href)).mount, "function", name);
     }
   }
   assert.ok(named >= 4, `only ${named} machines`);

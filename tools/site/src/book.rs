@@ -217,17 +217,15 @@ pub fn build_into(
     Ok(warnings)
 }
 
-/// The directory of a built book in which the browser modules lie, with a slash at its end. Stock
-/// mdBook has none.
-pub const MODULES: &str = "assets/web/";
+/// Where the modules of what a page runs without a server lie. Stock mdBook has none; a page has a
+/// picture or a table in their place.
+pub const MODULES: &str = "assets/modules";
 
-/// Adds the browser modules and their style sheets, in the folders in which they import each other.
 fn add_modules(dest: &Path) -> Result<(), BuildError> {
-    for (folder, files) in web::FOLDERS {
+    for (folder, files) in web::IN_PAGE {
         let directory = dest.join(MODULES).join(folder);
         fs::create_dir_all(&directory).map_err(BuildError::io(&directory))?;
-        let is_part = |name: &str| name.ends_with(".js") || name.ends_with(".css");
-        for (name, content) in files.iter().filter(|(name, _)| is_part(name)) {
+        for (name, content) in *files {
             let path = directory.join(name);
             fs::write(&path, content).map_err(BuildError::io(&path))?;
         }
@@ -425,7 +423,8 @@ impl Finish<'_> {
         // and before `DOMContentLoaded`, so they meet the same page as before. An escaped
         // `&lt;script` in a listing does not match.
         let mut page = page.replace("<script src=", "<script defer src=");
-        page = page.replacen("<html ", &format!("<html data-modules=\"{MODULES}\" "), 1);
+        // By this a page knows that it has modules, and does not ask for them in vain.
+        page = page.replacen("<html ", &format!("<html data-modules=\"{MODULES}/\" "), 1);
         if let Some(path) = self.options.reload {
             page = page.replacen("<html ", &format!("<html data-reload=\"{path}\" "), 1);
         }
@@ -607,7 +606,7 @@ mod tests {
         let page = r#"<html lang="en"><script>let a;</script><script src="toc.js"></script><code>&lt;script src="x"</code>"#;
         assert_eq!(
             finished(page, "/", Options::default()),
-            r#"<html data-modules="assets/web/" lang="en"><script>let a;</script><script defer src="toc.js"></script><code>&lt;script src="x"</code>"#
+            r#"<html data-modules="assets/modules/" lang="en"><script>let a;</script><script defer src="toc.js"></script><code>&lt;script src="x"</code>"#
         );
     }
 
@@ -616,7 +615,7 @@ mod tests {
         let page = r#"<html lang="en"><body>"#;
         assert_eq!(
             finished(page, "/", Options::default()),
-            r#"<html data-modules="assets/web/" lang="en"><body>"#
+            r#"<html data-modules="assets/modules/" lang="en"><body>"#
         );
         let watched = Options {
             reload: Some("live/reload/"),
@@ -624,7 +623,7 @@ mod tests {
         };
         assert_eq!(
             finished(page, "/", watched),
-            r#"<html data-reload="live/reload/" data-modules="assets/web/" lang="en"><body>"#
+            r#"<html data-reload="live/reload/" data-modules="assets/modules/" lang="en"><body>"#
         );
     }
 

@@ -53,9 +53,7 @@ fn stock_mdbook_writes_the_same_pages() -> anyhow::Result<()> {
 
     let (ours, _) = Edition::build(&root, Options::default())?;
     let (mut ours, mut stock) = (files(ours.path())?, files(stock.path())?);
-    let all = ours.len();
     ours.retain(|name, _| !name.starts_with(MODULES));
-    assert!(ours.len() < all, "this book has no modules");
     let published = stock.len();
     stock.retain(|name, _| {
         !NOT_PUBLISHED

@@ -44,7 +44,7 @@ pub(crate) async fn each_does_its_work_on_a_static_site(
     let server = published(&suite).await?;
 
     open(&page, &server, "websocket/index.html").await?;
-    const FRAME: &str = ".machine[data-module*=frame]";
+    const FRAME: &str = ".machine[data-machine=frame]";
     // The frame of the chapter, and then another.
     let shown = text(&page, FRAME).await?;
     assert!(shown.contains("5f 9f 4d 51 58 c5"), "{shown}");
@@ -74,7 +74,7 @@ pub(crate) async fn each_does_its_work_on_a_static_site(
     assert_eq!(rows, 4);
 
     open(&page, &server, "foundations/in-between.html").await?;
-    const CHAIN: &str = ".machine[data-module*=timeouts]";
+    const CHAIN: &str = ".machine[data-machine=timeouts]";
     let status = format!("{CHAIN} .mc-status");
     let verdict = text(&page, &status).await?;
     assert!(verdict.contains("The server gives up first"), "{verdict}");
