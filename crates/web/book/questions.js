@@ -90,15 +90,17 @@ function mountOne(element, at, page) {
   if (!summary) throw new TypeError("no summary");
   keepKeys(element);
   const place = create("span", { class: "q-place" });
-  summary.append(place);
+  const count = create("span");
+  const after = createAfter(count, page);
+  // A long summary would break into one line more by it.
+  if (kind === "open") after.prepend(place);
+  else summary.append(place);
   // Not at "toggle": a printer opens folds, and so does a link into one.
   summary.addEventListener("click", () => {
     if (kind !== "open") page.progress.set(element.id, "seen");
     page.refresh();
   });
 
-  const count = create("span");
-  const after = createAfter(count, page);
   if (kind === "open") after.prepend(createOpen(element.id, page));
   else fold.before(createLine(element, fold, page, createInput(kind, element, page)));
   fold.after(after);
@@ -107,7 +109,9 @@ function mountOne(element, at, page) {
     const state = page.progress.get(element.id);
     element.dataset.mark = state ?? "";
     const total = page.ids.length;
-    place.textContent = ` · question ${at + 1} of ${total}${state ? WORDS[state] : ""}`;
+    const word = state ? WORDS[state] : "";
+    const name = kind === "open" ? "Question" : " · question";
+    place.textContent = `${name} ${at + 1} of ${total}${word}`;
     const done = page.progress.count(page.ids);
     count.textContent = `${done} of ${total} on this page answered.`;
   };

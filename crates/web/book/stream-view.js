@@ -126,7 +126,7 @@ function showLine({ text, end, effect, event }) {
     "li",
     event ? { "data-event": "true" } : {},
     create("code", {}, text || " "),
-    create("small", {}, end && ` ${end} `),
+    create("small", {}, ` ${end} `),
     create("span", {}, effect),
   );
 }

@@ -29,7 +29,7 @@ import { EventStreamParser } from "../sse/event-stream.js";
  */
 
 /** The sign for a CR in a text field, which would make a line end of the CR itself. */
-export const CR_SIGN = "␍";
+export const CR_SIGN = "↵";
 
 /**
  * The bytes of a stream that somebody wrote into a text field.

@@ -77,7 +77,7 @@ test("an event stream is judged by what a browser would dispatch", async () => {
   for (const right of [
     "id: 7\ndata: a\ndata: b\n\n",
     "data:a\ndata:b\nid:7",
-    ": comment\n\nid: 7\n\ndata: a␍data: b",
+    ": comment\n\nid: 7\n\ndata: a↵data: b",
   ])
     assert.equal(await check("event-stream", right, one), true, right);
   for (const wrong of ["", "data: a\\nb\nid: 7", "id: 7\ndata: a\n\ndata: b", "data: a\ndata: b"])

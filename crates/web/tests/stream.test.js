@@ -55,8 +55,8 @@ test("each line says what it does", () => {
 
 test("the ends of lines are told apart, and a CR is typed as a sign", () => {
   const ends = (/** @type {string} */ text) => read(text).lines.map(({ end }) => end);
-  assert.deepEqual(ends("a\nb␍c␍\nd"), ["LF", "CR", "CR LF", ""]);
-  assert.deepEqual(lineEnds(bytesOf("a\nb␍c␍\nd")), [2, 4, 7]);
+  assert.deepEqual(ends("a\nb↵c↵\nd"), ["LF", "CR", "CR LF", ""]);
+  assert.deepEqual(lineEnds(bytesOf("a\nb↵c↵\nd")), [2, 4, 7]);
   assert.deepEqual(lineEnds(bytesOf("")), []);
 });
 
