@@ -220,17 +220,33 @@
         }
     }
 
-    /** Each module's elements, so that it is imported once. @type {Map<string, HTMLElement[]>} */
-    const mounted = new Map();
-    for (const element of /** @type {NodeListOf<HTMLElement>} */ (
-        document.querySelectorAll("main .machine, main .question")
-    )) {
-        const { machine } = element.dataset;
-        const module = machine ? `book/${machine}-view.js` : "book/questions.js";
-        if (!modules || isPrintPage || root.protocol === "file:") element.dataset.state = "static";
-        else mounted.set(module, [...(mounted.get(module) ?? []), element]);
+    /**
+     * A machine is loaded when its reader wants it.
+     * @param {HTMLElement} machine
+     */
+    function offerMachine(machine) {
+        const button = document.createElement("button");
+        button.type = "button";
+        button.className = "machine-start";
+        button.textContent = "Try it";
+        const start = () => mountModule(`book/${machine.dataset.machine}-view.js`, [machine]);
+        button.addEventListener("click", start, { once: true });
+        machine.prepend(button);
+        machine.dataset.state = "offered";
     }
-    for (const [module, elements] of mounted) mountModule(module, elements);
+
+    const machines = /** @type {NodeListOf<HTMLElement>} */ (
+        document.querySelectorAll("main .machine")
+    );
+    const questions = /** @type {NodeListOf<HTMLElement>} */ (
+        document.querySelectorAll("main .question")
+    );
+    if (!modules || isPrintPage || root.protocol === "file:") {
+        for (const element of [...machines, ...questions]) element.dataset.state = "static";
+    } else {
+        for (const machine of machines) offerMachine(machine);
+        if (questions.length > 0) mountModule("book/questions.js", [...questions]);
+    }
 
     // ---- Facts and their links ----
 

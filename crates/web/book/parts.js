@@ -83,6 +83,9 @@ export function createMachine(element, label) {
   keepKeys(root);
   element.append(root);
   element.dataset.state = "ready";
+  // The button that started it is gone, and the keyboard's place would go with it.
+  root.tabIndex = -1;
+  root.focus({ preventScroll: true });
   return root;
 }
 

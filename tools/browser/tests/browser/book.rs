@@ -42,7 +42,7 @@ async fn panels(page: &Page) -> anyhow::Result<usize> {
     page.until_some(
         "live panels",
         "const panels = Array.from(document.querySelectorAll('.live-panel'));
-        const others = Array.from(document.querySelectorAll('.machine, .question'));
+        const others = Array.from(document.querySelectorAll('.question'));
         return others.every((other) => other.dataset.state === 'ready') && panels.every((panel) => panel.dataset.state === 'live' && panel.querySelector('.lp')) && panels.length",
         &[],
     )

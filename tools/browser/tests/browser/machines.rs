@@ -23,9 +23,27 @@ pub(crate) async fn settled(page: &Page) -> anyhow::Result<()> {
     .await
 }
 
+/// Starts every machine of the page.
+pub(crate) async fn start(page: &Page) -> anyhow::Result<()> {
+    settled(page).await?;
+    page.run::<Value>(
+        "for (const button of document.querySelectorAll('.machine-start')) button.click()",
+        &[],
+    )
+    .await?;
+    page.until(
+        "the machines",
+        "return Array.from(document.querySelectorAll('.machine'))
+            .every(({ dataset }) => dataset.state === 'ready')",
+        &[],
+    )
+    .await
+}
+
 /// Opens a page of the site that has some, and waits until they are at work.
 async fn open(page: &Page, server: &Served, name: &str) -> anyhow::Result<()> {
     page.open(&at(server, name)).await?;
+    start(page).await?;
     page.until(
         &format!("the machines and questions of {name}"),
         "const parts = Array.from(document.querySelectorAll('.machine, .question'));
