@@ -185,9 +185,8 @@
         if (link?.hash && link.href === location.href) unfold(link.hash);
     });
 
-    if (/\/print(\.html)?$/.test(location.pathname)) {
-        for (const fold of folds()) fold.open = true;
-    }
+    const isPrintPage = /\/print(\.html)?$/.test(location.pathname);
+    if (isPrintPage) for (const fold of folds()) fold.open = true;
     /** What a printer has opened. @type {HTMLDetailsElement[]} */
     let opened = [];
     addEventListener("beforeprint", () => {
@@ -198,6 +197,56 @@
         for (const fold of opened) fold.open = false;
         opened = [];
     });
+
+    // ---- Machines and questions ----
+
+    // The book's own build says where it has put their modules; stock mdBook has none of them. A
+    // file may import none, and on paper there is nothing to press. Then they stay what they are
+    // without script: examples in words, and answers in folds.
+    const { modules } = document.documentElement.dataset;
+
+    /**
+     * @param {string} module its path among the modules
+     * @param {HTMLElement[]} elements
+     */
+    async function mountModule(module, elements) {
+        try {
+            /** @type {{ mount: (elements: HTMLElement[]) => unknown }} */
+            const { mount } = await import(new URL(`${modules}${module}`, root).href);
+            await mount(elements);
+        } catch (error) {
+            console.error(`${module} did not load:`, error);
+            for (const element of elements) element.dataset.state = "failed";
+        }
+    }
+
+    /**
+     * A machine is loaded when its reader wants it.
+     * @param {HTMLElement} machine
+     */
+    function offerMachine(machine) {
+        const button = document.createElement("button");
+        button.type = "button";
+        button.className = "machine-start";
+        button.textContent = "Try it";
+        const start = () => mountModule(`book/${machine.dataset.machine}-view.js`, [machine]);
+        button.addEventListener("click", start, { once: true });
+        machine.prepend(button);
+        machine.dataset.state = "offered";
+    }
+
+    const machines = /** @type {NodeListOf<HTMLElement>} */ (
+        document.querySelectorAll("main .machine")
+    );
+    const questions = /** @type {NodeListOf<HTMLElement>} */ (
+        document.querySelectorAll("main .question")
+    );
+    if (!modules || isPrintPage || root.protocol === "file:") {
+        for (const element of [...machines, ...questions]) element.dataset.state = "static";
+    } else {
+        for (const machine of machines) offerMachine(machine);
+        if (questions.length > 0) mountModule("book/questions.js", [...questions]);
+    }
 
     // ---- Facts and their links ----
 

@@ -9,7 +9,8 @@
 //! A module imports another by the path between the two files: `../shared/panel.js`. A
 //! server therefore puts a method's files where its page is, and `shared/` beside that
 //! folder. Where the page is the root there is no folder above it, and `../shared/` is
-//! `/shared/` to a browser.
+//! `/shared/` to a browser. What needs no server is a part of the book itself, and lies
+//! in it in the same folders ([`IN_PAGE`]).
 
 /// Each file's path in its folder, with its content.
 pub type Files = &'static [(&'static str, &'static [u8])];
@@ -77,6 +78,32 @@ pub const HTTP2_PUSH: Files = files!("http2-push":
     "panel.js",
 );
 
+/// What the book's own pages run without a server: small machines, and the questions of
+/// the chapters.
+pub const BOOK: Files = files!("book":
+    "checkers.js",
+    "frame-view.js",
+    "frame.js",
+    "hex.js",
+    "machine.css",
+    "marking.js",
+    "parts.js",
+    "progress.js",
+    "questions.css",
+    "questions.js",
+    "stream-view.js",
+    "stream.js",
+    "timeouts-view.js",
+    "timeouts.js",
+);
+
+/// What a page runs where no server is, by the folders in which it is published side by
+/// side: all that such a part imports, and nothing else.
+pub const IN_PAGE: &[(&str, Files)] = &[
+    ("book", BOOK),
+    ("sse", files!("sse": "event-stream.js")),
+];
+
 /// The page that the push server sends, and the parts that it can push.
 pub mod pushed {
     /// The page: a template.
@@ -103,6 +130,7 @@ mod tests {
             ("sse", SSE),
             ("websocket", WEBSOCKET),
             ("http2-push", HTTP2_PUSH),
+            ("book", BOOK),
         ] {
             let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
             let on_disk: BTreeSet<String> = fs::read_dir(path)
@@ -116,5 +144,42 @@ mod tests {
             assert_eq!(names, on_disk, "{folder}");
             assert_eq!(names.len(), listed.len(), "{folder} lists a name twice");
         }
+    }
+
+    /// A part that imports what is not published answers nothing in the browser only.
+    #[test]
+    fn what_a_part_of_a_page_imports_is_published_with_it() {
+        let published: BTreeSet<String> = IN_PAGE
+            .iter()
+            .flat_map(|(folder, files)| {
+                files
+                    .iter()
+                    .map(move |(name, _)| format!("{folder}/{name}"))
+            })
+            .collect();
+        let mut imports = 0;
+        for (folder, files) in IN_PAGE {
+            for (name, content) in *files {
+                let Some(text) = std::str::from_utf8(content)
+                    .ok()
+                    .filter(|_| name.ends_with(".js"))
+                else {
+                    continue;
+                };
+                for line in text.lines() {
+                    let Some((_, from)) = line.split_once("} from \"") else {
+                        continue;
+                    };
+                    let path = from.trim_end_matches("\";");
+                    let path = match path.strip_prefix("../") {
+                        Some(path) => path.to_owned(),
+                        None => format!("{folder}/{}", path.trim_start_matches("./")),
+                    };
+                    assert!(published.contains(&path), "{folder}/{name}: {path}");
+                    imports += 1;
+                }
+            }
+        }
+        assert!(imports > 10, "only {imports} imports");
     }
 }
