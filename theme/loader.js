@@ -113,6 +113,44 @@
     const panels = document.querySelectorAll(".live-panel");
     if (panels.length > 0) mountPanels(panels);
 
+    // ---- Parts that need no server ----
+
+    /** @typedef {{ mount: (element: HTMLElement) => unknown }} Part */
+
+    /**
+     * Puts a part of the page to work when its reader presses its button: in place of the picture
+     * or the table that stands there.
+     * @param {HTMLElement} element
+     */
+    function offerPart(element) {
+        const button = /** @type {HTMLButtonElement | null} */ (
+            element.querySelector(".in-page-start button")
+        );
+        const run = async () => {
+            try {
+                const module = new URL(`assets/modules/${element.dataset.module}`, root);
+                /** @type {Part} */
+                const { mount } = await import(module.href);
+                mount(element);
+                element.dataset.state = "live";
+                // The button is gone, and the keyboard's place in the page would go with it.
+                element.tabIndex = -1;
+                element.focus({ preventScroll: true });
+            } catch (error) {
+                console.error("A part of the page did not load:", error);
+                explain(element, "failed", "It did not load.");
+            }
+        };
+        button?.addEventListener("click", run, { once: true });
+        // An address can hold what such a part is to show.
+        const { opens } = element.dataset;
+        if (opens && new URLSearchParams(location.search).has(opens)) run();
+    }
+    for (const element of /** @type {NodeListOf<HTMLElement>} */ (
+        document.querySelectorAll("[data-module]")
+    ))
+        offerPart(element);
+
     // ---- Diagrams ----
 
     // The book's own build has drawn them. Stock mdBook leaves their sources, with or without the
@@ -346,7 +384,7 @@
     // page.
     main?.addEventListener("keydown", (event) => {
         if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
-        if (event.target instanceof Element && event.target.closest("[tabindex='0'], .live-panel"))
+        if (event.target instanceof Element && event.target.closest("[tabindex='0'], .live-panel, .in-page"))
             event.stopPropagation();
     });
 
