@@ -77,6 +77,46 @@ pub const HTTP2_PUSH: Files = files!("http2-push":
     "panel.js",
 );
 
+/// What the lab has measured, for pages that calculate.
+pub const FIGURES: Files = files!("figures":
+    "measured.js",
+);
+
+/// The race of the methods, which is a model.
+pub const RACE: Files = files!("race":
+    "draw.js",
+    "model.js",
+    "race.css",
+    "race.js",
+    "setting.js",
+);
+
+/// The calculator of what readers cost.
+pub const CALCULATOR: Files = files!("calculator":
+    "calculator.css",
+    "calculator.js",
+    "clouds.js",
+    "inputs.js",
+    "sums.js",
+);
+
+/// The formulas of the crate `capacity`, as `cargo xtask formulas` has compiled them.
+pub const FORMULAS: Files = files!("formulas":
+    "formulas.js",
+    "formulas_bg.wasm",
+);
+
+/// What a page runs where no server is, by the folders in which it is published side by
+/// side: all that such a part imports, and nothing else.
+pub const IN_PAGE: &[(&str, Files)] = &[
+    ("calculator", CALCULATOR),
+    ("figures", FIGURES),
+    ("formulas", FORMULAS),
+    ("polling", files!("polling": "rhythm.js")),
+    ("race", RACE),
+    ("shared", SHARED),
+];
+
 /// The page that the push server sends, and the parts that it can push.
 pub mod pushed {
     /// The page: a template.
@@ -103,6 +143,10 @@ mod tests {
             ("sse", SSE),
             ("websocket", WEBSOCKET),
             ("http2-push", HTTP2_PUSH),
+            ("figures", FIGURES),
+            ("race", RACE),
+            ("calculator", CALCULATOR),
+            ("formulas", FORMULAS),
         ] {
             let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
             let on_disk: BTreeSet<String> = fs::read_dir(path)
@@ -116,5 +160,42 @@ mod tests {
             assert_eq!(names, on_disk, "{folder}");
             assert_eq!(names.len(), listed.len(), "{folder} lists a name twice");
         }
+    }
+
+    /// A part that imports what is not published answers nothing in the browser only.
+    #[test]
+    fn what_a_part_of_a_page_imports_is_published_with_it() {
+        let published: BTreeSet<String> = IN_PAGE
+            .iter()
+            .flat_map(|(folder, files)| {
+                files
+                    .iter()
+                    .map(move |(name, _)| format!("{folder}/{name}"))
+            })
+            .collect();
+        let mut imports = 0;
+        for (folder, files) in IN_PAGE {
+            for (name, content) in *files {
+                let Some(text) = std::str::from_utf8(content)
+                    .ok()
+                    .filter(|_| name.ends_with(".js"))
+                else {
+                    continue;
+                };
+                for line in text.lines() {
+                    let Some((_, from)) = line.split_once("} from \"") else {
+                        continue;
+                    };
+                    let path = from.trim_end_matches("\";");
+                    let path = match path.strip_prefix("../") {
+                        Some(path) => path.to_owned(),
+                        None => format!("{folder}/{}", path.trim_start_matches("./")),
+                    };
+                    assert!(published.contains(&path), "{folder}/{name}: {path}");
+                    imports += 1;
+                }
+            }
+        }
+        assert!(imports > 15, "only {imports} imports");
     }
 }

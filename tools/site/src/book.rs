@@ -211,9 +211,26 @@ pub fn build_into(
             _ => {}
         }
     }
+    add_modules(dest)?;
     let site = &site;
     finish_pages(dest, Finish { site, options })?;
     Ok(warnings)
+}
+
+/// Where the modules of what a page runs without a server lie. Stock mdBook has none; a page has a
+/// picture or a table in their place.
+pub const MODULES: &str = "assets/modules";
+
+fn add_modules(dest: &Path) -> Result<(), BuildError> {
+    for (folder, files) in web::IN_PAGE {
+        let directory = dest.join(MODULES).join(folder);
+        fs::create_dir_all(&directory).map_err(BuildError::io(&directory))?;
+        for (name, content) in *files {
+            let path = directory.join(name);
+            fs::write(&path, content).map_err(BuildError::io(&path))?;
+        }
+    }
+    Ok(())
 }
 
 /// Directories of `src` that stock mdBook publishes and this build does not.
