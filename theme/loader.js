@@ -131,7 +131,7 @@
                 const module = new URL(`assets/modules/${element.dataset.module}`, root);
                 /** @type {Part} */
                 const { mount } = await import(module.href);
-                mount(element);
+                await mount(element);
                 element.dataset.state = "live";
                 // The button is gone, and the keyboard's place in the page would go with it.
                 element.tabIndex = -1;
@@ -384,8 +384,8 @@
     // page.
     main?.addEventListener("keydown", (event) => {
         if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
-        if (event.target instanceof Element && event.target.closest("[tabindex='0'], .live-panel, .in-page"))
-            event.stopPropagation();
+        const boxes = "[tabindex='0'], .live-panel, .in-page";
+        if (event.target instanceof Element && event.target.closest(boxes)) event.stopPropagation();
     });
 
     // ---- The table of contents ----
