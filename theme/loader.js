@@ -113,44 +113,6 @@
     const panels = document.querySelectorAll(".live-panel");
     if (panels.length > 0) mountPanels(panels);
 
-    // ---- Parts that need no server ----
-
-    /** @typedef {{ mount: (element: HTMLElement) => unknown }} Part */
-
-    /**
-     * Puts a part of the page to work when its reader presses its button: in place of the picture
-     * or the table that stands there.
-     * @param {HTMLElement} element
-     */
-    function offerPart(element) {
-        const button = /** @type {HTMLButtonElement | null} */ (
-            element.querySelector(".in-page-start button")
-        );
-        const run = async () => {
-            try {
-                const module = new URL(`assets/modules/${element.dataset.module}`, root);
-                /** @type {Part} */
-                const { mount } = await import(module.href);
-                await mount(element);
-                element.dataset.state = "live";
-                // The button is gone, and the keyboard's place in the page would go with it.
-                element.tabIndex = -1;
-                element.focus({ preventScroll: true });
-            } catch (error) {
-                console.error("A part of the page did not load:", error);
-                explain(element, "failed", "It did not load.");
-            }
-        };
-        button?.addEventListener("click", run, { once: true });
-        // An address can hold what such a part is to show.
-        const { opens } = element.dataset;
-        if (opens && new URLSearchParams(location.search).has(opens)) run();
-    }
-    for (const element of /** @type {NodeListOf<HTMLElement>} */ (
-        document.querySelectorAll("[data-module]")
-    ))
-        offerPart(element);
-
     // ---- Diagrams ----
 
     // The book's own build has drawn them. Stock mdBook leaves their sources, with or without the
@@ -223,9 +185,8 @@
         if (link?.hash && link.href === location.href) unfold(link.hash);
     });
 
-    if (/\/print(\.html)?$/.test(location.pathname)) {
-        for (const fold of folds()) fold.open = true;
-    }
+    const isPrintPage = /\/print(\.html)?$/.test(location.pathname);
+    if (isPrintPage) for (const fold of folds()) fold.open = true;
     /** What a printer has opened. @type {HTMLDetailsElement[]} */
     let opened = [];
     addEventListener("beforeprint", () => {
@@ -236,6 +197,80 @@
         for (const fold of opened) fold.open = false;
         opened = [];
     });
+
+    // ---- Machines and questions ----
+
+    // The book's own build says where it has put their modules; stock mdBook has none of them. A
+    // file may import none, and on paper there is nothing to press. Then they stay what they are
+    // without script: examples in words, and answers in folds.
+    const { modules } = document.documentElement.dataset;
+
+    /**
+     * @param {string} module its path among the modules
+     * @param {HTMLElement[]} elements
+     */
+    async function mountModule(module, elements) {
+        try {
+            /** @type {{ mount: (elements: HTMLElement[]) => unknown }} */
+            const { mount } = await import(new URL(`${modules}${module}`, root).href);
+            await mount(elements);
+        } catch (error) {
+            console.error(`${module} did not load:`, error);
+            for (const element of elements) element.dataset.state = "failed";
+        }
+    }
+
+    /** Each module's elements, so that it is imported once. @type {Map<string, HTMLElement[]>} */
+    const mounted = new Map();
+    for (const element of /** @type {NodeListOf<HTMLElement>} */ (
+        document.querySelectorAll("main .machine, main .question")
+    )) {
+        const { machine } = element.dataset;
+        const module = machine ? `book/${machine}-view.js` : "book/questions.js";
+        if (!modules || isPrintPage || root.protocol === "file:") element.dataset.state = "static";
+        else mounted.set(module, [...(mounted.get(module) ?? []), element]);
+    }
+    for (const [module, elements] of mounted) mountModule(module, elements);
+
+    // ---- Parts that are started ----
+
+    /** @typedef {{ mount: (element: HTMLElement) => unknown }} Part */
+
+    /**
+     * Puts a part of the page to work when its reader presses its button: in place of the picture
+     * or the table that stands there.
+     * @param {HTMLElement} element
+     */
+    function offerPart(element) {
+        const button = /** @type {HTMLButtonElement | null} */ (
+            element.querySelector(".in-page-start button")
+        );
+        const run = async () => {
+            try {
+                const module = new URL(`${modules}${element.dataset.module}`, root);
+                /** @type {Part} */
+                const { mount } = await import(module.href);
+                await mount(element);
+                element.dataset.state = "live";
+                // The button is gone, and the keyboard's place in the page would go with it.
+                element.tabIndex = -1;
+                element.focus({ preventScroll: true });
+            } catch (error) {
+                console.error("A part of the page did not load:", error);
+                explain(element, "failed", "It did not load.");
+            }
+        };
+        button?.addEventListener("click", run, { once: true });
+        // An address can hold what such a part is to show.
+        const { opens } = element.dataset;
+        if (opens && new URLSearchParams(location.search).has(opens)) run();
+    }
+    for (const element of /** @type {NodeListOf<HTMLElement>} */ (
+        document.querySelectorAll("main .in-page")
+    )) {
+        // Without modules the style sheet hides the button.
+        if (modules) offerPart(element);
+    }
 
     // ---- Facts and their links ----
 

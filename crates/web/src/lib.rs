@@ -9,7 +9,8 @@
 //! A module imports another by the path between the two files: `../shared/panel.js`. A
 //! server therefore puts a method's files where its page is, and `shared/` beside that
 //! folder. Where the page is the root there is no folder above it, and `../shared/` is
-//! `/shared/` to a browser.
+//! `/shared/` to a browser. What needs no server is a part of the book itself, and lies
+//! in it in the same folders ([`IN_PAGE`]).
 
 /// Each file's path in its folder, with its content.
 pub type Files = &'static [(&'static str, &'static [u8])];
@@ -106,15 +107,36 @@ pub const FORMULAS: Files = files!("formulas":
     "formulas_bg.wasm",
 );
 
+/// What the book's own pages run without a server: small machines, and the questions of
+/// the chapters.
+pub const BOOK: Files = files!("book":
+    "checkers.js",
+    "frame-view.js",
+    "frame.js",
+    "hex.js",
+    "machine.css",
+    "marking.js",
+    "parts.js",
+    "progress.js",
+    "questions.css",
+    "questions.js",
+    "stream-view.js",
+    "stream.js",
+    "timeouts-view.js",
+    "timeouts.js",
+);
+
 /// What a page runs where no server is, by the folders in which it is published side by
 /// side: all that such a part imports, and nothing else.
 pub const IN_PAGE: &[(&str, Files)] = &[
+    ("book", BOOK),
     ("calculator", CALCULATOR),
     ("figures", FIGURES),
     ("formulas", FORMULAS),
     ("polling", files!("polling": "rhythm.js")),
     ("race", RACE),
     ("shared", SHARED),
+    ("sse", files!("sse": "event-stream.js")),
 ];
 
 /// The page that the push server sends, and the parts that it can push.
@@ -147,6 +169,7 @@ mod tests {
             ("race", RACE),
             ("calculator", CALCULATOR),
             ("formulas", FORMULAS),
+            ("book", BOOK),
         ] {
             let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
             let on_disk: BTreeSet<String> = fs::read_dir(path)
@@ -196,6 +219,6 @@ mod tests {
                 }
             }
         }
-        assert!(imports > 15, "only {imports} imports");
+        assert!(imports > 30, "only {imports} imports");
     }
 }

@@ -423,6 +423,8 @@ impl Finish<'_> {
         // and before `DOMContentLoaded`, so they meet the same page as before. An escaped
         // `&lt;script` in a listing does not match.
         let mut page = page.replace("<script src=", "<script defer src=");
+        // By this a page knows that it has modules, and does not ask for them in vain.
+        page = page.replacen("<html ", &format!("<html data-modules=\"{MODULES}/\" "), 1);
         if let Some(path) = self.options.reload {
             page = page.replacen("<html ", &format!("<html data-reload=\"{path}\" "), 1);
         }
@@ -604,21 +606,24 @@ mod tests {
         let page = r#"<html lang="en"><script>let a;</script><script src="toc.js"></script><code>&lt;script src="x"</code>"#;
         assert_eq!(
             finished(page, "/", Options::default()),
-            r#"<html lang="en"><script>let a;</script><script defer src="toc.js"></script><code>&lt;script src="x"</code>"#
+            r#"<html data-modules="assets/modules/" lang="en"><script>let a;</script><script defer src="toc.js"></script><code>&lt;script src="x"</code>"#
         );
     }
 
     #[test]
     fn only_a_watched_page_listens_for_a_newer_book() {
         let page = r#"<html lang="en"><body>"#;
-        assert_eq!(finished(page, "/", Options::default()), page);
+        assert_eq!(
+            finished(page, "/", Options::default()),
+            r#"<html data-modules="assets/modules/" lang="en"><body>"#
+        );
         let watched = Options {
             reload: Some("live/reload/"),
             ..Options::default()
         };
         assert_eq!(
             finished(page, "/", watched),
-            r#"<html data-reload="live/reload/" lang="en"><body>"#
+            r#"<html data-reload="live/reload/" data-modules="assets/modules/" lang="en"><body>"#
         );
     }
 

@@ -575,6 +575,13 @@ fn build_writes_a_static_site() {
     assert!(!fs::read_to_string(built.join("one.html"))
         .unwrap()
         .contains("data-reload"));
+    // Where a page finds what it runs without a server: each module beside those that it imports.
+    assert!(fs::read_to_string(built.join("one.html"))
+        .unwrap()
+        .contains("data-modules=\"assets/modules/\""));
+    for module in ["book/questions.js", "book/questions.css", "sse/event-stream.js"] {
+        assert!(built.join("assets/modules").join(module).exists(), "{module}");
+    }
     assert_eq!(
         fs::read_to_string(built.join("assets/live.json"))
             .unwrap()

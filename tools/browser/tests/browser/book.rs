@@ -36,12 +36,14 @@ pub(crate) fn some_pages(kind: Kind) -> anyhow::Result<Vec<String>> {
     Ok(names)
 }
 
-/// Waits until every panel of the page is live; how many there are.
+/// Waits until every panel of the page is live, and its machines and questions are ready; how many
+/// panels there are.
 async fn panels(page: &Page) -> anyhow::Result<usize> {
     page.until_some(
         "live panels",
         "const panels = Array.from(document.querySelectorAll('.live-panel'));
-        return panels.every((panel) => panel.dataset.state === 'live' && panel.querySelector('.lp')) && panels.length",
+        const others = Array.from(document.querySelectorAll('.machine, .question'));
+        return others.every((other) => other.dataset.state === 'ready') && panels.every((panel) => panel.dataset.state === 'live' && panel.querySelector('.lp')) && panels.length",
         &[],
     )
     .await

@@ -148,7 +148,7 @@ async fn in_place(page: &Page, server: &Served, name: &str) -> anyhow::Result<Ve
     page.until(
         &format!("{name} to load"),
         "return document.readyState === 'complete'
-            && Array.from(document.querySelectorAll('.live-panel')).every((panel) => panel.dataset.state)",
+            && Array.from(document.querySelectorAll('.live-panel, .machine, .question')).every((part) => part.dataset.state)",
         &[],
     )
     .await?;

@@ -12,6 +12,7 @@ mod listings;
 mod loading;
 mod long_polling_panel;
 mod look;
+mod machines;
 mod panel;
 mod paper;
 mod polling_panel;
@@ -79,6 +80,8 @@ fn everywhere(suite: &Arc<Suite>, kind: Kind) -> Vec<Trial> {
         polling_panel::a_client_far_behind_catches_up_without_its_pauses,
         polling_panel::a_hidden_page_asks_less_often_and_at_once_when_it_is_shown,
         polling_panel::the_state_is_sent_only_when_it_has_changed,
+        machines::each_does_its_work_on_a_static_site,
+        machines::a_question_is_answered_and_remembered_and_forgotten,
         long_polling_panel::one_question_is_parked_and_resumes_after_a_cut,
         websocket_panel::it_resumes_after_a_cut_and_publishes_over_its_socket,
         websocket_panel::a_page_of_another_site_gets_no_socket,

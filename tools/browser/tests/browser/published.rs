@@ -78,7 +78,9 @@ pub(crate) async fn every_page_of_a_static_site_is_whole_and_says_that_no_live_s
             .until_some(
                 "every panel to say what it is",
                 "const panels = Array.from(document.querySelectorAll('.live-panel'));
+                const others = Array.from(document.querySelectorAll('.machine, .question'));
                 return panels.every((panel) => panel.dataset.state === 'static')
+                    && others.every((other) => other.dataset.state === 'ready')
                     && panels.map((panel) => panel.textContent)",
                 &[],
             )
