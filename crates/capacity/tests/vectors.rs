@@ -89,7 +89,6 @@ fn vectors() -> Value {
         "inputs": INPUTS,
         "outputs": OUTPUTS,
         "limits": LimitKind::ALL.map(LimitKind::name),
-        "settings": LimitKind::ALL.map(LimitKind::setting),
         "sums": sums,
     })
 }

@@ -67,7 +67,8 @@ const ROWS = [
   {
     title: "Bytes from clients",
     formula:
-      "Requests × (their bytes + headers); of a stream what answers a heartbeat.",
+      "Requests × (their bytes + headers); of a stream what answers a heartbeat. " +
+      "Over HTTP/2 a header that was sent before is a number, and counts nothing.",
     value: ({ up_bytes_per_s }) => formatBits(up_bytes_per_s),
   },
   {

@@ -32,7 +32,7 @@ export const NUMBERS = {
   bytes: { label: "Payload of an event, bytes", least: 0, most: 1e6 },
   interval: { label: "A poll every, seconds", least: 0.1, most: 86_400 },
   rtt: { label: "Round trip, ms", least: 0, most: 10_000 },
-  headers: { label: "Headers besides, bytes", least: 0, most: 100_000 },
+  headers: { label: "Headers of HTTP/1.1 besides, bytes", least: 0, most: 100_000 },
   state: { label: "State in each poll, bytes", least: 0, most: 1e7 },
 };
 

@@ -31,7 +31,7 @@ import { Backoff, HEALTHY_AFTER } from "../shared/reconnect.js";
  * @property {number} rate events a second on average, at random
  * @property {number} interval from an answer to the next poll, on average
  * @property {number} roundTrip
- * @property {Fault[]} faults
+ * @property {Fault[]} faults in their order
  * @property {number} seed decides all that is drawn
  * @property {Wire} wire what each method sends, in bytes
  * @property {number} eventBytes the JSON of an event

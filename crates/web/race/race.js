@@ -187,7 +187,8 @@ export function mount(element) {
   function breakIt(kind) {
     if (!isEnabled(find(root, kind))) return;
     const fault = { kind, at: now, lasts: LENGTHS[kind] };
-    change({ faults: [...setting.faults, fault] });
+    const faults = [...setting.faults, fault].sort((one, other) => one.at - other.at);
+    change({ faults });
   }
 
   /** @param {number} at */

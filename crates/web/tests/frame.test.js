@@ -142,7 +142,8 @@ test("bytes are read as people write them", () => {
 });
 
 test("the reader of bytes says what they are", () => {
-  assert.match(readBytes("81 86 37 fa 21 3d 5f 9f 4d 51 58 c5"), /12 bytes: text, masked.*"hello\?"/);
+  const asked = readBytes("81 86 37 fa 21 3d 5f 9f 4d 51 58 c5");
+  assert.match(asked, /12 bytes: text, masked.*"hello\?"/);
   assert.match(readBytes("88 82 37 fa 21 3d 34 13"), /close, code 1001/);
   assert.match(readBytes("81 05 48"), /not a whole frame/);
   assert.match(readBytes("zz"), /no hexadecimal digit/);

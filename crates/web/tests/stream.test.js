@@ -77,6 +77,6 @@ test("the exercise is that of the chapter, and comes out as its solution", () =>
     ([, type, data, id]) => [type, data, id].map((text) => JSON.parse(text)),
   );
   assert.equal(solution.length, 4);
-  const seen = read(EXERCISE).events.map(({ type, data, lastEventId }) => [type, data, lastEventId]);
-  assert.deepEqual(seen, solution);
+  const { events } = read(EXERCISE);
+  assert.deepEqual(events.map(({ type, data, lastEventId: id }) => [type, data, id]), solution);
 });

@@ -1,6 +1,7 @@
 //! Barriers for people, as far as a program finds them: axe-core.
 
 use crate::{
+    machines::settled,
     panel::{alone, chapter, hurry, part, publish, ready, shown, state},
     push_panel, whiteboard,
 };
@@ -76,7 +77,12 @@ async fn open(page: &Page, server: &Served, name: &str, method: Method) -> anyho
 }
 
 /// Has axe-core look at the page.
+<<<<<<< HEAD
 pub(crate) async fn look(page: &Page, axe: &str, scheme: &str) -> anyhow::Result<()> {
+=======
+async fn look(page: &Page, axe: &str, scheme: &str) -> anyhow::Result<()> {
+    settled(page).await?;
+>>>>>>> w/machines
     page.run::<Value>(axe, &[]).await?;
     let found: Vec<String> = page
         .run(

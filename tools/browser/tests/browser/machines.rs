@@ -12,7 +12,18 @@ const SET: &str = "const [css, value] = arguments;
     for (const type of ['input', 'change'])
         control.dispatchEvent(new Event(type, { bubbles: true }));";
 
-/// Opens a page of the site, and waits until whatever it has is ready.
+/// Waits until the page's machines and questions, if it has any, are what they will be.
+pub(crate) async fn settled(page: &Page) -> anyhow::Result<()> {
+    page.until(
+        "the machines and questions",
+        "return Array.from(document.querySelectorAll('.machine, .question'))
+            .every(({ dataset }) => dataset.state)",
+        &[],
+    )
+    .await
+}
+
+/// Opens a page of the site that has some, and waits until they are at work.
 async fn open(page: &Page, server: &Served, name: &str) -> anyhow::Result<()> {
     page.open(&at(server, name)).await?;
     page.until(

@@ -2,6 +2,7 @@
 
 use crate::{
     book::some_pages,
+    machines::settled,
     published::{at, published},
 };
 use browser::{engine::Kind, page::Page, suite::Suite};
@@ -58,6 +59,7 @@ pub(crate) async fn every_diagram_and_fold_is_printed_and_nothing_to_press(
     let mut all_wrong = BTreeMap::new();
     for name in some_pages(page.kind())? {
         page.open(&at(&server, &name)).await?;
+        settled(&page).await?;
         page.run::<Value>(ON_PAPER, &[]).await?;
         let (wrong, diagrams, folds): (Vec<String>, usize, usize) = page.run(WRONG, &[]).await?;
         if !wrong.is_empty() {

@@ -3,6 +3,7 @@
 
 use crate::{
     book::some_pages,
+    machines::settled,
     published::{at, published},
 };
 use browser::{page::Page, parts, suite::Suite};
@@ -54,6 +55,7 @@ pub(crate) async fn nothing_serious_in(
             &[json!(theme)],
         )
         .await?;
+        settled(&page).await?;
         // What a fold hides is seen by whoever opens it.
         page.run::<Value>(
             "for (const fold of document.querySelectorAll('details')) fold.open = true",
