@@ -77,12 +77,8 @@ async fn open(page: &Page, server: &Served, name: &str, method: Method) -> anyho
 }
 
 /// Has axe-core look at the page.
-<<<<<<< HEAD
 pub(crate) async fn look(page: &Page, axe: &str, scheme: &str) -> anyhow::Result<()> {
-=======
-async fn look(page: &Page, axe: &str, scheme: &str) -> anyhow::Result<()> {
     settled(page).await?;
->>>>>>> w/machines
     page.run::<Value>(axe, &[]).await?;
     let found: Vec<String> = page
         .run(
