@@ -266,10 +266,15 @@ class Client {
 
   /** @returns {LogEvent[]} what the log holds after the cursor */
   due() {
+    /** @type {LogEvent[]} */
+    const due = [];
     // Numbers are places: event 1 is the first.
-    const due = this.events.slice(this.cursor);
-    const end = due.findIndex(({ at }) => at > this.time.now);
-    return end < 0 ? due : due.slice(0, end);
+    for (let place = this.cursor; place < this.events.length; place++) {
+      const event = this.events[place];
+      if (event.at > this.time.now) break;
+      due.push(event);
+    }
+    return due;
   }
 
   /** @param {LogEvent[]} events */
@@ -512,8 +517,9 @@ class Polling extends Client {
 
 /** Asks, and lets the server answer when there is something. */
 class LongPolling extends Client {
-  /** The request that the server keeps. @type {Arrow | null} */
+  /** The request that the server keeps, by its number. @type {number | null} */
   parked = null;
+  #requests = 0;
 
   begin() {
     this.ask();
@@ -525,16 +531,16 @@ class LongPolling extends Client {
 
   onPublished() {
     const { parked } = this;
-    if (!parked) return;
+    if (parked === null) return;
     // Others may follow soon, and then one answer is enough.
     this.later(SERVER.linger, () => {
-      if (parked === this.parked) this.reply(parked, this.due());
+      if (parked === this.parked) this.reply(this.due());
     });
   }
 
   onServerEnd() {
     // Whoever is parked gets an empty page, and asks again.
-    if (this.parked) this.reply(this.parked, this.due());
+    if (this.parked !== null) this.reply(this.due());
     this.isConnected = false;
   }
 
@@ -544,26 +550,27 @@ class LongPolling extends Client {
 
   ask() {
     const { isNew, costs } = this;
-    const request = this.request(isNew ? costs.opening_up : costs.quiet_up, () => {
+    this.request(isNew ? costs.opening_up : costs.event_up, () => {
       const events = this.due();
       // The first request of a connection does not wait.
-      if (events.length > 0 || isNew) this.reply(request, events, isNew);
-      else this.#park(request);
+      if (events.length > 0 || isNew) this.reply(events, isNew);
+      else this.#park();
     });
   }
 
   /**
-   * @param {Arrow} request
    * @param {LogEvent[]} events
    * @param {boolean} [isNew]
    */
-  reply(request, events, isNew = false) {
+  reply(events, isNew = false) {
     this.#unpark();
     const { costs } = this;
     const isQuiet = events.length === 0;
-    if (!isNew && !isQuiet) request.bytes = costs.event_up;
     const around = isQuiet ? costs.quiet_down : costs.event_down;
     const bytes = isNew ? costs.opening_down : around;
+    // Over HTTP/2 a client that waits in vain for so long has answered pings.
+    const pongs = costs.quiet_up - costs.event_up;
+    if (isQuiet && !isNew && pongs > 0) this.send("client", "pong", pongs, [], () => {});
     this.answer(bytes + events.length * this.setting.eventBytes, events, () => {
       this.recovery.open(this.time.now);
       this.receive(events);
@@ -572,19 +579,20 @@ class LongPolling extends Client {
     });
   }
 
-  /** @param {Arrow} request */
-  #park(request) {
+  #park() {
+    this.#requests += 1;
+    const request = this.#requests;
     this.parked = request;
     this.setOpen(true);
     const { least, most } = SERVER.park;
     const seconds = least + Math.floor(this.random() * (most - least + 1));
     this.later(seconds * 1000, () => {
-      if (this.parked === request) this.reply(request, []);
+      if (this.parked === request) this.reply([]);
     });
   }
 
   #unpark() {
-    if (!this.parked) return;
+    if (this.parked === null) return;
     this.parked = null;
     this.setOpen(false);
   }
@@ -598,7 +606,7 @@ class NoCursor extends LongPolling {
   /** @param {LogEvent} [event] */
   onPublished(event) {
     if (!event) return;
-    if (this.parked) this.reply(this.parked, [event]);
+    if (this.parked !== null) this.reply([event]);
     else this.losses.push({ event, at: this.time.now });
   }
 

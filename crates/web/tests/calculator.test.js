@@ -63,9 +63,9 @@ function preset(heading, method) {
   return sum(found.inputs, method);
 }
 
-/** @param {number} found @param {number} wanted @param {string} what */
+/** A page has two digits of it. @param {number} found @param {number} wanted @param {string} what */
 function near(found, wanted, what) {
-  assert.ok(Math.abs(found - wanted) <= 0.02 * wanted, `${what}: ${found}, not ${wanted}`);
+  assert.ok(Math.abs(found - wanted) <= 0.03 * wanted, `${what}: ${found}, not ${wanted}`);
 }
 
 test("the presets make the sums of Worked choices", () => {
