@@ -569,8 +569,8 @@ class LongPolling extends Client {
     const around = isQuiet ? costs.quiet_down : costs.event_down;
     const bytes = isNew ? costs.opening_down : around;
     // Over HTTP/2 a client that waits in vain for so long has answered pings.
-    const pongs = costs.quiet_up - costs.event_up;
-    if (isQuiet && !isNew && pongs > 0) this.send("client", "pong", pongs, [], () => {});
+    const pongs = isQuiet && !isNew ? costs.quiet_up - costs.event_up : 0;
+    if (pongs > 0) this.send("client", "pong", pongs, [], () => {});
     this.answer(bytes + events.length * this.setting.eventBytes, events, () => {
       this.recovery.open(this.time.now);
       this.receive(events);
