@@ -139,8 +139,9 @@ let mounted = 0;
 export async function mount(element) {
   await loadFormulas();
   mounted += 1;
-  addStyles(new URL("calculator.css", import.meta.url));
   const root = createSection("The calculator", MARKUP);
+  // After that of the panels, over which it says more.
+  addStyles(new URL("calculator.css", import.meta.url));
   const preset = select(root, "preset");
   const http = select(root, "http");
   const cloud = select(root, "cloud");
@@ -303,7 +304,7 @@ function createRows(body) {
       cloud.row.hidden = verdicts === null;
       for (const [column, cell] of cloud.cells.entries()) {
         const { verdict, why } = verdicts?.[column] ?? { verdict: "yes", why: "" };
-        const words = { yes: "✓ goes.", if: "◑ goes, if.", no: "✕ ruled out." };
+        const words = { yes: "✓ works.", if: "◑ works, if:", no: "✕ ruled out." };
         cell.textContent = `${words[verdict]} ${why}`;
         cell.dataset.verdict = verdict;
       }

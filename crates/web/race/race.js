@@ -50,7 +50,7 @@ const MARKUP = `
 <label class="race-time">Time <input type="range" data-role="time" name="time" min="0" step="50">
   <output data-role="now"></output></label>
 <table class="lp-table race-table">
-  <caption>So far</caption>
+  <caption>So far; how late is said of the events that have come</caption>
   <thead><tr><th scope="col">Client</th><th scope="col">Late, on average</th><th scope="col">Bytes, both ways</th><th scope="col">Requests</th><th scope="col">Lost</th></tr></thead>
   <tbody data-role="standings"></tbody>
 </table>
@@ -81,8 +81,9 @@ let mounted = 0;
 export function mount(element) {
   mounted += 1;
   const clip = `race-${mounted}`;
-  addStyles(new URL("race.css", import.meta.url));
   const root = createSection("The race: a model", MARKUP);
+  // After that of the panels, over which it says more.
+  addStyles(new URL("race.css", import.meta.url));
   const lanes = find(root, "lanes");
   const time = /** @type {HTMLInputElement} */ (find(root, "time"));
   const play = find(root, "start");
@@ -181,6 +182,7 @@ export function mount(element) {
     table.begin(race);
     readLane();
     draw();
+    tell();
   }
 
   /** @param {Fault["kind"]} kind */
@@ -207,9 +209,9 @@ export function mount(element) {
   function start() {
     if (now >= setting.lasts) now = 0;
     play.textContent = "Pause";
-    find(root, "summary").textContent = "";
     before = performance.now();
     frame = requestAnimationFrame(step);
+    tell();
   }
 
   function stop() {
@@ -217,13 +219,19 @@ export function mount(element) {
     frame = 0;
     play.textContent = "Play";
     draw();
-    find(root, "summary").textContent = summarise(race, now);
+    tell();
+  }
+
+  /** Says how all stand, where nothing moves. */
+  function tell() {
+    find(root, "summary").textContent = frame ? "" : summarise(race, now);
   }
 
   play.addEventListener("click", () => (frame ? stop() : start()));
   find(root, "first").addEventListener("click", () => {
     now = 0;
     draw();
+    tell();
   });
   find(root, "cut").addEventListener("click", () => breakIt("cut"));
   find(root, "restart").addEventListener("click", () => breakIt("restart"));
@@ -237,6 +245,7 @@ export function mount(element) {
     now = Number(time.value);
     draw();
   });
+  time.addEventListener("change", tell);
   for (const knob of /** @type {Knob[]} */ (Object.keys(CHOICES))) {
     const select = fillKnob(root, knob);
     setKnob(root, knob, setting[knob]);
