@@ -63,7 +63,13 @@ function preset(heading, method) {
   return sum(found.inputs, method);
 }
 
-/** A page has two digits of it. @param {number} found @param {number} wanted @param {string} what */
+/**
+ * A page has two digits of it.
+ *
+ * @param {number} found
+ * @param {number} wanted
+ * @param {string} what
+ */
 function near(found, wanted, what) {
   assert.ok(Math.abs(found - wanted) <= 0.03 * wanted, `${what}: ${found}, not ${wanted}`);
 }
