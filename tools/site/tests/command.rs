@@ -579,8 +579,15 @@ fn build_writes_a_static_site() {
     assert!(fs::read_to_string(built.join("one.html"))
         .unwrap()
         .contains("data-modules=\"assets/modules/\""));
-    for module in ["book/questions.js", "book/questions.css", "sse/event-stream.js"] {
-        assert!(built.join("assets/modules").join(module).exists(), "{module}");
+    for module in [
+        "book/questions.js",
+        "book/questions.css",
+        "sse/event-stream.js",
+    ] {
+        assert!(
+            built.join("assets/modules").join(module).exists(),
+            "{module}"
+        );
     }
     assert_eq!(
         fs::read_to_string(built.join("assets/live.json"))

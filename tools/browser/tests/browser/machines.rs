@@ -64,7 +64,12 @@ pub(crate) async fn each_does_its_work_on_a_static_site(
     let shown = text(&page, FRAME).await?;
     assert!(shown.contains("58 91"), "{shown}");
     assert!(shown.contains("8 bytes on the wire"), "{shown}");
-    set(&page, &format!("{FRAME} textarea"), "88 82 37 fa 21 3d 34 13").await?;
+    set(
+        &page,
+        &format!("{FRAME} textarea"),
+        "88 82 37 fa 21 3d 34 13",
+    )
+    .await?;
     page.click(&format!("{FRAME} .mc-reader button")).await?;
     let shown = text(&page, &format!("{FRAME} .mc-reader")).await?;
     assert!(shown.contains("code 1001"), "{shown}");
@@ -90,7 +95,12 @@ pub(crate) async fn each_does_its_work_on_a_static_site(
     let verdict = text(&page, &status).await?;
     assert!(verdict.contains("The server gives up first"), "{verdict}");
     // The proxy of the third field.
-    set(&page, &format!("{CHAIN} .mc-field:nth-child(3) input"), "15").await?;
+    set(
+        &page,
+        &format!("{CHAIN} .mc-field:nth-child(3) input"),
+        "15",
+    )
+    .await?;
     let verdict = text(&page, &status).await?;
     assert!(verdict.contains("The proxy gives up first"), "{verdict}");
     let sees = text(&page, &format!("{CHAIN} .mc-sees")).await?;
@@ -111,7 +121,8 @@ pub(crate) async fn a_question_is_answered_and_remembered_and_forgotten(
     const WALL: &str = "#q-wall";
     let said = format!("{WALL} .q-said");
     for (item, word) in [(1, "Not yet."), (2, "Right.")] {
-        page.click(&format!("{WALL} li:nth-child({item}) input")).await?;
+        page.click(&format!("{WALL} li:nth-child({item}) input"))
+            .await?;
         page.click(&format!("{WALL} .q-line button")).await?;
         page.until(
             word,
@@ -160,7 +171,10 @@ pub(crate) async fn a_question_is_answered_and_remembered_and_forgotten(
     const WRITE: &str = "#q-write-frame";
     let asked = |what: &str| server.asked().iter().any(|asked| asked.what.contains(what));
     assert!(!asked("checkers.js"));
-    for (bytes, word) in [("81 02 6f 6b", "has to mask"), ("81 82 37 fa 21 3d 58 91", "Right.")] {
+    for (bytes, word) in [
+        ("81 02 6f 6b", "has to mask"),
+        ("81 82 37 fa 21 3d 58 91", "Right."),
+    ] {
         set(&page, &format!("{WRITE} textarea"), bytes).await?;
         page.click(&format!("{WRITE} .q-line button")).await?;
         page.until(
