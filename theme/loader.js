@@ -248,6 +248,46 @@
         if (questions.length > 0) mountModule("book/questions.js", [...questions]);
     }
 
+    // ---- Parts that are started ----
+
+    /** @typedef {{ mount: (element: HTMLElement) => unknown }} Part */
+
+    /**
+     * Puts a part of the page to work when its reader presses its button: in place of the picture
+     * or the table that stands there.
+     * @param {HTMLElement} element
+     */
+    function offerPart(element) {
+        const button = /** @type {HTMLButtonElement | null} */ (
+            element.querySelector(".in-page-start button")
+        );
+        const run = async () => {
+            try {
+                const module = new URL(`${modules}${element.dataset.module}`, root);
+                /** @type {Part} */
+                const { mount } = await import(module.href);
+                await mount(element);
+                element.dataset.state = "live";
+                // The button is gone, and the keyboard's place in the page would go with it.
+                element.tabIndex = -1;
+                element.focus({ preventScroll: true });
+            } catch (error) {
+                console.error("A part of the page did not load:", error);
+                explain(element, "failed", "It did not load.");
+            }
+        };
+        button?.addEventListener("click", run, { once: true });
+        // An address can hold what such a part is to show.
+        const { opens } = element.dataset;
+        if (opens && new URLSearchParams(location.search).has(opens)) run();
+    }
+    for (const element of /** @type {NodeListOf<HTMLElement>} */ (
+        document.querySelectorAll("main .in-page")
+    )) {
+        // Without modules the style sheet hides the button.
+        if (modules) offerPart(element);
+    }
+
     // ---- Facts and their links ----
 
     // All links to facts say "source". The name of the fact tells them apart in a screen reader's
@@ -395,8 +435,8 @@
     // page.
     main?.addEventListener("keydown", (event) => {
         if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
-        if (event.target instanceof Element && event.target.closest("[tabindex='0'], .live-panel"))
-            event.stopPropagation();
+        const boxes = "[tabindex='0'], .live-panel, .in-page";
+        if (event.target instanceof Element && event.target.closest(boxes)) event.stopPropagation();
     });
 
     // ---- The table of contents ----

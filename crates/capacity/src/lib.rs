@@ -17,6 +17,7 @@
 mod bill;
 mod limits;
 pub mod measured;
+pub mod numbers;
 
 pub use bill::{Bill, Prices, Tier, HOURS_PER_MONTH};
 pub use limits::{Limit, LimitKind, Machine};
@@ -61,6 +62,29 @@ pub struct Costs {
     pub resident_kib: f64,
     /// The kernel's memory for it, in KiB, of this end.
     pub kernel_kib: f64,
+}
+
+impl Costs {
+    /// The same where each request carries so many bytes more, such as cookies. A
+    /// header that an HTTP/2 connection has carried before is a number: then there are
+    /// none.
+    #[must_use]
+    pub fn with_headers(self, method: Method, bytes: f64) -> Self {
+        let each = |costs: f64| costs + bytes;
+        match method {
+            Method::Polling { .. } => Self {
+                quiet_up: each(self.quiet_up),
+                ..self
+            },
+            Method::LongPolling => Self {
+                quiet_up: each(self.quiet_up),
+                event_up: each(self.event_up),
+                ..self
+            },
+            // They are sent once, with the opening.
+            Method::Sse | Method::WebSocket => self,
+        }
+    }
 }
 
 /// The costs of the four methods over one version of HTTP.
@@ -129,6 +153,24 @@ impl Load {
             memory_bytes: readers * one.memory_bytes,
             up_bytes_per_s: readers * one.up_bytes_per_s,
             down_bytes_per_s: readers * one.down_bytes_per_s,
+        }
+    }
+
+    /// How long an event takes until a reader has it, on average, in seconds: the way,
+    /// and what it waits for a question. What a server itself takes comes on top.
+    #[must_use]
+    pub fn lateness_s(&self, method: Method, costs: &Costs) -> f64 {
+        let way = self.round_trip_s / 2.0;
+        way + match method {
+            // Half of the time from one question to the next.
+            Method::Polling { interval_s } => (interval_s + self.round_trip_s) / 2.0,
+            // The part of the events that comes while the reader is away for a round
+            // trip waits for half of it.
+            Method::LongPolling => {
+                let away = self.rates(method, costs).requests * self.round_trip_s;
+                away * self.round_trip_s / 2.0
+            }
+            Method::Sse | Method::WebSocket => 0.0,
         }
     }
 

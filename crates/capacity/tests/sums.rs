@@ -94,6 +94,33 @@ fn a_stream_by_hand() {
 }
 
 #[test]
+fn lateness_by_hand() {
+    // A quarter of a second for the way, and half of 4 s and a round trip of 0.5 s.
+    let polling = Method::Polling { interval_s: 4.0 };
+    near(LOAD.lateness_s(polling, &COSTS), 0.25 + 2.25);
+    // Half a second of waiting, half away: half of the events are a quarter late.
+    let late = LOAD.lateness_s(Method::LongPolling, &COSTS);
+    assert!((late - (0.25 + 0.125)).abs() < 1e-4, "{late}");
+    for stream in [Method::Sse, Method::WebSocket] {
+        near(LOAD.lateness_s(stream, &COSTS), 0.25);
+    }
+}
+
+#[test]
+fn headers_are_carried_by_each_request() {
+    let more = |method| COSTS.with_headers(method, 7.0);
+    let polling = more(Method::Polling { interval_s: 1.0 });
+    assert_eq!((polling.quiet_up, polling.event_up), (107.0, 3.0));
+    let long_polling = more(Method::LongPolling);
+    assert_eq!(
+        (long_polling.quiet_up, long_polling.event_up),
+        (107.0, 10.0)
+    );
+    assert_eq!(more(Method::Sse), COSTS);
+    assert_eq!(more(Method::WebSocket), COSTS);
+}
+
+#[test]
 fn machines_by_hand() {
     let machine = Machine {
         processors: 2.0,

@@ -22,6 +22,18 @@ const HIDDEN_LEAST = 30_000;
 // that a slow server has answered together would otherwise go on together.
 const JITTER = 0.1;
 
+/**
+ * Draws how much of its interval a pause takes.
+ *
+ * @param {boolean} first whether the client has not paused yet. Then it may be anything
+ *   up to all of it, which spreads those that began together
+ * @param {() => number} random uniform in [0, 1)
+ * @returns {number}
+ */
+export function drawShare(first, random) {
+  return first ? random() : 1 - JITTER + 2 * JITTER * random();
+}
+
 // ANCHOR: rhythm
 /** How long a client pauses between two requests. */
 export class Rhythm {
@@ -65,7 +77,7 @@ export class Rhythm {
   async *rest(first, signal) {
     // Drawn once for each pause. The first spreads those that began together over a
     // whole interval.
-    const share = first ? this.random() : 1 - JITTER + 2 * JITTER * this.random();
+    const share = drawShare(first, this.random);
     const begin = performance.now();
     const left = () => share * this.#pause() - (performance.now() - begin);
     let isOver = false;

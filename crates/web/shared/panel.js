@@ -522,12 +522,12 @@ export function isEnabled(button) {
 }
 
 /**
- * Loads the style sheet beside this module, once, and shows `root` when it is there.
+ * Loads a style sheet, once.
  *
- * @param {HTMLElement} root
+ * @param {URL} url
+ * @returns {HTMLLinkElement}
  */
-function hideUntilStyled(root) {
-  const href = new URL("panel.css", import.meta.url).href;
+export function addStyles({ href }) {
   const links = /** @type {NodeListOf<HTMLLinkElement>} */ (
     document.querySelectorAll("link[rel=stylesheet]")
   );
@@ -540,6 +540,16 @@ function hideUntilStyled(root) {
     link.href = href;
     document.head.append(link);
   }
+  return link;
+}
+
+/**
+ * Loads the style sheet beside this module, and shows `root` when it is there.
+ *
+ * @param {HTMLElement} root
+ */
+function hideUntilStyled(root) {
+  const link = addStyles(new URL("panel.css", import.meta.url));
   if (link.sheet) return;
   root.hidden = true;
   const show = () => (root.hidden = false);

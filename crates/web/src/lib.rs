@@ -78,6 +78,35 @@ pub const HTTP2_PUSH: Files = files!("http2-push":
     "panel.js",
 );
 
+/// What the lab has measured, for pages that calculate.
+pub const FIGURES: Files = files!("figures":
+    "measured.js",
+);
+
+/// The race of the methods, which is a model.
+pub const RACE: Files = files!("race":
+    "draw.js",
+    "model.js",
+    "race.css",
+    "race.js",
+    "setting.js",
+);
+
+/// The calculator of what readers cost.
+pub const CALCULATOR: Files = files!("calculator":
+    "calculator.css",
+    "calculator.js",
+    "clouds.js",
+    "inputs.js",
+    "sums.js",
+);
+
+/// The formulas of the crate `capacity`, as `cargo xtask formulas` has compiled them.
+pub const FORMULAS: Files = files!("formulas":
+    "formulas.js",
+    "formulas_bg.wasm",
+);
+
 /// What the book's own pages run without a server: small machines, and the questions of
 /// the chapters.
 pub const BOOK: Files = files!("book":
@@ -101,6 +130,12 @@ pub const BOOK: Files = files!("book":
 /// side: all that such a part imports, and nothing else.
 pub const IN_PAGE: &[(&str, Files)] = &[
     ("book", BOOK),
+    ("calculator", CALCULATOR),
+    ("figures", FIGURES),
+    ("formulas", FORMULAS),
+    ("polling", files!("polling": "rhythm.js")),
+    ("race", RACE),
+    ("shared", SHARED),
     ("sse", files!("sse": "event-stream.js")),
 ];
 
@@ -130,6 +165,10 @@ mod tests {
             ("sse", SSE),
             ("websocket", WEBSOCKET),
             ("http2-push", HTTP2_PUSH),
+            ("figures", FIGURES),
+            ("race", RACE),
+            ("calculator", CALCULATOR),
+            ("formulas", FORMULAS),
             ("book", BOOK),
         ] {
             let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
@@ -180,6 +219,6 @@ mod tests {
                 }
             }
         }
-        assert!(imports > 10, "only {imports} imports");
+        assert!(imports > 30, "only {imports} imports");
     }
 }

@@ -203,27 +203,112 @@ pub const HTTP1: Wire = Wire {
 }
 
 fn constants(text: &mut String, wire: &Wire) {
-    for (name, costs) in [
-        ("polling", &wire.polling),
-        ("long_polling", &wire.long_polling),
-        ("sse", &wire.sse),
-        ("websocket", &wire.websocket),
-    ] {
-        let fields = [
-            ("event_cpu_us", costs.event_cpu_us),
-            ("event_up", costs.event_up),
-            ("event_down", costs.event_down),
-            ("quiet_cpu_us", costs.quiet_cpu_us),
-            ("quiet_up", costs.quiet_up),
-            ("quiet_down", costs.quiet_down),
-            ("quiet_after_s", costs.quiet_after_s),
-            ("resident_kib", costs.resident_kib),
-            ("kernel_kib", costs.kernel_kib),
-        ];
+    for (name, costs) in methods(wire) {
         let _ = writeln!(text, "    {name}: Costs {{");
-        for (name, value) in fields {
+        for (name, value) in fields(costs) {
             let _ = writeln!(text, "        {name}: {value:?},");
         }
         text.push_str("    },\n");
     }
+}
+
+fn methods(wire: &Wire) -> [(&'static str, &Costs); 4] {
+    [
+        ("polling", &wire.polling),
+        ("long_polling", &wire.long_polling),
+        ("sse", &wire.sse),
+        ("websocket", &wire.websocket),
+    ]
+}
+
+fn fields(costs: &Costs) -> [(&'static str, f64); 9] {
+    [
+        ("event_cpu_us", costs.event_cpu_us),
+        ("event_up", costs.event_up),
+        ("event_down", costs.event_down),
+        ("quiet_cpu_us", costs.quiet_cpu_us),
+        ("quiet_up", costs.quiet_up),
+        ("quiet_down", costs.quiet_down),
+        ("quiet_after_s", costs.quiet_after_s),
+        ("resident_kib", costs.resident_kib),
+        ("kernel_kib", costs.kernel_kib),
+    ]
+}
+
+/// The module of the pages' scripts that has the same, and what an opening takes.
+pub(crate) fn script(data: &Data) -> anyhow::Result<String> {
+    let mut text = "\
+// @ts-check
+/**
+ * What the lab has measured: written by `cargo xtask figures` from `src/measured`, and
+ * checked by a test against it. The names are those of the crate `capacity`.
+ */
+
+/**
+ * What one method costs one client.
+ *
+ * @typedef {object} Costs
+ * @property {number} event_cpu_us
+ * @property {number} event_up
+ * @property {number} event_down
+ * @property {number} quiet_cpu_us
+ * @property {number} quiet_up
+ * @property {number} quiet_down
+ * @property {number} quiet_after_s
+ * @property {number} resident_kib
+ * @property {number} kernel_kib
+ * @property {number} opening_up bytes of a new connection and its first request
+ * @property {number} opening_down bytes of their answers
+ */
+
+/**
+ * @typedef {{ polling: Costs, long_polling: Costs, sse: Costs, websocket: Costs }} Wire
+ */
+
+/** Over HTTP/1.1, without TLS. @type {Wire} */
+export const HTTP1 = {
+"
+    .to_owned();
+    members(&mut text, data, PROTOCOL, &wire(data)?)?;
+    text.push_str(
+        "};
+
+/**
+ * The bytes over HTTP/2 with TLS, and of a WebSocket over HTTP/1.1 with TLS. Processor
+ * time and memory are those without TLS.
+ *
+ * @type {Wire}
+ */
+export const HTTP2_TLS = {
+",
+    );
+    members(&mut text, data, OVER_TLS, &over_tls(data)?)?;
+    text.push_str("};\n");
+    Ok(text)
+}
+
+fn members(text: &mut String, data: &Data, protocol: &str, wire: &Wire) -> anyhow::Result<()> {
+    let bytes = Bytes { data, protocol };
+    let longest = data.intervals().last().copied().context("no polling")?;
+    for (name, costs) in methods(wire) {
+        let method = match name {
+            "polling" => format!("polling:{longest}ms"),
+            name => name.replace('_', "-"),
+        };
+        let opening = |figure: &str| -> anyhow::Result<f64> {
+            let measured = bytes.of("traffic", &method, figure)?;
+            Ok((measured * 100.0).round() / 100.0)
+        };
+        let openings = [
+            ("opening_up", opening("opening up")?),
+            ("opening_down", opening("opening down")?),
+        ];
+        let _ = writeln!(text, "  {name}: {{");
+        for (name, value) in fields(costs).into_iter().chain(openings) {
+            // Without `.0`, as JavaScript has it.
+            let _ = writeln!(text, "    {name}: {value},");
+        }
+        text.push_str("  },\n");
+    }
+    Ok(())
 }

@@ -64,6 +64,8 @@ pub fn outputs(book: &Book) -> anyhow::Result<BTreeMap<PathBuf, String>> {
     files.insert(directory.join("tables.md"), text::anchored(parts));
     let constants = constants::source(&book.compare)?;
     files.insert("crates/capacity/src/measured.rs".into(), constants);
+    let script = constants::script(&book.compare)?;
+    files.insert("crates/web/figures/measured.js".into(), script);
     Ok(files)
 }
 

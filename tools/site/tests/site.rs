@@ -162,6 +162,12 @@ async fn pages_and_assets_have_their_content_types() {
         ("/live/websocket/whiteboard.js", "text/javascript"),
         ("/live/http2-push/panel.js", "text/javascript"),
         ("/live/shared/page.css", "text/css"),
+        ("/assets/modules/race/race.js", "text/javascript"),
+        ("/assets/modules/race/race.css", "text/css"),
+        (
+            "/assets/modules/formulas/formulas_bg.wasm",
+            "application/wasm",
+        ),
     ] {
         let response = site.get(path).send().await.unwrap();
         assert_eq!(response.status(), StatusCode::OK, "{path}");

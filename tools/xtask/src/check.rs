@@ -2,7 +2,7 @@
 
 use crate::{
     steps::{Step, Steps},
-    worker,
+    wasm,
 };
 
 /// Format, lints, spelling, types, documentation, licences.
@@ -65,7 +65,7 @@ pub fn check(steps: &mut Steps) -> anyhow::Result<()> {
         "warnings",
     ];
     steps.run("lints", Step::cargo(&lints))?;
-    worker::check(steps)?;
+    wasm::check(steps)?;
     let documentation = Step::cargo(&["doc", "--workspace", "--no-deps"]);
     steps.run(
         "documentation",

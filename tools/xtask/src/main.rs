@@ -3,8 +3,10 @@
 //! `.ci/run` installs what the tasks need and calls them here, so that each is defined once.
 
 mod check;
+mod formulas;
 mod steps;
 mod test;
+mod wasm;
 mod worker;
 
 use clap::{Parser, Subcommand};
@@ -33,6 +35,8 @@ enum Task {
     Book,
     /// Compile the servers of the panels for a service worker, into `target/worker`
     Worker,
+    /// Compile the formulas of the calculator for a browser, and keep them
+    Formulas,
     /// Write anew what the book shows of `curl` and `nghttp`
     Captures,
     /// Draw the diagrams of the book anew
@@ -75,6 +79,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Test { arguments } => test::test(&mut steps, &arguments),
         Task::Book => check::book(&mut steps),
         Task::Worker => worker::build(&mut steps),
+        Task::Formulas => formulas::build(&mut steps),
         Task::Captures => steps.run("captures", Step::cargo(&["run", "--package", "captures"])),
         Task::Diagrams => {
             let drawings = diagrams::Drawings::of(&steps.root)?;

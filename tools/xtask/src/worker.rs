@@ -1,43 +1,18 @@
 //! The servers of the panels as WebAssembly, and the service worker around them.
 
-use crate::steps::{Step, Steps};
+use crate::{
+    steps::Steps,
+    wasm::{self, Kind},
+};
 use anyhow::{ensure, Context as _};
 use std::{
-    env, fs,
+    fs,
     hash::{DefaultHasher, Hash as _, Hasher as _},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
-
-const TARGET: &str = "wasm32-unknown-unknown";
-
-/// How to get it.
-const INSTALL: &str = "rustup target add wasm32-unknown-unknown";
 
 /// What a browser may download for it, in bytes, compressed with gzip.
 const LARGEST: usize = 420_000;
-
-/// Whether the compiler can compile for a browser.
-///
-/// # Errors
-/// If there is no compiler.
-fn can_be_built(steps: &Steps) -> anyhow::Result<bool> {
-    let libraries = Step::new("rustc", &["--print", "target-libdir", "--target", TARGET]);
-    let found = steps.command(&libraries).output()?.stdout;
-    Ok(Path::new(String::from_utf8(found)?.trim()).is_dir())
-}
-
-/// That the servers still compile for a browser.
-///
-/// # Errors
-/// If they do not.
-pub fn check(steps: &mut Steps) -> anyhow::Result<()> {
-    let name = "servers in a browser";
-    if !can_be_built(steps)? {
-        return steps.leave_out(name, INSTALL);
-    }
-    let worker = ["check", "--package", "worker", "--target", TARGET];
-    steps.run(name, Step::cargo(&worker))
-}
 
 /// Compiles the servers, binds them to JavaScript, and puts the worker's script below that: all
 /// into `target/worker`.
@@ -45,25 +20,9 @@ pub fn check(steps: &mut Steps) -> anyhow::Result<()> {
 /// # Errors
 /// If the compiler cannot compile for a browser, or what it made is too large.
 pub fn build(steps: &mut Steps) -> anyhow::Result<()> {
-    ensure!(can_be_built(steps)?, "no compiler for it: {INSTALL}");
-    let target = env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-    let target = steps.root.join(target);
-    let build = ["build", "--locked", "--package", "worker"];
-    let build = Step::cargo(&build).arguments(["--profile", "worker", "--target", TARGET]);
-    steps.run("worker", build)?;
-
-    let bound = target.join("bound");
-    let bind = ["run", "--quiet", "--locked"];
-    let bind = Step::cargo(&bind)
-        .arguments(["--manifest-path", "tools/bindgen/Cargo.toml"])
-        .arguments([Path::new("--target-dir"), &target.join("bindgen")])
-        .arguments([
-            Path::new("--"),
-            &target.join(TARGET).join("worker/worker.wasm"),
-            &bound,
-            Path::new("server"),
-        ]);
-    steps.run("worker bound", bind)?;
+    let compiled = wasm::compile(steps, "worker")?;
+    let bound = wasm::target(steps).join("bound");
+    wasm::bind(steps, &compiled, &bound, "server", Kind::Script)?;
 
     let module = bound.join("server_bg.wasm");
     let glue = bound.join("server.js");

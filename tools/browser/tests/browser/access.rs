@@ -77,7 +77,7 @@ async fn open(page: &Page, server: &Served, name: &str, method: Method) -> anyho
 }
 
 /// Has axe-core look at the page.
-async fn look(page: &Page, axe: &str, scheme: &str) -> anyhow::Result<()> {
+pub(crate) async fn look(page: &Page, axe: &str, scheme: &str) -> anyhow::Result<()> {
     settled(page).await?;
     page.run::<Value>(axe, &[]).await?;
     let found: Vec<String> = page

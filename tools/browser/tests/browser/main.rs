@@ -8,6 +8,7 @@ mod access;
 mod book;
 mod copied_pages;
 mod folds;
+mod in_page;
 mod listings;
 mod loading;
 mod long_polling_panel;
@@ -80,6 +81,8 @@ fn everywhere(suite: &Arc<Suite>, kind: Kind) -> Vec<Trial> {
         polling_panel::a_client_far_behind_catches_up_without_its_pauses,
         polling_panel::a_hidden_page_asks_less_often_and_at_once_when_it_is_shown,
         polling_panel::the_state_is_sent_only_when_it_has_changed,
+        in_page::the_race_runs_and_loses_where_no_cursor_is,
+        in_page::the_calculator_keeps_its_numbers_in_the_address,
         machines::each_does_its_work_on_a_static_site,
         machines::a_question_is_answered_and_remembered_and_forgotten,
         long_polling_panel::one_question_is_parked_and_resumes_after_a_cut,
@@ -167,6 +170,7 @@ fn main() -> ExitCode {
     trials.extend(trials![
         suite, Kind::Chromium;
         access::no_barriers_in_the_panel_of_http2_push,
+        in_page::no_barriers_in_light_and_dark,
         folds::a_link_to_a_failure_or_into_its_fold_opens_it,
         folds::an_address_that_a_page_had_once_leads_on,
         look::a_theme_that_is_not_offered_counts_as_none,
