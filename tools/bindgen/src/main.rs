@@ -2,7 +2,7 @@
 //! `NAME_bg.wasm`, which it loads.
 //!
 //! What `wasm-bindgen --target no-modules --no-typescript` does. The program of that name does much
-//! else, and takes four times as long to compile.
+//! else, and takes longer to compile.
 
 use anyhow::{bail, Context as _};
 use std::env;

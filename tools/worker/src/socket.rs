@@ -29,8 +29,8 @@ use tokio_tungstenite::{
 };
 use wasm_bindgen::{prelude::wasm_bindgen, JsError, JsValue};
 
-/// How many bytes are on their way at most, in each direction. A system's buffers for a connection
-/// hold about as much.
+/// How many bytes are on their way at most, in each direction: as many as the largest event has.
+/// Who writes more waits until the other side reads.
 const ON_THE_WAY: usize = 64 * 1024;
 
 /// The largest message that the page takes: that of an event is far smaller.
@@ -72,6 +72,7 @@ impl Socket {
             let protocol = HeaderValue::try_from(protocol)?;
             headers.insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
         }
+        // tungstenite would make room for 128 KiB at once.
         let limits = WebSocketConfig::default()
             .read_buffer_size(16 * 1024)
             .max_message_size(Some(LARGEST))
