@@ -198,6 +198,7 @@ export class PortSocket {
   /** What the connection has not taken yet, in bytes; of a text, in characters. */
   bufferedAmount = 0;
   protocol = "";
+  /** @type {number} */
   readyState = WebSocket.CONNECTING;
   /** @type {((event: { type: "open" }) => void) | null} */
   onopen = null;
