@@ -13,10 +13,15 @@ use tokio::{
     time::{sleep_until, Instant},
 };
 
-/// How many times longer a rest is than the wake-up before it took. In a burst the
-/// readers are then at work for a quarter of the time, and events gather for the rest
-/// of it. With a factor of 9 it would be a tenth, and events would wait longer.
-const REST_FACTOR: u32 = 3;
+/// Of each such part of the time, one may be spent on wake-ups. In a burst the readers
+/// are then at work for a quarter of the time, and events gather for the rest of it.
+/// With a tenth, events would wait longer.
+const SHARE: u32 = 4;
+
+/// What wake-ups may spend in advance, counted in the time that it takes to earn it: a
+/// quarter of this much work comes before the first rest. Events that come at random
+/// and now and then close together so wait for nothing; a burst that lasts does.
+const ADVANCE: Duration = Duration::from_millis(100);
 
 /// A shorter rest is none: tokio's timer counts milliseconds.
 const SHORTEST_REST: Duration = Duration::from_millis(1);
@@ -31,10 +36,14 @@ const OVERDUE: Duration = Duration::from_secs(1);
 
 /// The wake-up of all readers of a log.
 ///
-/// To wake a reader costs as much whether one event is due or ten. So a wake-up that
-/// took a while, because many readers wait, is followed by a rest, in which no other
-/// begins. An event that falls into the rest is appended as always, and its readers are
-/// woken at the end of it, for all events that have come.
+/// To wake a reader costs as much whether one event is due or ten. So wake-ups have a
+/// part of the time, and something in advance. Where they have spent it, because many
+/// readers wait and many events come, they rest until it is earned again. An event that
+/// falls into the rest is appended as always, and its readers are woken at the end of
+/// it, for all events that have come.
+///
+/// This is the leaky bucket that limits the rate of a network's packets, with the time
+/// that wake-ups take in place of packets.
 #[derive(Debug)]
 pub(crate) struct WakeUps {
     /// A version that grows with each wake-up. It carries no event, so a sleeper that
@@ -55,6 +64,8 @@ pub(crate) struct WakeUps {
 struct State {
     /// When the last wake-up began.
     began: Instant,
+    /// When all that was spent before it is earned.
+    earned: Instant,
     /// A task will wake the readers at the end of the rest, and not later than this.
     due: Option<Instant>,
     /// Where that task runs: in the runtime of a reader that was woken, which shows
@@ -72,6 +83,7 @@ impl WakeUps {
             no_look: AtomicBool::new(true),
             state: Mutex::new(State {
                 began: created,
+                earned: created,
                 due: None,
                 runtime: None,
             }),
@@ -104,6 +116,9 @@ impl WakeUps {
     }
 
     fn begin(&self, state: &mut State, now: Instant) {
+        // Never more than what may be spent in advance: the rest has a bound, and a
+        // debt beyond it is forgiven.
+        state.earned = self.earned(state).min(now + ADVANCE);
         state.began = now;
         self.no_look.store(true, Relaxed);
     }
@@ -120,10 +135,10 @@ impl WakeUps {
         if state.due.is_some_and(|due| now <= due + OVERDUE) {
             return;
         }
-        let (rest, end) = self.rest(&state);
+        let end = self.rest_end(&state);
         if end <= now {
             self.begin(&mut state, now);
-        } else if rest >= SHORTEST_REST {
+        } else if end - now >= SHORTEST_REST {
             if let Some(runtime) = state.runtime.take() {
                 let latest = now + LONGEST_REST;
                 state.due = Some(latest);
@@ -140,14 +155,23 @@ impl WakeUps {
     }
     // ANCHOR_END: wake
 
-    /// How long the rest after the last wake-up is, and when it ends, as far as can be
-    /// told: it grows while readers are still being woken.
-    fn rest(&self, state: &State) -> (Duration, Instant) {
-        let last_look = Duration::from_nanos(self.last_look.load(Relaxed));
-        let last_look = self.created + last_look;
-        let took = last_look.saturating_duration_since(state.began);
-        let rest = (took * REST_FACTOR).min(LONGEST_REST);
-        (rest, last_look.max(state.began) + rest)
+    /// When the last wake-up, and all before it, are earned, as far as can be told: it
+    /// grows while readers are still being woken.
+    fn earned(&self, state: &State) -> Instant {
+        let took = self.last_look().saturating_duration_since(state.began);
+        state.earned.max(state.began) + took * SHARE
+    }
+
+    /// When the rest after the last wake-up ends.
+    fn rest_end(&self, state: &State) -> Instant {
+        let latest = self.last_look().max(state.began) + LONGEST_REST;
+        // Before the log was there, nothing was spent.
+        let enough = self.earned(state).checked_sub(ADVANCE);
+        enough.unwrap_or(self.created).min(latest)
+    }
+
+    fn last_look(&self) -> Instant {
+        self.created + Duration::from_nanos(self.last_look.load(Relaxed))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -163,8 +187,7 @@ impl DueWakeUp {
     /// Waits for the end of the rest, or until `latest`.
     async fn run(self, latest: Instant) {
         loop {
-            let (_, end) = self.0.rest(&self.0.lock());
-            let until = end.min(latest);
+            let until = self.0.rest_end(&self.0.lock()).min(latest);
             if until <= Instant::now() {
                 return;
             }
@@ -206,6 +229,20 @@ mod tests {
         wake.reader_looks();
     }
 
+    /// Wake-ups that have spent all that they may.
+    async fn spent() -> (Arc<WakeUps>, watch::Receiver<()>) {
+        let wake = WakeUps::new();
+        wake_up_that_takes(&wake, ADVANCE / 2).await;
+        advance(LONGEST_REST).await;
+        let mut reader = wake.subscribe();
+        reader.mark_unchanged();
+        (wake, reader)
+    }
+
+    fn rest_after(took: Duration) -> Duration {
+        (took * (SHARE - 1)).min(LONGEST_REST)
+    }
+
     fn runtime() -> Runtime {
         let mut builder = Builder::new_current_thread();
         builder.enable_time().start_paused(true).build().unwrap()
@@ -220,13 +257,23 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_lone_event_wakes_at_once() {
         for took in [Duration::ZERO, MS / 10, 5 * MS, 400 * MS] {
-            let wake = WakeUps::new();
-            let mut reader = wake.subscribe();
+            let (wake, mut reader) = spent().await;
             for _ in 0..3 {
                 wake_up_that_takes(&wake, took).await;
                 assert!(is_woken(&mut reader), "{took:?}");
-                let rest = (took * REST_FACTOR).min(LONGEST_REST);
-                advance(rest).await;
+                advance(rest_after(took)).await;
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn events_that_are_close_together_now_and_then_wake_at_once() {
+        let (wake, mut reader) = spent().await;
+        for _ in 0..10 {
+            advance(ADVANCE).await;
+            for _ in 0..3 {
+                wake_up_that_takes(&wake, 5 * MS).await;
+                assert!(is_woken(&mut reader));
             }
         }
     }
@@ -234,8 +281,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn no_event_waits_longer_than_the_bound() {
         for took in [MS, 5 * MS, 400 * MS] {
-            let wake = WakeUps::new();
-            let mut reader = wake.subscribe();
+            let (wake, mut reader) = spent().await;
             wake_up_that_takes(&wake, took).await;
             assert!(is_woken(&mut reader));
             let published = Instant::now();
@@ -246,12 +292,11 @@ mod tests {
             wake.wake();
             in_time(reader.changed()).await.unwrap();
             let waited = published.elapsed();
-            let rest = (took * REST_FACTOR).min(LONGEST_REST);
+            let rest = rest_after(took);
             assert!(waited >= rest && waited <= rest + MS, "{waited:?}");
         }
         // Nor where readers are still being woken.
-        let wake = WakeUps::new();
-        let mut reader = wake.subscribe();
+        let (wake, mut reader) = spent().await;
         wake_up_that_takes(&wake, MS).await;
         reader.mark_unchanged();
         let published = Instant::now();
@@ -277,7 +322,8 @@ mod tests {
         let wake = WakeUps::new();
         let mut reader = wake.subscribe();
         let mut wake_ups = 0;
-        for _ in 0..1_000 {
+        // Half a second.
+        for _ in 0..5_000 {
             wake.wake();
             if is_woken(&mut reader) {
                 wake_ups += 1;
@@ -286,14 +332,13 @@ mod tests {
             tokio::task::yield_now().await;
             wake.reader_looks();
         }
-        assert!((10..500).contains(&wake_ups), "{wake_ups}");
+        assert!((10..1_500).contains(&wake_ups), "{wake_ups}");
     }
 
     #[test]
     fn a_runtime_that_ends_in_the_rest_wakes_nobody_too_late() {
-        let wake = WakeUps::new();
-        let mut reader = wake.subscribe();
         let first = runtime();
+        let (wake, mut reader) = first.block_on(spent());
         first.block_on(async {
             wake_up_that_takes(&wake, 5 * MS).await;
             reader.mark_unchanged();
@@ -313,8 +358,7 @@ mod tests {
     #[test]
     fn a_publisher_may_stop_its_runtime_after_each_publish() {
         let (readers, publisher) = (runtime(), runtime());
-        let wake = WakeUps::new();
-        let mut reader = wake.subscribe();
+        let (wake, mut reader) = readers.block_on(spent());
         readers.block_on(wake_up_that_takes(&wake, 5 * MS));
         reader.mark_unchanged();
         publisher.block_on(async { wake.wake() });
@@ -325,8 +369,7 @@ mod tests {
     #[test]
     fn a_wake_up_whose_runtime_has_stopped_is_not_waited_for() {
         let stopped = runtime();
-        let wake = WakeUps::new();
-        let mut reader = wake.subscribe();
+        let (wake, mut reader) = stopped.block_on(spent());
         stopped.block_on(async {
             wake_up_that_takes(&wake, 5 * MS).await;
             reader.mark_unchanged();

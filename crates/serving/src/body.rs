@@ -1,12 +1,10 @@
 //! A limit and a deadline on every request body.
 
-use crate::{deadline_io::Wire, Config, Guarded, ProblemResponse};
+use crate::{deadline_io::Wire, Config, ProblemResponse};
 use axum::{
     body::{Body, Bytes},
-    extract::{DefaultBodyLimit, Request},
-    middleware::{from_fn, Next},
+    extract::Request,
     response::{IntoResponse, Response},
-    Router,
 };
 use contract::{Problem, ProblemKind};
 use http::{header, HeaderMap, HeaderValue, Method, Version};
@@ -142,102 +140,94 @@ impl Drop for Lent {
     }
 }
 
-/// The router of `guarded` with its guard, and with the limit and the deadline of
-/// `config` on the body of every request.
-///
-/// The guard is between the two: whatever it refuses, it refuses with its own problem,
-/// however large the body. What it leaves unread is dealt with outside of it.
-pub(crate) fn limit(guarded: Guarded, config: &Config) -> Router {
-    let Guarded { router, allowed } = guarded;
-    let (limit, after) = (config.max_body_bytes, config.body);
-    let router = router
-        // axum's extractors have a limit of their own (2 MB), which answers in plain
-        // text. This one replaces it.
-        .layer(DefaultBodyLimit::disable())
-        .layer(from_fn(move |request: Request, next: Next| async move {
-            match readable(&request, limit) {
-                Ok(()) => next.run(request).await,
-                Err(problem) => problem.into_response(),
-            }
-        }));
-    let guarded = Guarded { router, allowed };
-    guarded.into_router().layer(from_fn(move |request, next| {
-        limited(request, next, limit, after)
-    }))
+/// What the body of a request may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BodyLimit {
+    /// In bytes.
+    size: usize,
+    /// From the head of the request to the end of the body.
+    time: Duration,
 }
 
 /// What follows CONNECT is a tunnel and no body (RFC 9110 §9.3.6); it may last as long
 /// as it likes.
-fn has_body(request: &Request) -> bool {
+pub(crate) fn has_body(request: &Request) -> bool {
     !request.body().is_end_stream() && request.method() != Method::CONNECT
 }
 
-/// Refuses a body that could not be read to its end, before it is read.
-fn readable(request: &Request, limit: usize) -> Result<(), ProblemResponse> {
-    if !has_body(request) {
-        return Ok(());
+impl BodyLimit {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            size: config.max_body_bytes,
+            time: config.body,
+        }
     }
-    codings(request.headers())?;
-    let announced = request.body().size_hint().lower();
-    match usize::try_from(announced) {
-        Ok(bytes) if bytes <= limit => Ok(()),
-        _ => Err(Failure::TooLarge { limit }.into()),
-    }
-}
 
-async fn limited(
-    mut request: Request,
-    next: Next,
-    limit: usize,
-    after: Duration,
-) -> Response {
-    let wire = request.extensions_mut().remove::<Wire>();
-    if !has_body(&request) {
-        return next.run(request).await;
+    /// Refuses a body that could not be read to its end, before it is read.
+    pub(crate) fn check(self, request: &Request) -> Result<(), ProblemResponse> {
+        if !has_body(request) {
+            return Ok(());
+        }
+        codings(request.headers())?;
+        let announced = request.body().size_hint().lower();
+        match usize::try_from(announced) {
+            Ok(bytes) if bytes <= self.size => Ok(()),
+            _ => Err(Failure::TooLarge { limit: self.size }.into()),
+        }
     }
-    let version = request.version();
-    let waits = request.headers().contains_key(header::EXPECT);
-    let readable = readable(&request, limit).is_ok();
-    let failure = Arc::new(OnceLock::new());
-    let back = Back::default();
-    let request = request.map(|body| {
-        let body = LimitedBody {
-            body,
-            left: limit,
-            limit,
-            deadline: Box::pin(sleep(after)),
-            after,
-            failure: failure.clone(),
-        };
-        Body::new(Lent {
-            body: Some(body),
-            back: back.clone(),
-        })
-    });
-    let response = next.run(request).await;
-    let unread = back.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let Some(body) = unread {
-        // On HTTP/2 the stream alone is reset. A client that expects 100 (Continue)
-        // waits for this answer and may never send the body. Of the others the rest is
-        // read, so that the connection can be used again.
-        let keeps =
-            version == Version::HTTP_2 || readable && !waits && discard(body).await;
-        return match keeps {
-            true => response,
-            false => leave_unread(response, version, wire),
-        };
-    }
-    let failed =
-        response.status().is_client_error() || response.status().is_server_error();
-    match failure.get() {
-        // The handler gave up because the body broke off. It cannot know why; the
-        // client should.
-        Some(failure) if failed => leave_unread(
-            ProblemResponse::from(*failure).into_response(),
-            version,
-            wire,
-        ),
-        _ => response,
+
+    /// Answers a request with a body by `handle`, keeps the body within the limit, and
+    /// deals with what is left unread of it.
+    pub(crate) async fn answer<F: Future<Output = Response>>(
+        self,
+        mut request: Request,
+        handle: impl FnOnce(Request) -> F,
+    ) -> Response {
+        let wire = request.extensions_mut().remove::<Wire>();
+        let version = request.version();
+        let waits = request.headers().contains_key(header::EXPECT);
+        let readable = self.check(&request).is_ok();
+        let failure = Arc::new(OnceLock::new());
+        let back = Back::default();
+        let request = request.map(|body| {
+            let body = LimitedBody {
+                body,
+                left: self.size,
+                limit: self.size,
+                deadline: Box::pin(sleep(self.time)),
+                after: self.time,
+                failure: failure.clone(),
+            };
+            Body::new(Lent {
+                body: Some(body),
+                back: back.clone(),
+            })
+        });
+        let response = handle(request).await;
+        let unread = back.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(body) = unread {
+            // On HTTP/2 the stream alone is reset. A client that expects 100 (Continue)
+            // waits for this answer and may never send the body. Of the others the rest is
+            // read, so that the connection can be used again.
+            let keeps =
+                version == Version::HTTP_2 || readable && !waits && discard(body).await;
+            return match keeps {
+                true => response,
+                false => leave_unread(response, version, wire),
+            };
+        }
+        let failed =
+            response.status().is_client_error() || response.status().is_server_error();
+        match failure.get() {
+            // The handler gave up because the body broke off. It cannot know why; the
+            // client should.
+            Some(failure) if failed => leave_unread(
+                ProblemResponse::from(*failure).into_response(),
+                version,
+                wire,
+            ),
+            _ => response,
+        }
     }
 }
 

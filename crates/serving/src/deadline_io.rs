@@ -104,16 +104,20 @@ const LOOK: Duration = Duration::from_millis(10);
 /// peer sent is left in its buffer. One byte after the request, and a request that
 /// waits would wait for a client that has gone.
 pub(crate) struct Watch {
-    departed: Departed,
+    /// `None` once the peer has closed its side.
+    departed: Option<Departed>,
     wire: Wire,
 }
 
 impl Watch {
     /// Completes once the peer has closed its side and nobody reads what it sent
     /// before. As for hyper, who closes its side before it has its answer is taken to
-    /// have gone.
+    /// have gone. Cancel-safe.
     pub(crate) async fn gone(&mut self) {
-        self.departed.as_mut().await;
+        if let Some(departed) = &mut self.departed {
+            departed.await;
+            self.departed = None;
+        }
         loop {
             self.wire.0.read.store(false, Relaxed);
             // hyper is polled at least once in between: this wait wakes the task that
@@ -290,7 +294,7 @@ impl<I> DeadlineIo<I> {
     /// The watch for a peer that goes while nobody reads. There is one.
     pub(crate) fn watch(&mut self) -> Option<Watch> {
         Some(Watch {
-            departed: self.departed.take()?,
+            departed: Some(self.departed.take()?),
             wire: self.wire.clone(),
         })
     }

@@ -107,6 +107,8 @@ mod config;
 mod counts;
 #[cfg(not(target_family = "wasm"))]
 mod deadline_io;
+#[cfg(not(target_family = "wasm"))]
+mod edge;
 mod ending;
 mod guard;
 #[cfg(not(target_family = "wasm"))]
@@ -125,6 +127,8 @@ mod problem;
 mod secure;
 #[cfg(not(target_family = "wasm"))]
 mod serve;
+#[cfg(not(target_family = "wasm"))]
+mod when_woken;
 
 pub use conditional::is_known;
 pub use config::Config;

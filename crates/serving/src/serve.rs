@@ -1,26 +1,20 @@
 //! The accept loop, and the life of one connection.
 
 use crate::{
-    body,
     counts::Counts,
-    deadline_io::{DeadlineIo, Held},
+    deadline_io::{DeadlineIo, Held, Watch},
+    edge::Edge,
     http::Http,
-    peers::{Answer, Overdue, Peers},
+    peers::{Answer, Overdue, Peer, Peers},
     secure::Secure,
+    when_woken::WhenWoken,
     Config, Ending, Guarded, Listener,
 };
-use axum::{
-    extract::Request as RouterRequest,
-    middleware::{from_fn, Next},
-    Router,
-};
+use axum::body::Body;
 use contract::{metrics::ConnectionEnd, ProblemKind};
-use http::{header, HeaderValue, Request, StatusCode, Version};
-use hyper::{
-    body::Incoming,
-    service::{service_fn, Service as _},
-};
-use hyper_util::service::TowerToHyperService;
+use futures_util::FutureExt as _;
+use http::{Request, StatusCode, Version};
+use hyper::{body::Incoming, service::service_fn};
 use std::{
     convert::Infallible,
     future::{pending, Future},
@@ -117,7 +111,7 @@ async fn serve_http<L: Listener>(
     ending: Ending,
 ) -> io::Result<()> {
     let http = Arc::new(Http::new(&config));
-    let router = close_after(body::limit(router, &config), ending.clone());
+    let edge = Edge::new(router, &config, ending.clone());
     let peers = Peers::new(&config);
     let room = {
         let peers = peers.clone();
@@ -125,30 +119,9 @@ async fn serve_http<L: Listener>(
     };
     let connection = move |io, ending| {
         let (acceptor, http) = (acceptor.clone(), http.clone());
-        connection(io, acceptor, http, router.clone(), peers.clone(), ending)
+        connection(io, acceptor, http, edge.clone(), peers.clone(), ending)
     };
     serve_all(listener, config, ending, room, connection).await
-}
-
-/// Has every HTTP/1 answer after the ending has begun say that its connection closes.
-/// hyper says so only where it has been told before the answer is ready, and a parked
-/// request is answered by the same ending.
-fn close_after(router: Router, ending: Ending) -> Router {
-    router.layer(from_fn(move |request: RouterRequest, next: Next| {
-        let ending = ending.clone();
-        async move {
-            let version = request.version();
-            let mut response = next.run(request).await;
-            // HTTP/2 has GOAWAY for it, and forbids the header (RFC 9113 §8.2.2). An
-            // upgrade has one of its own.
-            if version < Version::HTTP_2 && ending.has_begun() {
-                let close = HeaderValue::from_static("close");
-                let headers = response.headers_mut();
-                headers.entry(header::CONNECTION).or_insert(close);
-            }
-            response
-        }
-    }))
 }
 
 /// The same for what is no router: `connection` serves each connection to its end, and
@@ -341,7 +314,7 @@ async fn connection<I>(
     mut io: DeadlineIo<I>,
     acceptor: Option<Acceptor>,
     http: Arc<Http>,
-    router: Router,
+    edge: Arc<Edge>,
     peers: Peers,
     ending: Ending,
 ) where
@@ -355,10 +328,10 @@ async fn connection<I>(
     let mut begun = pin!(ending.begun());
     // An opening that fails takes the connection with it.
     wire.ends(ConnectionEnd::Failed);
-    let mut opened = pin!(open(io, acceptor));
     let opened = tokio::select! {
-        // Dropped only when the connection is over.
-        opened = &mut opened => opened,
+        // Dropped only when the connection is over. Boxed, so that the room that a
+        // handshake of TLS needs is free again after it.
+        opened = Box::pin(open(io, acceptor)) => opened,
         // Nothing was asked yet, so there is nothing to finish.
         () = &mut begun => {
             wire.ends(ConnectionEnd::Closed);
@@ -382,8 +355,7 @@ async fn connection<I>(
     // Every other end than this being dropped is set below.
     wire.ends(ConnectionEnd::Cut);
     let service = {
-        let (router, peer) = (TowerToHyperService::new(router), peer.clone());
-        let wire = wire.clone();
+        let (peer, wire) = (peer.clone(), wire.clone());
         service_fn(move |mut request: Request<Incoming>| {
             counts.request();
             if !is_named.swap(true, Relaxed) {
@@ -393,10 +365,8 @@ async fn connection<I>(
             request.extensions_mut().insert(underway.clone());
             request.extensions_mut().insert(wire.clone());
             let version = request.version();
-            let (answered, peer) = (router.call(request), peer.clone());
-            let (counts, wire) = (counts.clone(), wire.clone());
-            async move {
-                let response = answered.await?;
+            let (peer, counts, wire) = (peer.clone(), counts.clone(), wire.clone());
+            edge.answer(request.map(Body::new)).map(move |response| {
                 if let Some(kind) = response.extensions().get::<ProblemKind>() {
                     counts.refuses(*kind);
                 }
@@ -404,20 +374,15 @@ async fn connection<I>(
                     wire.ends(ConnectionEnd::Upgraded);
                 }
                 Ok::<_, Infallible>(Answer::of(response, version, &peer, underway))
-            }
+            })
         })
     };
     let mut served = http.serve(io, version, service);
     let (mut ends, mut told) = (false, false);
-    let gone = async {
-        match &mut watch {
-            Some(watch) => watch.gone().await,
-            None => pending().await,
-        }
-    };
-    let mut gone = pin!(gone);
     let result = loop {
-        tokio::select! {
+        let seldom = pin!(gone_or_overdue(&mut watch, &peer, told));
+        let mut seldom = WhenWoken::new(seldom);
+        let overdue = tokio::select! {
             // The ending before the answers that it causes: those of parked requests
             // then say `Connection: close`.
             biased;
@@ -426,27 +391,24 @@ async fn connection<I>(
             () = &mut begun, if !ends => {
                 (ends, told) = (true, true);
                 served.as_mut().end_gracefully();
+                continue;
             }
             // Never dropped by the other arms: it is borrowed, and goes on where it
             // was. Before them, so that what has come is read first.
             result = &mut served => break result,
-            // Cancel-safe: polled in place.
-            () = &mut gone => {
-                wire.ends(ConnectionEnd::Gone);
-                return;
-            }
             // Cancel-safe: it only waits, and looks anew each time.
-            overdue = peer.overdue(told) => match overdue {
-                Overdue::Idle => {
-                    told = true;
-                    served.as_mut().end_gracefully();
-                }
-                Overdue::Dropped => {
-                    wire.ends(ConnectionEnd::Dropped);
-                    return;
-                }
+            overdue = &mut seldom => overdue,
+        };
+        wire.ends(match overdue {
+            Some(Overdue::Idle) => {
+                told = true;
+                served.as_mut().end_gracefully();
+                continue;
             }
-        }
+            Some(Overdue::Dropped) => ConnectionEnd::Dropped,
+            None => ConnectionEnd::Gone,
+        });
+        return;
     };
     match result {
         // What it became goes on without this.
@@ -460,6 +422,26 @@ async fn connection<I>(
             // Not a warning: peers leave in every possible way, all day long.
             debug!(%error, "a connection failed");
         }
+    }
+}
+
+/// Completes once the peer has gone, with `None`, or once it is overdue. Cancel-safe.
+async fn gone_or_overdue(
+    watch: &mut Option<Watch>,
+    peer: &Peer,
+    told: bool,
+) -> Option<Overdue> {
+    let gone = async {
+        match watch {
+            Some(watch) => watch.gone().await,
+            None => pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        // Cancel-safe, both.
+        () = gone => None,
+        overdue = peer.overdue(told) => Some(overdue),
     }
 }
 

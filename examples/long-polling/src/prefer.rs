@@ -22,26 +22,24 @@ impl<S: Sync> FromRequestParts<S> for PreferWait {
     ) -> Result<Self, Infallible> {
         // Several headers are one list (RFC 9110 §5.3). Bytes that are no text can only
         // stand in somebody else's quotes.
-        let lines = parts.headers.get_all("prefer").iter();
-        let lines: Vec<_> = lines
-            .map(|line| String::from_utf8_lossy(line.as_bytes()))
-            .collect();
-        let seconds = wait(lines.iter().map(AsRef::as_ref)).unwrap_or(0);
-        Ok(Self(Duration::from_secs(seconds)))
+        let mut lines = parts.headers.get_all("prefer").iter();
+        let wait =
+            lines.find_map(|line| wait(&String::from_utf8_lossy(line.as_bytes())));
+        Ok(Self(Duration::from_secs(wait.unwrap_or(0))))
     }
 }
 // ANCHOR_END: extractor
 
 // ANCHOR: parse
-/// The seconds of the first `wait` in the lines of a `Prefer`. If it is said twice,
-/// only the first counts (§2).
-fn wait<'a>(lines: impl Iterator<Item = &'a str>) -> Option<u64> {
-    for preference in lines.flat_map(|line| split(line, ',')) {
+/// The seconds of the first `wait` in a line of `Prefer`; 0 where they cannot be read.
+/// If it is said twice, only the first counts (§2).
+fn wait(line: &str) -> Option<u64> {
+    for preference in split(line, ',') {
         // What follows a semicolon are parameters. A wait has none.
         let said = split(preference, ';').next().unwrap_or_default();
         let (name, value) = said.split_once('=').unwrap_or((said, ""));
         if name.trim().eq_ignore_ascii_case("wait") {
-            return seconds(value.trim());
+            return Some(seconds(value.trim()).unwrap_or(0));
         }
     }
     None

@@ -19,10 +19,9 @@ use waiting::{
 };
 
 /// What the handlers share.
-#[derive(Clone)]
 struct Server {
     room: Room,
-    config: Arc<Config>,
+    config: Config,
 }
 
 // ANCHOR: router
@@ -40,19 +39,19 @@ pub fn router(feed: Feed, config: Config, ending: Ending) -> Router {
         .route("/cut", cut_route(&room))
         .merge(assets::router(web::LONG_POLLING))
         .nest("/shared", assets::router(web::SHARED));
-    let config = Arc::new(config);
-    fallbacks(router).with_state(Server { room, config })
+    fallbacks(router).with_state(Arc::new(Server { room, config }))
 }
 // ANCHOR_END: router
 
 // ANCHOR: events
 /// `GET events`: what is due after a cursor; where nothing is, after a wait.
 async fn events(
-    State(Server { room, config }): State<Server>,
+    State(server): State<Arc<Server>>,
     After(after): After,
     PreferWait(wished): PreferWait,
     name: ConnectionName,
 ) -> Result<Response, ProblemResponse> {
+    let Server { room, config } = &*server;
     room.door().check_open()?;
     let position = after.unwrap_or_default();
     let granted = drawn(wished.min(config.max_wait));

@@ -3,7 +3,7 @@
 
 use crate::{
     tables::line,
-    text::{thousands, Part, Unit},
+    text::{count, thousands, Part, Unit},
 };
 use capacity::{Bill, LimitKind, Load, Machine, Method, Prices, Wire};
 
@@ -35,13 +35,6 @@ fn about(number: f64) -> String {
         .powf(number.abs().max(1.0).log10().floor() - 1.0)
         .max(1.0);
     thousands((number / power).round() * power)
-}
-
-fn count(number: f64) -> String {
-    match number {
-        1e6.. => format!("{} million", Unit::Count.number(number / 1e6)),
-        _ => Unit::Count.number(number),
-    }
 }
 
 /// The figures that stand in sentences.
@@ -99,6 +92,7 @@ fn needs(wire: &Wire) -> String {
         "Processors; memory",
         "To the readers",
         "Machines; dollars a month",
+        "Dollars a month, if a network bills requests",
     ];
     let mut lines = vec![
         line(titles.map(str::to_owned).into_iter()),
@@ -113,6 +107,9 @@ fn needs(wire: &Wire) -> String {
             let needs = load.needs(method, wire.of(method));
             let nodes = needs.nodes(&Machine::RAISED);
             let bill = Bill::new(&needs, nodes, &Prices::MACHINES);
+            // The network carries, and the machines still answer.
+            let network = Bill::new(&needs, nodes, &Prices::NETWORK);
+            let through = bill.machines + network.total();
             let cells = [
                 format!(
                     "{} <span class=\"method-{class}\">{title}</span>",
@@ -130,6 +127,7 @@ fn needs(wire: &Wire) -> String {
                 ),
                 Unit::BitsPerSecond.number(8.0 * needs.down_bytes_per_s),
                 format!("{}; {}", count(nodes), about(bill.total())),
+                about(through),
             ];
             lines.push(line(cells.into_iter()));
         }

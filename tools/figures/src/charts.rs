@@ -2,7 +2,7 @@
 //! page's colours, a title and a description.
 
 use crate::{
-    data::{Data, Row},
+    data::{Book, Data, Row},
     text::{one_of_each, row, variants, Unit, Variant},
 };
 use anyhow::Context as _;
@@ -15,17 +15,19 @@ use std::fmt::Write as _;
 
 /// On a page 390 px wide a figure has some 340 px, as with the diagrams: letters of 15 are 12 px
 /// there.
-const WIDTH: u32 = 420;
+pub(crate) const WIDTH: u32 = 420;
 const LETTERS: f64 = 15.0;
 /// plotters writes a font's size by this.
 const PLOTTERS: f64 = 1.24;
+/// plotters draws no dashes: a line of this width becomes one with dashes.
+pub(crate) const DASHED: u32 = 77;
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-type Point = (i32, i32);
+pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+pub(crate) type Point = (i32, i32);
 
 /// Colours that plotters writes, and the page's that take their places.
-const INK: RGBColor = RGBColor(0x1f, 0x23, 0x28);
-const LINE: RGBColor = RGBColor(0xdf, 0xe2, 0xe6);
+pub(crate) const INK: RGBColor = RGBColor(0x1f, 0x23, 0x28);
+pub(crate) const LINE: RGBColor = RGBColor(0xdf, 0xe2, 0xe6);
 const COLOURS: [(RGBColor, &str); 6] = [
     (INK, "fg"),
     (LINE, "table-border-color"),
@@ -35,7 +37,7 @@ const COLOURS: [(RGBColor, &str); 6] = [
     (RGBColor(0xb0, 0x22, 0x6c), "websocket"),
 ];
 
-fn colour(class: &str) -> RGBColor {
+pub(crate) fn colour(class: &str) -> RGBColor {
     let found = COLOURS.iter().find(|(_, name)| *name == class);
     found.map_or(INK, |(colour, _)| *colour)
 }
@@ -44,16 +46,17 @@ fn colour(class: &str) -> RGBColor {
 ///
 /// # Errors
 /// If something is not measured, or cannot be drawn.
-pub(crate) fn all(data: &Data) -> anyhow::Result<Vec<(String, String)>> {
+pub(crate) fn all(book: &Book) -> anyhow::Result<Vec<(String, String)>> {
+    let data = &book.compare;
     let mut charts = vec![
         (
             "delay".to_owned(),
-            delay(data, "delay", &one_of_each(data))?,
+            delay(data, "delay", &one_of_each(&data.rows))?,
         ),
         ("costs".to_owned(), costs(data)?),
     ];
     for class in ["polling", "long-polling", "sse", "websocket"] {
-        let mut own = variants(data);
+        let mut own = variants(&data.rows);
         own.retain(|variant| variant.class == class);
         let name = format!("delay-{class}");
         let chart = delay(data, &name, &own)?;
@@ -64,11 +67,7 @@ pub(crate) fn all(data: &Data) -> anyhow::Result<Vec<(String, String)>> {
 
 /// Which part of the receipts was there after which time, for these methods and the loop.
 fn delay(data: &Data, name: &str, methods: &[Variant]) -> anyhow::Result<String> {
-    let the_loop = Variant {
-        key: "loop".to_owned(),
-        class: "",
-        title: "A loop of writes".to_owned(),
-    };
+    let the_loop = Variant::the_loop();
     let shown: Vec<_> = [&the_loop].into_iter().chain(methods).collect();
     let curve = |variant: &Variant| {
         let curve = data.curves.get(&variant.key);
@@ -94,7 +93,7 @@ fn delay(data: &Data, name: &str, methods: &[Variant]) -> anyhow::Result<String>
         for (number, variant) in shown.iter().enumerate() {
             let number = number as i32;
             let at = (12 + 200 * (number % 2), 12 + 22 * (number / 2));
-            mark(&top, variant.class, at)?;
+            mark(&top, &variant.shape(), at)?;
             text(&top, &variant.title, (at.0 + 14, at.1), HPos::Left)?;
         }
         let mut chart = ChartBuilder::on(&plot)
@@ -124,11 +123,15 @@ fn delay(data: &Data, name: &str, methods: &[Variant]) -> anyhow::Result<String>
                     continue;
                 };
                 let (x, y) = chart.backend_coord(&(*delay, *part));
-                mark(&root, variant.class, (x, y))?;
-                // Of one method with two intervals.
-                if variant.class == "polling" && *part < 0.9 {
-                    let interval = variant.title.rsplit("every ").next().unwrap_or_default();
-                    text(&root, interval, (x - 10, y), HPos::Right)?;
+                mark(&root, &variant.shape(), (x, y))?;
+                // Of one method with two intervals, or two servers.
+                let label = variant
+                    .title
+                    .rsplit_once("every ")
+                    .map(|(_, interval)| interval);
+                let label = label.or(variant.is_walk().then_some("walk"));
+                if let Some(label) = label.filter(|_| *part < 0.9) {
+                    text(&root, label, (x - 10, y), HPos::Right)?;
                 }
             }
         }
@@ -195,7 +198,7 @@ const ROW: i32 = 26;
 
 /// The medians with their intervals, a panel for each cost.
 fn costs(data: &Data) -> anyhow::Result<String> {
-    let methods = one_of_each(data);
+    let methods = one_of_each(&data.rows);
     let height = 34 + ROW * methods.len() as i32 + 14;
     let size = (WIDTH, (height * PANELS.len() as i32) as u32);
     let mut svg = String::new();
@@ -248,7 +251,7 @@ fn draw(area: &Area<'_>, panel: &Panel, rows: &[(&Variant, &Row)]) -> anyhow::Re
         text(area, &variant.title, (8, y), HPos::Left)?;
         let colour = colour(variant.class);
         line(area, [(x(row.low), y), (x(row.high), y)], colour, 3)?;
-        mark(area, variant.class, (x(row.median), y))?;
+        mark(area, &variant.shape(), (x(row.median), y))?;
         if let Some(floor) = floor(row) {
             line(area, [(x(floor), y - 9), (x(floor), y + 9)], INK, 2)?;
         }
@@ -274,42 +277,75 @@ fn draw(area: &Area<'_>, panel: &Panel, rows: &[(&Variant, &Row)]) -> anyhow::Re
     Ok(())
 }
 
-fn line(area: &Area<'_>, ends: [Point; 2], colour: RGBColor, width: u32) -> anyhow::Result<()> {
+pub(crate) fn line(
+    area: &Area<'_>,
+    ends: [Point; 2],
+    colour: RGBColor,
+    width: u32,
+) -> anyhow::Result<()> {
     let style = ShapeStyle::from(colour).stroke_width(width);
     Ok(area.draw(&PathElement::new(ends.to_vec(), style))?)
 }
 
-fn font() -> TextStyle<'static> {
+pub(crate) fn font() -> TextStyle<'static> {
     ("sans-serif", LETTERS * PLOTTERS).into_font().color(&INK)
 }
 
-fn text(area: &Area<'_>, text: &str, at: Point, side: HPos) -> anyhow::Result<()> {
+pub(crate) fn text(area: &Area<'_>, text: &str, at: Point, side: HPos) -> anyhow::Result<()> {
     let style = font().pos(Pos::new(side, VPos::Center));
     Ok(area.draw(&Text::new(text.to_owned(), at, style))?)
 }
 
-/// The shape of a method, 12 wide and high; a cross for what is none.
-fn mark(area: &Area<'_>, class: &str, (x, y): Point) -> anyhow::Result<()> {
-    let colour = colour(class);
-    let filled = |corners: &[Point]| {
+/// What stands for something in a chart, 12 wide and high.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// A method's own.
+    Method(&'static str),
+    /// That of the WebSocket server that walks its sockets.
+    Walk,
+    /// A floor.
+    Cross,
+    /// Somebody else's.
+    Ring,
+}
+
+impl Shape {
+    pub(crate) fn colour(self) -> RGBColor {
+        match self {
+            Self::Method(class) => colour(class),
+            Self::Walk => colour("websocket"),
+            Self::Cross | Self::Ring => INK,
+        }
+    }
+}
+
+pub(crate) fn mark(area: &Area<'_>, shape: &Shape, (x, y): Point) -> anyhow::Result<()> {
+    let colour = shape.colour();
+    let moved = |corners: &[Point]| -> Vec<Point> {
         let corners = corners.iter().map(|(dx, dy)| (x + dx, y + dy));
-        area.draw(&Polygon::new(corners.collect::<Vec<_>>(), colour.filled()))
+        corners.collect()
     };
-    match class {
-        "polling" => area.draw(&Circle::new((x, y), 6, colour.filled()))?,
-        "long-polling" => {
+    let filled = |corners: &[Point]| area.draw(&Polygon::new(moved(corners), colour.filled()));
+    match shape {
+        Shape::Method("polling") => area.draw(&Circle::new((x, y), 6, colour.filled()))?,
+        Shape::Method("long-polling") => {
             area.draw(&Circle::new((x, y), 5, colour.stroke_width(2)))?;
             filled(&[(0, -5), (-3, -4), (-5, -2), (-5, 2), (-3, 4), (0, 5)])?;
         }
-        "sse" => filled(&[(0, -7), (6, 5), (-6, 5)])?,
-        "websocket" => filled(&[(0, -7), (7, 0), (0, 7), (-7, 0)])?,
-        _ => area.draw(&Cross::new((x, y), 4, colour.stroke_width(2)))?,
+        Shape::Method("sse") => filled(&[(0, -7), (6, 5), (-6, 5)])?,
+        Shape::Method(_) => filled(&[(0, -7), (7, 0), (0, 7), (-7, 0)])?,
+        Shape::Walk => {
+            let outline = moved(&[(0, -6), (6, 0), (0, 6), (-6, 0), (0, -6)]);
+            area.draw(&PathElement::new(outline, colour.stroke_width(2)))?;
+        }
+        Shape::Ring => area.draw(&Circle::new((x, y), 5, colour.stroke_width(2)))?,
+        Shape::Cross => area.draw(&Cross::new((x, y), 4, colour.stroke_width(2)))?,
     }
     Ok(())
 }
 
 /// As a page takes it: with the page's colours, and with words for who does not see it.
-fn finish(svg: &str, name: &str, title: &str, description: &str) -> String {
+pub(crate) fn finish(svg: &str, name: &str, title: &str, description: &str) -> String {
     let (_, shapes) = svg
         .split_once(">\n")
         .expect("plotters begins with the element");
@@ -332,6 +368,8 @@ fn finish(svg: &str, name: &str, title: &str, description: &str) -> String {
         let of_page = format!("var(--{variable}, {})", written.to_lowercase());
         shapes = shapes.replace(&written, &of_page);
     }
+    let dashed = format!("stroke-width=\"{DASHED}\"");
+    shapes = shapes.replace(&dashed, "stroke-width=\"2\" stroke-dasharray=\"5 4\"");
     let size = format!(" font-size=\"{}\"", LETTERS * PLOTTERS / PLOTTERS);
     for default in [" opacity=\"1\"", " font-family=\"sans-serif\"", &size] {
         shapes = shapes.replace(default, "");

@@ -1,11 +1,13 @@
 //! Keeps a run of the lab: its conditions, its summary, and what the charts need of its
 //! measurements.
 
-use crate::data::{Data, Run, Summary, PROTOCOL, WORKERS};
-use crate::DIRECTORY;
+use crate::{
+    data::{Bend, Book, Data, Kind, Lines, Peers, Row, Run, Scale, SizeRow, PROTOCOL, WORKERS},
+    outputs, DIRECTORY,
+};
 use anyhow::{ensure, Context as _};
-use serde::de::DeserializeOwned;
-use serde::Deserialize;
+use serde::{de::DeserializeOwned, Deserialize, Serialize};
+use serde_json::Value;
 use std::{collections::BTreeMap, fs, path::Path};
 
 /// As much of a line of `results.jsonl` as is kept.
@@ -16,8 +18,16 @@ struct Record {
     delay_ms: Option<Quantiles>,
     counts: Option<Counts>,
     payload: Option<f64>,
+    shortened: Option<bool>,
     protocol: String,
     workers: String,
+    line: Line,
+}
+
+#[derive(Debug, Deserialize)]
+struct Line {
+    rtt_ms: f64,
+    loss_percent: f64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -31,30 +41,135 @@ struct Counts {
     delivered: f64,
 }
 
+/// `summary.json`.
+#[derive(Debug, Deserialize)]
+struct Summary<R> {
+    rows: Vec<R>,
+    #[serde(default)]
+    noise: Value,
+    #[serde(default)]
+    bends: Vec<Bend>,
+    faults: Vec<String>,
+    notes: Vec<String>,
+}
+
 fn read<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
     let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
     serde_json::from_str(&text).with_context(|| path.display().to_string())
 }
 
-/// Copies what the book needs of the run in this directory to `src/measured`.
+/// Which kind of run is in this directory.
 ///
 /// # Errors
-/// If the run has faults, lacks one of its files, or has them in another form.
-pub fn keep(from: &Path, provisional: Option<String>, root: &Path) -> anyhow::Result<()> {
-    let run: Run = read(&from.join("run.json"))?;
+/// If it is none.
+fn kind(run: &Run<Value>) -> anyhow::Result<Kind> {
+    let parameters = &run.parameters;
+    if parameters.get("sizes").is_some() {
+        return Ok(Kind::Scale);
+    }
+    if parameters.get("servers").is_some() {
+        return Ok(Kind::Peers);
+    }
+    let lines = parameters.get("lines").and_then(Value::as_array);
+    let lines = lines.context("a run of none of the commands that the book shows")?;
+    let is_none = |line: &Value| line["rtt_ms"] == 0.0 && line["loss_percent"] == 0.0;
+    Ok(match lines.iter().all(is_none) {
+        true => Kind::Compare,
+        false => Kind::Lines,
+    })
+}
+
+/// Copies what the book needs of the run in this directory to `src/measured`, and returns of which
+/// kind it is.
+///
+/// # Errors
+/// If the run has faults, lacks one of its files or something that the book shows, or has it in
+/// another form.
+pub fn keep(from: &Path, provisional: Option<String>, root: &Path) -> anyhow::Result<Kind> {
+    let run: Run<Value> = read(&from.join("run.json"))?;
     run.check()?;
-    let summary: Summary = read(&from.join("summary.json"))?;
+    let kind = kind(&run)?;
+    // What was there, to see whether the book can be made of the new run. At first nothing is.
+    let mut book = Book::read(root).ok();
+    let json = match kind {
+        Kind::Compare => {
+            let data = compare(from, provisional)?;
+            let json = json(&data)?;
+            if let Some(book) = &mut book {
+                book.compare = data;
+            }
+            json
+        }
+        Kind::Lines => {
+            let summary: Summary<Row> = summary(from)?;
+            let data = Lines {
+                provisional,
+                run: read(&from.join("run.json"))?,
+                rows: summary.rows,
+                notes: summary.notes,
+            };
+            let json = json(&data)?;
+            if let Some(book) = &mut book {
+                book.lines = data;
+            }
+            json
+        }
+        Kind::Scale => {
+            let summary: Summary<SizeRow> = summary(from)?;
+            let data = Scale {
+                provisional,
+                run: read(&from.join("run.json"))?,
+                rows: summary.rows,
+                bends: summary.bends,
+                notes: summary.notes,
+            };
+            let json = json(&data)?;
+            if let Some(book) = &mut book {
+                book.scale = data;
+            }
+            json
+        }
+        Kind::Peers => {
+            let data = peers(from, provisional)?;
+            let json = json(&data)?;
+            if let Some(book) = &mut book {
+                book.peers = data;
+            }
+            json
+        }
+    };
+    if let Some(book) = &book {
+        outputs(book).context("the book cannot be made of this run")?;
+    }
+    let directory = root.join(DIRECTORY);
+    fs::create_dir_all(&directory)?;
+    let name = kind.name();
+    fs::write(directory.join(format!("{name}.json")), json)?;
+    let table = directory.join(format!("{name}.csv"));
+    fs::copy(from.join("summary.csv"), table)?;
+    Ok(kind)
+}
+
+/// The summary of a run without faults.
+fn summary<R: DeserializeOwned>(from: &Path) -> anyhow::Result<Summary<R>> {
+    let summary: Summary<R> = read(&from.join("summary.json"))?;
     ensure!(
         summary.faults.is_empty(),
         "the run has faults: {:?}",
         summary.faults
     );
+    Ok(summary)
+}
+
+fn compare(from: &Path, provisional: Option<String>) -> anyhow::Result<Data> {
+    let summary: Summary<Row> = summary(from)?;
     let lines = fs::read_to_string(from.join("results.jsonl"))?;
     let records = lines.lines().map(serde_json::from_str);
     let records: Vec<Record> = records.collect::<Result<_, _>>()?;
-    let plain = records
-        .iter()
-        .filter(|record| (&*record.protocol, &*record.workers) == (PROTOCOL, WORKERS));
+    let plain = records.iter().filter(|record| {
+        (&*record.protocol, &*record.workers) == (PROTOCOL, WORKERS)
+            && (record.line.rtt_ms, record.line.loss_percent) == (0.0, 0.0)
+    });
     let mut delays: BTreeMap<&str, Vec<&Quantiles>> = BTreeMap::new();
     let mut event_bytes = None;
     for record in plain {
@@ -71,19 +186,77 @@ pub fn keep(from: &Path, provisional: Option<String>, root: &Path) -> anyhow::Re
         let middle = repetitions[repetitions.len() / 2];
         (method.to_owned(), middle.curve.clone())
     });
-    let data = Data {
+    Ok(Data {
         provisional,
-        run,
+        run: read(&from.join("run.json"))?,
         event_bytes: event_bytes.context("the run has no traffic")?,
+        shortened: records.iter().any(|record| record.shortened == Some(true)),
         curves: curves.collect(),
         rows: summary.rows,
         noise: summary.noise,
         notes: summary.notes,
+    })
+}
+
+/// Of the servers that are not the book's one that failed is left out, with the reason.
+fn peers(from: &Path, provisional: Option<String>) -> anyhow::Result<Peers> {
+    let summary: Summary<Row> = read(&from.join("summary.json"))?;
+    let mut data = Peers {
+        provisional,
+        run: read(&from.join("run.json"))?,
+        rows: summary.rows,
+        notes: summary.notes,
     };
-    let directory = root.join(DIRECTORY);
-    fs::create_dir_all(&directory)?;
-    let json = serde_json::to_string_pretty(&data)? + "\n";
-    fs::write(directory.join("compare.json"), json)?;
-    fs::copy(from.join("summary.csv"), directory.join("compare.csv"))?;
-    Ok(())
+    for fault in summary.faults {
+        let server = fault.split(": ").next().unwrap_or_default().to_owned();
+        ensure!(is_of_others(&server), "the run has faults: {fault}");
+        data.rows.retain(|row| row.method != server);
+        data.run
+            .parameters
+            .skipped
+            .push(format!("skipped: {fault}"));
+    }
+    Ok(data)
+}
+
+/// Whether a name of `lab peers` is that of a server that is neither the book's nor a floor.
+fn is_of_others(server: &str) -> bool {
+    let method = server.split_once(':').map(|(_, method)| method);
+    matches!(method, Some("websocket" | "sse" | "long-polling"))
+}
+
+/// As JSON that shows in a diff which figure has changed: a line for each row.
+fn json(data: &impl Serialize) -> anyhow::Result<String> {
+    fn write(text: &mut String, value: &Value, depth: usize) -> anyhow::Result<()> {
+        const DEEPEST: usize = 2;
+        let indent = "  ".repeat(depth + 1);
+        match value {
+            Value::Object(fields) if depth < DEEPEST && !fields.is_empty() => {
+                text.push_str("{\n");
+                for (number, (name, value)) in fields.iter().enumerate() {
+                    text.push_str(if number > 0 { ",\n" } else { "" });
+                    text.push_str(&indent);
+                    text.push_str(&serde_json::to_string(name)?);
+                    text.push_str(": ");
+                    write(text, value, depth + 1)?;
+                }
+                text.push_str(&format!("\n{}}}", &indent[2..]));
+            }
+            Value::Array(values) if depth < DEEPEST && !values.is_empty() => {
+                text.push_str("[\n");
+                for (number, value) in values.iter().enumerate() {
+                    text.push_str(if number > 0 { ",\n" } else { "" });
+                    text.push_str(&indent);
+                    write(text, value, DEEPEST)?;
+                }
+                text.push_str(&format!("\n{}]", &indent[2..]));
+            }
+            _ => text.push_str(&serde_json::to_string(value)?),
+        }
+        Ok(())
+    }
+    let mut text = String::new();
+    write(&mut text, &serde_json::to_value(data)?, 0)?;
+    text.push('\n');
+    Ok(text)
 }

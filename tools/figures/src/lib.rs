@@ -1,19 +1,23 @@
 //! From what the lab has measured to what the book shows.
 //!
-//! `src/measured/compare.json` and `compare.csv` are kept from a run of `lab compare`. All else
-//! follows from them: charts, tables, the figures that pages include, and the constants of the
-//! crate `capacity`. The same data always gives the same bytes, and a test compares.
+//! `src/measured` keeps a run of each kind: `compare`, `lines`, `scale` and `peers`, each as JSON
+//! and as CSV. All else follows from them: charts, tables, the figures that pages include, and the
+//! constants of the crate `capacity`. The same data always gives the same bytes, and a test
+//! compares.
 
 mod calculated;
+mod cases;
 mod charts;
 mod constants;
 mod data;
 mod keep;
+mod others;
+mod panels;
 mod tables;
 mod text;
 
-pub use constants::wire;
-pub use data::{Data, Row};
+pub use constants::{over_tls, wire};
+pub use data::{Book, Data, Kind, Lines, Peers, Row, Scale, SizeRow};
 pub use keep::keep;
 
 use std::{
@@ -39,20 +43,23 @@ pub fn root() -> &'static Path {
 ///
 /// # Errors
 /// If something is not measured that the book shows, or does not fit what the book says of it.
-pub fn outputs(data: &Data) -> anyhow::Result<BTreeMap<PathBuf, String>> {
-    let wire = wire(data)?;
+pub fn outputs(book: &Book) -> anyhow::Result<BTreeMap<PathBuf, String>> {
+    let in_the_clear = wire(&book.compare)?;
+    let over_tls = over_tls(&book.compare)?;
     let directory = Path::new(DIRECTORY);
     let mut files = BTreeMap::new();
-    for (name, svg) in charts::all(data)? {
+    for (name, svg) in charts::all(book)?.into_iter().chain(panels::all(book)?) {
         files.insert(directory.join(format!("{name}.svg")), svg);
     }
-    let mut parts = text::figures(data)?;
-    parts.extend(calculated::figures(&wire));
+    let mut parts = text::figures(book)?;
+    parts.extend(calculated::figures(&over_tls));
+    parts.extend(cases::figures(&over_tls));
     files.insert(directory.join("figures.md"), text::anchored(parts));
-    let mut parts = tables::all(data)?;
-    parts.extend(calculated::tables(&wire));
+    let mut parts = tables::all(book)?;
+    parts.extend(calculated::tables(&over_tls));
+    parts.extend(cases::tables(&in_the_clear, &over_tls));
     files.insert(directory.join("tables.md"), text::anchored(parts));
-    let constants = constants::source(&wire);
+    let constants = constants::source(&book.compare)?;
     files.insert("crates/capacity/src/measured.rs".into(), constants);
     Ok(files)
 }
@@ -61,8 +68,8 @@ pub fn outputs(data: &Data) -> anyhow::Result<BTreeMap<PathBuf, String>> {
 ///
 /// # Errors
 /// As [`outputs`], or if a file cannot be written.
-pub fn write(root: &Path, data: &Data) -> anyhow::Result<Vec<PathBuf>> {
-    let files = outputs(data)?;
+pub fn write(root: &Path, book: &Book) -> anyhow::Result<Vec<PathBuf>> {
+    let files = outputs(book)?;
     let mut changed = Vec::new();
     for path in left_over(root, &files)? {
         fs::remove_file(root.join(&path))?;

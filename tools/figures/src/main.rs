@@ -1,29 +1,31 @@
 //! `cargo xtask figures`: draws and writes anew what the book shows of the lab's data.
 
 use clap::Parser;
-use figures::{keep, root, write, Data};
+use figures::{keep, root, write, Book};
 use std::path::PathBuf;
 
 /// Draws the charts and writes the figures of the book anew, from the data in src/measured
 #[derive(Debug, Parser)]
 #[command(name = "figures", bin_name = "cargo xtask figures")]
 struct Cli {
-    /// Keep the data of this run of `lab compare` first: a directory in target/lab
+    /// Keep the data of this run of the lab first: a directory in target/lab. A run of `compare`,
+    /// of `compare` across lines, of `scale` and of `peers` each replaces the last of its kind
     #[arg(long, value_name = "DIRECTORY")]
-    from: Option<PathBuf>,
+    from: Vec<PathBuf>,
 
-    /// Why the run is not the last word, noted in the data
+    /// Why the runs are not the last word, noted in the data
     #[arg(long, value_name = "REASON", requires = "from")]
     provisional: Option<String>,
 }
 
 fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
-    if let Some(run) = &cli.from {
-        keep(run, cli.provisional, root())?;
+    for run in &cli.from {
+        let kind = keep(run, cli.provisional.clone(), root())?;
+        println!("{}: kept as {}", run.display(), kind.name());
     }
-    let data = Data::read(root())?;
-    for path in write(root(), &data)? {
+    let book = Book::read(root())?;
+    for path in write(root(), &book)? {
         println!("{}", path.display());
     }
     Ok(())

@@ -1,23 +1,30 @@
 //! The tables of what was measured.
 
 use crate::{
-    data::Data,
-    text::{one_of_each, row, variants, Part, Unit, Variant, ROWS},
+    data::{find, Book, Data, Scale, Wanted},
+    text::{one_of_each, variants, with_workers, Part, Unit, Variant, ANSWER, ROWS, WALK},
 };
 
 /// Side by side, and one for each method.
 ///
 /// # Errors
 /// If something is not measured.
-pub(crate) fn all(data: &Data) -> anyhow::Result<Vec<Part>> {
+pub(crate) fn all(book: &Book) -> anyhow::Result<Vec<Part>> {
+    let data = &book.compare;
     let mut parts = vec![(
         "side-by-side".to_owned(),
-        table(data, &one_of_each(data), false),
+        table(data, &one_of_each(&data.rows), false),
     )];
     for class in ["polling", "long-polling", "sse", "websocket"] {
-        let mut own = variants(data);
+        let mut own = variants(&data.rows);
         own.retain(|variant| variant.class == class);
         parts.push((class.to_owned(), table(data, &own, true)));
+    }
+    parts.push(("burst".to_owned(), burst(data)?));
+    parts.push(("wire".to_owned(), wire(data)?));
+    parts.push(("peers".to_owned(), crate::others::table(&book.peers)));
+    for axis in ["rate", "payload"] {
+        parts.push((format!("scale-{axis}"), sizes(&book.scale, axis)?));
     }
     Ok(parts)
 }
@@ -37,10 +44,15 @@ fn table(data: &Data, variants: &[Variant], floors: bool) -> String {
     )];
     let columns = variants.len() + 1 + usize::from(floors);
     lines.push(line(std::iter::repeat_n("---".to_owned(), columns)));
-    for (measurement, figure, unit, name) in ROWS {
+    for shown in &ROWS {
+        // Side by side a delivery is what is compared.
+        if shown.figure == ANSWER && !floors {
+            continue;
+        }
+        let (unit, workers) = (shown.unit, shown.workers);
         let rows: Vec<_> = variants
             .iter()
-            .map(|variant| row(data, measurement, variant, figure))
+            .map(|it| with_workers(data, shown.measurement, it, shown.figure, workers))
             .collect();
         if rows.iter().all(Option::is_none) {
             continue;
@@ -50,7 +62,9 @@ fn table(data: &Data, variants: &[Variant], floors: bool) -> String {
             None => "–".to_owned(),
         });
         let last = floors.then(|| floor(data, &rows, unit));
-        lines.push(line([name.to_owned()].into_iter().chain(cells).chain(last)));
+        lines.push(line(
+            [shown.name.to_owned()].into_iter().chain(cells).chain(last),
+        ));
     }
     lines.join("\n")
 }
@@ -59,7 +73,7 @@ fn table(data: &Data, variants: &[Variant], floors: bool) -> String {
 fn floor(data: &Data, rows: &[Option<&crate::Row>], unit: Unit) -> String {
     let mut floors: Vec<(&str, Vec<String>)> = Vec::new();
     for row in rows.iter().flatten() {
-        for row in data.with_each_floor(&row.measurement, &row.method, &row.figure) {
+        for row in data.with_each_floor(row) {
             let (Some(name), Some(median)) = (&row.floor, row.floor_median) else {
                 continue;
             };
@@ -87,6 +101,146 @@ fn floor(data: &Data, rows: &[Option<&crate::Row>], unit: Unit) -> String {
         true => "–".to_owned(),
         false => floors.join("; "),
     }
+}
+
+/// Many events in a short time, from servers with one thread.
+fn burst(data: &Data) -> anyhow::Result<String> {
+    let titles = [
+        "Server",
+        "Events that a client gets at once",
+        "Deliveries for a second of processor time",
+        "So many times those of single events",
+        "99 of 100 are there within",
+        "All are there within",
+    ];
+    let mut lines = vec![
+        line(titles.map(str::to_owned).into_iter()),
+        line(titles.map(|_| "---".to_owned()).into_iter()),
+    ];
+    for (method, name) in [
+        ("sse", "<span class=\"method-sse\">SSE</span>"),
+        ("hyper-stream", "a bare stream of hyper"),
+        (
+            "websocket",
+            "<span class=\"method-websocket\">WebSocket</span>",
+        ),
+        (
+            WALK,
+            "<span class=\"method-websocket\">WebSocket by a walk</span>",
+        ),
+        ("axum-socket", "a bare socket of axum"),
+    ] {
+        let of = |figure| {
+            let wanted = Wanted {
+                workers: "1",
+                ..Wanted::plain("burst", method, figure)
+            };
+            find(&data.rows, &wanted).ok()
+        };
+        let Some(each) = of("deliveries a CPU-second") else {
+            continue;
+        };
+        let number = |figure, unit: Unit| {
+            of(figure).map_or("–".to_owned(), |row| {
+                unit.spread(row.median, row.low, row.high)
+            })
+        };
+        let cells = [
+            name.to_owned(),
+            number("events at once", Unit::Count),
+            Unit::Count.spread(each.median, each.low, each.high),
+            each.ratio_median
+                .map_or("–".to_owned(), |it| Unit::Count.number(it)),
+            number("delay p99", Unit::Milliseconds),
+            number("delay max", Unit::Milliseconds),
+        ];
+        lines.push(line(cells.into_iter()));
+    }
+    let is_complete = lines.len() > 2 || data.provisional.is_some();
+    anyhow::ensure!(is_complete, "no burst, from servers with one thread");
+    Ok(lines.join("\n"))
+}
+
+/// The bytes over HTTP/2 with TLS beside those over HTTP/1.1 without.
+fn wire(data: &Data) -> anyhow::Result<String> {
+    let methods = one_of_each(&data.rows);
+    let titles = methods.iter().map(|it| {
+        let title = it.title.split(" every").next().unwrap_or(&it.title);
+        format!("<span class=\"method-{}\">{title}</span>", it.class)
+    });
+    let first = ["What is counted".to_owned()];
+    let mut lines = vec![
+        line(first.into_iter().chain(titles)),
+        line(std::iter::repeat_n("---".to_owned(), methods.len() + 1)),
+    ];
+    for (measurement, figure, name) in [
+        (
+            "traffic",
+            "opening up",
+            "To the server, until the client knows its place",
+        ),
+        ("traffic", "opening down", "To the client, until then"),
+        ("traffic", "bytes up", "To the server, for a delivery"),
+        ("traffic", "bytes down", "To the client, for a delivery"),
+        ("idle", "bytes an hour", "Both ways, in an hour of silence"),
+    ] {
+        let mut cells = vec![name.to_owned()];
+        for it in &methods {
+            let plain = data.median(measurement, &it.key, figure)?;
+            let over_tls = data.over_tls(measurement, &it.key, figure)?;
+            let [plain, over_tls] = [plain, over_tls].map(|bytes| Unit::Bytes.number(bytes));
+            cells.push(format!("{over_tls} ({plain})"));
+        }
+        lines.push(line(cells.into_iter()));
+    }
+    Ok(lines.join("\n"))
+}
+
+/// What changes with the rate of the events, or with their size.
+fn sizes(scale: &Scale, axis: &str) -> anyhow::Result<String> {
+    let methods = scale_methods(scale);
+    let titles = methods.iter().map(|it| match it.class {
+        "" => it.title.clone(),
+        class => format!("<span class=\"method-{class}\">{}</span>", it.title),
+    });
+    let first = match axis {
+        "rate" => "Events a second",
+        _ => "Characters of text",
+    };
+    let mut lines = vec![
+        line([first.to_owned()].into_iter().chain(titles)),
+        line(std::iter::repeat_n("---".to_owned(), methods.len() + 1)),
+    ];
+    let first = methods.first().map_or("loop", |it| &it.key);
+    for point in scale.points(axis, first, "server CPU") {
+        let mut cells = vec![Unit::Count.number(point.value())];
+        for it in &methods {
+            let of = |figure, unit: Unit| {
+                let mut points = scale.points(axis, &it.key, figure).into_iter();
+                let row = points.find(|row| row.value() == point.value());
+                row.map_or("–".to_owned(), |row| unit.number(row.median))
+            };
+            let cpu = of("server CPU", Unit::Microseconds);
+            let p99 = of("delay p99", Unit::Milliseconds);
+            cells.push(format!("{cpu}; {p99}"));
+        }
+        lines.push(line(cells.into_iter()));
+    }
+    anyhow::ensure!(lines.len() > 2, "nothing is measured against {axis}");
+    Ok(lines.join("\n"))
+}
+
+/// What was measured with ever more clients, in the book's order.
+pub(crate) fn scale_methods(scale: &Scale) -> Vec<Variant> {
+    let all = [
+        Variant::the_loop(),
+        Variant::new("long-polling", "long-polling", "Long polling"),
+        Variant::new("sse", "sse", "SSE"),
+        Variant::new("websocket", "websocket", "WebSocket"),
+        Variant::new(WALK, "websocket", "WebSocket by a walk"),
+    ];
+    let is_there = |it: &Variant| scale.rows.iter().any(|row| row.method == it.key);
+    all.into_iter().filter(is_there).collect()
 }
 
 pub(crate) fn line(cells: impl Iterator<Item = String>) -> String {

@@ -1,6 +1,9 @@
 //! Numbers as the book writes them, and the figures that stand in its prose.
 
-use crate::data::{Data, Row};
+use crate::{
+    charts::Shape,
+    data::{find, intervals, Book, Data, Machine, Row, Versions, Wanted, WORKERS},
+};
 use std::fmt::Write as _;
 
 /// A method as it is measured, and as a reader knows it.
@@ -14,9 +17,43 @@ pub(crate) struct Variant {
     pub title: String,
 }
 
+/// The lab's name of the WebSocket server in which one task walks all sockets.
+pub(crate) const WALK: &str = "websocket:walk";
+
+impl Variant {
+    pub(crate) fn new(key: &str, class: &'static str, title: &str) -> Self {
+        Self {
+            key: key.to_owned(),
+            class,
+            title: title.to_owned(),
+        }
+    }
+
+    pub(crate) fn the_loop() -> Self {
+        Self::new("loop", "", "A loop of writes")
+    }
+
+    pub(crate) fn is_walk(&self) -> bool {
+        self.key == WALK
+    }
+
+    pub(crate) fn shape(&self) -> Shape {
+        match self.class {
+            "" => Shape::Cross,
+            _ if self.is_walk() => Shape::Walk,
+            class => Shape::Method(class),
+        }
+    }
+
+    /// With an interval, but in few letters.
+    pub(crate) fn short(&self) -> String {
+        self.title.replace(" every", ",")
+    }
+}
+
 /// The methods that were measured, as the book orders them.
-pub(crate) fn variants(data: &Data) -> Vec<Variant> {
-    let polling = data.intervals().into_iter().map(|interval| Variant {
+pub(crate) fn variants(rows: &[Row]) -> Vec<Variant> {
+    let polling = intervals(rows).into_iter().map(|interval| Variant {
         key: format!("polling:{interval}ms"),
         class: "polling",
         title: format!(
@@ -25,21 +62,21 @@ pub(crate) fn variants(data: &Data) -> Vec<Variant> {
         ),
     });
     let others = [
-        ("long-polling", "Long polling"),
-        ("sse", "SSE"),
-        ("websocket", "WebSocket"),
+        ("long-polling", "long-polling", "Long polling"),
+        ("sse", "sse", "SSE"),
+        ("websocket", "websocket", "WebSocket"),
+        (WALK, "websocket", "WebSocket by a walk"),
     ];
-    let others = others.map(|(key, title)| Variant {
-        key: key.to_owned(),
-        class: key,
-        title: title.to_owned(),
-    });
-    polling.chain(others).collect()
+    let others = others.map(|(key, class, title)| Variant::new(key, class, title));
+    let all = polling.chain(others);
+    all.filter(|it| rows.iter().any(|row| row.method == it.key))
+        .collect()
 }
 
 /// The one of polling with the longest interval, and all others: one for each method.
-pub(crate) fn one_of_each(data: &Data) -> Vec<Variant> {
-    let mut all = variants(data);
+pub(crate) fn one_of_each(rows: &[Row]) -> Vec<Variant> {
+    let mut all = variants(rows);
+    all.retain(|it| !it.is_walk());
     let polls = all.iter().filter(|it| it.class == "polling").count();
     all.drain(..polls.saturating_sub(1));
     all
@@ -63,7 +100,13 @@ impl Unit {
         let steps: &[(f64, &str)] = match self {
             Self::Milliseconds => &[(1000.0, " s"), (1.0, " ms")],
             Self::Microseconds => &[(1000.0, " ms"), (1.0, " µs")],
-            Self::Bytes => &[(1e9, " GB"), (1e6, " MB"), (1e4, " kB"), (1.0, " bytes")],
+            Self::Bytes => &[
+                (1e12, " TB"),
+                (1e9, " GB"),
+                (1e6, " MB"),
+                (1e4, " kB"),
+                (1.0, " bytes"),
+            ],
             Self::Kib => &[(1024.0 * 1024.0, " GiB"), (1024.0, " MiB"), (1.0, " KiB")],
             Self::BitsPerSecond => &[(1e9, " Gbit/s"), (1e6, " Mbit/s"), (1e3, " kbit/s")],
             Self::Count | Self::Dollars => &[(1.0, "")],
@@ -94,7 +137,7 @@ impl Unit {
 }
 
 /// Two digits that count, or all before the point, with a comma between thousands.
-fn digits(number: f64) -> String {
+pub(crate) fn digits(number: f64) -> String {
     if number < 0.0 {
         return format!("−{}", digits(-number));
     }
@@ -122,76 +165,135 @@ pub(crate) fn thousands(number: f64) -> String {
     text
 }
 
-/// What is measured of each method, in the order of the tables: measurement, figure, unit, and how
-/// the book names it.
-pub(crate) const ROWS: [(&str, &str, Unit, &str); 12] = [
-    (
+/// A figure of the tables, and how the book names it.
+pub(crate) struct Shown {
+    pub measurement: &'static str,
+    pub figure: &'static str,
+    /// Threads of the server: a number, or `all`.
+    pub workers: &'static str,
+    pub unit: Unit,
+    pub name: &'static str,
+}
+
+const fn shown(
+    measurement: &'static str,
+    figure: &'static str,
+    unit: Unit,
+    name: &'static str,
+) -> Shown {
+    Shown {
+        measurement,
+        figure,
+        workers: WORKERS,
+        unit,
+        name,
+    }
+}
+
+const fn with_one_thread(figure: &'static str, unit: Unit, name: &'static str) -> Shown {
+    Shown {
+        workers: "1",
+        ..shown("delivery", figure, unit, name)
+    }
+}
+
+/// A number that may be in millions or billions.
+pub(crate) fn count(number: f64) -> String {
+    match number {
+        1e9.. => format!("{} billion", Unit::Count.number(number / 1e9)),
+        1e6.. => format!("{} million", Unit::Count.number(number / 1e6)),
+        _ => Unit::Count.number(number),
+    }
+}
+
+/// A figure of long polling alone.
+pub(crate) const ANSWER: &str = "server CPU of an answer";
+
+/// What is measured of each method, in the order of the tables.
+pub(crate) const ROWS: [Shown; 15] = [
+    shown(
         "delivery",
         "delay p50",
         Unit::Milliseconds,
         "Half of the events are there within",
     ),
-    (
+    shown(
         "delivery",
         "delay p99",
         Unit::Milliseconds,
         "99 of 100 are there within",
     ),
-    (
+    with_one_thread(
+        "delay p99",
+        Unit::Milliseconds,
+        "the same, if the server has one thread",
+    ),
+    shown(
         "delivery",
         "server CPU",
         Unit::Microseconds,
         "Processor time of the server for a delivery",
     ),
-    (
+    shown(
+        "delivery",
+        ANSWER,
+        Unit::Microseconds,
+        "Processor time of the server for an answer",
+    ),
+    with_one_thread(
+        "server CPU",
+        Unit::Microseconds,
+        "the same, if it has one thread",
+    ),
+    shown(
         "traffic",
         "requests",
         Unit::Count,
         "Requests for a delivery",
     ),
-    (
+    shown(
         "traffic",
         "bytes up",
         Unit::Bytes,
         "To the server, for a delivery",
     ),
-    (
+    shown(
         "traffic",
         "bytes down",
         Unit::Bytes,
         "To the client, for a delivery",
     ),
-    (
+    shown(
         "idle",
         "requests an hour",
         Unit::Count,
         "Requests in an hour of silence",
     ),
-    (
+    shown(
         "idle",
         "bytes an hour",
         Unit::Bytes,
         "Both ways in an hour of silence",
     ),
-    (
+    shown(
         "memory",
         "resident",
         Unit::Kib,
         "Memory of the server for an idle connection",
     ),
-    (
+    shown(
         "memory",
         "slab, both ends",
         Unit::Kib,
         "The kernel's for it, at both ends",
     ),
-    (
+    shown(
         "recovery",
         "back p50",
         Unit::Milliseconds,
         "After a restart, half of the clients are back within",
     ),
-    (
+    shown(
         "recovery",
         "back max",
         Unit::Milliseconds,
@@ -206,7 +308,22 @@ pub(crate) fn row<'a>(
     variant: &Variant,
     figure: &str,
 ) -> Option<&'a Row> {
-    let exact = data.row(measurement, &variant.key, figure).ok();
+    with_workers(data, measurement, variant, figure, WORKERS)
+}
+
+/// The same with a number of threads.
+pub(crate) fn with_workers<'a>(
+    data: &'a Data,
+    measurement: &str,
+    variant: &Variant,
+    figure: &str,
+    workers: &str,
+) -> Option<&'a Row> {
+    let wanted = Wanted {
+        workers,
+        ..Wanted::plain(measurement, &variant.key, figure)
+    };
+    let exact = find(&data.rows, &wanted).ok();
     exact.or_else(|| {
         let is_one = variant.class == "polling" && matches!(measurement, "memory" | "recovery");
         let mut rows = data.plain();
@@ -236,7 +353,8 @@ pub(crate) fn anchored(parts: Vec<Part>) -> String {
 ///
 /// # Errors
 /// If one is not measured.
-pub(crate) fn figures(data: &Data) -> anyhow::Result<Vec<Part>> {
+pub(crate) fn figures(book: &Book) -> anyhow::Result<Vec<Part>> {
+    let data = &book.compare;
     let mut parts = conditions(data);
     let mut add = |name: &str, text: String| parts.push((name.to_owned(), text));
     let polls = data.intervals();
@@ -288,12 +406,83 @@ pub(crate) fn figures(data: &Data) -> anyhow::Result<Vec<Part>> {
             order(data, measurement, figure, unit),
         );
     }
+    parts.extend(floors(data)?);
+    parts.extend(crate::others::figures(book)?);
+    Ok(parts)
+}
+
+/// What steps on the way to these servers have come to.
+fn floors(data: &Data) -> anyhow::Result<Vec<Part>> {
+    let mut parts = Vec::new();
+    let mut add = |name: &str, text: String| parts.push((name.to_owned(), text));
+    for (name, method) in [("sse", "sse"), ("sse-bare", "hyper-stream")] {
+        let resident = data.median("memory", method, "resident")?;
+        add(&format!("{name}-resident"), Unit::Kib.number(resident));
+    }
+    let pings = match data.shortened {
+        true => {
+            "The pings of HTTP/2 are not in the hour of silence, since its silences were shortened."
+        }
+        false => "The hour of silence has the pings of HTTP/2 in it.",
+    };
+    add("wire-pings", pings.to_owned());
+    // The walk works on one thread in any case, so one is what it has to be compared with.
+    let one_thread = |measurement, method, figure| {
+        let wanted = Wanted {
+            workers: "1",
+            ..Wanted::plain(measurement, method, figure)
+        };
+        find(&data.rows, &wanted)
+    };
+    // A short run may lack it.
+    let or_missing = |row: anyhow::Result<&Row>, text: &dyn Fn(&Row) -> String| match row {
+        Ok(row) => Ok(text(row)),
+        Err(_) if data.provisional.is_some() => Ok("–".to_owned()),
+        Err(error) => Err(error),
+    };
+    let median = |unit: Unit| move |row: &Row| unit.number(row.median);
+    let times = |row: &Row| row.ratio_median.map_or("–".to_owned(), digits);
+    for (name, method) in [("task", "websocket"), ("walk", WALK)] {
+        let cpu = || one_thread("delivery", method, "server CPU");
+        let p99 = one_thread("delivery", method, "delay p99");
+        let resident = data.row("memory", method, "resident");
+        add(&format!("{name}-loops"), or_missing(cpu(), &times)?);
+        add(
+            &format!("{name}-cpu"),
+            or_missing(cpu(), &median(Unit::Microseconds))?,
+        );
+        add(
+            &format!("{name}-p99"),
+            or_missing(p99, &median(Unit::Milliseconds))?,
+        );
+        add(
+            &format!("{name}-resident"),
+            or_missing(resident, &median(Unit::Kib))?,
+        );
+    }
+    for (name, method) in [("sse", "sse"), ("websocket", "websocket")] {
+        let each = one_thread("burst", method, "deliveries a CPU-second");
+        add(&format!("burst-{name}-times"), or_missing(each, &times)?);
+    }
+    let published = one_thread("burst", "sse", "published");
+    let events = data.run.parameters.burst_events;
+    let of = |row: &Row| {
+        let rate = Unit::Count.number(row.median);
+        let events = events.map_or("–".to_owned(), |count| thousands(count.into()));
+        format!("{events} events at {rate} a second")
+    };
+    add("burst-events", or_missing(published, &of)?);
+    let most = one_thread("burst", "sse", "delay max");
+    add(
+        "burst-sse-most",
+        or_missing(most, &median(Unit::Milliseconds))?,
+    );
     Ok(parts)
 }
 
 /// The methods from the least to the most.
 fn order(data: &Data, measurement: &str, figure: &str, unit: Unit) -> String {
-    let mut methods: Vec<_> = one_of_each(data)
+    let mut methods: Vec<_> = one_of_each(&data.rows)
         .into_iter()
         .filter_map(|it| Some((row(data, measurement, &it, figure)?.median, it.title)))
         .collect();
@@ -308,31 +497,16 @@ fn order(data: &Data, measurement: &str, figure: &str, unit: Unit) -> String {
 /// Where, when and how it was measured.
 fn conditions(data: &Data) -> Vec<Part> {
     let run = &data.run;
-    let (machine, versions, asked) = (&run.machine, &run.versions, &run.parameters);
-    let day = run.started.split('T').next().unwrap_or_default();
-    let libraries = ["axum", "hyper", "tokio", "tungstenite"]
-        .iter()
-        .filter_map(|name| {
-            let version = versions.crates.get(*name)?;
-            Some(format!("{name} {version}"))
-        });
-    let libraries: Vec<_> = libraries.collect();
-    let gib = machine.memory_mib as f64 / 1024.0;
-    let rustc = versions.rustc.split(" (").next().unwrap_or_default();
+    let asked = &run.parameters;
     let text = format!(
-        "Measured on {day}: {processor}, {processors} processors, {gib:.0} GiB, {system} {kernel}; \
-         {rustc}, {libraries}, profile {profile}, commit {commit}. {clients} clients got {events} \
-         events at {rate} a second, drawn from seed {seed}; memory is that of {idle} idle \
-         connections, and {recovery} clients came back after a restart. A figure is the median of \
-         up to {repetitions} repetitions that took turns; beside it stands the interval that holds \
-         the median of all such runs with a chance of {confidence}.",
-        processor = machine.processor.replace("(R)", ""),
-        processors = machine.processors,
-        system = capitalized(&machine.system),
-        kernel = machine.kernel,
-        libraries = libraries.join(", "),
-        profile = versions.profile,
-        commit = versions.commit,
+        "Measured on {day}: {machine}. {clients} clients got {events} events at {rate} a second, \
+         drawn from seed {seed}; memory is that of {idle} idle connections, and {recovery} clients \
+         came back after a restart. A server has a thread for each processor, unless something else \
+         is said. A figure is the median of up to {repetitions} repetitions that \
+         took turns; beside it stands the interval that holds the median of all such runs with a \
+         chance of {confidence}.",
+        day = run.day(),
+        machine = machine(&run.machine, &run.versions),
         clients = thousands(asked.clients.into()),
         events = thousands(asked.plan.events.into()),
         rate = digits(asked.plan.rate),
@@ -342,16 +516,47 @@ fn conditions(data: &Data) -> Vec<Part> {
         repetitions = asked.repetitions,
         confidence = confidence(data),
     );
-    let text = match &data.provisional {
-        Some(reason) => format!("{text} **These figures are provisional: {reason}.**"),
-        None => text,
-    };
     vec![
-        ("day".to_owned(), day.to_owned()),
-        ("conditions".to_owned(), text),
-        ("command".to_owned(), data.command()),
+        ("day".to_owned(), run.day().to_owned()),
+        (
+            "conditions".to_owned(),
+            provisional(text, data.provisional.as_deref()),
+        ),
+        ("command".to_owned(), run.command()),
         ("rate".to_owned(), digits(asked.plan.rate)),
     ]
+}
+
+/// The machine, and what the servers were built of.
+pub(crate) fn machine(machine: &Machine, versions: &Versions) -> String {
+    let libraries = ["axum", "hyper", "tokio", "tungstenite"]
+        .iter()
+        .filter_map(|name| {
+            let version = versions.crates.get(*name)?;
+            Some(format!("{name} {version}"))
+        });
+    let libraries: Vec<_> = libraries.collect();
+    format!(
+        "{processor}, {processors} processors, {gib:.0} GiB, {system} {kernel}; {rustc}, \
+         {libraries}, profile {profile}, commit {commit}",
+        processor = machine.processor.replace("(R)", ""),
+        processors = machine.processors,
+        gib = machine.memory_mib as f64 / 1024.0,
+        system = capitalized(&machine.system),
+        kernel = machine.kernel,
+        rustc = versions.rustc.split(" (").next().unwrap_or(&versions.rustc),
+        libraries = libraries.join(", "),
+        profile = versions.profile,
+        commit = versions.commit,
+    )
+}
+
+/// With the reason why it is not the last word, if there is one.
+pub(crate) fn provisional(text: String, reason: Option<&str>) -> String {
+    match reason {
+        Some(reason) => format!("{text} **These figures are provisional: {reason}.**"),
+        None => text,
+    }
 }
 
 /// The chance of the intervals of what was repeated most.

@@ -1,19 +1,24 @@
 //! What the pages say of costs comes from the data.
 
-use figures::{outputs, root, Data};
+use figures::{outputs, root, Book};
 use mdbook_markdown::pulldown_cmark::{Event, HeadingLevel, Tag, TagEnd};
 use mdbook_markdown::{new_cmark_parser, MarkdownOptions};
 use regex::Regex;
 use std::{fs, path::Path};
 
 /// The sections whose figures are measured, by page and heading.
-const SECTIONS: [(&str, &str); 6] = [
+const SECTIONS: [(&str, &str); 11] = [
     ("polling/index.md", COSTS),
     ("long-polling/index.md", COSTS),
     ("sse/index.md", COSTS),
     ("websocket/index.md", COSTS),
     ("choosing/index.md", "Measured"),
+    ("choosing/index.md", "Over HTTP/2 and TLS"),
+    ("choosing/index.md", "Beside other servers"),
     ("choosing/index.md", "How many readers"),
+    ("choosing/cases.md", "The bills"),
+    ("foundations/round-trips.md", "Measured across a distance"),
+    ("foundations/http-versions.md", "One lost packet stops all"),
 ];
 const COSTS: &str = "What it costs, measured";
 
@@ -74,7 +79,7 @@ fn no_figure_of_ours_stands_in_prose_by_hand() {
     for (page, heading) in SECTIONS {
         let text = fs::read_to_string(root().join("src").join(page)).unwrap();
         let blocks = blocks(&text, heading);
-        assert!(blocks.len() > 2, "{page}: {heading} has {blocks:?}");
+        assert!(blocks.len() >= 2, "{page}: {heading} has {blocks:?}");
         for block in blocks {
             let rest = names.replace_all(&block, "");
             let number = rest.chars().any(|letter| letter.is_ascii_digit());
@@ -114,7 +119,7 @@ fn pages() -> String {
 #[test]
 fn some_page_shows_each_part_and_each_chart() {
     let pages = pages();
-    for (path, text) in outputs(&Data::read(root()).unwrap()).unwrap() {
+    for (path, text) in outputs(&Book::read(root()).unwrap()).unwrap() {
         let name = path.file_name().unwrap().to_str().unwrap();
         if name.ends_with(".svg") {
             assert!(
@@ -136,7 +141,7 @@ fn some_page_shows_each_part_and_each_chart() {
 /// What the prose says in words.
 #[test]
 fn what_the_prose_says_of_the_figures_is_so() {
-    let data = Data::read(root()).unwrap();
+    let Book { compare: data, .. } = Book::read(root()).unwrap();
     let intervals = data.intervals();
     let [short, long] = [&intervals[0], intervals.last().unwrap()];
     let [short, long] = [short, long].map(|interval| format!("polling:{interval}ms"));
@@ -163,5 +168,156 @@ fn what_the_prose_says_of_the_figures_is_so() {
     for method in ["long-polling", "sse", "websocket"] {
         let p50 = median("delivery", method, "delay p50");
         assert!(p50 < median("delivery", &long, "delay p50"), "{method}");
+    }
+}
+
+#[test]
+fn what_the_prose_says_of_bytes_over_tls_is_so() {
+    let Book { compare: data, .. } = Book::read(root()).unwrap();
+    let intervals = data.intervals();
+    let polling = format!("polling:{}ms", intervals.last().unwrap());
+    let both = |measurement: &str, method: &str, figure: &str| {
+        let plain = data.median(measurement, method, figure).unwrap();
+        (plain, data.over_tls(measurement, method, figure).unwrap())
+    };
+    // "A poll that finds nothing is a good deal smaller."
+    let (plain, over_tls) = both("idle", &polling, "bytes an hour");
+    assert!(over_tls < 0.9 * plain, "{over_tls}, {plain}");
+    // "A single event becomes a little larger": a frame and a record.
+    for method in ["sse", "websocket"] {
+        let (plain, over_tls) = both("traffic", method, "bytes down");
+        assert!((plain..plain + 60.0).contains(&over_tls), "{method}");
+    }
+    // "A connection also costs more to open."
+    for method in [&*polling, "long-polling", "sse", "websocket"] {
+        let (plain, over_tls) = both("traffic", method, "opening down");
+        assert!(over_tls > plain, "{method}: {over_tls}, {plain}");
+    }
+}
+
+#[test]
+fn what_the_prose_says_of_distance_and_loss_is_so() {
+    let Book { lines: data, .. } = Book::read(root()).unwrap();
+    let lines = data.lines();
+    let far = lines.iter().map(|line| line.0).fold(0.0, f64::max);
+    let most = lines.iter().map(|line| line.1).fold(0.0, f64::max);
+    let median = |method: &str, loss: f64, figure: &str| {
+        data.row(method, (far, loss), figure).unwrap().median
+    };
+    for method in ["sse", "websocket"] {
+        let both = |figure| (median(method, 0.0, figure), median(method, most, figure));
+        // "Half of the events", with losses or without: one way, and what the programs take.
+        let (without, with) = both("delay p50");
+        assert!(without >= far / 2.0, "{method}: {without}");
+        assert!(with < 1.3 * without, "{method}: {with}, {without}");
+        // "The last of them are late", by long polling as well.
+        let (without, with) = both("delay p99");
+        assert!(with > 1.3 * without, "{method}: {with}, {without}");
+        // "Held up behind it."
+        let (without, with) = both("behind another");
+        assert!(with > without, "{method}: {with}, {without}");
+        let [without_losses, with_losses] =
+            [0.0, most].map(|loss| median("long-polling", loss, "delay p99"));
+        assert!(with_losses > without_losses);
+        // "Events come together without any loss" by long polling, more than by these.
+        assert!(median("long-polling", 0.0, "behind another") > without);
+    }
+}
+
+#[test]
+fn what_the_prose_says_of_ever_more_clients_is_so() {
+    let Book { scale, .. } = Book::read(root()).unwrap();
+    for method in ["long-polling", "sse", "websocket"] {
+        // "With more events in the same time each delivery becomes cheaper."
+        let cpu = scale.points("rate", method, "server CPU");
+        let [first, .., last] = &cpu[..] else {
+            panic!("{method}: two rates at least")
+        };
+        assert!(last.median < first.median, "{method}");
+        // "That an event comes costs more than its size."
+        let cpu = scale.points("payload", method, "server CPU");
+        assert!(cpu[1].median < 2.0 * cpu[0].median, "{method}");
+    }
+}
+
+/// A part's first number: "$1,800", "83 kB", "1.8 billion".
+fn number(part: &str) -> f64 {
+    let files = outputs(&Book::read(root()).unwrap()).unwrap();
+    let text = &files[Path::new("src/measured/figures.md")];
+    let begin = format!("\nANCHOR: {part}\n");
+    let (_, text) = text.split_once(&begin).expect("there is such a part");
+    let text = text.lines().next().unwrap().replace(['$', ','], "");
+    let (digits, unit) = text.split_once(' ').unwrap_or((&text, ""));
+    let one = match unit {
+        "kB" => 1e3,
+        "MB" => 1e6,
+        "GB" => 1e9,
+        "" | "bytes" => 1.0,
+        other => panic!("{part}: {other}"),
+    };
+    digits.parse::<f64>().unwrap() * one
+}
+
+#[test]
+fn what_worked_choices_says_of_its_sums_is_so() {
+    // "Once by hand": as the page had them before anything calculated them.
+    assert_eq!(number("case-dashboard-polls"), 20.0);
+    assert_eq!(number("case-dashboard-day"), 83e3);
+    assert_eq!(number("case-chat-messages"), 42.0);
+    assert_eq!(number("case-chat-deliveries"), 2083.0);
+    assert_eq!(number("case-chat-polls"), 5000.0);
+    assert_eq!(number("case-ticker-polls"), 500_000.0);
+    assert_eq!(number("case-ticker-requests-bill"), 1800.0);
+    assert_eq!(number("case-job-polls"), 150.0);
+    assert_eq!(number("case-tokens"), 20_000.0);
+    assert_eq!(number("case-editor-out"), 280_000.0);
+    assert_eq!(number("case-hospital-polls"), 12.0);
+    // "The stream is leaner by day."
+    assert!(number("case-dashboard-stream") < number("case-dashboard-day"));
+    // "A poll costs more than the bytes that it brings."
+    assert!(number("case-ticker-requests-bill") > number("case-ticker-traffic-bill"));
+    // "A fifth."
+    let fifth = number("case-ticker-requests-bill") / 5.0;
+    assert_eq!(number("case-ticker-seldom-bill"), fifth);
+    // "Sends less than 1 MB" for the caches.
+    assert!(number("case-ticker-cached") < 1e6);
+}
+
+/// A row of the table of the bills: what a month costs from one's own machines, and through a
+/// network.
+fn bills(way: &str) -> (f64, f64) {
+    let files = outputs(&Book::read(root()).unwrap()).unwrap();
+    let text = &files[Path::new("src/measured/tables.md")];
+    let (_, table) = text.split_once("\nANCHOR: cases-bills\n").unwrap();
+    let row = table.lines().find(|line| line.contains(way)).unwrap();
+    let cells = row.trim_matches(['|', ' ']).rsplit(" | ");
+    let mut dollars = cells.map(|cell| cell.replace(['$', ','], "").parse().unwrap());
+    let network = dollars.next().unwrap();
+    (dollars.next().unwrap(), network)
+}
+
+#[test]
+fn what_worked_choices_says_of_its_bills_is_so() {
+    let chat = |title: &str| bills(&format!("Chat, {title}</span>"));
+    let (stream, through) = chat("<span class=\"method-sse\">SSE");
+    let (answers, billed) = chat("<span class=\"method-long-polling\">Long polling");
+    // "One method costs about as much as another."
+    assert!(
+        (0.5..2.0).contains(&(answers / stream)),
+        "{answers}, {stream}"
+    );
+    // "Cheap as a stream, and dear by long polling."
+    assert!(billed > 10.0 * through, "{billed}, {through}");
+}
+
+/// What other pages say of bursts and of the walk.
+#[test]
+fn what_the_prose_says_of_a_burst_is_so() {
+    let Book { compare: data, .. } = Book::read(root()).unwrap();
+    let bursts = data.rows.iter().filter(|row| row.measurement == "burst");
+    let each = bursts.filter(|row| row.figure == "deliveries a CPU-second");
+    for row in each.filter(|row| ["sse", "websocket"].contains(&&*row.method)) {
+        // "So many times as many deliveries."
+        assert!(row.ratio_median > Some(1.0), "{}", row.method);
     }
 }

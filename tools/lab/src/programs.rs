@@ -168,7 +168,7 @@ impl Programs {
     /// # Errors
     /// Where it cannot be started, or prints no address in time.
     pub async fn serve(&self, step: &Step, port: u16) -> anyhow::Result<Server> {
-        let (method, clients) = (step.method, step.connections());
+        let method = step.method;
         let mut command = self.command(&self.lab);
         command.arg("hold");
         // Written before the server prints its address, and read then.
@@ -179,21 +179,13 @@ impl Programs {
                 command.arg(&self.lab).args(["floor", &method.to_string()]);
             }
             Some(name) => {
-                command
-                    .arg(self.path(name))
-                    .args(["--port", &port.to_string(), "--rate", "0"])
-                    .args(["--metrics-port", "0"])
-                    .args(method.flags())
-                    .args(["--max-connections", &connections(clients).to_string()]);
+                command.arg(self.path(name)).args(flags(step, port));
                 if step.protocol == Protocol::H2Tls {
                     command.arg("--tls").arg("--certificate").arg(&certificate);
                 }
-                if method.has_heartbeat() && step.silence == Silence::Short {
-                    command.args(["--heartbeat", "1"]);
-                }
             }
         }
-        let many = system::client_ports().is_some_and(|ports| clients > ports);
+        let many = system::client_ports().is_some_and(|ports| step.connections() > ports);
         if many || step.line.by == By::Tun {
             // So many connect to several addresses of 127.0.0.0/8; and a line has its own.
             command.args(["--host", "0.0.0.0"]);
@@ -277,6 +269,19 @@ impl Programs {
         talk.write(&serde_json::to_string(job)?).await?;
         Ok(Clients(talk))
     }
+}
+
+/// What a server of the book is started with, so that the clients of this step have room.
+fn flags(step: &Step, port: u16) -> Vec<String> {
+    let port = port.to_string();
+    let room = connections(step.connections()).to_string();
+    let mut flags = vec!["--port", &port, "--rate", "0", "--metrics-port", "0"];
+    flags.extend(["--max-connections", &room]);
+    flags.extend(step.method.flags());
+    if step.method.has_heartbeat() && step.silence == Silence::Short {
+        flags.extend(["--heartbeat", "1"]);
+    }
+    flags.into_iter().map(str::to_owned).collect()
 }
 
 /// Starts `lab hold` with a server, and waits for its address, and for that of its counts.
@@ -521,6 +526,27 @@ impl Clients {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::job::Task;
+
+    #[test]
+    fn each_websocket_server_is_started_as_it_is_named() {
+        let flags = |method| {
+            let step = Step {
+                method,
+                task: Task::Delivery,
+                clients: 10,
+                silence: Silence::Usual,
+                protocol: Protocol::H1,
+                workers: Workers::All,
+                line: Line::NONE,
+                repetition: 0,
+            };
+            flags(&step, 0).join(" ")
+        };
+        assert!(flags(Method::WebSocketWalk).contains("--fan-out walk"));
+        assert!(!flags(Method::WebSocket).contains("--fan-out"));
+        assert!(flags(Method::WebSocket).contains("--max-connections "));
+    }
 
     #[test]
     fn a_server_has_a_place_for_each_client() {
