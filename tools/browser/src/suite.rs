@@ -262,10 +262,7 @@ impl Suite {
 fn published() -> Settings {
     vec![
         ("output.html.site-url", format!("{ORIGIN}{SITE}")),
-        (
-            "output.html.edit-url-template",
-            format!("{EDITS}{{path}}"),
-        ),
+        ("output.html.edit-url-template", format!("{EDITS}{{path}}")),
         ("output.html.git-repository-url", REPOSITORY.to_owned()),
     ]
 }
