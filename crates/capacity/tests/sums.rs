@@ -9,7 +9,7 @@ use proptest::prelude::*;
 /// Round numbers.
 const COSTS: Costs = Costs {
     event_cpu_us: 10.0,
-    event_up: 0.0,
+    event_up: 3.0,
     event_down: 20.0,
     quiet_cpu_us: 5.0,
     quiet_up: 100.0,
@@ -41,7 +41,8 @@ fn polling_by_hand() {
     near(needs.deliveries_per_s, 2000.0);
     // 2,000 events of 10 µs, 250 answers of 5 µs.
     near(needs.processors, 0.02 + 0.00125);
-    near(needs.up_bytes_per_s, 25_000.0);
+    // 3 bytes for each event, 100 for each question.
+    near(needs.up_bytes_per_s, 6000.0 + 25_000.0);
     // 2,000 events of 80 + 20 bytes, 250 answers of 50.
     near(needs.down_bytes_per_s, 200_000.0 + 12_500.0);
     near(needs.memory_bytes, 1000.0 * 10.0 * 1024.0);
@@ -89,6 +90,7 @@ fn a_stream_by_hand() {
     let needs = some.needs(Method::WebSocket, &COSTS);
     let heartbeats = 1000.0 * 0.1 / (1.0_f64.exp() - 1.0);
     near(needs.down_bytes_per_s, 100.0 * 100.0 + heartbeats * 50.0);
+    near(needs.up_bytes_per_s, 100.0 * 3.0 + heartbeats * 100.0);
 }
 
 #[test]

@@ -200,11 +200,11 @@ impl Feed {
 
     /// Appends one event and wakes whoever waits.
     ///
-    /// Of events that come in a burst, not each has a wake-up of its own. Where wake-ups
-    /// have taken more than a quarter of the time for a while, because many wait, there
-    /// is a rest of at most 20 ms. An event in it wakes nobody before its end, and
-    /// whoever looks finds the event at once. This needs readers that wait in a tokio
-    /// runtime with a timer; elsewhere each event wakes all.
+    /// Of events that come in a burst, not each has a wake-up of its own. Where
+    /// wake-ups have taken more than a quarter of the time for a while, because many
+    /// wait, there is a rest of at most 20 ms. An event in it wakes nobody before its
+    /// end, and whoever looks finds the event at once. This needs readers that wait in
+    /// a tokio runtime with a timer; elsewhere each event wakes all.
     ///
     /// Asynchronous and fallible because a log shared among machines is; this one, held
     /// in memory, answers at once.

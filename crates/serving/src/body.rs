@@ -207,8 +207,8 @@ impl BodyLimit {
         let unread = back.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(body) = unread {
             // On HTTP/2 the stream alone is reset. A client that expects 100 (Continue)
-            // waits for this answer and may never send the body. Of the others the rest is
-            // read, so that the connection can be used again.
+            // waits for this answer and may never send the body. Of the others the rest
+            // is read, so that the connection can be used again.
             let keeps =
                 version == Version::HTTP_2 || readable && !waits && discard(body).await;
             return match keeps {

@@ -6,13 +6,13 @@ use axum::{body::Body, extract::FromRequestParts};
 use bytes::Bytes;
 use http::{header, request::Parts, Response, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use signal::Signal;
 use std::{
     collections::HashMap,
     convert::Infallible,
+    future::Future,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{ready, Context, Poll},
+    task::{ready, Context, Poll, Waker},
     time::Duration,
 };
 use tokio::time::{sleep_until, Instant};
@@ -36,10 +36,10 @@ fn later(instant: Instant, wait: Duration) -> Instant {
 #[derive(Clone, Debug)]
 pub(crate) struct Peers {
     table: Arc<Mutex<Table>>,
-    limits: Limits,
+    limits: Arc<Limits>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Limits {
     idle: Duration,
     progress: Duration,
@@ -67,7 +67,11 @@ struct State {
     unsent: usize,
     /// Since when it has had no request, or no piece of an answer has gone.
     since: Instant,
-    end: Signal,
+    /// It is to end.
+    ends: bool,
+    /// Who waits for that. Not a [`Signal`](signal::Signal), which has room of its own:
+    /// only the task of the connection waits, and the table is locked in any case.
+    task: Option<Waker>,
 }
 
 /// One connection; forgotten when dropped.
@@ -90,11 +94,11 @@ impl Peers {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
             table: Arc::default(),
-            limits: Limits {
+            limits: Arc::new(Limits {
                 idle: config.idle,
                 progress: config.write_progress,
                 unsent: config.max_unsent_bytes,
-            },
+            }),
         }
     }
 
@@ -111,7 +115,8 @@ impl Peers {
             requests: 0,
             unsent: 0,
             since: Instant::now(),
-            end: Signal::new(),
+            ends: false,
+            task: None,
         };
         table.peers.insert(number, state);
         Arc::new(Peer {
@@ -124,7 +129,7 @@ impl Peers {
     pub(crate) fn end_idlest(&self) -> bool {
         let mut table = self.lock();
         let idle = table.peers.iter().filter(|(_, it)| it.requests == 0);
-        let live = idle.filter(|(_, it)| !it.end.is_raised());
+        let live = idle.filter(|(_, it)| !it.ends);
         let idlest = live.min_by_key(|(_, it)| it.since);
         let number = idlest.map(|(number, _)| *number);
         number.inspect(|number| table.end(*number)).is_some()
@@ -134,7 +139,8 @@ impl Peers {
 impl Table {
     fn end(&mut self, number: u64) {
         if let Some(state) = self.peers.get_mut(&number) {
-            state.end.raise();
+            state.ends = true;
+            state.task.take().inspect(Waker::wake_by_ref);
             self.unsent -= state.unsent;
         }
     }
@@ -150,12 +156,12 @@ impl Table {
             state.since = Instant::now();
         }
         state.unsent += bytes;
-        if state.end.is_raised() {
+        if state.ends {
             return;
         }
         self.unsent += bytes;
         if self.unsent > limit {
-            let live = self.peers.iter().filter(|(_, it)| !it.end.is_raised());
+            let live = self.peers.iter().filter(|(_, it)| !it.ends);
             let most = live.max_by_key(|(_, it)| it.unsent);
             if let Some(number) = most.map(|(number, _)| *number) {
                 self.end(number);
@@ -168,7 +174,7 @@ impl Table {
         if let Some(state) = self.peers.get_mut(&number) {
             state.unsent -= bytes;
             state.since = Instant::now();
-            if !state.end.is_raised() {
+            if !state.ends {
                 self.unsent -= bytes;
             }
         }
@@ -189,10 +195,8 @@ impl Peer {
     /// Completes when this connection should end, with the reason. `told` is whether it
     /// was told so already; then it has a while to do so by itself.
     pub(crate) async fn overdue(&self, told: bool) -> Overdue {
-        let limits = self.peers.limits;
-        let Some(mut end) = self.with(|state| state.end.raised()) else {
-            return std::future::pending().await;
-        };
+        let limits = &self.peers.limits;
+        let mut ends = Ends(self);
         loop {
             let due = self.with(|state| match (state.requests, state.unsent) {
                 (0, 0) if told => {
@@ -213,7 +217,7 @@ impl Peer {
             };
             tokio::select! {
                 // Cancel-safe, both: they only wait.
-                () = &mut end => return Overdue::Dropped,
+                () = &mut ends => return Overdue::Dropped,
                 () = sleep_until(until) => {}
             }
         }
@@ -232,6 +236,35 @@ impl Peer {
 impl Drop for Peer {
     fn drop(&mut self) {
         self.peers.lock().peers.remove(&self.number);
+    }
+}
+
+/// The wait of a connection's task for being told to end. The last one counts.
+struct Ends<'a>(&'a Peer);
+
+impl Future for Ends<'_> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Peer { peers, number } = self.0;
+        match peers.lock().peers.get_mut(number) {
+            Some(state) if !state.ends => {
+                state.task = Some(cx.waker().clone());
+                Poll::Pending
+            }
+            Some(_) => Poll::Ready(()),
+            None => unreachable!("it leaves the table when it is dropped"),
+        }
+    }
+}
+
+impl Drop for Ends<'_> {
+    /// A waker keeps the memory of its task, and an upgraded connection outlives that.
+    fn drop(&mut self) {
+        let Peer { peers, number } = self.0;
+        if let Some(state) = peers.lock().peers.get_mut(number) {
+            state.task = None;
+        }
     }
 }
 
@@ -416,5 +449,32 @@ impl HttpBody for Answer {
             }
             false => self.body.size_hint(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::task::Wake;
+
+    struct Task;
+
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    #[test]
+    fn who_no_longer_waits_is_not_kept() {
+        let peer = Peers::new(&Config::default()).join();
+        let task = Arc::new(Task);
+        {
+            let mut ends = Ends(&peer);
+            let waker = task.clone().into();
+            let polled = Pin::new(&mut ends).poll(&mut Context::from_waker(&waker));
+            assert!(polled.is_pending());
+            drop(waker);
+            assert_eq!(Arc::strong_count(&task), 2);
+        }
+        assert_eq!(Arc::strong_count(&task), 1);
     }
 }

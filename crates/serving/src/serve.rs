@@ -119,7 +119,15 @@ async fn serve_http<L: Listener>(
     };
     let connection = move |io, ending| {
         let (acceptor, http) = (acceptor.clone(), http.clone());
-        connection(io, acceptor, http, edge.clone(), peers.clone(), ending)
+        // Boxed: it passes from future to future, and each has room for what passes.
+        connection(
+            Box::new(io),
+            acceptor,
+            http,
+            edge.clone(),
+            peers.clone(),
+            ending,
+        )
     };
     serve_all(listener, config, ending, room, connection).await
 }
@@ -290,9 +298,9 @@ fn is_for_good(error: &io::Error) -> bool {
 
 /// The TLS of a connection, where there is any, and the version of HTTP.
 async fn open<I>(
-    mut io: DeadlineIo<I>,
+    mut io: Box<DeadlineIo<I>>,
     acceptor: Option<Acceptor>,
-) -> io::Result<(Secure<DeadlineIo<I>>, Version)>
+) -> io::Result<(Secure<Box<DeadlineIo<I>>>, Version)>
 where
     I: AsyncRead + AsyncWrite + Unpin,
 {
@@ -311,7 +319,7 @@ where
 
 /// Serves one connection to its end.
 async fn connection<I>(
-    mut io: DeadlineIo<I>,
+    mut io: Box<DeadlineIo<I>>,
     acceptor: Option<Acceptor>,
     http: Arc<Http>,
     edge: Arc<Edge>,

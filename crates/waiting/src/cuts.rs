@@ -31,8 +31,10 @@ struct Named {
 }
 
 /// One open connection, under its name if it has one; forgotten when dropped.
+///
+/// Boxed: most connections have none, and need no room for it.
 #[derive(Debug)]
-pub(crate) struct Cuttable(Option<Registered>);
+pub(crate) struct Cuttable(Option<Box<Registered>>);
 
 #[derive(Debug)]
 struct Registered {
@@ -75,11 +77,11 @@ impl Cuts {
                 named.connections += 1;
                 named.cut.raised()
             };
-            Registered {
+            Box::new(Registered {
                 cuts: self.clone(),
                 name,
                 cut,
-            }
+            })
         }))
     }
 

@@ -4,7 +4,13 @@ use crate::{counts::Counts, cuts::Cuttable, silence::Silence, Place};
 use contract::{metrics::WaitEnd, Cursor, Gap, GapReason, Status};
 use feed::{Batch, Delivery, Event, Subscription};
 use signal::{Raised, Signal};
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::{poll_fn, Future},
+    pin::Pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 use tokio::time::Instant;
 
 // ANCHOR: next_enum
@@ -182,17 +188,17 @@ impl Wait {
     /// to stop even while it waits to write to its peer, and so does not call
     /// [`next`](Self::next). Cancel-safe.
     pub fn interrupted(&self) -> impl Future<Output = Interrupted> + Send + 'static {
-        let end = self.end.signal().raised();
-        let cut = self.cut.signal().map(Signal::raised);
-        async move {
-            tokio::select! {
-                // In the order of `next`.
-                biased;
-                // Cancel-safe, both: a signal that was raised stays so.
-                () = raised(cut) => Interrupted::Cut,
-                () = end => Interrupted::Ending,
+        let mut end = self.end.signal().raised();
+        let mut cut = self.cut.signal().map(Signal::raised);
+        // In the order of `next`. By hand: `select!` in an `async` block would hold both
+        // twice, for as long as the connection lasts.
+        poll_fn(move |cx| {
+            let cut = cut.as_mut().map(|cut| Pin::new(cut).poll(cx));
+            match cut {
+                Some(Poll::Ready(())) => Poll::Ready(Interrupted::Cut),
+                _ => Pin::new(&mut end).poll(cx).map(|()| Interrupted::Ending),
             }
-        }
+        })
     }
 }
 
@@ -232,14 +238,6 @@ impl Drop for Wait {
             WaitEnd::TimedOut
         };
         self.counted.counts.wait_ends(end);
-    }
-}
-
-/// Completes when the signal is raised; never without one.
-async fn raised(signal: Option<Raised>) {
-    match signal {
-        Some(raised) => raised.await,
-        None => std::future::pending().await,
     }
 }
 

@@ -19,15 +19,15 @@ use waiting::{
     ConnectionName, Cuts, Door, Framings, Places, Room,
 };
 
-/// What the handlers of one log share.
-#[derive(Clone)]
-struct Server {
-    room: Room,
+/// What the handlers and the sockets of one log share.
+pub(crate) struct Server {
+    /// Where those wait who have a socket, and to publish into.
+    pub(crate) room: Room,
     /// The message of each event, made once for all sockets.
-    messages: Framings<Utf8Bytes>,
+    pub(crate) messages: Framings<Utf8Bytes>,
+    pub(crate) config: Arc<Config>,
     /// Where [`Config::fan_out`] asks for it.
     walk: Option<Walk>,
-    config: Arc<Config>,
     ending: Ending,
 }
 
@@ -51,13 +51,13 @@ pub fn router(feed: Feed, board: Feed, config: Config, ending: Ending) -> Router
         let messages = Framings::default();
         let walk = (config.fan_out == FanOut::Walk)
             .then(|| Walk::new(log.clone(), messages.clone()));
-        Server {
+        Arc::new(Server {
             room: Room::new(METHOD.name, log, sockets.clone()).with_cuts(cuts.clone()),
             messages,
             walk,
             config: config.clone(),
             ending: ending.clone(),
-        }
+        })
     };
     let (events, board) = (server(feed), server(board));
     let echo = Echo {
@@ -70,19 +70,17 @@ pub fn router(feed: Feed, board: Feed, config: Config, ending: Ending) -> Router
         .route("/status", status_route(&events.room))
         .route("/board/status", status_route(&board.room))
         .route("/cut", cut_route(&events.room))
-        .route("/events", events.route().merge(publish))
-        .route("/board", board.route())
+        .route("/events", route(events).merge(publish))
+        .route("/board", route(board))
         .route("/echo", echo.route())
         .merge(assets::router(web::WEBSOCKET))
         .nest("/shared", assets::router(web::SHARED));
     fallbacks(router)
 }
 
-impl Server {
-    /// `GET` opens a WebSocket over HTTP/1.1, and `CONNECT` over HTTP/2.
-    fn route(self) -> MethodRouter {
-        get(open).connect(open).with_state(self)
-    }
+/// `GET` opens a WebSocket over HTTP/1.1, and `CONNECT` over HTTP/2.
+fn route(server: Arc<Server>) -> MethodRouter {
+    get(open).connect(open).with_state(server)
 }
 
 // ANCHOR: open
@@ -91,7 +89,7 @@ impl Server {
 /// What is refused here is refused before there is a WebSocket, and a browser does not
 /// show a page why: it asks `status`.
 async fn open(
-    State(server): State<Server>,
+    State(server): State<Arc<Server>>,
     handshake: Handshake,
     After(after): After,
     name: ConnectionName,
@@ -100,17 +98,15 @@ async fn open(
     // Now and not once the socket stands: what is refused needs an answer of HTTP.
     let wait = server.room.join(after.unwrap_or_default(), name)?;
     let limits = server.config.limits();
-    let connection = Connection {
+    // Boxed, since it passes through several futures, and each would have room for it.
+    let connection = Box::new(Connection {
         wait,
-        room: server.room,
-        messages: server.messages,
-        heartbeat: server.config.heartbeat,
-        close_patience: server.config.close_patience,
-    };
+        server: server.clone(),
+    });
     // Its task outlives the request. The ending knows of it, so that a shutdown waits
     // for it, and cuts it in the end.
     let ending = &server.ending;
-    Ok(match server.walk {
+    Ok(match server.walk.clone() {
         None => handshake.accept(limits, ending, |socket| connection.run(socket)),
         // The other way to fan out.
         Some(walk) => {

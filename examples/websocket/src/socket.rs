@@ -1,58 +1,62 @@
 //! One open socket: one task, and one loop that reads and writes.
 
-use crate::{close::End, frames, tunnel::Socket};
+use crate::{close::End, frames, server::Server, tunnel::Socket};
 use bytes::Bytes;
 use contract::{
     socket::{ClientMessage, Close, ServerMessage},
     Heartbeat, Hello, Problem,
 };
 use futures_util::{SinkExt, StreamExt};
-use std::{future::Future, time::Duration};
-use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
-use waiting::{Framings, Interrupted, Next, Room, Wait};
+use std::{future::Future, sync::Arc};
+use tokio_tungstenite::tungstenite::{Error, Message};
+use waiting::{Interrupted, Next, Room, Wait};
 
 // ANCHOR: held
-/// What one open socket holds: its wait. No queue, and no second task.
+/// What one open socket holds besides its buffers: its wait. No queue, and no second
+/// task.
 pub(crate) struct Connection {
     pub(crate) wait: Wait,
-    /// To publish into.
-    pub(crate) room: Room,
-    /// The message of each event, made once for all sockets.
-    pub(crate) messages: Framings<Utf8Bytes>,
-    /// How often a heartbeat and a ping are sent.
-    pub(crate) heartbeat: Duration,
-    /// How long the peer may need to answer a close.
-    pub(crate) close_patience: Duration,
+    pub(crate) server: Arc<Server>,
 }
 // ANCHOR_END: held
 
 impl Connection {
     // ANCHOR: run
     /// Serves the socket to its end.
-    pub(crate) async fn run(mut self, mut socket: Socket) {
-        let silence = self.silence(&socket);
-        let interrupted = self.wait.interrupted();
-        let end = tokio::select! {
-            biased;
-            // Cancel-safe. The loop hears of it too, but not while it waits for the
-            // peer to read.
-            why = interrupted => why.into(),
-            // Dropped only when the socket's work is over. What it was writing is then
-            // in tungstenite's buffer, in whole frames, so that a close can still
-            // follow it.
-            end = self.serve(&mut socket) => end,
-            // Cancel-safe: it only waits. Last, since the loop may hear something at
-            // this moment.
-            () = silence => End::Dropped,
-        };
-        // Boxed, so that an open socket has no room for its end.
-        Box::pin(end.close(socket, self.wait, self.close_patience)).await;
+    ///
+    /// No `async fn`, which would hold the socket twice: where it came in, and where it
+    /// is served.
+    #[expect(clippy::manual_async_fn, reason = "it would hold more")]
+    pub(crate) fn run(
+        mut self: Box<Self>,
+        mut socket: Socket,
+    ) -> impl Future<Output = ()> {
+        async move {
+            let silence = self.silence(&socket);
+            let interrupted = self.wait.interrupted();
+            let end = tokio::select! {
+                biased;
+                // Cancel-safe. The loop hears of it too, but not while it waits for the
+                // peer to read.
+                why = interrupted => why.into(),
+                // Dropped only when the socket's work is over. What it was writing is
+                // then in tungstenite's buffer, in whole frames, so that a close can
+                // still follow it.
+                end = self.serve(&mut socket) => end,
+                // Cancel-safe: it only waits. Last, since the loop may hear something
+                // at this moment.
+                () = silence => End::Dropped,
+            };
+            // Boxed, so that an open socket has no room for its end.
+            Box::pin(end.close(socket, self.wait, self.server.config.close_patience))
+                .await;
+        }
     }
     // ANCHOR_END: run
 
     // ANCHOR: serve
     async fn serve(&mut self, socket: &mut Socket) -> End {
-        let mut done = self.greet(socket).await;
+        let mut done = Box::pin(self.greet(socket)).await;
         while done.is_ok() {
             done = self.step(socket).await;
         }
@@ -61,13 +65,15 @@ impl Connection {
 
     /// Waits for a message or for the log, and does what came.
     pub(crate) async fn step(&mut self, socket: &mut Socket) -> Result<(), End> {
+        // What is done then is boxed, so that a socket that waits has no room for it.
+        //
         // Not `biased`: whichever always came first could leave the other nothing of
         // the task's budget of work.
         tokio::select! {
             // Cancel-safe: a message is handed out whole, or stays.
-            message = socket.next() => self.read(socket, message).await,
+            message = socket.next() => Box::pin(self.read(socket, message)).await,
             // Cancel-safe: it promises it.
-            next = self.wait.next() => self.write(socket, next).await,
+            next = self.wait.next() => Box::pin(self.write(socket, next)).await,
         }
     }
     // ANCHOR_END: serve
@@ -78,7 +84,10 @@ impl Connection {
         &self,
         socket: &Socket,
     ) -> impl Future<Output = ()> + Send + 'static {
-        socket.get_ref().heard().silence(self.heartbeat * 2)
+        socket
+            .get_ref()
+            .heard()
+            .silence(self.server.config.heartbeat * 2)
     }
 
     /// The first message: the client's cursor, before it has any event.
@@ -86,7 +95,7 @@ impl Connection {
         let (cursor, every) = (self.wait.cursor(), self.every());
         let hello = ServerMessage::Hello(Hello { cursor, every });
         socket.send(frames::message(&hello)).await?;
-        self.wait.limit_silence(self.heartbeat);
+        self.wait.limit_silence(self.server.config.heartbeat);
         Ok(())
     }
 
@@ -102,7 +111,7 @@ impl Connection {
             // Before its event, which this loop has not yet taken from the log. Who
             // does not read its answers is not read from any more.
             Message::Text(text) => {
-                let answer = answer(&self.room, &text).await;
+                let answer = answer(&self.server.room, &text).await;
                 socket.send(frames::message(&answer)).await?;
             }
             Message::Binary(_) => return Err(End::Closes(Close::Binary)),
@@ -130,7 +139,7 @@ impl Connection {
             // writes and not in one for each event.
             Next::Batch(batch) => {
                 for event in batch.events {
-                    let text = self.messages.get(&event, frames::event);
+                    let text = self.server.messages.get(&event, frames::event);
                     socket.feed(Message::Text(text)).await?;
                 }
             }
@@ -143,7 +152,7 @@ impl Connection {
             // heartbeat is for the page, which sees no pings; the ping asks for a sign
             // of life.
             Next::Silence => {
-                self.wait.limit_silence(self.heartbeat);
+                self.wait.limit_silence(self.server.config.heartbeat);
                 let every = self.every();
                 let heartbeat = ServerMessage::Heartbeat(Heartbeat { every });
                 socket.feed(frames::message(&heartbeat)).await?;
@@ -159,7 +168,12 @@ impl Connection {
 
     /// The heartbeat as the client is sent it, in milliseconds.
     fn every(&self) -> u64 {
-        self.heartbeat.as_millis().try_into().unwrap_or(u64::MAX)
+        self.server
+            .config
+            .heartbeat
+            .as_millis()
+            .try_into()
+            .unwrap_or(u64::MAX)
     }
 }
 

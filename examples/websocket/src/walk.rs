@@ -12,7 +12,7 @@ use feed::{Batch, Delivery, Feed, Subscription};
 use futures_util::{SinkExt, StreamExt};
 use std::{
     collections::BTreeMap,
-    future::{pending, poll_fn},
+    future::{pending, poll_fn, Future},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{ready, Context, Poll, Waker},
 };
@@ -30,7 +30,7 @@ const CHUNK: usize = 64;
 
 /// A socket, and what serves it. Who has it may read and write.
 struct Member {
-    connection: Connection,
+    connection: Box<Connection>,
     socket: Socket,
 }
 
@@ -85,29 +85,29 @@ enum Due {
 // ANCHOR: run
 impl Walk {
     /// Serves the socket to its end.
-    pub(crate) async fn run(self, connection: Connection, socket: Socket) {
-        let silence = connection.silence(&socket);
-        let interrupted = connection.wait.interrupted();
-        let member = Box::new(Member { connection, socket });
+    pub(crate) fn run(
+        self,
+        connection: Box<Connection>,
+        socket: Socket,
+    ) -> impl Future<Output = ()> {
         let mut follower = Follower {
             walk: self,
-            own: Some(member),
+            own: Some(Box::new(Member { connection, socket })),
             seated: None,
         };
-        let end = tokio::select! {
-            biased;
-            // As in `Connection::run`, all three.
-            why = interrupted => why.into(),
-            end = follower.serve() => end,
-            () = silence => End::Dropped,
-        };
-        let Member { connection, socket } = *follower.take();
-        let Connection {
-            wait,
-            close_patience,
-            ..
-        } = connection;
-        Box::pin(end.close(socket, wait, close_patience)).await;
+        async move {
+            let Member { connection, socket } = follower.own();
+            let silence = connection.silence(socket);
+            let interrupted = connection.wait.interrupted();
+            let end = tokio::select! {
+                biased;
+                // As in `Connection::run`, all three.
+                why = interrupted => why.into(),
+                end = follower.serve() => end,
+                () = silence => End::Dropped,
+            };
+            Box::pin(follower.take().close(end)).await;
+        }
     }
 }
 // ANCHOR_END: run
@@ -158,6 +158,16 @@ impl Follower {
 }
 
 impl Member {
+    async fn close(self: Box<Self>, end: End) {
+        let Self { connection, socket } = *self;
+        end.close(
+            socket,
+            connection.wait,
+            connection.server.config.close_patience,
+        )
+        .await;
+    }
+
     async fn greet(&mut self) -> Result<(), End> {
         self.connection.greet(&mut self.socket).await
     }

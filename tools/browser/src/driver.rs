@@ -7,7 +7,12 @@ use crate::{
 use anyhow::Context as _;
 use fantoccini::{Client, ClientBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
-use std::{process::Stdio, time::Duration};
+use std::{
+    collections::BTreeSet,
+    process::Stdio,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
@@ -24,6 +29,8 @@ const CLOSE: Duration = Duration::from_secs(5);
 pub struct Driver {
     address: String,
     engine: Engine,
+    /// Dropped before the process, whose number is its name.
+    _group: Group,
     process: Child,
     _screen: Option<Screen>,
 }
@@ -55,16 +62,17 @@ impl Driver {
         let process = command
             .spawn()
             .with_context(|| format!("the driver of {kind} does not start"))?;
+        let group = Group::new(process.id().context("the driver has ended")?);
         let mut driver = Self {
             address: String::new(),
             engine,
+            _group: group,
             process,
             _screen: screen,
         };
         let port = timeout(HANG, driver.port(given)).await;
         let port = port.with_context(|| format!("the driver of {kind} names no port"))??;
         driver.address = format!("http://127.0.0.1:{port}");
-        driver.end_on_interrupt();
         Ok(driver)
     }
 
@@ -119,37 +127,58 @@ impl Driver {
             _profile: profile,
         })
     }
+}
 
-    /// Ctrl-C reaches this process alone, since the driver has a group of its own: passes it on.
-    fn end_on_interrupt(&self) {
-        let group = self.process.id();
-        tokio::spawn(async move {
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // Where there are no groups, the driver alone.
+        let _ = self.process.start_kill();
+    }
+}
+
+/// The process groups of all drivers, each by the id of its first process.
+static GROUPS: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+
+fn groups() -> MutexGuard<'static, BTreeSet<u32>> {
+    GROUPS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The process group of a driver. Its processes end when this is dropped, and at Ctrl-C.
+#[derive(Debug)]
+struct Group(u32);
+
+impl Group {
+    fn new(first: u32) -> Self {
+        groups().insert(first);
+        // Ctrl-C reaches only this process, since the driver has a group of its own. Whichever of
+        // these tasks wakes first ends all drivers, because it also ends this process.
+        tokio::spawn(async {
             if tokio::signal::ctrl_c().await.is_ok() {
-                kill_group(group);
+                groups().iter().copied().for_each(kill_group);
                 // As a shell reports a program that SIGINT has ended.
                 std::process::exit(130);
             }
         });
+        Self(first)
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        kill_group(self.0);
+        groups().remove(&self.0);
     }
 }
 
 /// Kills every process of a group, named by its first. It fails where all have ended already, and
 /// that is well.
-fn kill_group(first: Option<u32>) {
+fn kill_group(first: u32) {
     #[cfg(unix)]
-    if let Some(group) = first.and_then(|id| rustix::process::Pid::from_raw(id.cast_signed())) {
+    if let Some(group) = rustix::process::Pid::from_raw(first.cast_signed()) {
         let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
     }
     #[cfg(not(unix))]
     let _ = first;
-}
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        kill_group(self.process.id());
-        // Where there are no groups, the driver alone.
-        let _ = self.process.start_kill();
-    }
 }
 
 /// One browser, and its WebDriver session.

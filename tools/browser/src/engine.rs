@@ -49,7 +49,7 @@ impl fmt::Display for Kind {
 }
 
 /// A browser and its WebDriver server.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Engine {
     /// Which one.
     pub kind: Kind,

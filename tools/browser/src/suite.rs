@@ -63,6 +63,7 @@ pub struct Suite {
 /// A browser, with a driver of its own: those of Firefox and WebKitGTK have one at a time.
 #[derive(Debug)]
 struct Session {
+    engine: Engine,
     driver: Driver,
     browser: Browser,
 }
@@ -98,9 +99,32 @@ impl Suite {
         F: Fn(Arc<Self>, Page) -> T + Send + 'static,
         T: Future<Output = anyhow::Result<()>> + Send,
     {
+        self.trial_in(kind, |engine| engine, name, test)
+    }
+
+    /// The same with a driver that waits for a page to load.
+    pub fn patient_trial<F, T>(self: &Arc<Self>, kind: Kind, name: &str, test: F) -> Trial
+    where
+        F: Fn(Arc<Self>, Page) -> T + Send + 'static,
+        T: Future<Output = anyhow::Result<()>> + Send,
+    {
+        self.trial_in(kind, Engine::patient, name, test)
+    }
+
+    fn trial_in<F, T>(
+        self: &Arc<Self>,
+        kind: Kind,
+        adapt: fn(Engine) -> Engine,
+        name: &str,
+        test: F,
+    ) -> Trial
+    where
+        F: Fn(Arc<Self>, Page) -> T + Send + 'static,
+        T: Future<Output = anyhow::Result<()>> + Send,
+    {
         let suite = self.clone();
         Trial::ignorable_test(format!("{}/{name}", kind.key()), move || {
-            let run = || suite.runtime.block_on(suite.run(kind, &test));
+            let run = || suite.runtime.block_on(suite.run(kind, adapt, &test));
             // Under load WebKitGTK's driver now and then reports a click or a script as done of
             // which the page knows nothing. A second try, in a new browser, tells that from a fault
             // of the page.
@@ -124,17 +148,25 @@ impl Suite {
         F: Fn(Arc<Self>, Page) -> T,
         T: Future<Output = anyhow::Result<()>>,
     {
-        let outcome = self.runtime.block_on(self.run(kind, &work));
+        let outcome = self
+            .runtime
+            .block_on(self.run(kind, |engine| engine, &work));
         self.close();
         outcome
     }
 
-    async fn run<F, T>(self: &Arc<Self>, kind: Kind, test: &F) -> anyhow::Result<()>
+    async fn run<F, T>(
+        self: &Arc<Self>,
+        kind: Kind,
+        adapt: fn(Engine) -> Engine,
+        test: &F,
+    ) -> anyhow::Result<()>
     where
         F: Fn(Arc<Self>, Page) -> T,
         T: Future<Output = anyhow::Result<()>>,
     {
-        let session = self.take(kind).await?;
+        let engine = Engine::find(kind).map_err(Missing)?;
+        let session = self.take(adapt(engine)).await?;
         let page = Page::only(&session.browser).await?;
         let test = AssertUnwindSafe(timeout(TEST_LIMIT, test(self.clone(), page))).catch_unwind();
         let tested = test.await;
@@ -151,32 +183,37 @@ impl Suite {
         }
     }
 
-    async fn take(&self, kind: Kind) -> anyhow::Result<Session> {
-        let engine = Engine::find(kind).map_err(Missing)?;
+    async fn take(&self, engine: Engine) -> anyhow::Result<Session> {
         let others = {
             let mut idle = self.lock();
-            let same = |session: &Session| session.browser.kind == kind;
-            if let Some(index) = idle.iter().position(same) {
+            if let Some(index) = idle.iter().position(|session| session.engine == engine) {
                 return Ok(idle.swap_remove(index));
             }
             std::mem::take(&mut *idle)
         };
-        // The trials go from one kind to the next, and this machine has little room for all three.
+        // The trials go from one engine to the next, and this machine has little room for all.
         for session in others {
             session.close().await;
         }
-        let driver = Driver::start(engine).await?;
+        let driver = Driver::start(engine.clone()).await?;
         let browser = driver.browser().await?;
-        Ok(Session { driver, browser })
+        Ok(Session {
+            engine,
+            driver,
+            browser,
+        })
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Session>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs the trials, and then ends every browser.
-    pub fn finish(self: Arc<Self>, trials: Vec<Trial>) -> ExitCode {
-        let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
+    /// Runs the trials, and then ends every browser. Unless the command line has another number,
+    /// `at_once` of them run side by side: each has a browser and servers of its own.
+    pub fn finish(self: Arc<Self>, trials: Vec<Trial>, at_once: usize) -> ExitCode {
+        let mut arguments = Arguments::from_args();
+        arguments.test_threads.get_or_insert(at_once);
+        let conclusion = libtest_mimic::run(&arguments, trials);
         self.close();
         conclusion.exit_code()
     }

@@ -2,7 +2,7 @@
 //! book names.
 
 use crate::{
-    tables::line,
+    tables::{head, line},
     text::{count, thousands, Part, Unit},
 };
 use capacity::{Bill, LimitKind, Load, Machine, Method, Prices, Wire};
@@ -94,10 +94,7 @@ fn needs(wire: &Wire) -> String {
         "Machines; dollars a month",
         "Dollars a month, if a network bills requests",
     ];
-    let mut lines = vec![
-        line(titles.map(str::to_owned).into_iter()),
-        line(titles.map(|_| "---".to_owned()).into_iter()),
-    ];
+    let mut lines = head(titles.map(str::to_owned));
     for readers in READERS {
         for (method, class, title) in METHODS {
             let load = Load {
@@ -142,10 +139,7 @@ fn limits(wire: &Wire) -> String {
         "Settings raised",
         "What lifts it",
     ];
-    let mut lines = vec![
-        line(titles.map(str::to_owned).into_iter()),
-        line(titles.map(|_| "---".to_owned()).into_iter()),
-    ];
+    let mut lines = head(titles.map(str::to_owned));
     let of = |machine: &Machine| machine.limits(&Load::EXAMPLE, Method::Sse, &wire.sse);
     let raised = of(&Machine::RAISED);
     let readers = |kind: LimitKind| {

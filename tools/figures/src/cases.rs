@@ -1,7 +1,7 @@
 //! The sums of Worked choices, by the crate `capacity` and its measured constants.
 
 use crate::{
-    tables::line,
+    tables::{head, line},
     text::{count, Part, Unit},
 };
 use capacity::{Bill, Costs, Load, Machine, Method, Needs, Prices, Wire, HOURS_PER_MONTH};
@@ -263,10 +263,7 @@ fn exchanged(in_the_clear: &Wire, over_tls: &Wire) -> String {
         ("a price tick, as an SSE block", sse(TICK)),
     ];
     let titles = ["What", "HTTP/2 and TLS", "HTTP/1.1 without TLS"];
-    let mut lines = vec![
-        line(titles.map(str::to_owned).into_iter()),
-        line(titles.map(|_| "---".to_owned()).into_iter()),
-    ];
+    let mut lines = head(titles.map(str::to_owned));
     for (what, (over_tls, in_the_clear)) in rows {
         let numbers = [over_tls, in_the_clear].map(|bytes| Unit::Bytes.number(bytes));
         lines.push(line([what.to_owned()].into_iter().chain(numbers)));
@@ -282,10 +279,7 @@ fn bills(wire: &Wire) -> String {
         "A month from machines of your own",
         "A month through a network",
     ];
-    let mut lines = vec![
-        line(titles.map(str::to_owned).into_iter()),
-        line(titles.map(|_| "---".to_owned()).into_iter()),
-    ];
+    let mut lines = head(titles.map(str::to_owned));
     for Way {
         case,
         class,

@@ -84,18 +84,13 @@ fn delay(data: &Data, name: &str, methods: &[Variant]) -> anyhow::Result<String>
     let least = power(ends.iter().copied().fold(f64::INFINITY, f64::min), false);
     let most = power(ends.iter().copied().fold(0.0, f64::max), true);
 
-    let legend = 22 * shown.len().div_ceil(2) as u32;
-    let size = (WIDTH, 260 + legend);
+    let head = legend_height(shown.len());
+    let size = (WIDTH, 260 + head);
     let mut svg = String::new();
     {
         let root = SVGBackend::with_string(&mut svg, size).into_drawing_area();
-        let (top, plot) = root.split_vertically(legend);
-        for (number, variant) in shown.iter().enumerate() {
-            let number = number as i32;
-            let at = (12 + 200 * (number % 2), 12 + 22 * (number / 2));
-            mark(&top, &variant.shape(), at)?;
-            text(&top, &variant.title, (at.0 + 14, at.1), HPos::Left)?;
-        }
+        let (top, plot) = root.split_vertically(head);
+        legend(&top, shown.iter().copied())?;
         let mut chart = ChartBuilder::on(&plot)
             .margin(10)
             .margin_right(24)
@@ -124,14 +119,10 @@ fn delay(data: &Data, name: &str, methods: &[Variant]) -> anyhow::Result<String>
                 };
                 let (x, y) = chart.backend_coord(&(*delay, *part));
                 mark(&root, &variant.shape(), (x, y))?;
-                // Of one method with two intervals, or two servers.
-                let label = variant
-                    .title
-                    .rsplit_once("every ")
-                    .map(|(_, interval)| interval);
-                let label = label.or(variant.is_walk().then_some("walk"));
-                if let Some(label) = label.filter(|_| *part < 0.9) {
-                    text(&root, label, (x - 10, y), HPos::Right)?;
+                // Of one method with two intervals.
+                let interval = variant.title.rsplit_once("every ");
+                if let Some((_, interval)) = interval.filter(|_| *part < 0.9) {
+                    text(&root, interval, (x - 10, y), HPos::Right)?;
                 }
             }
         }
@@ -154,6 +145,24 @@ fn delay(data: &Data, name: &str, methods: &[Variant]) -> anyhow::Result<String>
         );
     }
     Ok(finish(&svg, name, &title, &description))
+}
+
+/// What the height of a legend of so many is.
+pub(crate) fn legend_height(variants: usize) -> u32 {
+    22 * variants.div_ceil(2) as u32
+}
+
+/// Each with its mark, two in a row.
+pub(crate) fn legend<'a>(
+    area: &Area<'_>,
+    variants: impl IntoIterator<Item = &'a Variant>,
+) -> anyhow::Result<()> {
+    for (number, it) in (0..).zip(variants) {
+        let at = (12 + 200 * (number % 2), 12 + 22 * (number / 2));
+        mark(area, &it.shape(), at)?;
+        text(area, &it.title, (at.0 + 14, at.1), HPos::Left)?;
+    }
+    Ok(())
 }
 
 /// What a panel of the second chart shows.

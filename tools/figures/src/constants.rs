@@ -188,8 +188,8 @@ pub const HTTP1: Wire = Wire {
     text.push_str(
         "};
 
-/// Over HTTP/2 with TLS, and of a WebSocket over HTTP/1.1 with TLS: the bytes. Processor
-/// time and memory are those without TLS.
+/// Over HTTP/2 with TLS, and of a WebSocket over HTTP/1.1 with TLS: the bytes.
+/// Processor time and memory are those without TLS.
 ",
     );
     text.push_str(match data.shortened {

@@ -11,12 +11,14 @@ use std::{collections::BTreeMap, fs, path::Path};
 pub struct Book {
     /// The methods side by side.
     pub compare: Data,
+    /// With many clients, from servers with one thread.
+    pub many: Kept,
     /// Across distances and losses.
-    pub lines: Lines,
+    pub lines: Kept,
     /// With ever more clients.
     pub scale: Scale,
     /// Beside other servers.
-    pub peers: Peers,
+    pub peers: Kept<PeersParameters>,
 }
 
 /// The kinds of run, each with the name of its files.
@@ -24,6 +26,8 @@ pub struct Book {
 pub enum Kind {
     /// `lab compare`, without a line between clients and server.
     Compare,
+    /// `lab compare`, of servers with one thread alone.
+    Many,
     /// `lab compare` with round trips and losses.
     Lines,
     /// `lab scale`.
@@ -38,6 +42,7 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Compare => "compare",
+            Self::Many => "many",
             Self::Lines => "lines",
             Self::Scale => "scale",
             Self::Peers => "peers",
@@ -68,14 +73,14 @@ pub struct Data {
     pub notes: Vec<String>,
 }
 
-/// A run of `lab compare` across lines with round trips and losses.
+/// A run of which the conditions and the figures are kept.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Lines {
+pub struct Kept<P = Parameters> {
     /// Why these figures are not the last word, if they are not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provisional: Option<String>,
     /// The conditions.
-    pub run: Run,
+    pub run: Run<P>,
     /// The figures.
     pub rows: Vec<Row>,
     /// What a reader of the figures has to know.
@@ -98,29 +103,16 @@ pub struct Scale {
     pub notes: Vec<String>,
 }
 
-/// A run of `lab peers`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Peers {
-    /// Why these figures are not the last word, if they are not.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub provisional: Option<String>,
-    /// The conditions.
-    pub run: Run<PeersParameters>,
-    /// The figures.
-    pub rows: Vec<Row>,
-    /// What a reader of the figures has to know.
-    pub notes: Vec<String>,
-}
-
 /// The form of the lab's files that is read here.
 const SCHEMA: u32 = 2;
 
 /// `run.json` of the lab.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Run<P = Parameters> {
-    schema: u32,
+    pub(crate) schema: u32,
     pub started: String,
-    command: Vec<String>,
+    /// The arguments of `lab`; of the kept ones none is of the machine alone.
+    pub(crate) command: Vec<String>,
     pub machine: Machine,
     pub versions: Versions,
     pub parameters: P,
@@ -306,6 +298,7 @@ pub struct Bend {
 /// What the rows of the book's tables are of.
 pub(crate) const PROTOCOL: &str = "h1";
 pub(crate) const WORKERS: &str = "all";
+pub(crate) const ONE_THREAD: &str = "1";
 /// HTTP/2 over TLS, and for a WebSocket HTTP/1.1 over TLS.
 pub(crate) const OVER_TLS: &str = "h2-tls";
 
@@ -326,19 +319,7 @@ impl<P> Run<P> {
     /// What a reader types to repeat it.
     #[must_use]
     pub fn command(&self) -> String {
-        // Whoever measures wants the servers built, and a directory of their own.
-        let mut arguments = Vec::new();
-        let mut given = self.command.iter().skip(1);
-        while let Some(argument) = given.next() {
-            match &**argument {
-                "--no-build" => {}
-                "--out" => {
-                    given.next();
-                }
-                other => arguments.push(other),
-            }
-        }
-        format!("cargo run --release -p lab -- {}", arguments.join(" "))
+        format!("cargo run --release -p lab -- {}", self.command.join(" "))
     }
 }
 
@@ -356,11 +337,13 @@ impl Book {
     pub fn read(root: &Path) -> anyhow::Result<Self> {
         let book = Self {
             compare: read(root, Kind::Compare)?,
+            many: read(root, Kind::Many)?,
             lines: read(root, Kind::Lines)?,
             scale: read(root, Kind::Scale)?,
             peers: read(root, Kind::Peers)?,
         };
         book.compare.run.check()?;
+        book.many.run.check()?;
         book.lines.run.check()?;
         book.scale.run.check()?;
         book.peers.run.check()?;
@@ -480,6 +463,19 @@ impl Data {
         Ok(self.row(measurement, method, figure)?.median)
     }
 
+    /// A figure of a server with one thread, with the first of its floors.
+    ///
+    /// # Errors
+    /// If it was not measured.
+    pub fn one_thread(
+        &self,
+        measurement: &str,
+        method: &str,
+        figure: &str,
+    ) -> anyhow::Result<&Row> {
+        one_thread(&self.rows, measurement, method, figure)
+    }
+
     /// A median over HTTP/2 with TLS.
     ///
     /// # Errors
@@ -499,6 +495,19 @@ impl Data {
     }
 }
 
+fn one_thread<'a>(
+    rows: &'a [Row],
+    measurement: &str,
+    method: &str,
+    figure: &str,
+) -> anyhow::Result<&'a Row> {
+    let wanted = Wanted {
+        workers: ONE_THREAD,
+        ..Wanted::plain(measurement, method, figure)
+    };
+    find(rows, &wanted)
+}
+
 /// The intervals of polling that are in these rows, in milliseconds, in rising order.
 pub(crate) fn intervals(rows: &[Row]) -> Vec<u64> {
     let deliveries = rows.iter().filter(|row| row.measurement == "delivery");
@@ -510,7 +519,7 @@ pub(crate) fn intervals(rows: &[Row]) -> Vec<u64> {
     intervals
 }
 
-impl Lines {
+impl Kept {
     /// The round trips and losses that were measured, in rising order.
     #[must_use]
     pub fn lines(&self) -> Vec<(f64, f64)> {
@@ -535,7 +544,7 @@ impl Lines {
     ///
     /// # Errors
     /// If it was not measured.
-    pub fn row(&self, method: &str, line: (f64, f64), figure: &str) -> anyhow::Result<&Row> {
+    pub fn across(&self, method: &str, line: (f64, f64), figure: &str) -> anyhow::Result<&Row> {
         let wanted = Wanted {
             workers: self.workers(),
             rtt_ms: line.0,
@@ -543,6 +552,19 @@ impl Lines {
             ..Wanted::plain("delivery", method, figure)
         };
         find(&self.rows, &wanted)
+    }
+
+    /// A figure of a server with one thread, with the first of its floors.
+    ///
+    /// # Errors
+    /// If it was not measured.
+    pub fn one_thread(
+        &self,
+        measurement: &str,
+        method: &str,
+        figure: &str,
+    ) -> anyhow::Result<&Row> {
+        one_thread(&self.rows, measurement, method, figure)
     }
 }
 
@@ -571,7 +593,7 @@ impl Scale {
     }
 }
 
-impl Peers {
+impl Kept<PeersParameters> {
     /// A figure of a server, if it was measured.
     #[must_use]
     pub fn row(&self, measurement: &str, server: &str, figure: &str) -> Option<&Row> {

@@ -2,12 +2,15 @@
 //! measurements.
 
 use crate::{
-    data::{Bend, Book, Data, Kind, Lines, Peers, Row, Run, Scale, SizeRow, PROTOCOL, WORKERS},
+    data::{
+        Bend, Book, Data, Kept, Kind, PeersParameters, Row, Run, Scale, SizeRow, ONE_THREAD,
+        PROTOCOL, WORKERS,
+    },
     outputs, DIRECTORY,
 };
 use anyhow::{ensure, Context as _};
 use serde::{de::DeserializeOwned, Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{json, Value};
 use std::{collections::BTreeMap, fs, path::Path};
 
 /// As much of a line of `results.jsonl` as is kept.
@@ -58,6 +61,43 @@ fn read<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
     serde_json::from_str(&text).with_context(|| path.display().to_string())
 }
 
+/// The conditions of a run, of what kind it may be.
+fn read_run(from: &Path) -> anyhow::Result<Run<Value>> {
+    let mut run: Run<Value> = read(&from.join("run.json"))?;
+    run.check()?;
+    run.command = repeatable(run.command);
+    Ok(run)
+}
+
+/// What a reader would type to repeat a run: without the program, and without where servers were
+/// and results went, which are paths of one machine.
+fn repeatable(command: Vec<String>) -> Vec<String> {
+    let mut arguments = Vec::new();
+    let mut given = command.into_iter().skip(1);
+    while let Some(argument) = given.next() {
+        match &*argument {
+            "--no-build" => {}
+            "--out" => {
+                given.next();
+            }
+            _ => arguments.push(argument),
+        }
+    }
+    arguments
+}
+
+/// The conditions as the run's kind has them.
+fn typed<P: DeserializeOwned>(run: Run<Value>) -> anyhow::Result<Run<P>> {
+    Ok(Run {
+        schema: run.schema,
+        started: run.started,
+        command: run.command,
+        machine: run.machine,
+        versions: run.versions,
+        parameters: serde_json::from_value(run.parameters)?,
+    })
+}
+
 /// Which kind of run is in this directory.
 ///
 /// # Errors
@@ -73,9 +113,13 @@ fn kind(run: &Run<Value>) -> anyhow::Result<Kind> {
     let lines = parameters.get("lines").and_then(Value::as_array);
     let lines = lines.context("a run of none of the commands that the book shows")?;
     let is_none = |line: &Value| line["rtt_ms"] == 0.0 && line["loss_percent"] == 0.0;
-    Ok(match lines.iter().all(is_none) {
-        true => Kind::Compare,
-        false => Kind::Lines,
+    if !lines.iter().all(is_none) {
+        return Ok(Kind::Lines);
+    }
+    let one_thread = parameters["workers"] == json!([ONE_THREAD]);
+    Ok(match one_thread {
+        true => Kind::Many,
+        false => Kind::Compare,
     })
 }
 
@@ -86,56 +130,30 @@ fn kind(run: &Run<Value>) -> anyhow::Result<Kind> {
 /// If the run has faults, lacks one of its files or something that the book shows, or has it in
 /// another form.
 pub fn keep(from: &Path, provisional: Option<String>, root: &Path) -> anyhow::Result<Kind> {
-    let run: Run<Value> = read(&from.join("run.json"))?;
-    run.check()?;
+    let run = read_run(from)?;
     let kind = kind(&run)?;
     // What was there, to see whether the book can be made of the new run. At first nothing is.
     let mut book = Book::read(root).ok();
     let json = match kind {
         Kind::Compare => {
-            let data = compare(from, provisional)?;
-            let json = json(&data)?;
-            if let Some(book) = &mut book {
-                book.compare = data;
-            }
-            json
+            let data = compare(from, run, provisional)?;
+            replace(&mut book, data, |book| &mut book.compare)?
+        }
+        Kind::Many => {
+            let data = kept(from, run, provisional)?;
+            replace(&mut book, data, |book| &mut book.many)?
         }
         Kind::Lines => {
-            let summary: Summary<Row> = summary(from)?;
-            let data = Lines {
-                provisional,
-                run: read(&from.join("run.json"))?,
-                rows: summary.rows,
-                notes: summary.notes,
-            };
-            let json = json(&data)?;
-            if let Some(book) = &mut book {
-                book.lines = data;
-            }
-            json
+            let data = kept(from, run, provisional)?;
+            replace(&mut book, data, |book| &mut book.lines)?
         }
         Kind::Scale => {
-            let summary: Summary<SizeRow> = summary(from)?;
-            let data = Scale {
-                provisional,
-                run: read(&from.join("run.json"))?,
-                rows: summary.rows,
-                bends: summary.bends,
-                notes: summary.notes,
-            };
-            let json = json(&data)?;
-            if let Some(book) = &mut book {
-                book.scale = data;
-            }
-            json
+            let data = scale(from, run, provisional)?;
+            replace(&mut book, data, |book| &mut book.scale)?
         }
         Kind::Peers => {
-            let data = peers(from, provisional)?;
-            let json = json(&data)?;
-            if let Some(book) = &mut book {
-                book.peers = data;
-            }
-            json
+            let data = peers(from, run, provisional)?;
+            replace(&mut book, data, |book| &mut book.peers)?
         }
     };
     if let Some(book) = &book {
@@ -150,6 +168,19 @@ pub fn keep(from: &Path, provisional: Option<String>, root: &Path) -> anyhow::Re
     Ok(kind)
 }
 
+/// Puts a run in the place of the last of its kind; its JSON.
+fn replace<T: Serialize>(
+    book: &mut Option<Book>,
+    data: T,
+    place: fn(&mut Book) -> &mut T,
+) -> anyhow::Result<String> {
+    let json = as_json(&data)?;
+    if let Some(book) = book {
+        *place(book) = data;
+    }
+    Ok(json)
+}
+
 /// The summary of a run without faults.
 fn summary<R: DeserializeOwned>(from: &Path) -> anyhow::Result<Summary<R>> {
     let summary: Summary<R> = read(&from.join("summary.json"))?;
@@ -161,7 +192,28 @@ fn summary<R: DeserializeOwned>(from: &Path) -> anyhow::Result<Summary<R>> {
     Ok(summary)
 }
 
-fn compare(from: &Path, provisional: Option<String>) -> anyhow::Result<Data> {
+fn kept(from: &Path, run: Run<Value>, provisional: Option<String>) -> anyhow::Result<Kept> {
+    let summary: Summary<Row> = summary(from)?;
+    Ok(Kept {
+        provisional,
+        run: typed(run)?,
+        rows: summary.rows,
+        notes: summary.notes,
+    })
+}
+
+fn scale(from: &Path, run: Run<Value>, provisional: Option<String>) -> anyhow::Result<Scale> {
+    let summary: Summary<SizeRow> = summary(from)?;
+    Ok(Scale {
+        provisional,
+        run: typed(run)?,
+        rows: summary.rows,
+        bends: summary.bends,
+        notes: summary.notes,
+    })
+}
+
+fn compare(from: &Path, run: Run<Value>, provisional: Option<String>) -> anyhow::Result<Data> {
     let summary: Summary<Row> = summary(from)?;
     let lines = fs::read_to_string(from.join("results.jsonl"))?;
     let records = lines.lines().map(serde_json::from_str);
@@ -188,7 +240,7 @@ fn compare(from: &Path, provisional: Option<String>) -> anyhow::Result<Data> {
     });
     Ok(Data {
         provisional,
-        run: read(&from.join("run.json"))?,
+        run: typed(run)?,
         event_bytes: event_bytes.context("the run has no traffic")?,
         shortened: records.iter().any(|record| record.shortened == Some(true)),
         curves: curves.collect(),
@@ -198,23 +250,36 @@ fn compare(from: &Path, provisional: Option<String>) -> anyhow::Result<Data> {
     })
 }
 
-/// Of the servers that are not the book's one that failed is left out, with the reason.
-fn peers(from: &Path, provisional: Option<String>) -> anyhow::Result<Peers> {
+/// Of a server that is not the book's, what failed is left out, with the reason: a measurement that
+/// could not be made, or all of a server that lost events.
+fn peers(
+    from: &Path,
+    run: Run<Value>,
+    provisional: Option<String>,
+) -> anyhow::Result<Kept<PeersParameters>> {
     let summary: Summary<Row> = read(&from.join("summary.json"))?;
-    let mut data = Peers {
+    let mut data = Kept {
         provisional,
-        run: read(&from.join("run.json"))?,
+        run: typed::<PeersParameters>(run)?,
         rows: summary.rows,
         notes: summary.notes,
     };
     for fault in summary.faults {
-        let server = fault.split(": ").next().unwrap_or_default().to_owned();
-        ensure!(is_of_others(&server), "the run has faults: {fault}");
-        data.rows.retain(|row| row.method != server);
-        data.run
-            .parameters
-            .skipped
-            .push(format!("skipped: {fault}"));
+        let mut parts = fault.split(": ");
+        let server = parts.next().unwrap_or(&fault);
+        ensure!(is_of_others(server), "the run has faults: {fault}");
+        let failed = parts
+            .next()
+            .filter(|it| ["delivery", "memory"].contains(it));
+        data.rows.retain(|row| {
+            let is_wrong = failed.is_none_or(|failed| row.measurement == failed);
+            row.method != server || !is_wrong
+        });
+        let skipped = format!("skipped: {fault}");
+        // Each repetition has it.
+        if !data.run.parameters.skipped.contains(&skipped) {
+            data.run.parameters.skipped.push(skipped);
+        }
     }
     Ok(data)
 }
@@ -226,7 +291,7 @@ fn is_of_others(server: &str) -> bool {
 }
 
 /// As JSON that shows in a diff which figure has changed: a line for each row.
-fn json(data: &impl Serialize) -> anyhow::Result<String> {
+fn as_json(data: &impl Serialize) -> anyhow::Result<String> {
     fn write(text: &mut String, value: &Value, depth: usize) -> anyhow::Result<()> {
         const DEEPEST: usize = 2;
         let indent = "  ".repeat(depth + 1);

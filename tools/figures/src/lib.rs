@@ -1,8 +1,8 @@
 //! From what the lab has measured to what the book shows.
 //!
-//! `src/measured` keeps a run of each kind: `compare`, `lines`, `scale` and `peers`, each as JSON
-//! and as CSV. All else follows from them: charts, tables, the figures that pages include, and the
-//! constants of the crate `capacity`. The same data always gives the same bytes, and a test
+//! `src/measured` keeps a run of each kind: `compare`, `many`, `lines`, `scale` and `peers`, each
+//! as JSON and as CSV. All else follows from them: charts, tables, the figures that pages include,
+//! and the constants of the crate `capacity`. The same data always gives the same bytes, and a test
 //! compares.
 
 mod calculated;
@@ -17,7 +17,7 @@ mod tables;
 mod text;
 
 pub use constants::{over_tls, wire};
-pub use data::{Book, Data, Kind, Lines, Peers, Row, Scale, SizeRow};
+pub use data::{Book, Data, Kept, Kind, Row, Scale, SizeRow};
 pub use keep::keep;
 
 use std::{

@@ -1,9 +1,9 @@
 //! The figures in sentences of the runs beside `compare`: lines, scale and peers.
 
 use crate::{
-    data::{Book, Kind, Lines, Peers, Run, Scale},
+    data::{Book, Kept, Kind, Parameters, PeersParameters, Run, Scale},
     panels::{cpu_of, PEERS},
-    tables::{line, scale_methods},
+    tables::{head, line, scale_methods},
     text::{count, digits, machine, provisional, thousands, Part, Unit},
 };
 use anyhow::Context as _;
@@ -11,7 +11,8 @@ use anyhow::Context as _;
 /// # Errors
 /// If something is not measured that the book says.
 pub(crate) fn figures(book: &Book) -> anyhow::Result<Vec<Part>> {
-    let mut parts = lines(book)?;
+    let mut parts = many(book);
+    parts.extend(lines(book)?);
     parts.extend(scale(book)?);
     parts.extend(peers(book));
     Ok(parts)
@@ -46,6 +47,41 @@ fn conditions<P>(
     ]
 }
 
+fn many(book: &Book) -> Vec<Part> {
+    let data = &book.many;
+    let asked = &data.run.parameters;
+    let clients = thousands(asked.clients.into());
+    let how = format!(
+        "{clients} clients got {} events at {} a second, from servers with one thread; a burst is \
+         {}. Memory is that of {} idle connections. {}.",
+        thousands(asked.plan.events.into()),
+        digits(asked.plan.rate),
+        burst(asked),
+        thousands(asked.idle_clients.into()),
+        medians(asked.repetitions),
+    );
+    let reason = data.provisional.as_deref();
+    let mut parts = conditions(book, Kind::Many, &data.run, &how, reason);
+    parts.push(("many-clients".to_owned(), clients));
+    let compared = &book.compare.run.parameters;
+    let events = format!(
+        "{}, to {} clients",
+        burst(compared),
+        thousands(compared.clients.into())
+    );
+    parts.push(("burst-events".to_owned(), events));
+    parts
+}
+
+/// Events a second of a burst, as the lab plans it: `tools/lab/src/plan.rs`.
+const BURST_RATE: f64 = 1000.0;
+
+fn burst(asked: &Parameters) -> String {
+    let events = asked.burst_events;
+    let events = events.map_or("–".to_owned(), |it| thousands(it.into()));
+    format!("{events} events, {} a second", thousands(BURST_RATE))
+}
+
 fn lines(book: &Book) -> anyhow::Result<Vec<Part>> {
     let data = &book.lines;
     let asked = &data.run.parameters;
@@ -75,11 +111,11 @@ fn lines(book: &Book) -> anyhow::Result<Vec<Part>> {
     for method in ["sse", "websocket", "long-polling"] {
         for (name, line) in [("", far), ("-lossy", lossy)] {
             for quantile in ["p50", "p99"] {
-                let row = data.row(method, line, &format!("delay {quantile}"))?;
+                let row = data.across(method, line, &format!("delay {quantile}"))?;
                 let name = format!("{method}{name}-{quantile}");
                 add(&name, milliseconds(row.median));
             }
-            let behind = data.row(method, line, "behind another")?.median;
+            let behind = data.across(method, line, "behind another")?.median;
             add(
                 &format!("{method}{name}-behind"),
                 format!("{} %", digits(behind)),
@@ -93,7 +129,7 @@ fn lines(book: &Book) -> anyhow::Result<Vec<Part>> {
 ///
 /// # Errors
 /// If only one of them was measured.
-pub(crate) fn ends(data: &Lines) -> anyhow::Result<((f64, f64), (f64, f64))> {
+pub(crate) fn ends(data: &Kept) -> anyhow::Result<((f64, f64), (f64, f64))> {
     let lines = data.lines();
     let far = lines.iter().map(|line| line.0).fold(0.0, f64::max);
     let mut of_far = lines.iter().copied().filter(|line| line.0 == far);
@@ -236,6 +272,12 @@ fn peers(book: &Book) -> Vec<Part> {
 fn left_out(skipped: &str) -> String {
     let skipped = skipped.trim_start_matches("skipped: ");
     let (server, reason) = skipped.split_once(": ").unwrap_or((skipped, "unknown"));
+    // Of what was not measured the last word is the reason.
+    let (what, reason) = match reason.split_once(": ") {
+        Some((what @ ("delivery" | "memory"), reason)) => (format!("{what} of "), reason),
+        _ => (String::new(), reason),
+    };
+    let reason = reason.rsplit(": ").next().unwrap_or(reason);
     let methods = PEERS.iter();
     let mut all = methods.flat_map(|(_, title, servers)| servers.iter().map(move |it| (title, it)));
     let name = all.find(|(_, (key, _))| *key == server);
@@ -243,21 +285,18 @@ fn left_out(skipped: &str) -> String {
         format!("{name} ({title})")
     });
     let reason = reason.split(['(', ';', '\n']).next().unwrap_or(reason);
-    format!("{name}: {}", reason.trim())
+    format!("{what}{name}: {}", reason.trim())
 }
 
 /// All figures of the servers.
-pub(crate) fn table(data: &Peers) -> String {
+pub(crate) fn table(data: &Kept<PeersParameters>) -> String {
     let titles = [
         "Method, server",
         "99 of 100 events within",
         "Processor time for a delivery, of a long poll for an answer",
         "Memory for an idle connection",
     ];
-    let mut lines = vec![
-        line(titles.map(str::to_owned).into_iter()),
-        line(titles.map(|_| "---".to_owned()).into_iter()),
-    ];
+    let mut lines = head(titles.map(str::to_owned));
     for (class, title, servers) in PEERS {
         for (server, name) in servers {
             let rows = [

@@ -2,8 +2,11 @@
 //! bytes over HTTP/2.
 
 use crate::{
-    charts::{finish, font, line, mark, text, Area, Shape, DASHED, INK, LINE, WIDTH},
-    data::{Book, Data, Lines, Peers, Row, Scale, SizeRow},
+    charts::{
+        finish, font, legend, legend_height, line, mark, text, Area, Shape, DASHED, INK, LINE,
+        WIDTH,
+    },
+    data::{Book, Data, Kept, PeersParameters, Row, Scale, SizeRow},
     tables::scale_methods,
     text::{count, one_of_each, Unit, Variant},
 };
@@ -159,11 +162,11 @@ impl Bars<'_> {
 }
 
 /// How late events are across lines, from half of them to 99 of 100.
-fn lines(data: &Lines) -> anyhow::Result<String> {
+fn lines(data: &Kept) -> anyhow::Result<String> {
     let groups = across(data).into_iter().map(|line| {
         let bars = one_of_each(&data.rows).into_iter().map(|it| {
-            let p50 = data.row(&it.key, line, "delay p50")?.median;
-            let p99 = data.row(&it.key, line, "delay p99")?.median;
+            let p50 = data.across(&it.key, line, "delay p50")?.median;
+            let p99 = data.across(&it.key, line, "delay p99")?.median;
             let [half, most] = [p50, p99].map(|number| Unit::Milliseconds.number(number));
             Ok(Bar {
                 title: it.short(),
@@ -175,7 +178,7 @@ fn lines(data: &Lines) -> anyhow::Result<String> {
                 text: format!("{half}; {most}"),
             })
         });
-        let floor = data.row("loop", line, "delay p50").ok();
+        let floor = data.across("loop", line, "delay p50").ok();
         Ok(Group {
             title: named(line),
             floor: floor.map(|row| row.median),
@@ -196,7 +199,7 @@ fn lines(data: &Lines) -> anyhow::Result<String> {
 }
 
 /// The lines with a distance, or all if none has one.
-fn across(data: &Lines) -> Vec<(f64, f64)> {
+fn across(data: &Kept) -> Vec<(f64, f64)> {
     let all = data.lines();
     let far: Vec<_> = all.iter().copied().filter(|line| line.0 > 0.0).collect();
     if far.is_empty() {
@@ -217,7 +220,7 @@ fn named((rtt_ms, loss_percent): (f64, f64)) -> String {
 
 /// Which part of the events was held up behind another, without losses and with the most. Without
 /// losses there is no chart.
-fn behind(data: &Lines) -> anyhow::Result<Option<String>> {
+fn behind(data: &Kept) -> anyhow::Result<Option<String>> {
     let lines = across(data);
     let most = lines.iter().map(|line| line.1).fold(0.0, f64::max);
     let mut groups = Vec::new();
@@ -229,8 +232,10 @@ fn behind(data: &Lines) -> anyhow::Result<Option<String>> {
         // A poll's answer brings what has come together, whatever the line does.
         let methods = one_of_each(&data.rows).into_iter();
         for it in methods.filter(|it| it.class != "polling") {
-            let with = data.row(&it.key, line, "behind another")?.median;
-            let without = data.row(&it.key, (line.0, 0.0), "behind another")?.median;
+            let with = data.across(&it.key, line, "behind another")?.median;
+            let without = data
+                .across(&it.key, (line.0, 0.0), "behind another")?
+                .median;
             bars.push(Bar {
                 title: it.short(),
                 shape: it.shape(),
@@ -361,7 +366,11 @@ pub(crate) const PEERS: [(&str, &str, &[Named]); 3] = [
 
 /// The processor time by which servers are compared: a long poll's, of an answer. The loop of
 /// uWebSockets under Python asks again and again, so its processor time says nothing about it.
-pub(crate) fn cpu_of<'a>(data: &'a Peers, class: &str, server: &str) -> Option<&'a Row> {
+pub(crate) fn cpu_of<'a>(
+    data: &'a Kept<PeersParameters>,
+    class: &str,
+    server: &str,
+) -> Option<&'a Row> {
     let figure = match class {
         "long-polling" => "server CPU of an answer",
         _ => "server CPU",
@@ -371,7 +380,7 @@ pub(crate) fn cpu_of<'a>(data: &'a Peers, class: &str, server: &str) -> Option<&
 }
 
 /// Processor time of the servers, or memory.
-fn peers(data: &Peers, is_cpu: bool) -> anyhow::Result<String> {
+fn peers(data: &Kept<PeersParameters>, is_cpu: bool) -> anyhow::Result<String> {
     let mut groups = Vec::new();
     for (class, title, servers) in PEERS {
         let bars = servers.iter().filter_map(|(server, name)| {
@@ -483,22 +492,17 @@ const MEMORY: &str = "resident";
 /// A panel for each of memory, processor time and delay, against the number of clients.
 fn scale(data: &Scale) -> anyhow::Result<String> {
     let methods = scale_methods(data);
-    let legend = 22 * methods.len().div_ceil(2) as u32 + 4;
+    let head = legend_height(methods.len()) + 4;
     let panel = 210;
-    let size = (WIDTH, legend + panel * CURVES.len() as u32);
+    let size = (WIDTH, head + panel * CURVES.len() as u32);
     let mut svg = String::new();
     let mut description = "Against the number of clients, both axes logarithmic. What is dashed \
                            is calculated."
         .to_owned();
     {
         let root = SVGBackend::with_string(&mut svg, size).into_drawing_area();
-        let (top, rest) = root.split_vertically(legend);
-        for (number, it) in methods.iter().enumerate() {
-            let number = number as i32;
-            let at = (12 + 200 * (number % 2), 12 + 22 * (number / 2));
-            mark(&top, &it.shape(), at)?;
-            text(&top, &it.title, (at.0 + 14, at.1), HPos::Left)?;
-        }
+        let (top, rest) = root.split_vertically(head);
+        legend(&top, &methods)?;
         for (curve, area) in CURVES.iter().zip(rest.split_evenly((CURVES.len(), 1))) {
             draw(&area, data, curve, &methods)?;
             let _ = write!(description, " {}:", curve.title);

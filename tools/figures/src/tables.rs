@@ -1,7 +1,7 @@
 //! The tables of what was measured.
 
 use crate::{
-    data::{find, Book, Data, Scale, Wanted},
+    data::{Book, Data, Kept, Scale},
     text::{one_of_each, variants, with_workers, Part, Unit, Variant, ANSWER, ROWS, WALK},
 };
 
@@ -20,6 +20,7 @@ pub(crate) fn all(book: &Book) -> anyhow::Result<Vec<Part>> {
         own.retain(|variant| variant.class == class);
         parts.push((class.to_owned(), table(data, &own, true)));
     }
+    parts.push(("many".to_owned(), many(&book.many)?));
     parts.push(("burst".to_owned(), burst(data)?));
     parts.push(("wire".to_owned(), wire(data)?));
     parts.push(("peers".to_owned(), crate::others::table(&book.peers)));
@@ -36,14 +37,8 @@ fn table(data: &Data, variants: &[Variant], floors: bool) -> String {
         format!("<span class=\"method-{}\">{title}</span>", it.class)
     });
     let last = floors.then(|| "Its floor".to_owned());
-    let mut lines = vec![line(
-        ["What is measured".to_owned()]
-            .into_iter()
-            .chain(titles)
-            .chain(last),
-    )];
-    let columns = variants.len() + 1 + usize::from(floors);
-    lines.push(line(std::iter::repeat_n("---".to_owned(), columns)));
+    let first = ["What is measured".to_owned()];
+    let mut lines = head(first.into_iter().chain(titles).chain(last));
     for shown in &ROWS {
         // Side by side a delivery is what is compared.
         if shown.figure == ANSWER && !floors {
@@ -103,6 +98,58 @@ fn floor(data: &Data, rows: &[Option<&crate::Row>], unit: Unit) -> String {
     }
 }
 
+/// The servers beside their floors, each with what stands for it in a table.
+const SERVERS: [(&str, &str); 8] = [
+    ("loop", "a loop of writes"),
+    ("sse", "<span class=\"method-sse\">SSE</span>"),
+    ("hyper-stream", "a bare stream of hyper"),
+    (
+        "websocket",
+        "<span class=\"method-websocket\">WebSocket</span>",
+    ),
+    (
+        WALK,
+        "<span class=\"method-websocket\">WebSocket by a walk</span>",
+    ),
+    ("axum-socket", "a bare socket of axum"),
+    (
+        "long-polling",
+        "<span class=\"method-long-polling\">Long polling</span>",
+    ),
+    ("hyper-answer", "a bare answer of hyper"),
+];
+
+/// Single events to many clients, from servers with one thread.
+fn many(data: &Kept) -> anyhow::Result<String> {
+    let titles = [
+        "Server",
+        "Half of the events within",
+        "99 of 100 within",
+        "Processor time for a delivery",
+        "So many times the loop's",
+        "Memory for an idle connection",
+    ];
+    let mut lines = head(titles.map(str::to_owned));
+    for (method, name) in SERVERS {
+        let number = |measurement, figure, unit: Unit| {
+            let row = data.one_thread(measurement, method, figure)?;
+            anyhow::Ok(unit.spread(row.median, row.low, row.high))
+        };
+        let cpu = data.one_thread("delivery", method, "server CPU")?;
+        let cells = [
+            name.to_owned(),
+            number("delivery", "delay p50", Unit::Milliseconds)?,
+            number("delivery", "delay p99", Unit::Milliseconds)?,
+            number("delivery", "server CPU", Unit::Microseconds)?,
+            cpu.ratio_median
+                .map_or("1".to_owned(), |it| Unit::Count.number(it)),
+            number("memory", "resident", Unit::Kib)?,
+        ];
+        lines.push(line(cells.into_iter()));
+    }
+    Ok(lines.join("\n"))
+}
+
 /// Many events in a short time, from servers with one thread.
 fn burst(data: &Data) -> anyhow::Result<String> {
     let titles = [
@@ -113,51 +160,27 @@ fn burst(data: &Data) -> anyhow::Result<String> {
         "99 of 100 are there within",
         "All are there within",
     ];
-    let mut lines = vec![
-        line(titles.map(str::to_owned).into_iter()),
-        line(titles.map(|_| "---".to_owned()).into_iter()),
-    ];
-    for (method, name) in [
-        ("sse", "<span class=\"method-sse\">SSE</span>"),
-        ("hyper-stream", "a bare stream of hyper"),
-        (
-            "websocket",
-            "<span class=\"method-websocket\">WebSocket</span>",
-        ),
-        (
-            WALK,
-            "<span class=\"method-websocket\">WebSocket by a walk</span>",
-        ),
-        ("axum-socket", "a bare socket of axum"),
-    ] {
-        let of = |figure| {
-            let wanted = Wanted {
-                workers: "1",
-                ..Wanted::plain("burst", method, figure)
-            };
-            find(&data.rows, &wanted).ok()
-        };
-        let Some(each) = of("deliveries a CPU-second") else {
-            continue;
-        };
+    let mut lines = head(titles.map(str::to_owned));
+    // A burst of long polls is not measured.
+    let is_stream = |(method, _): &(&str, &str)| !["long-polling", "hyper-answer"].contains(method);
+    for (method, name) in SERVERS.into_iter().filter(is_stream) {
         let number = |figure, unit: Unit| {
-            of(figure).map_or("–".to_owned(), |row| {
-                unit.spread(row.median, row.low, row.high)
-            })
+            let row = data.one_thread("burst", method, figure)?;
+            anyhow::Ok(unit.spread(row.median, row.low, row.high))
         };
+        let each = data.one_thread("burst", method, "deliveries a CPU-second")?;
         let cells = [
             name.to_owned(),
-            number("events at once", Unit::Count),
-            Unit::Count.spread(each.median, each.low, each.high),
+            // An event stream's client cannot tell.
+            number("events at once", Unit::Count).unwrap_or_else(|_| "–".to_owned()),
+            number("deliveries a CPU-second", Unit::Count)?,
             each.ratio_median
                 .map_or("–".to_owned(), |it| Unit::Count.number(it)),
-            number("delay p99", Unit::Milliseconds),
-            number("delay max", Unit::Milliseconds),
+            number("delay p99", Unit::Milliseconds)?,
+            number("delay max", Unit::Milliseconds)?,
         ];
         lines.push(line(cells.into_iter()));
     }
-    let is_complete = lines.len() > 2 || data.provisional.is_some();
-    anyhow::ensure!(is_complete, "no burst, from servers with one thread");
     Ok(lines.join("\n"))
 }
 
@@ -169,10 +192,7 @@ fn wire(data: &Data) -> anyhow::Result<String> {
         format!("<span class=\"method-{}\">{title}</span>", it.class)
     });
     let first = ["What is counted".to_owned()];
-    let mut lines = vec![
-        line(first.into_iter().chain(titles)),
-        line(std::iter::repeat_n("---".to_owned(), methods.len() + 1)),
-    ];
+    let mut lines = head(first.into_iter().chain(titles));
     for (measurement, figure, name) in [
         (
             "traffic",
@@ -207,10 +227,7 @@ fn sizes(scale: &Scale, axis: &str) -> anyhow::Result<String> {
         "rate" => "Events a second",
         _ => "Characters of text",
     };
-    let mut lines = vec![
-        line([first.to_owned()].into_iter().chain(titles)),
-        line(std::iter::repeat_n("---".to_owned(), methods.len() + 1)),
-    ];
+    let mut lines = head([first.to_owned()].into_iter().chain(titles));
     let first = methods.first().map_or("loop", |it| &it.key);
     for point in scale.points(axis, first, "server CPU") {
         let mut cells = vec![Unit::Count.number(point.value())];
@@ -241,6 +258,13 @@ pub(crate) fn scale_methods(scale: &Scale) -> Vec<Variant> {
     ];
     let is_there = |it: &Variant| scale.rows.iter().any(|row| row.method == it.key);
     all.into_iter().filter(is_there).collect()
+}
+
+/// The first two lines of a table: its titles, and what stands below them.
+pub(crate) fn head(titles: impl IntoIterator<Item = String>) -> Vec<String> {
+    let titles: Vec<_> = titles.into_iter().collect();
+    let below = vec!["---".to_owned(); titles.len()];
+    vec![line(titles.into_iter()), line(below.into_iter())]
 }
 
 pub(crate) fn line(cells: impl Iterator<Item = String>) -> String {

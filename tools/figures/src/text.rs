@@ -4,6 +4,7 @@ use crate::{
     charts::Shape,
     data::{find, intervals, Book, Data, Machine, Row, Versions, Wanted, WORKERS},
 };
+use anyhow::Context as _;
 use std::fmt::Write as _;
 
 /// A method as it is measured, and as a reader knows it.
@@ -406,13 +407,17 @@ pub(crate) fn figures(book: &Book) -> anyhow::Result<Vec<Part>> {
             order(data, measurement, figure, unit),
         );
     }
-    parts.extend(floors(data)?);
+    parts.extend(floors(book)?);
     parts.extend(crate::others::figures(book)?);
     Ok(parts)
 }
 
+/// A figure of a burst.
+const DELIVERIES: &str = "deliveries a CPU-second";
+
 /// What steps on the way to these servers have come to.
-fn floors(data: &Data) -> anyhow::Result<Vec<Part>> {
+fn floors(book: &Book) -> anyhow::Result<Vec<Part>> {
+    let data = &book.compare;
     let mut parts = Vec::new();
     let mut add = |name: &str, text: String| parts.push((name.to_owned(), text));
     for (name, method) in [("sse", "sse"), ("sse-bare", "hyper-stream")] {
@@ -426,57 +431,47 @@ fn floors(data: &Data) -> anyhow::Result<Vec<Part>> {
         false => "The hour of silence has the pings of HTTP/2 in it.",
     };
     add("wire-pings", pings.to_owned());
-    // The walk works on one thread in any case, so one is what it has to be compared with.
-    let one_thread = |measurement, method, figure| {
-        let wanted = Wanted {
-            workers: "1",
-            ..Wanted::plain(measurement, method, figure)
-        };
-        find(&data.rows, &wanted)
+    let many = &book.many;
+    let median = |measurement, method, figure, unit: Unit| {
+        let row = many.one_thread(measurement, method, figure);
+        anyhow::Ok(unit.number(row?.median))
     };
-    // A short run may lack it.
-    let or_missing = |row: anyhow::Result<&Row>, text: &dyn Fn(&Row) -> String| match row {
-        Ok(row) => Ok(text(row)),
-        Err(_) if data.provisional.is_some() => Ok("–".to_owned()),
-        Err(error) => Err(error),
+    // To the loop, or to single events.
+    let ratio = |row: &Row| {
+        let ratio = row
+            .ratio_median
+            .with_context(|| format!("{} has no floor", row.figure));
+        anyhow::Ok(digits(ratio?))
     };
-    let median = |unit: Unit| move |row: &Row| unit.number(row.median);
-    let times = |row: &Row| row.ratio_median.map_or("–".to_owned(), digits);
     for (name, method) in [("task", "websocket"), ("walk", WALK)] {
-        let cpu = || one_thread("delivery", method, "server CPU");
-        let p99 = one_thread("delivery", method, "delay p99");
-        let resident = data.row("memory", method, "resident");
-        add(&format!("{name}-loops"), or_missing(cpu(), &times)?);
-        add(
-            &format!("{name}-cpu"),
-            or_missing(cpu(), &median(Unit::Microseconds))?,
-        );
-        add(
-            &format!("{name}-p99"),
-            or_missing(p99, &median(Unit::Milliseconds))?,
-        );
-        add(
-            &format!("{name}-resident"),
-            or_missing(resident, &median(Unit::Kib))?,
-        );
+        for (part, text) in [
+            (
+                "loops",
+                ratio(many.one_thread("delivery", method, "server CPU")?)?,
+            ),
+            (
+                "cpu",
+                median("delivery", method, "server CPU", Unit::Microseconds)?,
+            ),
+            (
+                "p99",
+                median("delivery", method, "delay p99", Unit::Milliseconds)?,
+            ),
+            ("resident", median("memory", method, "resident", Unit::Kib)?),
+        ] {
+            add(&format!("{name}-{part}"), text);
+        }
     }
-    for (name, method) in [("sse", "sse"), ("websocket", "websocket")] {
-        let each = one_thread("burst", method, "deliveries a CPU-second");
-        add(&format!("burst-{name}-times"), or_missing(each, &times)?);
+    for method in ["sse", "websocket"] {
+        let row = data.one_thread("burst", method, DELIVERIES)?;
+        add(&format!("burst-{method}-times"), ratio(row)?);
     }
-    let published = one_thread("burst", "sse", "published");
-    let events = data.run.parameters.burst_events;
-    let of = |row: &Row| {
-        let rate = Unit::Count.number(row.median);
-        let events = events.map_or("–".to_owned(), |count| thousands(count.into()));
-        format!("{events} events at {rate} a second")
-    };
-    add("burst-events", or_missing(published, &of)?);
-    let most = one_thread("burst", "sse", "delay max");
-    add(
-        "burst-sse-most",
-        or_missing(most, &median(Unit::Milliseconds))?,
-    );
+    for (name, method) in [("sse", "sse"), ("bare", "hyper-stream")] {
+        let p99 = data.one_thread("burst", method, "delay p99")?.median;
+        add(&format!("burst-{name}-p99"), Unit::Milliseconds.number(p99));
+        let row = many.one_thread("burst", method, DELIVERIES)?;
+        add(&format!("burst-many-{name}-times"), ratio(row)?);
+    }
     Ok(parts)
 }
 

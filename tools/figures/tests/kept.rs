@@ -82,12 +82,14 @@ fn table(kind: Kind) -> Vec<(Vec<String>, f64)> {
 fn the_tables_for_spreadsheets_have_the_same_figures() {
     let Book {
         compare,
+        many,
         lines,
         scale,
         peers,
     } = book();
     for (kind, rows) in [
         (Kind::Compare, compare.rows),
+        (Kind::Many, many.rows),
         (Kind::Lines, lines.rows),
         (Kind::Peers, peers.rows),
     ] {
@@ -153,9 +155,37 @@ fn a_chart_is_text_that_a_page_can_hold() {
     assert!(count > 4, "{count} charts");
 }
 
+#[test]
+fn no_kept_run_names_a_path_of_a_machine() {
+    fn texts<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+        match value {
+            Value::String(text) => found.push(text),
+            Value::Array(values) => values.iter().for_each(|it| texts(it, found)),
+            Value::Object(fields) => fields.values().for_each(|it| texts(it, found)),
+            _ => {}
+        }
+    }
+    for (kind, ..) in runs(&book()) {
+        let path = root().join(format!("src/measured/{}.json", kind.name()));
+        let kept: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+        let mut found = Vec::new();
+        texts(&kept, &mut found);
+        for text in found {
+            let mut words = text.split(|it: char| it.is_whitespace() || "\"'(,;:".contains(it));
+            assert!(!words.any(|word| word.starts_with('/')), "{kind:?}: {text}");
+            assert!(!text.contains("target/"), "{kind:?}: {text}");
+        }
+    }
+}
+
 /// A run as the lab writes it.
 fn write_run(run: &Path, conditions: &Value, summary: &Value, records: &[Value]) {
     fs::create_dir_all(run).unwrap();
+    // The program, and where it was told to write to, which are not kept.
+    let mut conditions = conditions.clone();
+    let command = conditions["command"].as_array_mut().unwrap();
+    command.insert(0, "/a/machine/lab".into());
+    command.extend(["--no-build", "--out", "/a/machine/run"].map(Value::from));
     fs::write(run.join("run.json"), conditions.to_string()).unwrap();
     fs::write(run.join("summary.json"), summary.to_string()).unwrap();
     fs::write(run.join("summary.csv"), "").unwrap();
@@ -217,6 +247,12 @@ fn runs(book: &Book) -> Vec<(Kind, Value, Value, Vec<Value>)> {
             summary(json!(book.peers.rows)),
             vec![],
         ),
+        (
+            Kind::Many,
+            json!(book.many.run),
+            summary(json!(book.many.rows)),
+            vec![],
+        ),
     ]
 }
 
@@ -233,8 +269,11 @@ fn each_kind_of_run_is_known_and_kept_apart() {
         assert_eq!(kept, kind);
     }
     let book = Book::read(&root).unwrap();
+    assert_eq!(book.compare.run.command(), first.compare.run.command());
+    assert_eq!(book.peers.run.command(), first.peers.run.command());
     assert_eq!(book.compare.curves, first.compare.curves);
     assert_eq!(book.compare.event_bytes, 100.0);
+    assert_eq!(book.many.rows, first.many.rows);
     assert_eq!(book.lines.rows, first.lines.rows);
     assert_eq!(book.scale.rows, first.scale.rows);
     assert_eq!(book.scale.bends, first.scale.bends);
@@ -248,7 +287,7 @@ fn another_run_moves_the_figures_and_nothing_is_left_of_the_last() {
     let directory = tempfile::tempdir().unwrap();
     let (run, root) = (directory.path().join("run"), directory.path().join("root"));
     write_root(&root);
-    for kind in [Kind::Compare, Kind::Lines, Kind::Scale, Kind::Peers] {
+    for (kind, ..) in runs(&book()) {
         let path = format!("src/measured/{}.json", kind.name());
         fs::copy(figures::root().join(&path), root.join(&path)).unwrap();
     }
@@ -300,22 +339,41 @@ fn a_server_of_others_that_failed_is_left_out_and_one_of_ours_is_a_fault() {
     let first = book();
     let (_, conditions, mut summary, _) = runs(&first).remove(3);
     let other = "ws:websocket";
-    let mut rows = first.peers.rows.clone();
+    let mut rows: Vec<_> = first.peers.rows.clone();
+    rows.retain(|row| row.method != "ws:websocket");
     let mut row = rows[0].clone();
     row.method = other.to_owned();
     rows.push(row);
     summary["rows"] = json!(rows);
-    summary["faults"] = json!([format!("{other}: delivery: it does not answer")]);
-    write_run(&run, &conditions, &summary, &[]);
-    keep(&run, None, &root).unwrap();
-    let kept = fs::read_to_string(root.join("src/measured/peers.json")).unwrap();
-    let kept: Value = serde_json::from_str(&kept).unwrap();
-    let skipped = kept["run"]["parameters"]["skipped"].to_string();
-    assert!(skipped.contains("it does not answer"), "{skipped}");
-    assert!(
-        !kept["rows"].to_string().contains(other),
-        "its figures are gone"
+    let mut kept = |faults: Value| {
+        summary["faults"] = faults;
+        write_run(&run, &conditions, &summary, &[]);
+        keep(&run, None, &root).unwrap();
+        let kept = fs::read_to_string(root.join("src/measured/peers.json")).unwrap();
+        let kept: Value = serde_json::from_str(&kept).unwrap();
+        let has_row = kept["rows"].to_string().contains(other);
+        (kept["run"]["parameters"]["skipped"].to_string(), has_row)
+    };
+    // What was not measured is not there; what was is.
+    let failed = format!("{other}: {}: it does not answer", rows[0].measurement);
+    let (skipped, has_row) = kept(json!([failed, failed]));
+    assert_eq!(
+        skipped.matches("it does not answer").count(),
+        1,
+        "{skipped}"
     );
+    assert!(!has_row);
+    let (_, has_row) = kept(json!([format!("{other}: nothing: it does not answer")]));
+    assert!(!has_row, "what it means is not known");
+    let another = match &*rows[0].measurement {
+        "delivery" => "memory",
+        _ => "delivery",
+    };
+    let failed = format!("{other}: {another}: it does not answer");
+    let (_, has_row) = kept(json!([failed]));
+    assert!(has_row);
+    let (_, has_row) = kept(json!([format!("{other}: of 2 events, 1 were lost")]));
+    assert!(!has_row);
 
     summary["faults"] = json!(["websocket:walk: of 2 events, 1 were lost"]);
     write_run(&run, &conditions, &summary, &[]);

@@ -7,12 +7,13 @@ use regex::Regex;
 use std::{fs, path::Path};
 
 /// The sections whose figures are measured, by page and heading.
-const SECTIONS: [(&str, &str); 11] = [
+const SECTIONS: [(&str, &str); 12] = [
     ("polling/index.md", COSTS),
     ("long-polling/index.md", COSTS),
     ("sse/index.md", COSTS),
     ("websocket/index.md", COSTS),
     ("choosing/index.md", "Measured"),
+    ("choosing/index.md", "Many clients, one thread"),
     ("choosing/index.md", "Over HTTP/2 and TLS"),
     ("choosing/index.md", "Beside other servers"),
     ("choosing/index.md", "How many readers"),
@@ -202,7 +203,7 @@ fn what_the_prose_says_of_distance_and_loss_is_so() {
     let far = lines.iter().map(|line| line.0).fold(0.0, f64::max);
     let most = lines.iter().map(|line| line.1).fold(0.0, f64::max);
     let median = |method: &str, loss: f64, figure: &str| {
-        data.row(method, (far, loss), figure).unwrap().median
+        data.across(method, (far, loss), figure).unwrap().median
     };
     for method in ["sse", "websocket"] {
         let both = |figure| (median(method, 0.0, figure), median(method, most, figure));
@@ -310,14 +311,23 @@ fn what_worked_choices_says_of_its_bills_is_so() {
     assert!(billed > 10.0 * through, "{billed}, {through}");
 }
 
-/// What other pages say of bursts and of the walk.
 #[test]
-fn what_the_prose_says_of_a_burst_is_so() {
-    let Book { compare: data, .. } = Book::read(root()).unwrap();
-    let bursts = data.rows.iter().filter(|row| row.measurement == "burst");
-    let each = bursts.filter(|row| row.figure == "deliveries a CPU-second");
-    for row in each.filter(|row| ["sse", "websocket"].contains(&&*row.method)) {
-        // "So many times as many deliveries."
-        assert!(row.ratio_median > Some(1.0), "{}", row.method);
+fn what_the_prose_says_of_bursts_is_so() {
+    let Book { compare, many, .. } = Book::read(root()).unwrap();
+    let burst = |method: &str, figure: &str| compare.one_thread("burst", method, figure).unwrap();
+    let gain = |method: &str| {
+        burst(method, "deliveries a CPU-second")
+            .ratio_median
+            .unwrap()
+    };
+    for (method, bare) in [("sse", "hyper-stream"), ("websocket", "axum-socket")] {
+        // "So many times as many deliveries", and "the bare servers gain less".
+        assert!(gain(method) > 1.0 && gain(method) > gain(bare), "{method}");
+        // "The price is delay."
+        let [own, bare] = [method, bare].map(|it| burst(it, "delay p99").median);
+        assert!(own > bare, "{method}: {own}, {bare}");
     }
+    // "A bare stream gains as well."
+    let row = many.one_thread("burst", "hyper-stream", "deliveries a CPU-second");
+    assert!(row.unwrap().ratio_median > Some(gain("hyper-stream")));
 }

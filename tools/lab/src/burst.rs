@@ -199,16 +199,18 @@ mod tests {
         (burst, sends)
     }
 
-    /// Reads so many requests, and counts those that came before anything was answered.
-    fn serve(mut socket: TcpStream, status: &str) {
+    /// Answers each request as late as it may; how many waited for an answer at most.
+    fn serve(mut socket: TcpStream, status: &str) -> usize {
+        let mut most = 0;
         let (mut raw, mut buffer, mut answered) = (Vec::new(), [0; 4096], 0);
         loop {
             let length = socket.read(&mut buffer).unwrap_or(0);
             if length == 0 {
-                return;
+                return most;
             }
             raw.extend_from_slice(&buffer[..length]);
             let came = memchr::memmem::find_iter(&raw, b"POST /events ").count();
+            most = most.max(came - answered);
             // As late as it may: without one more answer no more requests come.
             if came < SCHEDULE && came - answered < IN_FLIGHT {
                 continue;
@@ -216,7 +218,7 @@ mod tests {
             while answered < came {
                 let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 2\r\n\r\n{{}}");
                 if socket.write_all(answer.as_bytes()).is_err() {
-                    return;
+                    return most;
                 }
                 answered += 1;
             }
@@ -225,16 +227,25 @@ mod tests {
 
     #[tokio::test]
     async fn events_do_not_wait_for_answers_up_to_a_bound() {
-        let (mut burst, sends) = begin(false, |socket| serve(socket, "201 Created"));
+        let (report, most) = mpsc::channel();
+        let (mut burst, sends) = begin(false, move |socket| {
+            let _ = report.send(serve(socket, "201 Created"));
+        });
         let published = burst.published().await.unwrap();
         assert_eq!(published.took.len(), SCHEDULE);
         let in_order: Vec<_> = (0..SCHEDULE).collect();
         assert_eq!(*sends.lock().unwrap(), in_order);
+        drop(burst);
+        let most = most.recv().unwrap();
+        // One more has its place taken already by whoever reads its answer.
+        assert!((IN_FLIGHT..=IN_FLIGHT + 1).contains(&most), "{most}");
     }
 
     #[tokio::test]
     async fn a_refused_event_is_an_error() {
-        let (mut burst, _) = begin(false, |socket| serve(socket, "429 Too Many Requests"));
+        let (mut burst, _) = begin(false, |socket| {
+            serve(socket, "429 Too Many Requests");
+        });
         let error = burst.published().await.unwrap_err().to_string();
         assert!(error.contains("429"), "{error}");
     }

@@ -254,7 +254,8 @@ const FILES: usize = 40;
 
 async fn descriptors(programs: &Programs) -> anyhow::Result<Found> {
     let (server, address) = start(programs).await?;
-    // The limit is one of numbers (getrlimit(2)): what was inherited with a larger one is not in it.
+    // The limit is one of numbers (getrlimit(2)): what was inherited with a larger one is not in
+    // it.
     let open = |below: usize| {
         let files = fs::read_dir(format!("/proc/{}/fd", server.process))?;
         let numbers = files.filter_map(|file| file.ok()?.file_name().to_str()?.parse().ok());

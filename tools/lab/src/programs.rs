@@ -70,7 +70,8 @@ pub struct Servers {
     #[arg(long)]
     no_build: bool,
 
-    /// Measure the book's servers in this directory, such as those of another commit, and build none
+    /// Measure the book's servers in this directory, such as those of another commit, and build
+    /// none
     #[arg(long, value_name = "DIRECTORY")]
     server_directory: Option<PathBuf>,
 }

@@ -962,12 +962,16 @@ mod tests {
         );
     }
 
-    #[test]
-    fn a_figure_has_a_line_for_each_floor_of_as_many_workers() {
-        let one = |record| Record {
+    /// The same of a server with one worker.
+    fn one(record: Record) -> Record {
+        Record {
             workers: Workers::Some(std::num::NonZeroU16::MIN),
             ..record
-        };
+        }
+    }
+
+    #[test]
+    fn a_figure_has_a_line_for_each_floor_of_as_many_workers() {
         let records = [
             delivery("loop", 0, 1.0, 2.0),
             delivery("hyper-stream", 0, 1.0, 3.0),
@@ -1025,10 +1029,6 @@ mod tests {
                 loss_percent: 0.0,
                 by: By::Tun,
             },
-            ..record
-        };
-        let one = |record| Record {
-            workers: Workers::Some(std::num::NonZeroU16::MIN),
             ..record
         };
         let records = [

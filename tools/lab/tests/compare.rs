@@ -359,7 +359,7 @@ async fn end_with_the_lab(in_order: bool) -> anyhow::Result<()> {
     let out = directory.path().join("out");
     let mut lab = Ended(
         lab("compare")?
-            .args(["--methods", "sse", "--measure", "delivery"])
+            .args(["--quick", "--methods", "sse", "--measure", "delivery"])
             .args(["--clients", "2", "--events", "20", "--rate", "20"])
             .args(["--repetitions", "500"])
             .arg("--out")

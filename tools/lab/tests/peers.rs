@@ -83,7 +83,7 @@ fn lab(name: &str, installed: bool) -> anyhow::Result<Command> {
     }
     ensure!(list.contains(&format!("here: {name}\n")), "{list}");
     let mut command = Command::new(lab);
-    command.args(["peers", "--peers", name, "--no-build"]);
+    command.args(["peers", "--peers", name, "--no-build", "--quick"]);
     for name in PROXIES {
         command.env_remove(name);
     }
@@ -104,7 +104,7 @@ async fn delivers(name: &'static str, installed: bool) -> anyhow::Result<()> {
     let directory = tempfile::tempdir()?;
     let out = directory.path().join("out");
     let output = lab(name, installed)?
-        .args(["--repetitions", "1", "--idle-clients", "10", "--out"])
+        .args(["--idle-clients", "10", "--out"])
         .arg(&out)
         .output()?;
     let errors = String::from_utf8_lossy(&output.stderr);

@@ -206,7 +206,7 @@ const MAY_DEPEND: [(&str, &str, &str); 30] = [
     ("captures", "harness polling serving sse testbed", ""),
     ("snippets", "", READER),
     // It measures programs, and links none of them.
-    ("lab", "client contract tls", "testbed"),
+    ("lab", "capacity client contract tls", "testbed"),
     ("figures", "capacity", ""),
     // The servers of the site, and the log under them.
     (

@@ -4,8 +4,10 @@ use anyhow::{bail, ensure, Context as _};
 use std::{
     env,
     ffi::{OsStr, OsString},
+    fs::OpenOptions,
+    io::{self, Write as _},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
@@ -75,7 +77,7 @@ pub struct Steps {
     /// The repository.
     pub root: PathBuf,
     path: OsString,
-    done: Vec<(&'static str, Duration)>,
+    done: Vec<(String, Duration)>,
     missing: Vec<String>,
 }
 
@@ -109,11 +111,29 @@ impl Steps {
     /// # Errors
     /// If it fails.
     pub fn run(&mut self, name: &'static str, step: Step) -> anyhow::Result<()> {
+        self.run_in_parts(name, step, |mut command| {
+            Ok((command.status()?, Vec::new()))
+        })
+    }
+
+    /// The same for a step that has parts of its own, each with its name and how long it took.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_in_parts(
+        &mut self,
+        name: &'static str,
+        step: Step,
+        run: impl FnOnce(Command) -> io::Result<(ExitStatus, Vec<(String, Duration)>)>,
+    ) -> anyhow::Result<()> {
         println!("\n==> {name}: {}", step.line());
         let begun = Instant::now();
-        let status = self.command(&step).status();
-        let status = status.with_context(|| format!("{name}: {}", step.line()))?;
-        self.done.push((name, begun.elapsed()));
+        let ran = run(self.command(&step));
+        let (status, parts) = ran.with_context(|| format!("{name}: {}", step.line()))?;
+        self.done.push((name.to_owned(), begun.elapsed()));
+        let parts = parts.into_iter();
+        self.done
+            .extend(parts.map(|(part, took)| (format!("  {part}"), took)));
         ensure!(status.success(), "FAILED: {name} ({status})");
         Ok(())
     }
@@ -180,11 +200,18 @@ fn parts(root: &Path) -> PathBuf {
 
 impl Drop for Steps {
     fn drop(&mut self) {
+        let lines = self.done.iter();
+        let lines = lines.map(|(name, took)| format!("{:5.0} s  {name}\n", took.as_secs_f64()));
+        let table: String = lines.collect();
         // One step alone needs no table.
         if self.done.len() > 1 {
-            println!();
-            for (name, took) in &self.done {
-                println!("{:5} s  {name}", took.as_secs());
+            print!("\n{table}");
+        }
+        // For the table of a run that has this task as one of its stages.
+        if let Some(path) = env::var_os("XTASK_TIMINGS") {
+            let file = OpenOptions::new().create(true).append(true).open(path);
+            if let Err(error) = file.and_then(|mut file| file.write_all(table.as_bytes())) {
+                eprintln!("xtask: XTASK_TIMINGS: {error}");
             }
         }
         for missing in &self.missing {

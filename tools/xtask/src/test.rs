@@ -4,9 +4,12 @@ use crate::steps::{Step, Steps};
 use anyhow::{ensure, Context as _};
 use std::{
     fs::File,
-    io::{BufRead as _, BufReader},
+    io::{self, BufRead as _, BufReader, Write as _},
     net::{Ipv4Addr, TcpStream},
-    process::{Child, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
 };
 
 /// Where the site listens when nobody says otherwise.
@@ -40,9 +43,70 @@ pub fn test(steps: &mut Steps, arguments: &[String]) -> anyhow::Result<()> {
     // Also builds the site that runs beside the tests.
     steps.run("tests built", Step::cargo(&["test", "--no-run"]))?;
     let beside = Site::start(steps)?;
-    let tested = steps.run("tests", tests);
+    let tested = steps.run_in_parts("tests", tests, by_target);
     drop(beside);
     tested
+}
+
+/// Targets that take less than this share one line of the table.
+const SLOW: Duration = Duration::from_secs(5);
+
+/// How long what cargo has written may take to come, once cargo itself has ended.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// Runs `cargo test`; how long each slow target took, from the line in which cargo names it to the
+/// next such line.
+fn by_target(mut command: Command) -> io::Result<(ExitStatus, Vec<(String, Duration)>)> {
+    let mut cargo = command.stderr(Stdio::piped()).spawn()?;
+    let lines = cargo.stderr.take().map(BufReader::new);
+    let (begins, begun) = mpsc::channel();
+    // A thread of its own: a process that a test has left behind may keep this open for ever.
+    thread::spawn(move || {
+        for line in lines.into_iter().flat_map(|lines| lines.split(b'\n')) {
+            let Ok(mut line) = line else { return };
+            if let Some(target) = target(&String::from_utf8_lossy(&line)) {
+                // Nobody listens once cargo has ended.
+                let _ = begins.send((target, Instant::now()));
+            }
+            line.push(b'\n');
+            let _ = io::stderr().write_all(&line);
+        }
+    });
+    let status = cargo.wait()?;
+    let end = Instant::now();
+    let mut targets = Vec::new();
+    while let Ok(target) = begun.recv_timeout(LAST_LINES) {
+        targets.push(target);
+    }
+    Ok((status, slow(&targets, end)))
+}
+
+/// The target that cargo names in a line such as
+/// `     Running tests/golden.rs (target/debug/deps/golden-8f7badb3d91a71e2)`.
+fn target(line: &str) -> Option<String> {
+    if let Some((_, of)) = line.split_once("Doc-tests") {
+        return Some(format!("doc-tests of {}", of.split_whitespace().last()?));
+    }
+    let (_, program) = line
+        .strip_suffix(')')?
+        .split_once("Running")?
+        .1
+        .split_once(" (")?;
+    let (name, _hash) = program.rsplit(['/', '\\']).next()?.rsplit_once('-')?;
+    Some(name.to_owned())
+}
+
+/// The targets that took long, in their order, and the others together.
+fn slow(targets: &[(String, Instant)], end: Instant) -> Vec<(String, Duration)> {
+    let ends = targets.iter().skip(1).map(|(_, begin)| *begin).chain([end]);
+    let took = targets.iter().zip(ends);
+    let took = took.map(|((name, begin), end)| (name.clone(), end.duration_since(*begin)));
+    let (mut slow, others): (Vec<_>, Vec<_>) = took.partition(|(_, took)| *took >= SLOW);
+    if !others.is_empty() {
+        let sum = others.iter().map(|(_, took)| *took).sum();
+        slow.push((format!("{} others", others.len()), sum));
+    }
+    slow
 }
 
 /// A site on the usual ports, which no test may need. Ends when dropped.
@@ -73,5 +137,49 @@ impl Drop for Site {
         // It may have ended by itself.
         let _ = self.0.kill();
         let _ = self.0.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_found_in_the_line_in_which_cargo_names_it() {
+        for (line, name) in [
+            (
+                "     Running tests/golden.rs (target/debug/deps/golden-8f7badb3d91a71e2)",
+                Some("golden"),
+            ),
+            (
+                "\x1b[1m\x1b[92m     Running\x1b[0m unittests src/lib.rs (target/debug/deps/long_polling-b17c)",
+                Some("long_polling"),
+            ),
+            (
+                r"     Running tests\browser\main.rs (target\debug\deps\browser-4f47.exe)",
+                Some("browser"),
+            ),
+            ("   Doc-tests feed", Some("doc-tests of feed")),
+            ("   Compiling feed v0.1.0 (/book/crates/feed)", None),
+            ("     Running `target/debug/site build`", None),
+            ("Running out of ideas (as said)", None),
+        ] {
+            assert_eq!(target(line).as_deref(), name, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_target_takes_until_the_next_begins_and_quick_ones_are_one_line() {
+        let begin = Instant::now();
+        let at = |seconds| begin + Duration::from_secs(seconds);
+        let targets = [("feed", 0), ("browser", 1), ("golden", 61), ("book", 64)];
+        let targets = targets.map(|(name, begin)| (name.to_owned(), at(begin)));
+        let listed: Vec<_> = slow(&targets, at(70))
+            .into_iter()
+            .map(|(name, took)| (name, took.as_secs()))
+            .collect();
+        let expected = [("browser", 60), ("book", 6), ("2 others", 1 + 3)];
+        assert_eq!(listed, expected.map(|(name, took)| (name.to_owned(), took)));
+        assert_eq!(slow(&[], begin), []);
     }
 }

@@ -110,11 +110,11 @@ async fn a_subscriber_that_falls_off_is_told_and_goes_on() {
     assert_eq!(data, (15..25).map(|n| n.to_string()).collect::<Vec<_>>());
 }
 
-/// Publishes an event in each millisecond, 300 in all, for 16 readers, each of which
+/// Publishes an event in each millisecond, 1,000 in all, for 16 readers, each of which
 /// has `work` to do for what it gets. How many events one got at once, on average.
 async fn events_in_a_batch(work: fn()) -> u64 {
     const READERS: u64 = 16;
-    const EVENTS: u64 = 300;
+    const EVENTS: u64 = 1_000;
     let feed = Feed::new(Retention::default());
     let mut readers = JoinSet::new();
     for _ in 0..READERS {
@@ -173,7 +173,7 @@ async fn the_work_of_one_reader_for_many_is_followed_by_a_rest() {
         feed.publish(kind, Data::new(&1).unwrap()).await.unwrap();
     };
     // The first spends all that may be spent in advance.
-    for (work, rest) in [(40, 19), (4, 0)] {
+    for (work, rest) in [(100, 19), (4, 0)] {
         tokio::join!(reader.next(), publish());
         tokio::time::advance(Duration::from_millis(work)).await;
         reader.is_at_work();

@@ -31,12 +31,13 @@ mod worker;
 use browser::{engine::Kind, page::Page, suite::Suite};
 use libtest_mimic::Trial;
 use method::Method;
-use std::{future::Future, process::ExitCode, sync::Arc};
+use std::{future::Future, process::ExitCode, sync::Arc, thread::available_parallelism};
 
 /// The trials, each under its function's path.
 macro_rules! trials {
-    ($suite:expr, $kind:expr; $($module:ident::$test:ident),* $(,)?) => {
-        vec![$($suite.trial($kind, concat!(stringify!($module), "::", stringify!($test)), $module::$test)),*]
+    ($suite:expr, $kind:expr; $($tests:tt)*) => { trials!(trial, $suite, $kind; $($tests)*) };
+    ($trial:ident, $suite:expr, $kind:expr; $($module:ident::$test:ident),* $(,)?) => {
+        vec![$($suite.$trial($kind, concat!(stringify!($module), "::", stringify!($test)), $module::$test)),*]
     };
 }
 
@@ -70,7 +71,6 @@ fn everywhere(suite: &Arc<Suite>, kind: Kind) -> Vec<Trial> {
         panel::the_keyboard_starts_and_stops_it,
         panel::it_connects_only_on_start,
         panel::two_tabs_talk_to_each_other,
-        panel::in_a_chapter_it_comes_back_as_it_was,
         panel::it_fits_a_phone,
         push_panel::each_way_shows_its_frames,
         push_panel::the_keyboard_is_enough,
@@ -98,7 +98,6 @@ fn everywhere(suite: &Arc<Suite>, kind: Kind) -> Vec<Trial> {
         loading::a_page_on_a_phone_is_small_and_stays_in_place,
         paper::every_diagram_and_fold_is_printed_and_nothing_to_press,
         paper::a_printer_opens_every_fold_and_leaves_the_page_as_it_was,
-        without_script::the_text_the_diagrams_and_the_answers_can_be_read,
     ];
     for theme in themes::OFFERED {
         trials.extend((0..themes::PARTS).map(|part| {
@@ -126,13 +125,6 @@ fn everywhere(suite: &Arc<Suite>, kind: Kind) -> Vec<Trial> {
         &site::methods(),
         suite,
         kind,
-        "panel::it_goes_on_where_it_was_when_its_reader_comes_back",
-        panel::it_goes_on_where_it_was_when_its_reader_comes_back,
-    ));
-    trials.extend(for_each(
-        &site::methods(),
-        suite,
-        kind,
         "copied_pages::one_shows_each_event_once_across_a_cut_and_tells_of_a_gap",
         copied_pages::one_shows_each_event_once_across_a_cut_and_tells_of_a_gap,
     ));
@@ -155,6 +147,19 @@ fn everywhere(suite: &Arc<Suite>, kind: Kind) -> Vec<Trial> {
         "panel::a_page_long_hidden_lets_go_and_comes_back",
         panel::a_page_long_hidden_lets_go_and_comes_back,
     ));
+    // WebKitGTK's driver answers no question that meets a page while it is left. All of these one
+    // after the other: they have a browser of their own.
+    trials.extend(trials![
+        patient_trial, suite, kind;
+        without_script::the_text_the_diagrams_and_the_answers_can_be_read,
+        panel::in_a_chapter_it_comes_back_as_it_was,
+    ]);
+    trials.extend(site::methods().into_iter().map(|method| {
+        let test = panel::it_goes_on_where_it_was_when_its_reader_comes_back;
+        let name = "panel::it_goes_on_where_it_was_when_its_reader_comes_back";
+        let name = format!("{name}::{}", method.name);
+        suite.patient_trial(kind, &name, move |suite, page| test(suite, method, page))
+    }));
     trials
 }
 
@@ -200,5 +205,7 @@ fn main() -> ExitCode {
     for kind in Kind::ALL {
         trials.extend(everywhere(&suite, kind));
     }
-    suite.finish(trials)
+    // A browser keeps one processor busy, and takes up to a gigabyte of memory.
+    let processors = available_parallelism().map_or(1, usize::from);
+    suite.finish(trials, processors.min(8))
 }

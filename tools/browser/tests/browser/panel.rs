@@ -2,8 +2,7 @@
 
 use axum::Router;
 use browser::{
-    driver::Driver,
-    engine::{Engine, Kind},
+    engine::Kind,
     page::Page,
     served::{Asked, Served},
     suite::Suite,
@@ -404,9 +403,6 @@ pub(crate) async fn it_goes_on_where_it_was_when_its_reader_comes_back(
     method: Method,
     page: Page,
 ) -> anyhow::Result<()> {
-    let driver = Driver::start(Engine::find(page.kind())?.patient()).await?;
-    let own = driver.browser().await?;
-    let page = Page::only(&own).await?;
     let server = alone(method).await?;
     start(&page, &server.root).await?;
     let first = publish(&server, "before the reader left").await?;
@@ -440,9 +436,6 @@ pub(crate) async fn in_a_chapter_it_comes_back_as_it_was(
     suite: Arc<Suite>,
     page: Page,
 ) -> anyhow::Result<()> {
-    let driver = Driver::start(Engine::find(page.kind())?.patient()).await?;
-    let own = driver.browser().await?;
-    let page = Page::only(&own).await?;
     let site = suite.site().await?;
     start(&page, &site.at(CHAPTER)).await?;
     let first = publish(&site, "before the reader left").await?;

@@ -4,7 +4,7 @@ use crate::{
     book::some_pages,
     published::{at, published},
 };
-use browser::{driver::Driver, engine::Engine, page::Page, suite::Suite};
+use browser::{page::Page, suite::Suite};
 use serde_json::json;
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -14,10 +14,6 @@ pub(crate) async fn the_text_the_diagrams_and_the_answers_can_be_read(
 ) -> anyhow::Result<()> {
     let server = published(&suite).await?;
     server.forbid_scripts();
-    // A patient driver: WebKitGTK's answers no question that meets such a page while it is left.
-    let driver = Driver::start(Engine::find(page.kind())?.patient()).await?;
-    let own = driver.browser().await?;
-    let page = Page::only(&own).await?;
     let (mut diagrams, mut folds) = (0, 0);
     let mut all_wrong = BTreeMap::new();
     for name in some_pages(page.kind())? {

@@ -26,6 +26,9 @@ use libtest_mimic::Trial;
 use results::KEPT;
 use std::{future::Future, process::ExitCode, sync::Arc};
 
+/// How many trials run side by side, however few processors there are: they wait most of the time.
+const AT_ONCE: usize = 4;
+
 /// What a browser did, by the key of its row.
 type Seen = Vec<(&'static str, String)>;
 
@@ -61,7 +64,7 @@ fn main() -> ExitCode {
             trial(&suite, kind, "long_timer", pages::long_timer),
         ]);
     }
-    let code = suite.finish(trials);
+    let code = suite.finish(trials, AT_ONCE);
     if updating() {
         if let Err(error) = results::table().and_then(|table| KEPT.write_table(&table)) {
             eprintln!("{error:#}");

@@ -71,7 +71,10 @@ fn main() -> ExitCode {
                 .map_err(|error| format!("{error:#}").into())
         }),
     ];
-    let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
+    let mut arguments = Arguments::from_args();
+    // They wait most of the time, however few processors there are.
+    arguments.test_threads.get_or_insert(4);
+    let conclusion = libtest_mimic::run(&arguments, trials);
     if updating() {
         if let Err(error) = results::table().and_then(|table| KEPT.results.write_table(&table)) {
             eprintln!("{error:#}");

@@ -354,7 +354,8 @@ impl Peer {
                 command.arg("--directory").arg(place.directory);
                 command.args(["--workers", &workers.to_string()]);
                 // Each client's, and the publisher's; nginx has some for itself.
-                let connections = place.step.connections() + 64;
+                // nginx closes idle connections where fewer than a sixteenth is free.
+                let connections = (place.step.connections() + 64) * 8 / 7;
                 command.args(["--connections", &connections.to_string()]);
                 command
             }

@@ -8,18 +8,15 @@ use conformance::{
     scripted::Script,
     test, Method, Report,
 };
-use libtest_mimic::Arguments;
-use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use libtest_mimic::Trial;
+use std::{path::PathBuf, sync::Arc, time::Duration};
 use testbed::parts::{trial, Missing};
 
 /// Turns a hang into a failure. The script of a client waits for long connections and
 /// back-offs, about half a minute in all.
 const LIMIT: Duration = Duration::from_secs(400);
 
-fn main() -> ExitCode {
-    let mut arguments = Arguments::from_args();
-    // All at once: they wait for delays most of the time.
-    arguments.test_threads.get_or_insert(7);
+pub(crate) fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();
     for method in Method::ALL.iter().copied() {
         trials.push(trial(&format!("server::{method}"), LIMIT, move || {
@@ -31,7 +28,7 @@ fn main() -> ExitCode {
             client(method)
         }));
     }
-    libtest_mimic::run(&arguments, trials).exit_code()
+    trials
 }
 
 /// Node, and one of the programs written for it, as the start of a command line.

@@ -2,13 +2,13 @@
 //! and its two files. Then the suite is run against each, and the page has to list the
 //! cases that it does not pass.
 
+use libtest_mimic::{Failed, Trial};
 use std::{
     collections::{BTreeMap, BTreeSet},
     env, fs,
     path::{Path, PathBuf},
     process::Command,
-    sync::{LazyLock, Mutex, PoisonError},
-    thread,
+    sync::{Mutex, PoisonError},
 };
 use testbed::parts::PROXIES;
 
@@ -16,40 +16,20 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
 static BUILD: Mutex<()> = Mutex::new(());
 
-/// Whether each copy came out right. All at once, however few processors there are: the
-/// suite waits most of the time.
-static OUTCOMES: LazyLock<BTreeMap<&str, bool>> = LazyLock::new(|| {
-    let methods = ["polling", "long-polling", "sse", "websocket"];
-    let running =
-        methods.map(|method| (method, thread::spawn(move || copy_and_test(method))));
-    running
-        .into_iter()
-        .map(|(method, running)| (method, running.join().is_ok()))
-        .collect()
-});
-
-fn assert_passed(method: &str) {
-    assert!(OUTCOMES[method], "{method}: see the panic above");
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![
+        Trial::test("polling_is_copied_and_tested", copied("polling")),
+        Trial::test("long_polling_is_copied_and_tested", copied("long-polling")),
+        Trial::test("sse_is_copied_and_tested", copied("sse")),
+        Trial::test("websocket_is_copied_and_tested", copied("websocket")),
+    ]
 }
 
-#[test]
-fn polling_is_copied_and_tested() {
-    assert_passed("polling");
-}
-
-#[test]
-fn long_polling_is_copied_and_tested() {
-    assert_passed("long-polling");
-}
-
-#[test]
-fn sse_is_copied_and_tested() {
-    assert_passed("sse");
-}
-
-#[test]
-fn websocket_is_copied_and_tested() {
-    assert_passed("websocket");
+fn copied(method: &'static str) -> impl FnOnce() -> Result<(), Failed> {
+    move || {
+        copy_and_test(method);
+        Ok(())
+    }
 }
 
 fn copy_and_test(method: &str) {
