@@ -26,19 +26,6 @@ fn can_be_built(steps: &Steps) -> anyhow::Result<bool> {
     Ok(Path::new(String::from_utf8(found)?.trim()).is_dir())
 }
 
-/// That the servers still compile for a browser.
-///
-/// # Errors
-/// If they do not.
-pub fn check(steps: &mut Steps) -> anyhow::Result<()> {
-    let name = "servers in a browser";
-    if !can_be_built(steps)? {
-        return steps.leave_out(name, INSTALL);
-    }
-    let worker = ["check", "--package", "worker", "--target", TARGET];
-    steps.run(name, Step::cargo(&worker))
-}
-
 /// Compiles the servers, binds them to JavaScript, and puts the worker's script below that: all
 /// into `target/worker`.
 ///
