@@ -190,8 +190,8 @@ impl Wait {
     pub fn interrupted(&self) -> impl Future<Output = Interrupted> + Send + 'static {
         let mut end = self.end.signal().raised();
         let mut cut = self.cut.signal().map(Signal::raised);
-        // In the order of `next`. By hand: `select!` in an `async` block would hold both
-        // twice, for as long as the connection lasts.
+        // In the order of `next`. By hand: `select!` in an `async` block would hold
+        // both twice, for as long as the connection lasts.
         poll_fn(move |cx| {
             let cut = cut.as_mut().map(|cut| Pin::new(cut).poll(cx));
             match cut {

@@ -19,6 +19,8 @@ pub struct Book {
     pub scale: Scale,
     /// Beside other servers.
     pub peers: Kept<PeersParameters>,
+    /// What each step saved that made the servers faster.
+    pub steps: Steps,
 }
 
 /// The kinds of run, each with the name of its files.
@@ -101,6 +103,28 @@ pub struct Scale {
     pub bends: Vec<Bend>,
     /// What a reader of the figures has to know.
     pub notes: Vec<String>,
+}
+
+/// Servers of several commits, measured in turn: runs of `lab compare` with `--server-directory`.
+/// It is not measured again.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Steps {
+    /// The day.
+    pub measured: String,
+    pub clients: u32,
+    pub repetitions: u32,
+    pub rows: Vec<StepRow>,
+}
+
+/// One figure of a method at a commit, and of its floor in the same runs.
+#[derive(Clone, Debug, Deserialize)]
+pub struct StepRow {
+    pub method: String,
+    pub commit: String,
+    pub measurement: String,
+    pub figure: String,
+    pub values: Vec<f64>,
+    pub floor_values: Vec<f64>,
 }
 
 /// The form of the lab's files that is read here.
@@ -324,7 +348,11 @@ impl<P> Run<P> {
 }
 
 fn read<T: DeserializeOwned>(root: &Path, kind: Kind) -> anyhow::Result<T> {
-    let path = root.join(DIRECTORY).join(format!("{}.json", kind.name()));
+    read_file(root, kind.name())
+}
+
+fn read_file<T: DeserializeOwned>(root: &Path, name: &str) -> anyhow::Result<T> {
+    let path = root.join(DIRECTORY).join(format!("{name}.json"));
     let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     serde_json::from_str(&text).with_context(|| path.display().to_string())
 }
@@ -341,6 +369,7 @@ impl Book {
             lines: read(root, Kind::Lines)?,
             scale: read(root, Kind::Scale)?,
             peers: read(root, Kind::Peers)?,
+            steps: read_file(root, "steps")?,
         };
         book.compare.run.check()?;
         book.many.run.check()?;

@@ -1,9 +1,9 @@
 //! From what the lab has measured to what the book shows.
 //!
 //! `src/measured` keeps a run of each kind: `compare`, `many`, `lines`, `scale` and `peers`, each
-//! as JSON and as CSV. All else follows from them: charts, tables, the figures that pages include,
-//! and the constants of the crate `capacity`. The same data always gives the same bytes, and a test
-//! compares.
+//! as JSON and as CSV; and `steps`, what servers of several commits took. All else follows from
+//! them: charts, tables, the figures that pages include, and the constants of the crate `capacity`.
+//! The same data always gives the same bytes, and a test compares.
 
 mod calculated;
 mod cases;
@@ -13,6 +13,7 @@ mod data;
 mod keep;
 mod others;
 mod panels;
+mod steps;
 mod tables;
 mod text;
 
@@ -54,10 +55,15 @@ pub fn outputs(book: &Book) -> anyhow::Result<BTreeMap<PathBuf, String>> {
     let mut parts = text::figures(book)?;
     parts.extend(calculated::figures(&over_tls));
     parts.extend(cases::figures(&over_tls));
+    parts.push((
+        "steps-conditions".to_owned(),
+        steps::conditions(&book.steps),
+    ));
     files.insert(directory.join("figures.md"), text::anchored(parts));
     let mut parts = tables::all(book)?;
     parts.extend(calculated::tables(&over_tls));
     parts.extend(cases::tables(&in_the_clear, &over_tls));
+    parts.extend(steps::tables(&book.steps)?);
     files.insert(directory.join("tables.md"), text::anchored(parts));
     let constants = constants::source(&book.compare)?;
     files.insert("crates/capacity/src/measured.rs".into(), constants);

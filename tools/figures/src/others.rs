@@ -142,10 +142,13 @@ fn scale(book: &Book) -> anyhow::Result<Vec<Part>> {
     let data = &book.scale;
     let asked = &data.run.parameters;
     let most = data.most("clients", "sse", "resident")?;
+    let events = match digits(most.rate).as_str() {
+        "1" => "an event".to_owned(),
+        rate => format!("{rate} events"),
+    };
     let how = format!(
-        "Each number of clients got {} events a second of {} characters for {}, from a server with \
+        "Each number of clients got {events} a second of {} characters for {}, from a server with \
          all its threads. {}.",
-        digits(most.rate),
         thousands(most.payload),
         Unit::Milliseconds.number(f64::from(asked.seconds) * 1000.0),
         medians(asked.repetitions),

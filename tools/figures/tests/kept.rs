@@ -86,6 +86,7 @@ fn the_tables_for_spreadsheets_have_the_same_figures() {
         lines,
         scale,
         peers,
+        ..
     } = book();
     for (kind, rows) in [
         (Kind::Compare, compare.rows),
@@ -198,6 +199,9 @@ fn write_root(root: &Path) {
     for path in ["src/measured", "crates/capacity/src"] {
         fs::create_dir_all(root.join(path)).unwrap();
     }
+    // Of which there is no other run.
+    let steps = "src/measured/steps.json";
+    fs::copy(figures::root().join(steps), root.join(steps)).unwrap();
 }
 
 /// The kept runs, as the lab has written them: each with its conditions, summary and records.
@@ -320,6 +324,14 @@ fn another_run_moves_the_figures_and_nothing_is_left_of_the_last() {
     write_run(&run, &conditions, &summary, &records);
     let error = keep(&run, None, &root).unwrap_err().to_string();
     assert!(error.contains("1 were lost"), "{error}");
+
+    // What a floor lacks once is noted.
+    let reset = "loop: memory: Connection reset by peer";
+    summary["faults"] = json!([reset]);
+    write_run(&run, &conditions, &summary, &records);
+    keep(&run, None, &root).unwrap();
+    let notes = Book::read(&root).unwrap().compare.notes;
+    assert!(notes.iter().any(|note| note.contains(reset)), "{notes:?}");
 
     // Nor one that lacks what the book shows.
     let rows = summary["rows"].as_array_mut().unwrap();
