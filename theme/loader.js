@@ -19,20 +19,23 @@
     // ---- Panels ----
 
     /**
-     * @typedef {{ live: boolean, methods?: Record<string, string> }} Live what assets/live.json
-     *   says: paths of the live servers, relative to the book's root
+     * @typedef {{ live: boolean, methods?: Record<string, string>, worker?: Worker }} Live what
+     *   assets/live.json says: paths of the live servers, relative to the book's root
+     * @typedef {{ start: string, script: string, methods: Record<string, string> }} Worker the same
+     *   for servers in a service worker, the module that starts it, and its script
+     * @typedef {{ offer: (elements: HTMLElement[], servers: object) => boolean }} Start
      * @typedef {{ mount: (element: HTMLElement, options: { base: string }) => unknown }} Panel
      */
 
-    /** @returns {Promise<Live>} */
+    /** @returns {Promise<Live | null>} `null` without an answer */
     async function live() {
         // A page opened as a file may not fetch, and has no server: do not even ask.
-        if (root.protocol === "file:") return { live: false };
+        if (root.protocol === "file:") return null;
         try {
             const answer = await fetch(new URL("assets/live.json", root), { cache: "no-cache" });
-            return answer.ok ? await answer.json() : { live: false };
+            return answer.ok ? await answer.json() : null;
         } catch {
-            return { live: false };
+            return null;
         }
     }
 
@@ -83,11 +86,53 @@
         }
     }
 
-    /** @param {NodeListOf<HTMLElement>} panels */
-    async function mountPanels(panels) {
-        const { live: isLive, methods = {} } = await live();
+    /**
+     * Lets a service worker be the server of the panels that it has one for.
+     * @param {HTMLElement[]} panels
+     * @param {Worker} worker
+     * @returns {Promise<HTMLElement[]>} those panels, if the browser can
+     */
+    async function offerWorker(panels, { start, script, methods }) {
+        const offered = panels.filter(({ dataset }) => Object.hasOwn(methods, dataset.method ?? ""));
+        if (offered.length === 0) return [];
+        try {
+            /** @type {Start} */
+            const { offer } = await import(new URL(start, root).href);
+            return offer(offered, { root, script, methods }) ? offered : [];
+        } catch (error) {
+            console.error("The servers in the page did not load:", error);
+            return [];
+        }
+    }
+
+    /**
+     * Ends a service worker of this book that live.json does not name, or names no more.
+     * @param {Promise<Live | null>} answer
+     */
+    async function endOtherWorkers(answer) {
+        const live = await answer;
+        // Without an answer, nobody says that it should end.
+        if (!live) return;
+        const script = live.worker && new URL(live.worker.script, root).href;
+        const registration = await navigator.serviceWorker.getRegistration(root.href);
+        if (registration?.scope !== root.href) return;
+        const { installing, waiting, active } = registration;
+        const workers = [installing, waiting, active].filter((it) => it !== null);
+        if (!workers.some(({ scriptURL }) => scriptURL === script)) await registration.unregister();
+    }
+
+    /**
+     * @param {NodeListOf<HTMLElement>} panels
+     * @param {Promise<Live | null>} answer
+     */
+    async function mountPanels(panels, answer) {
+        /** @type {Live} */
+        const known = (await answer) ?? { live: false };
+        const { live: isLive, methods = {}, worker } = known;
+        const offered = !isLive && worker ? await offerWorker([...panels], worker) : [];
         await Promise.all(
             Array.from(panels, async (element) => {
+                if (offered.includes(element)) return;
                 const path = isLive ? methods[element.dataset.method ?? ""] : undefined;
                 if (!path) {
                     explain(element, "static", "No live server is here.");
@@ -111,7 +156,14 @@
 
     /** @type {NodeListOf<HTMLElement>} */
     const panels = document.querySelectorAll(".live-panel");
-    if (panels.length > 0) mountPanels(panels);
+    // A worker is asked about by each of its pages, since it could be on each that it does harm.
+    const isControlled = navigator.serviceWorker?.controller;
+    if (panels.length > 0 || isControlled) {
+        const answer = live();
+        mountPanels(panels, answer);
+        // Where a browser allows no worker, there is none.
+        if (navigator.serviceWorker) endOtherWorkers(answer).catch(() => {});
+    }
 
     // ---- Diagrams ----
 

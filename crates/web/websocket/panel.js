@@ -18,14 +18,16 @@ import { createWhiteboard } from "./whiteboard.js";
  * @param {object} options
  * @param {string | URL} options.base where the routes of the `websocket` server lie.
  *   Relative to the page
+ * @param {typeof WebSocket} [options.Socket] what to connect with, where that is not the
+ *   browser's own
  * @returns {{ destroy: () => void }}
  */
-export function mount(element, { base }) {
+export function mount(element, { base, Socket }) {
   const absolute = new URL(base, document.baseURI);
   if (element.dataset.view === "whiteboard")
-    return createWhiteboard(element, { base: absolute });
+    return createWhiteboard(element, { base: absolute, Socket });
   return createPanel(element, {
-    method: createWebSocket(absolute),
+    method: createWebSocket(absolute, { Socket }),
     label: "Live events over WebSocket",
   });
 }

@@ -40,10 +40,11 @@ export class Refused extends Error {}
  *   its end
  * @param {object} [options]
  * @param {"events" | "board"} [options.log] which of the server's logs
+ * @param {typeof WebSocket} [options.Socket] what to connect with
  * @returns {Method} its `publish` rejects with `Refused` where it would be in vain to
  *   send the same again
  */
-export function createWebSocket(base, { log = "events" } = {}) {
+export function createWebSocket(base, { log = "events", Socket = WebSocket } = {}) {
   // Names this page's sockets, so that the server can break these and no one else's.
   const connection = randomName();
   // `events` came first, and has the plain names.
@@ -58,7 +59,8 @@ export function createWebSocket(base, { log = "events" } = {}) {
       // Script can set no header of a handshake, so the cursor goes into the URL.
       url.searchParams.set("after", after);
       url.searchParams.set("connection", connection);
-      return follow(url, signal, (outgoing) => (open = outgoing));
+      const socket = new Socket(url, SUBPROTOCOL);
+      return follow(socket, signal, (outgoing) => (open = outgoing));
     },
     verdict: (after, signal) =>
       askStatus(isRoom ? base : new URL(`${log}/`, base), after, signal),
@@ -76,16 +78,15 @@ export function createWebSocket(base, { log = "events" } = {}) {
 }
 
 /**
- * Opens one socket.
+ * Follows what comes over one socket.
  *
- * @param {URL} url
+ * @param {WebSocket} socket
  * @param {AbortSignal} signal
  * @param {(outgoing: Outgoing | null) => void} setOutgoing called with where to publish
  *   from now on
  * @returns {AsyncIterable<Update>}
  */
-function follow(url, signal, setOutgoing) {
-  const socket = new WebSocket(url, SUBPROTOCOL);
+function follow(socket, signal, setOutgoing) {
   const outgoing = new Outgoing(socket);
   /** @type {Queue<Update>} */
   const updates = new Queue(signal, close);

@@ -83,10 +83,11 @@ ${BUTTONS}
  * @param {HTMLElement} element
  * @param {object} options
  * @param {URL} options.base where the server's routes lie
+ * @param {typeof WebSocket} [options.Socket] what to connect with
  * @returns {{ destroy: () => void }}
  */
-export function createWhiteboard(element, { base }) {
-  const method = createWebSocket(base, { log: "board" });
+export function createWhiteboard(element, { base, Socket }) {
+  const method = createWebSocket(base, { log: "board", Socket });
   const counts = createFollowerCounts({ waiting: "On their way" });
   const status = createStatusLine("Not connected. Press Start.");
   const root = createSection("Whiteboard over WebSocket", MARKUP);

@@ -312,6 +312,15 @@ impl Page {
         Ok(())
     }
 
+    /// Ends every service worker, as the browser does with one that is idle. In Chromium alone.
+    pub async fn end_service_workers(&self) -> anyhow::Result<()> {
+        for command in ["ServiceWorker.enable", "ServiceWorker.stopAllWorkers"] {
+            let body = json!({ "cmd": command, "params": {} });
+            self.issue("goog/cdp/execute", body).await?;
+        }
+        Ok(())
+    }
+
     /// What went wrong in the page since it was opened, as its [observer](crate::served::Served)
     /// saw it: errors, warnings, files that did not load, and whatever was asked of another host.
     /// Where the browser has a console to read, that too, since this was last called.

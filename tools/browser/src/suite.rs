@@ -20,7 +20,7 @@ use site::{
 use std::{
     future::Future,
     panic::{resume_unwind, AssertUnwindSafe},
-    path::Path,
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -54,6 +54,8 @@ pub struct Suite {
     book: OnceCell<Shelf>,
     /// The same, but as it is published.
     published: OnceCell<Edition>,
+    /// The same, with servers in a service worker.
+    with_worker: OnceCell<Edition>,
     /// Started once. It keeps nothing from one request to the next.
     push: OnceCell<Running>,
 }
@@ -84,6 +86,7 @@ impl Suite {
             idle: Mutex::default(),
             book: OnceCell::new(),
             published: OnceCell::new(),
+            with_worker: OnceCell::new(),
             push: OnceCell::new(),
         })
     }
@@ -225,22 +228,28 @@ impl Suite {
         });
     }
 
-    /// The directory of the static site, as the workflow that publishes it builds it.
+    /// The directory of the static site, whose panels have no servers.
     ///
     /// # Errors
     /// If the book does not build.
     pub async fn published(&self) -> anyhow::Result<&Path> {
-        let build = || async {
-            let url = format!("{ORIGIN}{SITE}");
-            let edits = format!("{EDITS}{{path}}");
-            build(vec![
-                ("output.html.site-url", url),
-                ("output.html.edit-url-template", edits),
-                ("output.html.git-repository-url", REPOSITORY.to_owned()),
-            ])
-            .await
-        };
+        let build = || build(published(), None);
         Ok(self.published.get_or_try_init(build).await?.path())
+    }
+
+    /// The same as the workflow that publishes it builds it: with servers in a service worker.
+    ///
+    /// # Errors
+    /// If the book does not build. [`Missing`] where nobody has compiled the worker.
+    pub async fn published_with_worker(&self) -> anyhow::Result<&Path> {
+        let root = book::find_root(Path::new(env!("CARGO_MANIFEST_DIR")))?;
+        let worker = root.join("target/worker");
+        if !worker.join("worker.js").is_file() {
+            let why = anyhow::anyhow!("no {} (cargo xtask worker)", worker.display());
+            return Err(Missing(why).into());
+        }
+        let build = || build(published(), Some(worker));
+        Ok(self.with_worker.get_or_try_init(build).await?.path())
     }
 
     /// The running site, as `cargo run` starts it, over a log of its own. All have the same push
@@ -273,7 +282,7 @@ impl Suite {
     /// # Errors
     /// As [`site`](Self::site).
     pub async fn site_with(&self, push: Option<Running>) -> anyhow::Result<Served> {
-        let build = || async { anyhow::Ok(Shelf::new(&build(Vec::new()).await?)?) };
+        let build = || async { anyhow::Ok(Shelf::new(&build(Vec::new(), None).await?)?) };
         let shelf = self.book.get_or_try_init(build).await?.clone();
         let site = Served::start(|feed, ending| {
             server::router(
@@ -286,8 +295,19 @@ impl Suite {
     }
 }
 
-/// Builds the book of this repository, with these settings.
-async fn build(settings: Vec<(&'static str, String)>) -> anyhow::Result<Edition> {
+/// What the workflow that publishes the book sets.
+fn published() -> Settings {
+    vec![
+        ("output.html.site-url", format!("{ORIGIN}{SITE}")),
+        ("output.html.edit-url-template", format!("{EDITS}{{path}}")),
+        ("output.html.git-repository-url", REPOSITORY.to_owned()),
+    ]
+}
+
+type Settings = Vec<(&'static str, String)>;
+
+/// Builds the book of this repository, with these settings, and perhaps with this worker.
+async fn build(settings: Settings, worker: Option<PathBuf>) -> anyhow::Result<Edition> {
     let root = book::find_root(Path::new(env!("CARGO_MANIFEST_DIR")))?;
     let built = tokio::task::spawn_blocking(move || {
         let settings: Vec<_> = settings
@@ -296,6 +316,7 @@ async fn build(settings: Vec<(&'static str, String)>) -> anyhow::Result<Edition>
             .collect();
         let options = Options {
             settings: &settings,
+            worker: worker.as_deref(),
             ..Options::default()
         };
         Edition::build(&root, options)

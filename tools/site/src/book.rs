@@ -20,6 +20,7 @@ use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::{Layer, Registry};
 
 use crate::drawings::Drawings;
+use crate::server;
 
 /// Why there is no (new) book. Each is told in one line.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +81,9 @@ pub struct Options<'a> {
     /// Settings in place of those in `book.toml` and the environment, such as
     /// `("output.html.site-url", "/book/")`.
     pub settings: &'a [(&'a str, &'a str)],
+    /// The servers of the panels for a service worker: the directory that `cargo xtask worker`
+    /// writes. `None`, the default, builds a book whose panels say that there are none.
+    pub worker: Option<&'a Path>,
 }
 
 /// Finds the book's root: `start`, or the nearest directory above it that holds a `book.toml`.
@@ -212,6 +216,9 @@ pub fn build_into(
         }
     }
     add_modules(dest)?;
+    if let Some(worker) = options.worker {
+        add_worker(worker, dest)?;
+    }
     let site = &site;
     finish_pages(dest, Finish { site, options })?;
     Ok(warnings)
@@ -231,6 +238,29 @@ fn add_modules(dest: &Path) -> Result<(), BuildError> {
         }
     }
     Ok(())
+}
+
+/// The worker's script, in the directory that `cargo xtask worker` writes. It has to lie at the
+/// book's root: a worker answers the pages beside and below it.
+const WORKER: &str = "worker.js";
+
+/// Where its other files are.
+const WORKER_FILES: &str = "assets/worker";
+
+/// Adds a service worker that is a server to the panels, and names it in `assets/live.json`.
+fn add_worker(worker: &Path, dest: &Path) -> Result<(), BuildError> {
+    let files = dest.join(WORKER_FILES);
+    fs::create_dir_all(&files).map_err(BuildError::io(&files))?;
+    let copy = |from: &Path, to: &Path| fs::copy(from, to).map_err(BuildError::io(from));
+    copy(&worker.join(WORKER), &dest.join(WORKER))?;
+    for entry in fs::read_dir(worker).map_err(BuildError::io(worker))? {
+        let entry = entry.map_err(BuildError::io(worker))?;
+        if entry.file_name() != WORKER {
+            copy(&entry.path(), &files.join(entry.file_name()))?;
+        }
+    }
+    let live = &dest.join("assets/live.json");
+    fs::write(live, server::live_in_worker(WORKER, WORKER_FILES)).map_err(BuildError::io(live))
 }
 
 /// Directories of `src` that stock mdBook publishes and this build does not.

@@ -45,11 +45,15 @@ struct Cli {
 enum Command {
     /// Serve the book and its live servers; also what happens without a command
     Serve(Serve),
-    /// Write the static site, whose pages say that no live server is there
+    /// Write the static site, where no live server is
     Build {
         /// Where to, by default `book` beside book.toml; a built book that is there is replaced
         #[arg(long, value_name = "DIRECTORY")]
         dest: Option<PathBuf>,
+        /// What `cargo xtask worker` has written: servers for the panels, which the reader's
+        /// browser runs
+        #[arg(long, value_name = "DIRECTORY")]
+        worker: Option<PathBuf>,
     },
 }
 
@@ -198,15 +202,28 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Er
     let here = std::env::current_dir()?;
     let root = book::find_root(&here)?;
     match cli.command.unwrap_or(Command::Serve(cli.serve)) {
-        Command::Build { dest } => build(&here, &root, dest),
+        Command::Build { dest, worker } => build(&here, &root, dest, worker),
         Command::Serve(arguments) => serve(root, arguments).await,
     }
 }
 
-fn build(here: &Path, root: &Path, dest: Option<PathBuf>) -> Result<(), Error> {
+fn build(
+    here: &Path,
+    root: &Path,
+    dest: Option<PathBuf>,
+    worker: Option<PathBuf>,
+) -> Result<(), Error> {
     let dest = dest.map_or_else(|| root.join("book"), |dest| here.join(dest));
-    warn(book::build(root, &dest, Options::default())?);
+    let worker = worker.map(|worker| here.join(worker));
+    let options = Options {
+        worker: worker.as_deref(),
+        ..Options::default()
+    };
+    warn(book::build(root, &dest, options)?);
     println!("{WHAT}: the book is in {}", dest.display());
+    if worker.is_none() {
+        println!("{WHAT}: its panels have no server; `cargo xtask worker` makes one for --worker");
+    }
     Ok(())
 }
 

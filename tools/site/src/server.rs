@@ -34,6 +34,22 @@ pub fn methods() -> Vec<Method> {
     ]
 }
 
+/// What `assets/live.json` says of a site whose servers are in a service worker: its script, the
+/// module in `files` that starts it, and where it answers for each method.
+pub(crate) fn live_in_worker(script: &str, files: &str) -> String {
+    let path = |method: Method| {
+        let path = format!("in-browser/{}/", method.name);
+        (method.name.to_owned(), Value::from(path))
+    };
+    let methods: Map<String, Value> = methods().into_iter().map(path).collect();
+    let start = format!("{files}/start.js");
+    json!({
+        "live": false,
+        "worker": { "script": script, "start": start, "methods": methods },
+    })
+    .to_string()
+}
+
 /// A live server of the site.
 #[derive(Debug)]
 pub struct Live {

@@ -636,6 +636,48 @@ fn build_writes_a_static_site() {
 }
 
 #[test]
+fn a_site_has_the_worker_that_it_is_built_with() {
+    let book = book("# One\n");
+    let built = book.path().join("book");
+    let read = |name| fs::read_to_string(built.join(name)).unwrap();
+    let output = run(book.path(), &["build"]);
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("its panels have no server"), "{said}");
+
+    let worker = tempfile::tempdir().unwrap();
+    for name in ["worker.js", "start.js", "server-0a1b2c3d.wasm"] {
+        fs::write(worker.path().join(name), name).unwrap();
+    }
+    let with = ["build", "--worker", worker.path().to_str().unwrap()];
+    let output = run(book.path(), &with);
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(!said.contains("no server"), "{said}");
+    for name in [
+        "worker.js",
+        "assets/worker/start.js",
+        "assets/worker/server-0a1b2c3d.wasm",
+    ] {
+        assert!(name.ends_with(&read(name)), "{name}");
+    }
+    let live: Value = serde_json::from_str(&read("assets/live.json")).unwrap();
+    assert_eq!(live["live"], false);
+    let worker_of = &live["worker"];
+    assert_eq!(worker_of["script"], "worker.js");
+    assert_eq!(worker_of["start"], "assets/worker/start.js");
+    assert_eq!(worker_of["methods"]["sse"], "in-browser/sse/");
+
+    // What no worker is at is no site, and the one that is there stays.
+    let nowhere = ["build", "--worker", "nowhere"];
+    fails_in_one_line(&run(book.path(), &nowhere), 1, &["nowhere"]);
+    assert!(built.join("worker.js").exists());
+    // And a build without one has none.
+    assert!(run(book.path(), &["build"]).status.success());
+    assert!(!built.join("worker.js").exists());
+    assert_eq!(read("assets/live.json").trim(), r#"{"live":false}"#);
+}
+
+#[test]
 fn the_environment_says_where_the_book_is_published() {
     let book = book("# One\n");
     let root = book.path();

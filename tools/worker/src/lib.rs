@@ -41,6 +41,13 @@ const PREFIX: &str = "/in-browser";
 /// Ticks a second, as on the book's own site.
 const RATE: &str = "2";
 
+#[wasm_bindgen]
+extern "C" {
+    /// Writes to the browser's console. A panic is silent otherwise.
+    #[wasm_bindgen(js_namespace = console)]
+    fn error(text: &str);
+}
+
 /// The servers, over one log.
 #[wasm_bindgen]
 #[derive(Debug)]
@@ -55,6 +62,7 @@ impl Server {
     #[wasm_bindgen(constructor)]
     #[must_use]
     pub fn new(host: &str) -> Self {
+        std::panic::set_hook(Box::new(|panic| error(&panic.to_string())));
         let log = Feed::new(Retention::default());
         let rate = RATE.parse().expect("it is a rate");
         let seed = getrandom::u64().expect("a browser has randomness");

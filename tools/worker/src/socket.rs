@@ -1,36 +1,36 @@
 //! A WebSocket, as the worker's script reads and writes it.
 //!
 //! No worker is asked when a page opens a WebSocket. So its messages come here by a message port,
-//! and from here on all is as elsewhere: a client of tungstenite shakes hands and masks its frames,
-//! hyper reads the request, and the book's server upgrades the connection and serves it. Between
-//! the two are bytes in memory, where elsewhere there is a network.
+//! and from here on all is as elsewhere: the book's server reads the handshake, upgrades the
+//! connection and serves it, and a client of tungstenite masks its frames. Between the two are
+//! bytes in memory, where elsewhere there is a network.
 
-use axum::Router;
+use axum::{body::Body, Router};
 use futures_util::{
     stream::{SplitSink, SplitStream},
     SinkExt as _, StreamExt as _,
 };
-use http::{header, HeaderValue};
-use hyper::server::conn::http1;
-use hyper_util::{rt::TokioIo, service::TowerToHyperService};
+use http::{header, Request, StatusCode};
+use hyper::{client::conn::http1, upgrade::OnUpgrade};
+use hyper_util::rt::TokioIo;
 use js_sys::{Array, Uint8Array};
 use tokio::{
-    io::{duplex, DuplexStream},
+    io::{duplex, AsyncReadExt as _, AsyncWriteExt as _, DuplexStream},
     sync::Mutex,
 };
 use tokio_tungstenite::{
-    client_async_with_config,
     tungstenite::{
-        client::IntoClientRequest as _,
-        protocol::{CloseFrame, WebSocketConfig},
+        handshake::{client::generate_key, derive_accept_key},
+        protocol::{CloseFrame, Role, WebSocketConfig},
         Message,
     },
     WebSocketStream,
 };
+use tower::ServiceExt as _;
 use wasm_bindgen::{prelude::wasm_bindgen, JsError, JsValue};
 
-/// How many bytes are on their way at most, in each direction. A system's buffers for a connection
-/// hold about as much.
+/// How many bytes are on their way at most, in each direction: as many as the largest event has.
+/// Who writes more waits until the other side reads.
 const ON_THE_WAY: usize = 64 * 1024;
 
 /// The largest message that the page takes: that of an event is far smaller.
@@ -56,30 +56,35 @@ impl Socket {
         origin: &str,
         protocol: &str,
     ) -> Result<Self, JsError> {
-        let (client, server) = duplex(ON_THE_WAY);
-        let service = TowerToHyperService::new(router);
-        let connection = http1::Builder::new()
-            // For it hyper asks the standard library for the time, which panics in a browser.
-            .auto_date_header(false)
-            .serve_connection(TokioIo::new(server), service)
-            .with_upgrades();
-        tokio::spawn(connection);
-
-        let mut request = format!("ws://{host}{target}").into_client_request()?;
-        let headers = request.headers_mut();
-        headers.insert(header::ORIGIN, HeaderValue::try_from(origin)?);
+        let (upgrade, wire) = upgraded().await?;
+        let key = generate_key();
+        let mut request = Request::get(target)
+            .header(header::HOST, host)
+            .header(header::ORIGIN, origin)
+            .header(header::CONNECTION, "Upgrade")
+            .header(header::UPGRADE, "websocket")
+            .header(header::SEC_WEBSOCKET_VERSION, "13")
+            .header(header::SEC_WEBSOCKET_KEY, &key)
+            .extension(upgrade);
         if !protocol.is_empty() {
-            let protocol = HeaderValue::try_from(protocol)?;
-            headers.insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
+            request = request.header(header::SEC_WEBSOCKET_PROTOCOL, protocol);
         }
+        let Ok(response) = router.oneshot(request.body(Body::empty())?).await;
+        let field = |name| response.headers().get(name).and_then(|it| it.to_str().ok());
+        let accepts =
+            field(header::SEC_WEBSOCKET_ACCEPT) == Some(derive_accept_key(key.as_bytes()).as_str());
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS || !accepts {
+            return Err(JsError::new("it was refused"));
+        }
+        let protocol = field(header::SEC_WEBSOCKET_PROTOCOL)
+            .unwrap_or_default()
+            .to_owned();
+        // tungstenite would make room for 128 KiB at once.
         let limits = WebSocketConfig::default()
             .read_buffer_size(16 * 1024)
             .max_message_size(Some(LARGEST))
             .max_frame_size(Some(LARGEST));
-        let (socket, response) = client_async_with_config(request, client, Some(limits)).await?;
-        let chosen = response.headers().get(header::SEC_WEBSOCKET_PROTOCOL);
-        let chosen = chosen.and_then(|chosen| chosen.to_str().ok());
-        let protocol = chosen.unwrap_or_default().to_owned();
+        let socket = WebSocketStream::from_raw_socket(wire, Role::Client, Some(limits)).await;
         let (sink, stream) = socket.split();
         Ok(Self {
             sink: Mutex::new(sink),
@@ -87,6 +92,30 @@ impl Socket {
             protocol,
         })
     }
+}
+
+/// What an upgraded request carries for its server, and the other end of the connection.
+///
+/// hyper alone makes it. Its server asks the standard library for the time whenever it is polled,
+/// which panics in a browser; its client does not. So a client is told that its connection is
+/// upgraded, by the shortest answer that says so.
+async fn upgraded() -> Result<(OnUpgrade, DuplexStream), JsError> {
+    let (near, mut far) = duplex(ON_THE_WAY);
+    let (mut client, connection) = http1::handshake(TokioIo::new(near)).await?;
+    tokio::spawn(connection.with_upgrades());
+    let request = Request::get("/").header(header::CONNECTION, "upgrade");
+    let asked = client.send_request(request.body(Body::empty())?);
+    let answered = async {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(far.read_u8().await?);
+        }
+        let answer = b"HTTP/1.1 101 \r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+        far.write_all(answer).await
+    };
+    let (response, answered) = tokio::join!(asked, answered);
+    answered?;
+    Ok((hyper::upgrade::on(response?), far))
 }
 
 #[wasm_bindgen]

@@ -20,7 +20,7 @@ interface Server {
 interface Answer {
   readonly status: number;
   readonly headers: string[];
-  next(): Promise<Uint8Array | undefined>;
+  next(): Promise<Uint8Array<ArrayBuffer> | undefined>;
   stop(): void;
 }
 
@@ -28,6 +28,5 @@ interface Socket {
   readonly protocol: string;
   send(data: string | ArrayBuffer): Promise<void>;
   close(code: number, reason: string): Promise<void>;
-  next(): Promise<string | Uint8Array | [code: number, reason: string]>;
-  free(): void;
+  next(): Promise<string | Uint8Array<ArrayBuffer> | [code: number, reason: string]>;
 }

@@ -19,11 +19,12 @@ const PATIENCE = 60_000;
 const PING = 20_000;
 
 const REAL =
-  "No server is on the other side of a network here. Real are your browser, the contract and the " +
-  "server's Rust code, which runs in a service worker of this page. Not real is the network.";
+  "Real here: your browser, the messages, and the server's Rust code, which runs in a service " +
+  "worker of this page. Not real: there is no network in between.";
 const REAL_SOCKET =
-  `${REAL} No worker can answer a WebSocket: its messages come to the same Rust code, handshake ` +
-  "and frames included, by a message port.";
+  "Real here: the messages, and the Rust code that shakes hands and reads and writes the frames. " +
+  "Not real: the WebSocket and the network. No service worker can answer a WebSocket, so the " +
+  "messages go to it by a message port.";
 
 /**
  * Offers each panel that has a server here a button that starts it. Where the worker already runs,
@@ -41,6 +42,12 @@ export function offer(elements, servers) {
     mountAll(elements, servers).catch((error) => fail(elements, error));
     return true;
   }
+  /** All panels of a page start at once. @type {Promise<void> | null} */
+  let starting = null;
+  const start = async () => {
+    await register(script, servers.root);
+    await mountAll(elements, servers);
+  };
   for (const element of elements) {
     const note = document.createElement("p");
     note.className = "live-panel-note";
@@ -51,15 +58,17 @@ export function offer(elements, servers) {
     button.className = "live-panel-start";
     button.textContent = "Start it in this page";
     button.addEventListener("click", async () => {
-      const buttons = elements.flatMap((it) => [...it.querySelectorAll(".live-panel-start")]);
-      for (const other of buttons) other.setAttribute("disabled", "");
+      if (button.ariaDisabled === "true") return;
+      // Not `disabled`, which would take the focus away.
+      button.ariaDisabled = "true";
       button.textContent = "Loading …";
+      const isFirst = !starting;
+      starting ??= start();
       try {
-        await register(script, servers.root);
-        await mountAll(elements, servers);
+        await starting;
         press(element);
       } catch (error) {
-        fail(elements, error);
+        if (isFirst) fail(elements, error);
       }
     });
     note.append(" ", button);
@@ -113,13 +122,11 @@ async function mount(element, { root, methods }) {
   const base = new URL(methods[method], root).href;
   /** @type {Panel} */
   const panel = await import(new URL("panel.js", base).href);
-  const live = document.createElement("div");
+  panel.mount(element, { base, Socket: PortSocket });
   const note = document.createElement("p");
-  note.className = "live-panel-note";
+  note.className = "live-panel-real";
   note.textContent = method === "websocket" ? REAL_SOCKET : REAL;
-  Object.assign(live.dataset, element.dataset);
-  element.replaceChildren(live, note);
-  panel.mount(live, { base, Socket: PortSocket });
+  element.append(note);
   element.dataset.state = "live";
 }
 
@@ -129,11 +136,13 @@ async function mount(element, { root, methods }) {
  * @param {HTMLElement} element
  */
 function press(element) {
+  /** @type {HTMLElement | null} */
   const start = element.querySelector("[data-role='start']");
-  if (start instanceof HTMLButtonElement) {
-    start.click();
-    start.focus();
-  }
+  start?.click();
+  // A panel that waits for a text begins with that.
+  /** @type {HTMLElement | null} */
+  const first = start ?? element.querySelector("input, button");
+  first?.focus();
 }
 
 /**
@@ -146,15 +155,13 @@ function fail(elements, error) {
     element.querySelector(".live-panel-start")?.remove();
     const note = document.createElement("p");
     note.className = "live-panel-note";
-    note.textContent = "It did not start. Load the page again, or run the book with `cargo run`.";
+    note.textContent = "It did not start. Load the page again, or run the book on your machine.";
     element.append(note);
     element.dataset.state = "failed";
   }
 }
 
-/** The log that was last heard of. @type {string | null} */
-let epoch = null;
-/** @type {Set<PortSocket>} */
+/** Those that are not closed. @type {Set<PortSocket>} */
 const sockets = new Set();
 let isKept = false;
 
@@ -172,11 +179,9 @@ function ping() {
   const { port1, port2 } = new MessageChannel();
   port1.onmessage = ({ data }) => {
     port1.close();
-    if (typeof data !== "string" || data === epoch) return;
-    // Another worker, or the same one anew: it knows nothing of the sockets of before.
-    const lost = epoch === null ? [] : [...sockets];
-    epoch = data;
-    for (const socket of lost) if (socket.epoch !== epoch) socket.lose();
+    // Another worker, or the same one anew, knows nothing of the sockets of before.
+    for (const socket of [...sockets])
+      if (socket.log !== null && socket.log !== data) socket.lose();
   };
   navigator.serviceWorker.controller?.postMessage("ping", [port2]);
 }
@@ -188,11 +193,12 @@ export class PortSocket {
   #port;
   /** What was closed has nothing more to say. */
   #isClosed = false;
-  /** Of the log that it is about. */
-  epoch = epoch;
+  /** The log that it is about, once it is open. @type {string | null} */
+  log = null;
   /** What the connection has not taken yet, in bytes; of a text, in characters. */
   bufferedAmount = 0;
   protocol = "";
+  /** @type {number} */
   readyState = WebSocket.CONNECTING;
   /** @type {((event: { type: "open" }) => void) | null} */
   onopen = null;
@@ -221,13 +227,14 @@ export class PortSocket {
   }
 
   /**
-   * @param {{ open?: string, data?: string | ArrayBuffer, taken?: number, close?: [number,
-   *   string] }} message
+   * @param {{ open?: string, log?: string, data?: string | ArrayBuffer, taken?: number, close?:
+   *   [number, string] }} message
    */
-  #hear({ open, data, taken, close }) {
+  #hear({ open, log, data, taken, close }) {
     if (this.#isClosed) return;
     if (open !== undefined) {
       this.protocol = open;
+      this.log = log ?? null;
       this.readyState = WebSocket.OPEN;
       this.onopen?.({ type: "open" });
     } else if (data !== undefined) {

@@ -3,8 +3,8 @@
  * The service worker: it answers what pages of the book ask below `in-browser/`, by the book's
  * servers in WebAssembly, and lets everything else through.
  *
- * `cargo xtask worker` writes `MODULE` and `bind` above it. What a page and a worker say to each
- * other must stay as it is, since the worker of one build may meet the pages of another: the paths
+ * `cargo xtask worker` writes `MODULE` and `bind` above it. The worker of one build may meet the
+ * pages of another. So what they say to each other may be added to, and not changed: the paths
  * below `in-browser/`, and these messages. `"claim"`: the page wants to be answered. `"ping"` with
  * a port: it is answered there with the name of the log, and keeps the worker alive. `{ socket }`
  * with a port: a WebSocket, see `serve`.
@@ -185,21 +185,22 @@ const LOOK = 10_000;
 /**
  * Serves a WebSocket of a page, whose messages come and go by `port`.
  *
- * From the page: `{ data }`, `{ close: [code, reason] }`. To it: `{ open: protocol }`, `{ data }`,
- * `{ taken: length }` for what it sent and the connection has taken, `{ close: [code, reason] }`.
+ * From the page: `{ data }`, `{ close: [code, reason] }`. To it: `{ open: protocol, log }`,
+ * `{ data }`, `{ taken: length }` for what it sent and the connection has taken, `{ close: [code,
+ * reason] }`.
  *
  * @param {{ url: string, protocol: string }} asked
  * @param {MessagePort} port
  * @param {string} client
  */
 async function serve({ url, protocol }, port, client) {
-  const target = new URL(url);
+  const target = below(new URL(url));
   /** @type {Socket} */
   let socket;
   try {
     const servers = await server();
-    const { host, origin } = scope;
-    socket = await servers.open(host, below(target), origin, protocol);
+    socket = await servers.open(scope.host, target, scope.origin, protocol);
+    port.postMessage({ open: socket.protocol, log: servers.epoch() });
   } catch (error) {
     // As in a browser: nobody learns why.
     port.postMessage({ close: [1006, ""] });
@@ -222,7 +223,6 @@ async function serve({ url, protocol }, port, client) {
       // It is closed, or gone, and says so below.
       .catch(giveUp);
   };
-  port.postMessage({ open: socket.protocol });
   try {
     for (;;) {
       const message = await socket.next();
@@ -235,8 +235,6 @@ async function serve({ url, protocol }, port, client) {
   } finally {
     clearInterval(looking);
     port.onmessage = null;
-    await sent;
-    socket.free();
   }
 }
 

@@ -42,13 +42,18 @@ pub fn check(steps: &mut Steps) -> anyhow::Result<()> {
             "crates/contract/openapi.yaml",
         ]),
     )?;
-    // The types in the JSDoc of the browser modules.
-    steps.run_if_here(
-        "modules",
-        Step::new("tsc", &["--version"]),
-        "npm install --global typescript",
-        Step::new("tsc", &["--project", "jsconfig.json"]),
-    )?;
+    // The types in the JSDoc of the browser modules. A worker knows other globals than a page.
+    for (name, project) in [
+        ("modules", "jsconfig.json"),
+        ("worker's modules", "tools/worker/web/jsconfig.json"),
+    ] {
+        steps.run_if_here(
+            name,
+            Step::new("tsc", &["--version"]),
+            "npm install --global typescript",
+            Step::new("tsc", &["--project", project]),
+        )?;
+    }
     steps.run_if_here(
         "licences",
         Step::cargo(&["deny", "--version"]),

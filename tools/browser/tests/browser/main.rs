@@ -28,6 +28,7 @@ mod vectors;
 mod websocket_panel;
 mod whiteboard;
 mod without_script;
+mod worker;
 
 use browser::{engine::Kind, page::Page, suite::Suite};
 use libtest_mimic::Trial;
@@ -78,6 +79,11 @@ fn everywhere(suite: &Arc<Suite>, kind: Kind) -> Vec<Trial> {
         push_panel::it_says_in_words_that_no_push_server_runs,
         push_panel::the_page_of_the_push_server_tells_what_it_saw,
         room::four_methods_share_one_room,
+        worker::two_tabs_share_one_room,
+        worker::another_worker_is_another_log,
+        worker::an_old_worker_serves_a_new_site_and_a_new_one_old_tabs,
+        worker::a_site_that_names_no_worker_ends_it,
+        worker::what_is_not_below_its_path_is_not_its_own,
         polling_panel::a_client_far_behind_catches_up_without_its_pauses,
         polling_panel::a_hidden_page_asks_less_often_and_at_once_when_it_is_shown,
         polling_panel::the_state_is_sent_only_when_it_has_changed,
@@ -128,6 +134,13 @@ fn everywhere(suite: &Arc<Suite>, kind: Kind) -> Vec<Trial> {
         "copied_pages::one_shows_each_event_once_across_a_cut_and_tells_of_a_gap",
         copied_pages::one_shows_each_event_once_across_a_cut_and_tells_of_a_gap,
     ));
+    trials.extend(for_each(
+        &site::methods(),
+        suite,
+        kind,
+        "worker::each_method_runs_where_no_server_is",
+        worker::each_method_runs_where_no_server_is,
+    ));
     // Polling holds no connection that it could let go.
     let holding: Vec<_> = site::methods()
         .into_iter()
@@ -171,6 +184,7 @@ fn main() -> ExitCode {
         suite, Kind::Chromium;
         access::no_barriers_in_the_panel_of_http2_push,
         in_page::no_barriers_in_light_and_dark,
+        worker::a_worker_that_was_ended_is_a_restart,
         folds::a_link_to_a_failure_or_into_its_fold_opens_it,
         folds::an_address_that_a_page_had_once_leads_on,
         look::a_theme_that_is_not_offered_counts_as_none,
