@@ -62,12 +62,10 @@ fn compare(place: &str, is: &Value, wanted: &Value) -> Marked {
                 let all = count(is.len() as u64, "item");
                 return wrong(format!("{} has {all} here.", quoted(place)));
             }
-            let items = (0..).zip(is.iter().zip(wanted));
-            items
-                .map(|(at, (is, wanted)): (usize, _)| {
-                    compare(&format!("{place}[{at}]"), is, wanted)
-                })
-                .collect()
+            for (at, (is, wanted)) in is.iter().zip(wanted).enumerate() {
+                compare(&format!("{place}[{at}]"), is, wanted)?;
+            }
+            Ok(())
         }
         (is, wanted) if is == wanted => Ok(()),
         (is, _) => wrong(format!("{} is {is} here.", quoted(place))),
