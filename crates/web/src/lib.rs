@@ -128,7 +128,14 @@ pub const BOOK: Files = files!("book":
 
 /// The wire view, which shows what goes over a connection.
 pub const WIRE: Files = files!("wire":
+    "arrows.js",
+    "blocks.js",
+    "bytes.js",
+    "decode.js",
+    "explain.js",
     "format.js",
+    "http1.js",
+    "totals.js",
 );
 
 /// What a page runs where no server is, by the folders in which it is published side by
