@@ -132,6 +132,18 @@ pub const BOOK: Files = files!("book":
     "timeouts.js",
 );
 
+/// The wire view, which shows what goes over a connection.
+pub const WIRE: Files = files!("wire":
+    "arrows.js",
+    "blocks.js",
+    "bytes.js",
+    "decode.js",
+    "explain.js",
+    "format.js",
+    "http1.js",
+    "totals.js",
+);
+
 /// What a page runs where no server is, by the folders in which it is published side by
 /// side: all that such a part imports, and nothing else.
 pub const IN_PAGE: &[(&str, Files)] = &[
@@ -144,6 +156,7 @@ pub const IN_PAGE: &[(&str, Files)] = &[
     ("race", RACE),
     ("shared", SHARED),
     ("sse", files!("sse": "event-stream.js")),
+    ("wire", WIRE),
 ];
 
 /// The page that the push server sends, and the parts that it can push.
@@ -178,6 +191,7 @@ mod tests {
             ("formulas", FORMULAS),
             ("marker", MARKER),
             ("book", BOOK),
+            ("wire", WIRE),
         ] {
             let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
             let on_disk: BTreeSet<String> = fs::read_dir(path)
