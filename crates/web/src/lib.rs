@@ -107,6 +107,12 @@ pub const FORMULAS: Files = files!("formulas":
     "formulas_bg.wasm",
 );
 
+/// What marks the answers to questions, as `cargo xtask marker` has compiled it.
+pub const MARKER: Files = files!("marker":
+    "marker.js",
+    "marker_bg.wasm",
+);
+
 /// What the book's own pages run without a server: small machines, and the questions of
 /// the chapters.
 pub const BOOK: Files = files!("book":
@@ -126,6 +132,18 @@ pub const BOOK: Files = files!("book":
     "timeouts.js",
 );
 
+/// The wire view, which shows what goes over a connection.
+pub const WIRE: Files = files!("wire":
+    "arrows.js",
+    "blocks.js",
+    "bytes.js",
+    "decode.js",
+    "explain.js",
+    "format.js",
+    "http1.js",
+    "totals.js",
+);
+
 /// What a page runs where no server is, by the folders in which it is published side by
 /// side: all that such a part imports, and nothing else.
 pub const IN_PAGE: &[(&str, Files)] = &[
@@ -133,10 +151,12 @@ pub const IN_PAGE: &[(&str, Files)] = &[
     ("calculator", CALCULATOR),
     ("figures", FIGURES),
     ("formulas", FORMULAS),
+    ("marker", MARKER),
     ("polling", files!("polling": "rhythm.js")),
     ("race", RACE),
     ("shared", SHARED),
     ("sse", files!("sse": "event-stream.js")),
+    ("wire", WIRE),
 ];
 
 /// The page that the push server sends, and the parts that it can push.
@@ -169,7 +189,9 @@ mod tests {
             ("race", RACE),
             ("calculator", CALCULATOR),
             ("formulas", FORMULAS),
+            ("marker", MARKER),
             ("book", BOOK),
+            ("wire", WIRE),
         ] {
             let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
             let on_disk: BTreeSet<String> = fs::read_dir(path)
