@@ -116,6 +116,12 @@ pub const FORMULAS: Files = files!("formulas":
     "formulas_bg.wasm",
 );
 
+/// What marks the answers to questions, as `cargo xtask marker` has compiled it.
+pub const MARKER: Files = files!("marker":
+    "marker.js",
+    "marker_bg.wasm",
+);
+
 /// What the book's own pages run without a server: small machines, and the questions of
 /// the chapters.
 pub const BOOK: Files = files!("book":
@@ -135,6 +141,18 @@ pub const BOOK: Files = files!("book":
     "timeouts.js",
 );
 
+/// The wire view, which shows what goes over a connection.
+pub const WIRE: Files = files!("wire":
+    "arrows.js",
+    "blocks.js",
+    "bytes.js",
+    "decode.js",
+    "explain.js",
+    "format.js",
+    "http1.js",
+    "totals.js",
+);
+
 /// The page of a server of its own, in the folder of its method.
 pub const PAGE: &str = "index.html";
 
@@ -147,11 +165,13 @@ pub const IN_PAGE: &[(&str, Files)] = &[
     ("figures", FIGURES),
     ("formulas", FORMULAS),
     ("long-polling", LONG_POLLING),
+    ("marker", MARKER),
     ("polling", POLLING),
     ("race", RACE),
     ("shared", SHARED),
     ("sse", SSE),
     ("websocket", WEBSOCKET),
+    ("wire", WIRE),
 ];
 
 /// The page that the push server sends, and the parts that it can push.
@@ -184,7 +204,9 @@ mod tests {
             ("race", RACE),
             ("calculator", CALCULATOR),
             ("formulas", FORMULAS),
+            ("marker", MARKER),
             ("book", BOOK),
+            ("wire", WIRE),
         ] {
             let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
             let on_disk: BTreeSet<String> = fs::read_dir(path)

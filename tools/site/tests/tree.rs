@@ -215,6 +215,7 @@ const MAY_DEPEND: [(&str, &str, &str); 31] = [
     ("lab", "capacity client contract tls", "testbed"),
     ("figures", "capacity", ""),
     // The servers of the site, and the log under them.
+    ("formulas", "capacity", ""),
     (
         "worker",
         "feed hyper-browser long-polling method polling serving signal sse tokio-browser waiting \
