@@ -132,10 +132,17 @@ pub const WIRE: Files = files!("wire":
     "blocks.js",
     "bytes.js",
     "decode.js",
+    "detail.js",
     "explain.js",
     "format.js",
     "http1.js",
+    "live.js",
+    "picture.js",
+    "replay.js",
     "totals.js",
+    "track.js",
+    "view.js",
+    "wire.css",
 );
 
 /// What a page runs where no server is, by the folders in which it is published side by

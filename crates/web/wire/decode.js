@@ -33,8 +33,14 @@ import { Draft, Exchange, Http1 } from "./http1.js";
  * @property {"client" | "server" | null} by
  */
 
-/** What reads the pieces of one connection. */
-/** @typedef {Pick<Http1, "close" | "lose"> & { piece: (piece: WirePiece) => void }} Reader */
+/**
+ * What reads the pieces of one connection.
+ *
+ * @typedef {object} Reader
+ * @property {(piece: WirePiece) => void} piece
+ * @property {Http1["lose"]} lose
+ * @property {Http1["close"]} close
+ */
 
 /** A page has some at a time. Those that are closed are forgotten. */
 const MOST_OPEN = 1000;
