@@ -107,6 +107,12 @@ pub const FORMULAS: Files = files!("formulas":
     "formulas_bg.wasm",
 );
 
+/// What marks the answers to questions, as `cargo xtask marker` has compiled it.
+pub const MARKER: Files = files!("marker":
+    "marker.js",
+    "marker_bg.wasm",
+);
+
 /// What the book's own pages run without a server: small machines, and the questions of
 /// the chapters.
 pub const BOOK: Files = files!("book":
@@ -152,6 +158,7 @@ pub const IN_PAGE: &[(&str, Files)] = &[
     ("calculator", CALCULATOR),
     ("figures", FIGURES),
     ("formulas", FORMULAS),
+    ("marker", MARKER),
     ("polling", files!("polling": "rhythm.js")),
     ("race", RACE),
     ("shared", SHARED),
@@ -189,6 +196,7 @@ mod tests {
             ("race", RACE),
             ("calculator", CALCULATOR),
             ("formulas", FORMULAS),
+            ("marker", MARKER),
             ("book", BOOK),
             ("wire", WIRE),
         ] {

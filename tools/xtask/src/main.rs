@@ -3,7 +3,7 @@
 //! `.ci/run` installs what the tasks need and calls them here, so that each is defined once.
 
 mod check;
-mod formulas;
+mod kept;
 mod steps;
 mod test;
 mod wasm;
@@ -37,6 +37,8 @@ enum Task {
     Worker,
     /// Compile the formulas of the calculator for a browser, and keep them
     Formulas,
+    /// Compile what marks the answers to questions for a browser, and keep it
+    Marker,
     /// Write anew what the book shows of `curl` and `nghttp`
     Captures,
     /// Draw the diagrams of the book anew
@@ -79,7 +81,8 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Test { arguments } => test::test(&mut steps, &arguments),
         Task::Book => check::book(&mut steps),
         Task::Worker => worker::build(&mut steps),
-        Task::Formulas => formulas::build(&mut steps),
+        Task::Formulas => kept::FORMULAS.build(&mut steps),
+        Task::Marker => kept::MARKER.build(&mut steps),
         Task::Captures => steps.run("captures", Step::cargo(&["run", "--package", "captures"])),
         Task::Diagrams => {
             let drawings = diagrams::Drawings::of(&steps.root)?;

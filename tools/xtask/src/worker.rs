@@ -51,7 +51,10 @@ pub fn build(steps: &mut Steps) -> anyhow::Result<()> {
     fs::write(directory.join(&name), &bytes)?;
     fs::copy(sources.join("start.js"), directory.join("start.js"))?;
 
-    let (module, script) = (compressed(&bytes)?, compressed(script.as_bytes())?);
+    let (module, script) = (
+        wasm::compressed(&bytes)?,
+        wasm::compressed(script.as_bytes())?,
+    );
     println!("{name}: {} bytes, {module} with gzip", bytes.len());
     println!("worker.js: {script} bytes with gzip");
     let both = module + script;
@@ -60,11 +63,4 @@ pub fn build(steps: &mut Steps) -> anyhow::Result<()> {
         "{both} bytes with gzip are more than the {LARGEST} that a reader is to download"
     );
     Ok(())
-}
-
-/// How many bytes gzip makes of these.
-fn compressed(bytes: &[u8]) -> anyhow::Result<usize> {
-    let mut counted = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-    std::io::Write::write_all(&mut counted, bytes)?;
-    Ok(counted.finish()?.len())
 }
