@@ -232,7 +232,7 @@ class Fetched {
   /** @param {number} t @param {"client" | "server" | null} by */
   close(t, by) {
     if (this.#isHeld || this.#draft.size > 0) {
-      const text = "a response that broke off";
+      const text = "not a whole response";
       const half = meaning("unread", "half", text);
       const head = this.#isHeld ? this.#head : null;
       this.#finish("down", half, head, undefined, undefined, true);

@@ -234,7 +234,7 @@ export function createPicture({ label, height, onOpen }) {
    * @param {readonly Arrow[]} seen
    */
   function writeLabels(seen) {
-    const most = Math.floor((server() - client - 30) / 2 / LETTER);
+    const room = Math.floor((server() - client - 24) / LETTER);
     /** @type {Map<Arrow, number>} */
     const counts = new Map();
     for (const way of ["up", "down"]) {
@@ -255,6 +255,11 @@ export function createPicture({ label, height, onOpen }) {
       if (!text) continue;
       const more = counts.get(arrow);
       const words = `${arrow.label}, ${formatBytes(arrow.size)}${more ? ` +${more}` : ""}`;
+      // Beside a label of the other lane there is half of the room.
+      const isShared = [...counts.keys()].some(
+        ({ way, t }) => way !== arrow.way && Math.abs(y(t) - y(arrow.t)) < LINE,
+      );
+      const most = Math.floor(isShared ? room / 2 - 1 : room);
       const wanted = more === undefined ? "" : shorten(words, most);
       if (text.textContent !== wanted) text.textContent = wanted;
     }
