@@ -33,8 +33,14 @@ import { Draft, Exchange, Http1 } from "./http1.js";
  * @property {"client" | "server" | null} by
  */
 
-/** What reads the pieces of one connection. */
-/** @typedef {Pick<Http1, "close" | "lose"> & { piece: (piece: WirePiece) => void }} Reader */
+/**
+ * What reads the pieces of one connection.
+ *
+ * @typedef {object} Reader
+ * @property {(piece: WirePiece) => void} piece
+ * @property {Http1["lose"]} lose
+ * @property {Http1["close"]} close
+ */
 
 /** A page has some at a time. Those that are closed are forgotten. */
 const MOST_OPEN = 1000;
@@ -226,7 +232,7 @@ class Fetched {
   /** @param {number} t @param {"client" | "server" | null} by */
   close(t, by) {
     if (this.#isHeld || this.#draft.size > 0) {
-      const text = "a response that broke off";
+      const text = "not a whole response";
       const half = meaning("unread", "half", text);
       const head = this.#isHeld ? this.#head : null;
       this.#finish("down", half, head, undefined, undefined, true);

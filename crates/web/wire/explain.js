@@ -158,9 +158,14 @@ function effectsOf(arrow) {
     const begin = ends[place - 1] ?? 0;
     const [field] = text.split(":", 1);
     const name = text === "" ? "empty line" : field === "" ? "comment" : field;
-    effects.set(begin, { name, says: `${effect}.`, end: ends[place] ?? data.length });
+    effects.set(begin, { name, says: sentence(effect), end: ends[place] ?? data.length });
   }
   return effects;
+}
+
+/** @param {string} words */
+function sentence(words) {
+  return `${words.charAt(0).toUpperCase()}${words.slice(1)}.`;
 }
 
 /** @param {Arrow} arrow */

@@ -65,6 +65,7 @@
  * @property {{ name: string, version: string }} engine
  * @property {string} date `2026-11-29`
  * @property {string} what a sentence: what was done, and against what
+ * @property {string} [name] a few words, where several are shown side by side: `push`
  * @property {{ t: number, text: string }[]} marks what happened: published, cut
  */
 

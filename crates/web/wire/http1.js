@@ -331,7 +331,7 @@ class Direction {
     if (draft.size === 0) return;
     const { meaning: meant } = draft;
     if (meant) return this.finish(meant);
-    this.finish(meaning("unread", "half", "a message that broke off"), true);
+    this.finish(meaning("unread", "half", "not a whole message"), true);
   }
 }
 
@@ -593,7 +593,9 @@ function createFrameReader(direction) {
     message.push(payload);
     if (fin && isText) {
       const meant = readSocketText(way, concat(message));
-      direction.finish({ ...meant, text: `${meant.text} (frame: ${text})` });
+      const [type, isMasked] = text.split(", ");
+      const inFrame = `(frame: ${type}, ${isMasked})`;
+      direction.finish({ ...meant, text: `${meant.text} ${inFrame}` });
     } else {
       const label = fin ? "message" : "part of a message";
       direction.finish(meaning("other", label, `frame: ${text}`));
