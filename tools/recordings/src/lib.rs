@@ -1,12 +1,14 @@
 //! What went over real connections, recorded with its times, for the pages to replay.
 //!
 //! - [`format`](mod@format): a recording, as it is kept and as the view of the wire reads it.
+//! - [`panels`]: the live panels, in three browsers.
 //! - [`push`]: one page that comes by HTTP/2 push, with a 103, and with neither, over a line with a
 //!   round trip ([`delay`]).
 //! - [`table`]: what the page says of these three, made from them.
 
 pub mod delay;
 pub mod format;
+pub mod panels;
 pub mod push;
 pub mod table;
 

@@ -1,12 +1,13 @@
 //! The recordings that are kept are whole, and what the pages say of them is true.
 
+use browser::engine::Kind;
 use recordings::{
     folder,
-    format::{Recording, LARGEST},
-    push,
-    table::{table, Cost},
+    format::{Recording, Way, LARGEST},
+    panels, push,
+    table::{self, requests, Cost, Seen},
 };
-use std::fs;
+use std::{collections::BTreeSet, fs};
 
 fn kept() -> Vec<(String, Recording)> {
     let files = fs::read_dir(folder()).unwrap();
@@ -30,9 +31,76 @@ fn every_recording_is_whole_and_small() {
 }
 
 #[test]
-fn the_table_of_http2_push_is_that_of_its_recordings() {
-    let shown = fs::read_to_string(folder().join("http2-push.md")).unwrap();
-    assert_eq!(shown, table().unwrap());
+fn there_is_one_of_each_and_no_other() {
+    let push = push::ALL.map(|(name, _)| name.to_owned());
+    let panels = panels::ALL.iter();
+    let panels = panels.flat_map(|panel| Kind::ALL.map(|kind| panel.recording(kind)));
+    let wanted: BTreeSet<_> = push.into_iter().chain(panels).collect();
+    let kept: BTreeSet<_> = kept().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(kept, wanted);
+}
+
+#[test]
+fn every_table_is_that_of_its_recordings() {
+    let shown = |name: &str| fs::read_to_string(folder().join(format!("{name}.md"))).unwrap();
+    assert_eq!(shown("http2-push"), table::push().unwrap());
+    for panel in &panels::ALL {
+        assert_eq!(shown(panel.name), table::panel(panel).unwrap());
+    }
+}
+
+/// The chapters say in words what happens in every browser after a cut.
+#[test]
+fn every_browser_comes_back_from_its_cursor() {
+    for panel in panels::ALL.iter().filter(|panel| panel.is_cut) {
+        for kind in Kind::ALL {
+            let name = panel.recording(kind);
+            let recording = recordings::read(&name).unwrap();
+            assert!(Seen::of(&recording).unwrap().back.is_some(), "{name}");
+            let requests = requests(&recording).unwrap();
+            let (_, last) = requests.last().unwrap();
+            let by_itself = last.to_ascii_lowercase().contains("\r\nlast-event-id: ");
+            assert_eq!(by_itself, panel.name == "sse", "{name}: {last}");
+            assert!(last.contains("after="), "{name}: {last}");
+        }
+    }
+}
+
+#[test]
+fn every_browser_waits_as_long_as_the_stream_has_said() {
+    for kind in Kind::ALL {
+        let recording = recordings::read(&format!("sse-{}", kind.key())).unwrap();
+        let Seen { back, retry, .. } = Seen::of(&recording).unwrap();
+        let (back, retry) = (back.unwrap(), f64::from(retry.unwrap()));
+        assert!(
+            (retry..retry + 500.0).contains(&back),
+            "{kind}: {back}, {retry}"
+        );
+    }
+}
+
+#[test]
+fn the_script_of_websocket_asks_for_the_status_first() {
+    for kind in Kind::ALL {
+        let recording = recordings::read(&format!("websocket-{}", kind.key())).unwrap();
+        let requests = requests(&recording).unwrap();
+        let [.., (_, before), (_, last)] = requests.as_slice() else {
+            panic!("{kind}: {requests:?}");
+        };
+        assert!(before.contains("/status?"), "{kind}: {before}");
+        assert!(last.contains("Sec-WebSocket-Key"), "{kind}: {last}");
+    }
+}
+
+#[test]
+fn of_polling_more_goes_up_than_comes_down() {
+    for kind in Kind::ALL {
+        let recording = recordings::read(&format!("polling-{}", kind.key())).unwrap();
+        assert!(
+            recording.bytes(Way::Up) > recording.bytes(Way::Down),
+            "{kind}"
+        );
+    }
 }
 
 /// The chapter says in words what a push, a 103 and neither cost.
