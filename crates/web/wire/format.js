@@ -37,8 +37,8 @@
  * @property {number} t
  * @property {"up" | "down"} way `up` is from the client to the server
  * @property {number} size in bytes; of a part, of its body
- * @property {string} [data] base64. Shorter than `size` where the recorder's bounds have
- *   cut it
+ * @property {string} [data] base64. Shorter than `size` where the recorder's bounds
+ *   have cut it
  * @property {"request" | "response" | "body" | "end"} [part]
  * @property {WireHead} [head] of a request or a response
  * @property {string} [label] a few words that a recorder has decoded, such as the type

@@ -27,7 +27,11 @@ const PLACES = {
  * @returns {Promise<{ destroy: () => void }>} rejects where one does not load
  */
 export async function mount(element) {
-  const { recording = "", recordings = recording, label = "Recording" } = element.dataset;
+  const {
+    recording = "",
+    recordings = recording,
+    label = "Recording",
+  } = element.dataset;
   const names = recordings.split(/\s+/).filter(Boolean);
   const all = await Promise.all(names.map(load));
   const root = createSection(label, "");
@@ -65,7 +69,8 @@ async function load(name) {
 export function describe({ what, engine, date, of }) {
   const sentence = what.replace(/[.\s]*$/, ".");
   const where = `written down ${PLACES[of]}`;
-  return `A recording. ${sentence} ${engine.name} ${engine.version}, ${date}, ${where}.`;
+  const by = `${engine.name} ${engine.version}`;
+  return `A recording. ${sentence} ${by}, ${date}, ${where}.`;
 }
 
 /**

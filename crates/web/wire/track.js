@@ -143,7 +143,7 @@ export class Track {
    * The same as text.
    *
    * @param {number} t
-   * @returns {{ t: number, text: string }[]} the last lines, in the order of their times
+   * @returns {{ t: number, text: string }[]} the last lines, in order
    */
   linesAt(t) {
     const arrows = this.arrows.map((arrow) => ({ t: arrow.t, text: sayArrow(arrow) }));
@@ -158,7 +158,9 @@ export class Track {
 
   /** @param {Closing} closing @returns {Bar | undefined} what it ended */
   #openAt({ c, t }) {
-    return this.#bars.find((bar) => bar.c === c && bar.to === t && bar.end !== "finished");
+    return this.#bars.find(
+      (bar) => bar.c === c && bar.to === t && bar.end !== "finished",
+    );
   }
 }
 

@@ -47,8 +47,8 @@ const ALL = "0";
 
 const COUNTED = [
   "Lost are the ids between the first and the last that came here and did not come, " +
-    "but for those that a gap has told of: the log of this book leaves none out. Where " +
-    "bytes are missing from the record, nobody knows.",
+    "but for those that a gap has told of: the log of this book leaves none out. " +
+    "Where bytes are missing from the record, nobody knows.",
   "A delay is the time from an event's “at” to its arrival at this wire, by the " +
     "server's clock, which “at” has in whole milliseconds. Counted are the last 1000 " +
     "events that were published after the view began.",
@@ -113,7 +113,11 @@ export function createWireView(element, options) {
   root.append(bar);
   if (!live) root.append(time);
 
-  const note = create("p", { class: "lp-note", role: "status", "data-role": "wire-note" });
+  const note = create("p", {
+    class: "lp-note",
+    role: "status",
+    "data-role": "wire-note",
+  });
   const detail = createDetail();
   const columns = shown.map(createColumn);
   const grid = create(
@@ -309,7 +313,8 @@ export function createWireView(element, options) {
       });
     // Most of them are there already.
     const same = items.length === texts.childElementCount;
-    if (same && items.at(-1)?.textContent === texts.lastElementChild?.textContent) return;
+    if (same && items.at(-1)?.textContent === texts.lastElementChild?.textContent)
+      return;
     texts.replaceChildren(...items);
     if (isAtEnd) log.scrollTop = log.scrollHeight;
   }
@@ -322,7 +327,8 @@ export function createWireView(element, options) {
       range.max = String(Math.ceil(end()));
       range.value = String(Math.round(now));
       range.setAttribute("aria-valuetext", formatTime(now));
-      behind.textContent = `${(now / 1000).toFixed(2)} of ${(end() / 1000).toFixed(2)} s`;
+      const [at, of] = [now, end()].map((t) => (t / 1000).toFixed(2));
+      behind.textContent = `${at} of ${of} s`;
       return;
     }
     const waiting = columns.reduce((sum, { track }) => sum + track.waiting, 0);
@@ -398,7 +404,8 @@ export function createWireView(element, options) {
   });
   text.addEventListener("toggle", update);
   const resizes = new ResizeObserver(() => {
-    for (const { box, picture } of columns) picture.resize(Math.max(180, box.clientWidth));
+    for (const { box, picture } of columns)
+      picture.resize(Math.max(180, box.clientWidth));
     update();
   });
   for (const { box } of columns) resizes.observe(box);
