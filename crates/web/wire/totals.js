@@ -182,7 +182,7 @@ export class Totals {
     return ids;
   }
 
-  /** @returns {number | null} `null` where it would be a guess: the record has a hole */
+  /** @returns {number | null} `null` where nobody knows: the record has a hole */
   get lost() {
     const logs = [...this.#logs.values()];
     if (!this.isWhole || !logs.every(({ isSure }) => isSure)) return null;
