@@ -105,8 +105,7 @@
         try {
             /** @type {Start} */
             const { offer } = await import(new URL(start, root).href);
-            const servers = { root, script, methods, modules };
-            return offer(offered, servers) ? offered : [];
+            return offer(offered, { root, script, methods }) ? offered : [];
         } catch (error) {
             console.error("The servers in the page did not load:", error);
             return [];

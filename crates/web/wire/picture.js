@@ -16,7 +16,7 @@ import { formatBytes, formatTime, sayArrow } from "./track.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const TOP = 26;
-const BOTTOM = 12;
+const BOTTOM = 28;
 /** Left of the client's lane are the times, right of the server's what is open. */
 const LEFT = 50;
 const RIGHT = 40;
@@ -180,14 +180,18 @@ export function createPicture({ label, height, onOpen }) {
         ),
       );
     }
+    /** Where the text of the mark before stands. */
+    let before = -Infinity;
     for (const { t, text } of marks.filter(isSeen)) {
       const at = round(y(t));
+      const below = Math.max(at + 11, before + 11);
+      before = below;
       const most = Math.floor((server() - client - 8) / LETTER);
       parts.push(
         draw("path", { class: "wire-mark", d: `M${client} ${at}H${server()}` }),
         draw(
           "text",
-          { class: "wire-mark-text", x: client + 6, y: at + 11 },
+          { class: "wire-mark-text", x: client + 6, y: below },
           shorten(text, most),
         ),
       );

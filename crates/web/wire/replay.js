@@ -35,8 +35,8 @@ export async function mount(element) {
   const names = recordings.split(/\s+/).filter(Boolean);
   const all = await Promise.all(names.map(load));
   const root = createSection(label, "");
-  for (const recording of all)
-    root.append(create("p", { class: "wire-source" }, describe(recording)));
+  for (const text of describeAll(all))
+    root.append(create("p", { class: "wire-source" }, text));
   const sources = all.map((source) => ({ source, label: nameOf(source, all) }));
   const view = createWireView(root, { sources, label });
   element.querySelector(".in-page-start")?.remove();
@@ -62,6 +62,27 @@ async function load(name) {
 }
 
 /**
+ * What they are, in a few sentences: first what each is alone, then what all are.
+ *
+ * @param {Recording[]} all
+ * @returns {string[]}
+ */
+export function describeAll(all) {
+  if (all.length === 1) return [describe(all[0])];
+  const sentences = all.map((recording) =>
+    describe(recording).split(/(?<=\.) (?=[A-Z])/),
+  );
+  const isCommon = (/** @type {string} */ sentence) =>
+    sentences.every((of) => of.includes(sentence));
+  const own = sentences.map((of, place) => {
+    const alone = of.filter((sentence) => !isCommon(sentence));
+    return [`${nameOf(all[place], all)}:`, ...alone].join(" ");
+  });
+  const common = sentences[0].filter(isCommon).join(" ");
+  return common ? [...own, common] : own;
+}
+
+/**
  * What it is, in a sentence or two.
  *
  * @param {Recording} recording
@@ -70,7 +91,7 @@ export function describe({ what, engine, date, of }) {
   const sentence = what.replace(/[.\s]*$/, ".");
   const where = `written down ${PLACES[of]}`;
   const by = `${engine.name} ${engine.version}`;
-  return `A recording. ${sentence} ${by}, ${date}, ${where}.`;
+  return `${sentence} A recording of ${date}, with ${by}, ${where}.`;
 }
 
 /**

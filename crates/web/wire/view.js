@@ -45,6 +45,16 @@ const LENGTHS = /** @type {const} */ ([
 ]);
 const ALL = "0";
 
+/** What is counted, by its role. */
+const TRAFFIC = { "wire-requests": "Requests", "wire-up": "Up", "wire-down": "Down" };
+const EVENTS = {
+  "wire-events": "Events",
+  "wire-lost": "Lost",
+  "wire-doubled": "Doubled",
+  "wire-p50": "Delay p50",
+  "wire-p99": "p99",
+};
+
 const COUNTED = [
   "Lost are the ids between the first and the last that came here and did not come, " +
     "but for those that a gap has told of: the log of this book leaves none out. " +
@@ -162,16 +172,12 @@ export function createWireView(element, options) {
       height: HEIGHT,
       onOpen: (arrow) => detail.open(column, arrow),
     });
-    const counts = createCounts({
-      "wire-requests": "Requests",
-      "wire-up": "Up",
-      "wire-down": "Down",
-      "wire-events": "Events",
-      "wire-lost": "Lost",
-      "wire-doubled": "Doubled",
-      "wire-p50": "Delay p50",
-      "wire-p99": "p99",
-    });
+    const track = new Track({ isWhole: !isLive });
+    if (!isLive) track.push(source);
+    track.reach(track.now);
+    // A recording without events has none that could be late or lost.
+    const hasEvents = isLive || (track.totals?.events ?? 0) > 0;
+    const counts = createCounts({ ...TRAFFIC, ...(hasEvents ? EVENTS : {}) });
     const box = create("div", { class: "wire-box" });
     box.append(picture.element);
     const column = {
@@ -181,13 +187,13 @@ export function createWireView(element, options) {
       picture,
       counts,
       box,
-      track: new Track({ isWhole: !isLive }),
+      track,
+      hasEvents,
       element: create("div", { class: "wire-column" }),
     };
     if (shown.length > 1)
       column.element.append(create("p", { class: "wire-name" }, label));
     column.element.append(box, counts.element);
-    if (!isLive) column.track.push(source);
     return column;
   }
 
@@ -280,7 +286,7 @@ export function createWireView(element, options) {
 
   function draw() {
     const seen = span();
-    for (const { track, picture, counts, marks } of columns) {
+    for (const { track, picture, counts, marks, hasEvents } of columns) {
       track.reach(now);
       picture.draw(track, seen, now, marks);
       const { totals } = track;
@@ -288,6 +294,7 @@ export function createWireView(element, options) {
       counts.set("wire-requests", String(totals.requests));
       counts.set("wire-up", formatBytes(totals.up));
       counts.set("wire-down", formatBytes(totals.down));
+      if (!hasEvents) continue;
       counts.set("wire-events", String(totals.events));
       counts.set("wire-lost", totals.lost === null ? "unknown" : String(totals.lost));
       counts.set("wire-doubled", String(totals.doubled));

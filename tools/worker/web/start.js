@@ -9,11 +9,12 @@
  * @property {URL} root of the book
  * @property {string} script of the worker, relative to it
  * @property {Record<string, string>} methods their paths, relative to it
- * @property {string} [modules] where the page has what needs no server
  */
 
 /** @typedef {{ mount: (element: HTMLElement, options: object) => unknown }} Panel */
 
+/** Where the modules of the panels are, below the book's root. */
+const MODULES = "assets/modules/";
 /** How long a worker may take until it answers, with its download, in milliseconds. */
 const PATIENCE = 60_000;
 /** A worker that nobody asks anything is ended after 30 s, by Firefox even amid a stream. */
@@ -118,11 +119,12 @@ async function mountAll(elements, servers) {
  * @param {HTMLElement} element
  * @param {Servers} servers
  */
-async function mount(element, { root, methods, modules }) {
+async function mount(element, { root, methods }) {
   const method = element.dataset.method ?? "";
   const base = new URL(methods[method], root).href;
   /** @type {Panel} */
-  const panel = await import(new URL("panel.js", base).href);
+  const modules = new URL(MODULES, root).href;
+  const panel = await import(new URL(`${method}/panel.js`, modules).href);
   panel.mount(element, { base, modules, Socket: PortSocket });
   const note = document.createElement("p");
   note.className = "live-panel-real";
