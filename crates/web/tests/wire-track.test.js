@@ -100,7 +100,10 @@ test("pieces that the recorder has dropped make the loss unknown", () => {
   track.push(recordOf([{ way: "up", bytes: "GET /a HTTP/1.1\r\n\r\n" }]));
   track.reach(1);
   assert.equal(track.totals?.lost, 0);
-  track.push(recordOf([], { dropped: 3 }));
+  // It has dropped what was read already.
+  track.push(recordOf([], { dropped: 1, next: 1 }));
+  assert.equal(track.totals?.lost, 0);
+  track.push(recordOf([], { dropped: 3, next: 3 }));
   assert.equal(track.totals?.lost, null);
 });
 

@@ -15,7 +15,8 @@
  * @property {number} now the `t` at which this was written; in a recording, its end
  * @property {number} next how many pieces there have been so far: `after` of the next
  *   question
- * @property {number} dropped how many pieces the recorder's bounds have dropped
+ * @property {number} dropped how many pieces the recorder's bounds have dropped, of
+ *   those that `next` counts
  * @property {WireConnection[]} connections all of them, each time
  * @property {WirePiece[]} pieces in the order of their times
  */

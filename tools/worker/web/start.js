@@ -122,8 +122,8 @@ async function mountAll(elements, servers) {
 async function mount(element, { root, methods }) {
   const method = element.dataset.method ?? "";
   const base = new URL(methods[method], root).href;
-  /** @type {Panel} */
   const modules = new URL(MODULES, root).href;
+  /** @type {Panel} */
   const panel = await import(new URL(`${method}/panel.js`, modules).href);
   panel.mount(element, { base, modules, Socket: PortSocket });
   const note = document.createElement("p");
