@@ -51,6 +51,14 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Record anew what the pages replay of real connections
+    // `--help` is that of the program.
+    #[command(disable_help_flag = true)]
+    Record {
+        /// Arguments of the program: names of recordings, and `--engine`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Take anew the pictures of the README, of the card and of the icon
     Screenshots,
     /// Test a server, or serve for a client, by the conformance suite
@@ -93,6 +101,10 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Figures { arguments } => {
             let program = Step::cargo(&["run", "--quiet", "--package", "figures", "--"]);
             steps.run("figures", program.arguments(arguments))
+        }
+        Task::Record { arguments } => {
+            let program = Step::cargo(&["run", "--quiet", "--package", "recordings", "--"]);
+            steps.run("record", program.arguments(arguments))
         }
         Task::Screenshots => {
             let pictures = ["run", "--package", "browser", "--bin", "screenshots"];
