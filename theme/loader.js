@@ -105,8 +105,7 @@
         try {
             /** @type {Start} */
             const { offer } = await import(new URL(start, root).href);
-            const servers = { root, script, methods, modules };
-            return offer(offered, servers) ? offered : [];
+            return offer(offered, { root, script, methods }) ? offered : [];
         } catch (error) {
             console.error("The servers in the page did not load:", error);
             return [];
@@ -617,6 +616,68 @@
     document.body.prepend(skips);
 
     // ---- Search ----
+
+    // The book's own build holds back the scripts that search, until somebody does.
+    const held = /** @type {NodeListOf<HTMLScriptElement>} */ (
+        document.querySelectorAll("script[data-search]")
+    );
+    /** @type {Promise<void> | undefined} */
+    let searching;
+    const loadSearch = async () => {
+        for (const { src } of held) {
+            const script = document.createElement("script");
+            script.src = src;
+            const loaded = new Promise((resolve, reject) => {
+                script.onload = resolve;
+                script.onerror = reject;
+            });
+            document.head.append(script);
+            await loaded;
+        }
+    };
+    /**
+     * Loads them, and then does again what asked for it.
+     * @param {Event} event
+     * @param {() => void} again
+     */
+    const loadSearchFor = async (event, again) => {
+        event.preventDefault();
+        if (searching) return;
+        searching = loadSearch();
+        try {
+            await searching;
+        } catch (error) {
+            console.error("The search did not load:", error);
+            // The next one tries again.
+            searching = undefined;
+            return;
+        }
+        document.removeEventListener("keydown", onSearchKey);
+        again();
+    };
+    /** @param {KeyboardEvent} event */
+    const onSearchKey = (event) => {
+        const { key, altKey, ctrlKey, metaKey, shiftKey, target } = event;
+        if ((key !== "s" && key !== "/") || altKey || ctrlKey || metaKey || shiftKey) return;
+        if (target instanceof Element && target.closest("input, select, textarea")) return;
+        const again = new KeyboardEvent("keydown", { key, bubbles: true });
+        loadSearchFor(event, () => document.body.dispatchEvent(again));
+    };
+    if (held.length > 0) {
+        const icon = document.getElementById("mdbook-search-toggle");
+        icon?.addEventListener("click", (event) => {
+            // mdBook's own listener is there, then.
+            if (!searching) loadSearchFor(event, () => icon.click());
+        });
+        document.addEventListener("keydown", onSearchKey);
+        // A result marks in the page what was searched for.
+        const asked = new URLSearchParams(location.search);
+        if (asked.has("search") || asked.has("highlight")) {
+            document.removeEventListener("keydown", onSearchKey);
+            searching = loadSearch();
+            searching.catch((error) => console.error("The search did not load:", error));
+        }
+    }
 
     const field = /** @type {HTMLInputElement | null} */ (
         document.getElementById("mdbook-searchbar")

@@ -2,7 +2,7 @@
 // Run with `node --test crates/web/tests/`.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { describe } from "../wire/replay.js";
+import { describeAll } from "../wire/replay.js";
 import { MOST_DRAWN, sayArrow, Track } from "../wire/track.js";
 import { decode, METHODS, recordingOf, recordOf } from "./wire/support.js";
 
@@ -100,13 +100,23 @@ test("pieces that the recorder has dropped make the loss unknown", () => {
   track.push(recordOf([{ way: "up", bytes: "GET /a HTTP/1.1\r\n\r\n" }]));
   track.reach(1);
   assert.equal(track.totals?.lost, 0);
-  track.push(recordOf([], { dropped: 3 }));
+  // It has dropped what was read already.
+  track.push(recordOf([], { dropped: 1, next: 1 }));
+  assert.equal(track.totals?.lost, 0);
+  track.push(recordOf([], { dropped: 3, next: 3 }));
   assert.equal(track.totals?.lost, null);
 });
 
-test("a recording says what it is, on what, and when", () => {
-  assert.match(
-    describe(recordingOf("sse")),
-    /^A recording\. An event stream, a cut.*\. node 20.* 2026-11-29, written down at the client\.$/,
-  );
+test("recordings say what each is alone, and once what all are", () => {
+  const sse = recordingOf("sse");
+  assert.deepEqual(describeAll([sse]), [
+    "An event stream, a cut, and the stream after it. A recording of 2026-11-29, with node " +
+      "20.20.2, written down at the client.",
+  ]);
+  const other = { ...sse, name: "other", what: "Something else." };
+  assert.deepEqual(describeAll([{ ...sse, name: "sse" }, other]), [
+    "sse: An event stream, a cut, and the stream after it.",
+    "other: Something else.",
+    "A recording of 2026-11-29, with node 20.20.2, written down at the client.",
+  ]);
 });

@@ -51,22 +51,26 @@ export class Decoder {
   #readers = new Map();
   /** Those that are closed, by id. @type {Set<number>} */
   #closed = new Set();
-  #dropped = 0;
+  /** How many pieces there have been so far. */
+  #next = 0;
 
   /**
-   * @param {Sink & { onClose: (closing: Closing) => void }} sink
+   * @param {Sink & { onClose: (closing: Closing) => void, onLose: () => void }} sink
    */
   constructor(sink) {
     this.sink = sink;
   }
 
   /** @param {WireRecord} record */
-  push({ pieces, connections, dropped, now }) {
-    if (dropped > this.#dropped) {
-      this.#dropped = dropped;
+  push({ pieces, connections, next, now }) {
+    // What the recorder has dropped since, before it was asked for. What it had handed
+    // out before is no loss.
+    if (next - this.#next > pieces.length) {
       const t = pieces[0]?.t ?? now;
       for (const reader of this.#readers.values()) reader.lose(t);
+      this.sink.onLose();
     }
+    this.#next = Math.max(this.#next, next);
     const closings = connections
       .filter(({ id, closed }) => closed !== null && !this.#closed.has(id))
       .map(({ id, closed, by }) => ({ c: id, t: Number(closed), by }))

@@ -57,7 +57,11 @@ export class Draft {
   size = 0;
   from = 0;
   t = 0;
-  /** What it will mean, once what follows its message has come. @type {Meaning | null} */
+  /**
+   * What it will mean, once what follows its message has come.
+   *
+   * @type {Meaning | null}
+   */
   meaning = null;
 
   /**
@@ -376,7 +380,11 @@ class Up extends Direction {
     return true;
   }
 
-  /** A response has come: `true` if it switches to WebSocket. @param {boolean} isSocket */
+  /**
+   * A response has come.
+   *
+   * @param {boolean} isSocket whether it switches to WebSocket
+   */
   answered(isSocket) {
     if (isSocket) this.read = createFrameReader(this);
     else if (this.draft.size === 0) this.read = this.readHead;

@@ -15,14 +15,15 @@ import { createWireView, NoRecord } from "./view.js";
 const SOURCES = {
   tap:
     "The bytes are those that went over this panel's own connections, as the edge of " +
-    "the server has seen them, with its times. Of a connection over TLS they are those " +
-    "inside.",
+    "the server has seen them, with its times. Of a connection over TLS they are " +
+    "those inside.",
   worker:
-    "This is what a script sees of the requests: heads, and the bytes of bodies. There " +
-    "is no network here, and so there are no other bytes.",
+    "This is what a script sees of the requests: heads, and the bytes of bodies. " +
+    "There is no network here, and so there are no other bytes.",
   socket:
-    "The bytes of the socket are the real ones, which the server in this page reads and " +
-    "writes. Only the network between is missing. Of requests it is what a script sees.",
+    "The bytes of the socket are the real ones, which the server in this page reads " +
+    "and writes. Only the network between is missing. Of requests it is what a " +
+    "script sees.",
 };
 
 /** The views that are open, by their panels. @type {WeakMap<HTMLElement, Open>} */

@@ -2,8 +2,8 @@
 /**
  * The picture of one source: two lanes, client and server, and time downwards.
  *
- * It is an SVG whose arrows are buttons. It moves in steps, never by sliding, so that an
- * arrow stays where it is while somebody points at it.
+ * It is an SVG whose arrows are buttons. It moves in steps, never by sliding, so that
+ * an arrow stays where it is while somebody points at it.
  */
 
 import { BARS } from "./arrows.js";
@@ -16,7 +16,7 @@ import { formatBytes, formatTime, sayArrow } from "./track.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const TOP = 26;
-const BOTTOM = 12;
+const BOTTOM = 28;
 /** Left of the client's lane are the times, right of the server's what is open. */
 const LEFT = 50;
 const RIGHT = 40;
@@ -109,7 +109,10 @@ export function createPicture({ label, height, onOpen }) {
     for (let t = Math.ceil(from / step) * step; t <= to; t += step) {
       const text = `${Number((t / 1000).toFixed(3))} s`;
       parts.push(
-        draw("path", { class: "wire-grid", d: `M${LEFT - 4} ${round(y(t))}H${server()}` }),
+        draw("path", {
+          class: "wire-grid",
+          d: `M${LEFT - 4} ${round(y(t))}H${server()}`,
+        }),
         draw("text", { class: "wire-time", x: LEFT - 8, y: round(y(t)) + 3 }, text),
       );
     }
@@ -177,16 +180,26 @@ export function createPicture({ label, height, onOpen }) {
         ),
       );
     }
+    /** Where the text of the mark before stands. */
+    let before = -Infinity;
     for (const { t, text } of marks.filter(isSeen)) {
       const at = round(y(t));
+      const below = Math.max(at + 11, before + 11);
+      before = below;
       const most = Math.floor((server() - client - 8) / LETTER);
       parts.push(
         draw("path", { class: "wire-mark", d: `M${client} ${at}H${server()}` }),
-        draw("text", { class: "wire-mark-text", x: client + 6, y: at + 11 }, shorten(text, most)),
+        draw(
+          "text",
+          { class: "wire-mark-text", x: client + 6, y: below },
+          shorten(text, most),
+        ),
       );
     }
     if (now >= from && now <= to)
-      parts.push(draw("path", { class: "wire-now", d: `M${LEFT} ${round(y(now))}H${server()}` }));
+      parts.push(
+        draw("path", { class: "wire-now", d: `M${LEFT} ${round(y(now))}H${server()}` }),
+      );
     over.replaceChildren(...parts);
   }
 
@@ -254,7 +267,8 @@ export function createPicture({ label, height, onOpen }) {
       const text = drawn.get(arrow)?.querySelector("text");
       if (!text) continue;
       const more = counts.get(arrow);
-      const words = `${arrow.label}, ${formatBytes(arrow.size)}${more ? ` +${more}` : ""}`;
+      const others = more ? ` +${more}` : "";
+      const words = `${arrow.label}, ${formatBytes(arrow.size)}${others}`;
       // Beside a label of the other lane there is half of the room.
       const isShared = [...counts.keys()].some(
         ({ way, t }) => way !== arrow.way && Math.abs(y(t) - y(arrow.t)) < LINE,
@@ -306,7 +320,8 @@ export function createPicture({ label, height, onOpen }) {
 
   element.addEventListener("click", (event) => {
     // A screen reader clicks the arrow itself.
-    const target = event.target instanceof Element ? event.target.closest("g[role]") : null;
+    const target =
+      event.target instanceof Element ? event.target.closest("g[role]") : null;
     let arrow = target ? meant.get(target) : undefined;
     if (event.detail > 0) {
       const at = event.clientY - element.getBoundingClientRect().top;

@@ -38,8 +38,8 @@ export async function mount(element) {
   /** @param {Recording[]} shown */
   function show(shown) {
     view?.destroy();
-    const texts = shown.map((recording) =>
-      create("p", { class: "wire-source" }, describe(recording)),
+    const texts = describeAll(shown).map((text) =>
+      create("p", { class: "wire-source" }, text),
     );
     place.replaceChildren(...texts);
     const sources = shown.map((source) => ({ source, label: nameOf(source, shown) }));
@@ -82,6 +82,27 @@ async function load(name) {
 }
 
 /**
+ * What they are, in a few sentences: first what each is alone, then what all are.
+ *
+ * @param {Recording[]} all
+ * @returns {string[]}
+ */
+export function describeAll(all) {
+  if (all.length === 1) return [describe(all[0])];
+  const sentences = all.map((recording) =>
+    describe(recording).split(/(?<=\.) (?=[A-Z])/),
+  );
+  const isCommon = (/** @type {string} */ sentence) =>
+    sentences.every((of) => of.includes(sentence));
+  const own = sentences.map((of, place) => {
+    const alone = of.filter((sentence) => !isCommon(sentence));
+    return [`${nameOf(all[place], all)}:`, ...alone].join(" ");
+  });
+  const common = sentences[0].filter(isCommon).join(" ");
+  return common ? [...own, common] : own;
+}
+
+/**
  * What it is, in a sentence or two.
  *
  * @param {Recording} recording
@@ -89,7 +110,8 @@ async function load(name) {
 export function describe({ what, engine, date, of }) {
   const sentence = what.replace(/[.\s]*$/, ".");
   const where = `written down ${PLACES[of]}`;
-  return `A recording. ${sentence} ${engine.name} ${engine.version}, ${date}, ${where}.`;
+  const by = `${engine.name} ${engine.version}`;
+  return `${sentence} A recording of ${date}, with ${by}, ${where}.`;
 }
 
 /**

@@ -31,7 +31,8 @@ export class Track {
   #decoder;
   /** Everything is kept, so that the view can go back. */
   #isWhole;
-  #dropped = 0;
+  /** Whether the record has lost pieces. */
+  #isHoled = false;
   /** The record's time at which the view begins. */
   #zero = 0;
   /** @type {Totals | null} */
@@ -47,6 +48,7 @@ export class Track {
       onArrow: (arrow) => insert(this.#arrows, arrow),
       onBar: (bar) => this.#bars.push(bar),
       onClose: (closing) => insert(this.#closings, closing),
+      onLose: () => (this.#isHoled = true),
     });
   }
 
@@ -74,10 +76,7 @@ export class Track {
       })),
     });
     if (!this.totals) return;
-    if (record.dropped > this.#dropped) {
-      this.#dropped = record.dropped;
-      this.totals.lose();
-    }
+    if (this.#isHoled) this.totals.lose();
     this.#forget();
   }
 
@@ -91,7 +90,7 @@ export class Track {
     const before = this.#arrows[this.#reached - 1];
     if (this.#isWhole && before && before.t > t) {
       this.totals = new Totals(this.started);
-      if (this.#dropped > 0) this.totals.lose();
+      if (this.#isHoled) this.totals.lose();
       this.#reached = 0;
     }
     while (this.#reached < this.#arrows.length && this.#arrows[this.#reached].t <= t)
@@ -143,7 +142,7 @@ export class Track {
    * The same as text.
    *
    * @param {number} t
-   * @returns {{ t: number, text: string }[]} the last lines, in the order of their times
+   * @returns {{ t: number, text: string }[]} the last lines, in order
    */
   linesAt(t) {
     const arrows = this.arrows.map((arrow) => ({ t: arrow.t, text: sayArrow(arrow) }));
@@ -158,7 +157,9 @@ export class Track {
 
   /** @param {Closing} closing @returns {Bar | undefined} what it ended */
   #openAt({ c, t }) {
-    return this.#bars.find((bar) => bar.c === c && bar.to === t && bar.end !== "finished");
+    return this.#bars.find(
+      (bar) => bar.c === c && bar.to === t && bar.end !== "finished",
+    );
   }
 }
 

@@ -45,10 +45,20 @@ const LENGTHS = /** @type {const} */ ([
 ]);
 const ALL = "0";
 
+/** What is counted, by its role. */
+const TRAFFIC = { "wire-requests": "Requests", "wire-up": "Up", "wire-down": "Down" };
+const EVENTS = {
+  "wire-events": "Events",
+  "wire-lost": "Lost",
+  "wire-doubled": "Doubled",
+  "wire-p50": "Delay p50",
+  "wire-p99": "p99",
+};
+
 const COUNTED = [
   "Lost are the ids between the first and the last that came here and did not come, " +
-    "but for those that a gap has told of: the log of this book leaves none out. Where " +
-    "bytes are missing from the record, nobody knows.",
+    "but for those that a gap has told of: the log of this book leaves none out. " +
+    "Where bytes are missing from the record, nobody knows.",
   "A delay is the time from an event's “at” to its arrival at this wire, by the " +
     "server's clock, which “at” has in whole milliseconds. Counted are the last 1000 " +
     "events that were published after the view began.",
@@ -113,7 +123,11 @@ export function createWireView(element, options) {
   root.append(bar);
   if (!live) root.append(time);
 
-  const note = create("p", { class: "lp-note", role: "status", "data-role": "wire-note" });
+  const note = create("p", {
+    class: "lp-note",
+    role: "status",
+    "data-role": "wire-note",
+  });
   const detail = createDetail();
   const columns = shown.map(createColumn);
   const grid = create(
@@ -158,16 +172,12 @@ export function createWireView(element, options) {
       height: HEIGHT,
       onOpen: (arrow) => detail.open(column, arrow),
     });
-    const counts = createCounts({
-      "wire-requests": "Requests",
-      "wire-up": "Up",
-      "wire-down": "Down",
-      "wire-events": "Events",
-      "wire-lost": "Lost",
-      "wire-doubled": "Doubled",
-      "wire-p50": "Delay p50",
-      "wire-p99": "p99",
-    });
+    const track = new Track({ isWhole: !isLive });
+    if (!isLive) track.push(source);
+    track.reach(track.now);
+    // A recording without events has none that could be late or lost.
+    const hasEvents = isLive || (track.totals?.events ?? 0) > 0;
+    const counts = createCounts({ ...TRAFFIC, ...(hasEvents ? EVENTS : {}) });
     const box = create("div", { class: "wire-box" });
     box.append(picture.element);
     const column = {
@@ -177,13 +187,13 @@ export function createWireView(element, options) {
       picture,
       counts,
       box,
-      track: new Track({ isWhole: !isLive }),
+      track,
+      hasEvents,
       element: create("div", { class: "wire-column" }),
     };
     if (shown.length > 1)
       column.element.append(create("p", { class: "wire-name" }, label));
     column.element.append(box, counts.element);
-    if (!isLive) column.track.push(source);
     return column;
   }
 
@@ -276,7 +286,7 @@ export function createWireView(element, options) {
 
   function draw() {
     const seen = span();
-    for (const { track, picture, counts, marks } of columns) {
+    for (const { track, picture, counts, marks, hasEvents } of columns) {
       track.reach(now);
       picture.draw(track, seen, now, marks);
       const { totals } = track;
@@ -284,6 +294,7 @@ export function createWireView(element, options) {
       counts.set("wire-requests", String(totals.requests));
       counts.set("wire-up", formatBytes(totals.up));
       counts.set("wire-down", formatBytes(totals.down));
+      if (!hasEvents) continue;
       counts.set("wire-events", String(totals.events));
       counts.set("wire-lost", totals.lost === null ? "unknown" : String(totals.lost));
       counts.set("wire-doubled", String(totals.doubled));
@@ -309,7 +320,8 @@ export function createWireView(element, options) {
       });
     // Most of them are there already.
     const same = items.length === texts.childElementCount;
-    if (same && items.at(-1)?.textContent === texts.lastElementChild?.textContent) return;
+    if (same && items.at(-1)?.textContent === texts.lastElementChild?.textContent)
+      return;
     texts.replaceChildren(...items);
     if (isAtEnd) log.scrollTop = log.scrollHeight;
   }
@@ -322,7 +334,8 @@ export function createWireView(element, options) {
       range.max = String(Math.ceil(end()));
       range.value = String(Math.round(now));
       range.setAttribute("aria-valuetext", formatTime(now));
-      behind.textContent = `${(now / 1000).toFixed(2)} of ${(end() / 1000).toFixed(2)} s`;
+      const [at, of] = [now, end()].map((t) => (t / 1000).toFixed(2));
+      behind.textContent = `${at} of ${of} s`;
       return;
     }
     const waiting = columns.reduce((sum, { track }) => sum + track.waiting, 0);
@@ -398,7 +411,8 @@ export function createWireView(element, options) {
   });
   text.addEventListener("toggle", update);
   const resizes = new ResizeObserver(() => {
-    for (const { box, picture } of columns) picture.resize(Math.max(180, box.clientWidth));
+    for (const { box, picture } of columns)
+      picture.resize(Math.max(180, box.clientWidth));
     update();
   });
   for (const { box } of columns) resizes.observe(box);

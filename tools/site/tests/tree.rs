@@ -162,7 +162,7 @@ fn each_method_of_the_list_has_all_its_places() -> anyhow::Result<()> {
 /// They go one way: the log stands on the contract, the wait on the log, the edge on the contract
 /// and on TLS; a method on the wait and the edge; a client on the contract, the suite on the
 /// client.
-const MAY_DEPEND: [(&str, &str, &str); 31] = [
+const MAY_DEPEND: &[(&str, &str, &str)] = &[
     ("contract", "", ""),
     ("web", "", ""),
     ("diagrams", "", ""),

@@ -9,7 +9,6 @@
  * @property {URL} root of the book
  * @property {string} script of the worker, relative to it
  * @property {Record<string, string>} methods their paths, relative to it
- * @property {string} [modules] where the page has what needs no server
  */
 
 /** @typedef {{ mount: (element: HTMLElement, options: object) => unknown }} Panel */
@@ -120,11 +119,12 @@ async function mountAll(elements, servers) {
  * @param {HTMLElement} element
  * @param {Servers} servers
  */
-async function mount(element, { root, methods, modules }) {
+async function mount(element, { root, methods }) {
   const method = element.dataset.method ?? "";
   const base = new URL(methods[method], root).href;
+  const modules = new URL(MODULES, root).href;
   /** @type {Panel} */
-  const panel = await import(new URL(`${MODULES}${method}/panel.js`, root).href);
+  const panel = await import(new URL(`${method}/panel.js`, modules).href);
   panel.mount(element, { base, modules, Socket: PortSocket });
   const note = document.createElement("p");
   note.className = "live-panel-real";
