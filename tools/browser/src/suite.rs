@@ -283,6 +283,14 @@ impl Suite {
     /// # Errors
     /// As [`site`](Self::site).
     pub async fn site_with(&self, push: Option<Running>) -> anyhow::Result<Served> {
+        self.site_of(push, Limits::default()).await
+    }
+
+    /// The same with these limits; its edge is that of every test, with its tap on.
+    ///
+    /// # Errors
+    /// As [`site`](Self::site).
+    pub async fn site_of(&self, push: Option<Running>, limits: Limits) -> anyhow::Result<Served> {
         let build = || async { anyhow::Ok(Shelf::new(&build(Vec::new(), None).await?)?) };
         let shelf = self.book.get_or_try_init(build).await?.clone();
         let tap = Tap::new();
@@ -291,7 +299,7 @@ impl Suite {
             ..serving::Config::default()
         };
         let site = Served::start_with((Ipv4Addr::LOCALHOST, 0).into(), edge, |feed, ending| {
-            let live = server::live(&site::methods(), feed, push, &Limits::default(), ending);
+            let live = server::live(&site::methods(), feed, push, &limits, ending);
             server::with_wire(server::router(shelf, live, None), &tap)
         });
         Ok(site.await?)

@@ -3,14 +3,14 @@
 use anyhow::ensure;
 use browser::{engine::Kind, suite::Suite};
 use clap::{builder::PossibleValuesParser, Parser};
-use recordings::{folder, keep, panels, push, table};
+use recordings::{failures, folder, keep, panels, push, table};
 use tokio::runtime::Runtime;
 
 /// Records anew what the pages replay
 #[derive(Debug, Parser)]
 #[command(name = "record", bin_name = "cargo xtask record")]
 struct Command {
-    /// What to record: `http2-push`, or the name of a panel; all without one
+    /// What to record: `http2-push`, or the name of a panel or of a failure; all without one
     #[arg(value_name = "NAME")]
     names: Vec<String>,
 
@@ -37,6 +37,7 @@ fn main() -> anyhow::Result<()> {
     } = Command::parse();
     let mut known = vec![PUSH];
     known.extend(panels::ALL.iter().map(|panel| panel.name));
+    known.extend(failures::ALL);
     for name in &names {
         ensure!(
             known.contains(&name.as_str()),
@@ -58,6 +59,12 @@ fn main() -> anyhow::Result<()> {
         }
         for panel in panels::ALL.iter().filter(|panel| is_wanted(panel.name)) {
             keep(&panel.recording(kind), &panel.record(&suite, kind)?)?;
+        }
+        for name in failures::ALL.into_iter().filter(|name| is_wanted(name)) {
+            keep(
+                &failures::recording(name, kind),
+                &failures::record(name, &suite, kind)?,
+            )?;
         }
     }
     if is_wanted(PUSH) {
