@@ -162,7 +162,7 @@ fn each_method_of_the_list_has_all_its_places() -> anyhow::Result<()> {
 /// They go one way: the log stands on the contract, the wait on the log, the edge on the contract
 /// and on TLS; a method on the wait and the edge; a client on the contract, the suite on the
 /// client.
-const MAY_DEPEND: [(&str, &str, &str); 30] = [
+const MAY_DEPEND: [(&str, &str, &str); 31] = [
     ("contract", "", ""),
     ("web", "", ""),
     ("diagrams", "", ""),
@@ -191,6 +191,12 @@ const MAY_DEPEND: [(&str, &str, &str); 30] = [
     ("sse", METHOD, METHOD_TESTS),
     ("websocket", METHOD, METHOD_TESTS),
     ("json-lines", METHOD, METHOD_TESTS),
+    // The servers of the methods, and plainer ones.
+    (
+        "twin",
+        "contract feed long-polling method polling serving sse tokio-browser waiting web websocket",
+        "client",
+    ),
     // No method: it has neither log nor wait, and takes a body as they do.
     ("http2-push", "contract serving tls waiting web", "testbed"),
     ("programs", "", READER),
@@ -211,7 +217,8 @@ const MAY_DEPEND: [(&str, &str, &str); 30] = [
     // The servers of the site, and the log under them.
     (
         "worker",
-        "feed long-polling method polling serving signal sse tokio-browser waiting web websocket",
+        "feed long-polling method polling serving signal sse tokio-browser twin waiting web \
+         websocket",
         "",
     ),
     ("xtask", "diagrams", ""),
@@ -220,8 +227,8 @@ const METHOD: &str = "contract feed method serving tokio-browser waiting web";
 const METHOD_TESTS: &str = "client conformance harness testbed";
 /// What the site is made of.
 const SITE: &str =
-    "contract diagrams feed http2-push long-polling method polling serving signal sse tls waiting \
-                    web websocket";
+    "contract diagrams feed http2-push long-polling method polling serving signal sse tls twin \
+                    waiting web websocket";
 const BROWSER_TESTS: &str = "contract harness long-polling polling sse websocket";
 /// What a program of a reader's may use.
 const READER: &str = "client contract feed http2-push long-polling polling serving signal sse \

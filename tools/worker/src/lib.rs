@@ -77,11 +77,14 @@ impl Server {
             };
             (method.name, (method.router)(host))
         });
+        let twins = (twin::NAME, twin::router(&shared, &ending));
         // What the panels of all methods import, as on the book's own site.
         let shared = Router::new().nest(&format!("{PREFIX}/shared"), assets::router(web::SHARED));
-        let router = routers.fold(shared, |router, (name, method)| {
-            router.nest(&format!("{PREFIX}/{name}/"), method)
-        });
+        let router = routers
+            .chain([twins])
+            .fold(shared, |router, (name, method)| {
+                router.nest(&format!("{PREFIX}/{name}/"), method)
+            });
         let allowed = Allowed {
             // An address is allowed in any case, and is not always a name.
             hosts: host.parse().ok().into_iter().collect(),
