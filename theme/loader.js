@@ -93,7 +93,9 @@
      * @returns {Promise<HTMLElement[]>} those panels, if the browser can
      */
     async function offerWorker(panels, { start, script, methods }) {
-        const offered = panels.filter(({ dataset }) => Object.hasOwn(methods, dataset.method ?? ""));
+        const offered = panels.filter(({ dataset }) =>
+            Object.hasOwn(methods, dataset.method ?? ""),
+        );
         if (offered.length === 0) return [];
         try {
             /** @type {Start} */

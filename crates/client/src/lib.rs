@@ -33,7 +33,6 @@ mod backoff;
 mod client;
 mod endpoint;
 mod error;
-pub mod event_stream;
 mod long_polling;
 mod pages;
 #[cfg(test)]
@@ -50,6 +49,7 @@ pub use backoff::Pace;
 pub use client::Client;
 pub use endpoint::Endpoint;
 pub use error::{Error, Failure};
+pub use event_stream;
 pub use long_polling::LongPollingClient;
 pub use polling::{PollingClient, Rhythm, StateClient};
 pub use sse::SseClient;

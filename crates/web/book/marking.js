@@ -2,7 +2,7 @@
 /**
  * The questions of the book: what they are, and whether an answer is right.
  *
- * Who judges bytes is handed in, so that the servers of the book can, where they run.
+ * Who marks bytes is handed in: it is loaded when somebody has written some.
  */
 
 /**
@@ -28,7 +28,8 @@
 
 /**
  * @typedef {object} Checker
- * @property {string} by who judges, as the page says it: "Read by …"
+ * @property {string} by the crate whose code marks, as the page says it: "Marked by
+ *   the Rust code of the crate …"
  * @property {Check} check
  */
 

@@ -299,7 +299,8 @@ function createBytes(element, answer, page) {
     mark: async () => {
       const { by, check } = (await page.checkers())[name];
       const { isRight, note } = await check(text.value, wanted);
-      return { isRight, note: [note, `(Read by ${by}.)`].filter(Boolean).join(" ") };
+      const marked = `(Marked by the Rust code of the crate ${by}.)`;
+      return { isRight, note: [note, marked].filter(Boolean).join(" ") };
     },
   };
 }

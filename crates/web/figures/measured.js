@@ -124,7 +124,7 @@ export const HTTP2_TLS = {
     quiet_after_s: 15,
     resident_kib: 13.58,
     kernel_kib: 2.98,
-    opening_up: 464.22,
+    opening_up: 464.23,
     opening_down: 1191.86,
   },
   websocket: {

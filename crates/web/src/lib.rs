@@ -15,9 +15,18 @@
 /// Each file's path in its folder, with its content.
 pub type Files = &'static [(&'static str, &'static [u8])];
 
+#[cfg(not(target_family = "wasm"))]
 macro_rules! files {
     ($folder:literal: $($path:literal),+ $(,)?) => {
         &[$(($path, include_bytes!(concat!("../", $folder, "/", $path)))),+]
+    };
+}
+
+/// A service worker answers for no file: the site that it belongs to has them all.
+#[cfg(target_family = "wasm")]
+macro_rules! files {
+    ($($any:tt)*) => {
+        &[]
     };
 }
 
@@ -117,6 +126,12 @@ pub const FORMULAS: Files = files!("formulas":
     "formulas_bg.wasm",
 );
 
+/// What marks the answers to questions, as `cargo xtask marker` has compiled it.
+pub const MARKER: Files = files!("marker":
+    "marker.js",
+    "marker_bg.wasm",
+);
+
 /// What the book's own pages run without a server: small machines, and the questions of
 /// the chapters.
 pub const BOOK: Files = files!("book":
@@ -138,17 +153,37 @@ pub const BOOK: Files = files!("book":
     "timeouts.js",
 );
 
+/// The wire view, which shows what goes over a connection.
+pub const WIRE: Files = files!("wire":
+    "arrows.js",
+    "blocks.js",
+    "bytes.js",
+    "decode.js",
+    "explain.js",
+    "format.js",
+    "http1.js",
+    "totals.js",
+);
+
+/// The page of a server of its own, in the folder of its method.
+pub const PAGE: &str = "index.html";
+
 /// What a page runs where no server is, by the folders in which it is published side by
-/// side: all that such a part imports, and nothing else.
+/// side: all that such a part imports, and the panels, whose servers may be in a
+/// service worker. Each [`PAGE`] is left out: it needs a server beside it.
 pub const IN_PAGE: &[(&str, Files)] = &[
     ("book", BOOK),
     ("calculator", CALCULATOR),
     ("figures", FIGURES),
     ("formulas", FORMULAS),
-    ("polling", files!("polling": "rhythm.js")),
+    ("long-polling", LONG_POLLING),
+    ("marker", MARKER),
+    ("polling", POLLING),
     ("race", RACE),
     ("shared", SHARED),
-    ("sse", files!("sse": "event-stream.js")),
+    ("sse", SSE),
+    ("websocket", WEBSOCKET),
+    ("wire", WIRE),
 ];
 
 /// The page that the push server sends, and the parts that it can push.
@@ -182,7 +217,9 @@ mod tests {
             ("race", RACE),
             ("calculator", CALCULATOR),
             ("formulas", FORMULAS),
+            ("marker", MARKER),
             ("book", BOOK),
+            ("wire", WIRE),
         ] {
             let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
             let on_disk: BTreeSet<String> = fs::read_dir(path)

@@ -3,9 +3,14 @@
 // answer is right. Run with `node --test crates/web/tests/`.
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { test } from "node:test";
+import { before, test } from "node:test";
 import { CHECKERS } from "../book/checkers.js";
 import { markOrder, readKind, readPlaces, readRange } from "../book/marking.js";
+import { initSync } from "../marker/marker.js";
+
+// What a page loads by its address.
+const module = new URL("../marker/marker_bg.wasm", import.meta.url);
+before(() => initSync({ module: readFileSync(module) }));
 
 const src = new URL("../../../src/", import.meta.url);
 

@@ -18,8 +18,8 @@ import { createWhiteboard } from "./whiteboard.js";
  * @param {object} options
  * @param {string | URL} options.base where the routes of the `websocket` server lie.
  *   Relative to the page
- * @param {typeof WebSocket} [options.Socket] what to connect with, where that is not the
- *   browser's own
+ * @param {typeof WebSocket} [options.Socket] what to connect with, where that is not
+ *   the browser's own
  * @returns {{ destroy: () => void }}
  */
 export function mount(element, { base, Socket }) {

@@ -1,8 +1,8 @@
 //! `bindgen INPUT.wasm DIRECTORY NAME KIND`: writes `NAME.js`, which is a classic script with one
 //! function or a module, and `NAME_bg.wasm`, which it loads.
 //!
-//! What `wasm-bindgen --no-typescript --target KIND` does, for the kinds `no-modules` and `web`. The
-//! program of that name does much else, and takes longer to compile.
+//! What `wasm-bindgen --no-typescript --target KIND` does, for the kinds `no-modules` and `web`.
+//! The program of that name does much else, and takes longer to compile.
 
 use anyhow::{bail, Context as _};
 use std::env;

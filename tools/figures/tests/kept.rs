@@ -196,7 +196,7 @@ fn write_run(run: &Path, conditions: &Value, summary: &Value, records: &[Value])
 
 /// A repository that has nothing yet.
 fn write_root(root: &Path) {
-    for path in ["src/measured", "crates/capacity/src"] {
+    for path in ["src/measured", "crates/capacity/src", "crates/web/figures"] {
         fs::create_dir_all(root.join(path)).unwrap();
     }
     // Of which there is no other run.

@@ -232,7 +232,7 @@ fn add_modules(dest: &Path) -> Result<(), BuildError> {
     for (folder, files) in web::IN_PAGE {
         let directory = dest.join(MODULES).join(folder);
         fs::create_dir_all(&directory).map_err(BuildError::io(&directory))?;
-        for (name, content) in *files {
+        for (name, content) in files.iter().filter(|(name, _)| *name != web::PAGE) {
             let path = directory.join(name);
             fs::write(&path, content).map_err(BuildError::io(&path))?;
         }

@@ -1,6 +1,7 @@
 //! What is checked beside the tests.
 
 use crate::{
+    kept,
     steps::{Step, Steps},
     wasm,
 };
@@ -70,7 +71,7 @@ pub fn check(steps: &mut Steps) -> anyhow::Result<()> {
         "warnings",
     ];
     steps.run("lints", Step::cargo(&lints))?;
-    wasm::check(steps)?;
+    wasm::check(steps, &kept::ALL.map(|kept| kept.package))?;
     let documentation = Step::cargo(&["doc", "--workspace", "--no-deps"]);
     steps.run(
         "documentation",

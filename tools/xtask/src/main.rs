@@ -3,7 +3,7 @@
 //! `.ci/run` installs what the tasks need and calls them here, so that each is defined once.
 
 mod check;
-mod formulas;
+mod kept;
 mod steps;
 mod test;
 mod wasm;
@@ -37,6 +37,8 @@ enum Task {
     Worker,
     /// Compile the formulas of the calculator for a browser, and keep them
     Formulas,
+    /// Compile what marks the answers to questions for a browser, and keep it
+    Marker,
     /// Write anew what the book shows of `curl` and `nghttp`
     Captures,
     /// Draw the diagrams of the book anew
@@ -46,6 +48,14 @@ enum Task {
     #[command(disable_help_flag = true)]
     Figures {
         /// Arguments of the program, such as `--from target/lab/TIME`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Record anew what the pages replay of real connections
+    // `--help` is that of the program.
+    #[command(disable_help_flag = true)]
+    Record {
+        /// Arguments of the program: names of recordings, and `--engine`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
@@ -79,7 +89,8 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Test { arguments } => test::test(&mut steps, &arguments),
         Task::Book => check::book(&mut steps),
         Task::Worker => worker::build(&mut steps),
-        Task::Formulas => formulas::build(&mut steps),
+        Task::Formulas => kept::FORMULAS.build(&mut steps),
+        Task::Marker => kept::MARKER.build(&mut steps),
         Task::Captures => steps.run("captures", Step::cargo(&["run", "--package", "captures"])),
         Task::Diagrams => {
             let drawings = diagrams::Drawings::of(&steps.root)?;
@@ -90,6 +101,10 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Figures { arguments } => {
             let program = Step::cargo(&["run", "--quiet", "--package", "figures", "--"]);
             steps.run("figures", program.arguments(arguments))
+        }
+        Task::Record { arguments } => {
+            let program = Step::cargo(&["run", "--quiet", "--package", "recordings", "--"]);
+            steps.run("record", program.arguments(arguments))
         }
         Task::Screenshots => {
             let pictures = ["run", "--package", "browser", "--bin", "screenshots"];

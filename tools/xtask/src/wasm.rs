@@ -31,17 +31,19 @@ fn can_be_built(steps: &Steps) -> anyhow::Result<bool> {
     Ok(Path::new(String::from_utf8(found)?.trim()).is_dir())
 }
 
-/// That the formulas still compile for a browser. The worker is compiled by `cargo xtask worker`.
+/// That the modules which are kept still compile for a browser. The worker is compiled by `cargo
+/// xtask worker`.
 ///
 /// # Errors
-/// If it does not.
-pub fn check(steps: &mut Steps) -> anyhow::Result<()> {
-    let name = "formulas for a browser";
+/// If one does not.
+pub fn check(steps: &mut Steps, packages: &[&str]) -> anyhow::Result<()> {
+    let name = "modules for a browser";
     if !can_be_built(steps)? {
         return steps.leave_out(name, INSTALL);
     }
-    let check = ["check", "--package", "formulas"];
-    steps.run(name, Step::cargo(&check).arguments(["--target", TARGET]))
+    let packages = packages.iter().flat_map(|package| ["--package", *package]);
+    let check = Step::cargo(&["check", "--target", TARGET]).arguments(packages);
+    steps.run(name, check)
 }
 
 /// Where cargo puts what it builds.
@@ -88,4 +90,81 @@ pub fn bind(
         ])
         .arguments([module, directory, Path::new(name), Path::new(kind)]);
     steps.run("bound to JavaScript", bind)
+}
+
+/// How many bytes gzip makes of these.
+///
+/// # Errors
+/// If it cannot compress them.
+pub fn compressed(bytes: &[u8]) -> anyhow::Result<usize> {
+    let mut counted = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    std::io::Write::write_all(&mut counted, bytes)?;
+    Ok(counted.finish()?.len())
+}
+
+/// The number of a custom section, of which whoever runs a module takes no notice (WebAssembly Core
+/// §5.5.3).
+const CUSTOM: u8 = 0;
+
+/// Adds a custom section to a module.
+///
+/// # Panics
+/// If it has 128 bytes or more.
+pub fn add_section(module: &mut Vec<u8>, name: &str, content: &[u8]) {
+    let short = |length: usize| u8::try_from(length).ok().filter(|length| *length < 128);
+    let size = short(1 + name.len() + content.len()).expect("a short section");
+    module.extend([CUSTOM, size, short(name.len()).expect("a short name")]);
+    module.extend(name.as_bytes());
+    module.extend(content);
+}
+
+/// The content of a custom section with a short name.
+pub fn section<'a>(module: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    // After the eight bytes with which every module begins.
+    let mut rest = module.get(8..)?;
+    loop {
+        let (kind, after) = rest.split_first()?;
+        let (size, after) = read_number(after)?;
+        let (section, next) = after.split_at_checked(size)?;
+        if *kind == CUSTOM {
+            let (length, named) = read_number(section)?;
+            let (is, content) = named.split_at_checked(length)?;
+            if is == name.as_bytes() {
+                return Some(content);
+            }
+        }
+        rest = next;
+    }
+}
+
+/// Reads a number in LEB128.
+fn read_number(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let mut number = 0;
+    for (at, byte) in bytes.iter().enumerate().take(5) {
+        number |= usize::from(byte & 0x7f) << (7 * at);
+        if byte & 0x80 == 0 {
+            return Some((number, &bytes[at + 1..]));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_section_that_was_added_is_found_again() {
+        // An empty module with a section of 200 bytes, whose size takes two.
+        let mut module = b"\0asm\x01\0\0\0\x00\xc8\x01\x03big".to_vec();
+        module.extend([7; 196]);
+        assert_eq!(section(&module, "sources"), None);
+        add_section(&mut module, "sources", b"0123");
+        add_section(&mut module, "other", b"4567");
+        assert_eq!(section(&module, "sources"), Some(&b"0123"[..]));
+        assert_eq!(section(&module, "big"), Some(&[7; 196][..]));
+        for cut in 0..module.len() {
+            assert_eq!(section(&module[..cut], "nowhere"), None);
+        }
+    }
 }

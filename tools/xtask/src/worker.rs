@@ -14,7 +14,7 @@ use std::{
 /// What a browser may download for it, in bytes, compressed with gzip.
 const LARGEST: usize = 420_000;
 
-/// Compiles the servers, binds them to JavaScript, and puts the worker's script below that: all
+/// Compiles the servers, binds them to JavaScript, and puts the worker's scripts below that: all
 /// into `target/worker`.
 ///
 /// # Errors
@@ -37,9 +37,10 @@ pub fn build(steps: &mut Steps) -> anyhow::Result<()> {
         |path: PathBuf| fs::read_to_string(&path).with_context(|| path.display().to_string());
     // A function, because an instance that has panicked needs another.
     let script = format!(
-        "const MODULE = \"assets/worker/{name}\";\nconst bind = () => {{\n{}\nreturn wasm_bindgen;\n}};\n{}",
+        "const MODULE = \"assets/worker/{name}\";\nconst bind = () => {{\n{}\nreturn wasm_bindgen;\n}};\n{}{}",
         read(glue)?,
-        read(sources.join("worker.js"))?,
+        classic(&read(sources.join("tap.js"))?),
+        classic(&read(sources.join("worker.js"))?),
     );
 
     let directory = steps.root.join("target/worker");
@@ -51,7 +52,10 @@ pub fn build(steps: &mut Steps) -> anyhow::Result<()> {
     fs::write(directory.join(&name), &bytes)?;
     fs::copy(sources.join("start.js"), directory.join("start.js"))?;
 
-    let (module, script) = (compressed(&bytes)?, compressed(script.as_bytes())?);
+    let (module, script) = (
+        wasm::compressed(&bytes)?,
+        wasm::compressed(script.as_bytes())?,
+    );
     println!("{name}: {} bytes, {module} with gzip", bytes.len());
     println!("worker.js: {script} bytes with gzip");
     let both = module + script;
@@ -62,9 +66,11 @@ pub fn build(steps: &mut Steps) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// How many bytes gzip makes of these.
-fn compressed(bytes: &[u8]) -> anyhow::Result<usize> {
-    let mut counted = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-    std::io::Write::write_all(&mut counted, bytes)?;
-    Ok(counted.finish()?.len())
+/// A module as a part of a classic script, in which all parts have the same names: without its
+/// imports, which fit on a line, and its exports.
+fn classic(module: &str) -> String {
+    let lines = module.lines().filter(|line| !line.starts_with("import "));
+    lines
+        .flat_map(|line| [line.strip_prefix("export ").unwrap_or(line), "\n"])
+        .collect()
 }

@@ -184,14 +184,17 @@ pub(crate) async fn a_question_is_answered_and_remembered_and_forgotten(
         .await?;
     assert_eq!(kept, [""; 0]);
 
-    // What a reader writes is read by a module that comes when it is needed.
+    // What a reader writes is marked by Rust code, which comes once, when it is needed.
     open(&page, &server, "websocket/index.html").await?;
     const WRITE: &str = "#q-write-frame";
-    let asked = |what: &str| server.asked().iter().any(|asked| asked.what.contains(what));
-    assert!(!asked("checkers.js"));
+    let asked = |what: &str| {
+        let all = server.asked();
+        all.iter().filter(|asked| asked.what.contains(what)).count()
+    };
+    assert_eq!([asked("checkers.js"), asked("marker")], [0, 0]);
     for (bytes, word) in [
-        ("81 02 6f 6b", "has to mask"),
-        ("81 82 37 fa 21 3d 58 91", "Right."),
+        ("81 02 6f 6b", "Received an unmasked frame"),
+        ("81 82 37 fa 21 3d 58 91", "Right. (Marked by the Rust code"),
     ] {
         set(&page, &format!("{WRITE} textarea"), bytes).await?;
         page.click(&format!("{WRITE} .q-line button")).await?;
@@ -202,7 +205,7 @@ pub(crate) async fn a_question_is_answered_and_remembered_and_forgotten(
         )
         .await?;
     }
-    assert!(asked("checkers.js"));
+    assert_eq!([asked("checkers.js"), asked("marker_bg.wasm")], [1, 1]);
     assert_eq!(page.complaints().await?, [""; 0]);
     Ok(())
 }
