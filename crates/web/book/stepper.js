@@ -3,9 +3,9 @@
  * The lost wake-up: a reader and a publisher, whose steps a reader of the book puts in
  * an order.
  *
- * It is the program `lost_wake_up`, in which `Notify` wakes all who have registered, and
- * keeps nothing for later. That program runs in each of these orders as well, and comes
- * to the same ends.
+ * It is the program `lost_wake_up`, in which `Notify` wakes all who have registered,
+ * and keeps nothing for later. That program runs in each of these orders as well, and
+ * comes to the same ends.
  */
 
 /**
@@ -16,8 +16,8 @@
  */
 
 /**
- * How the reader gets its event: `found` by its look, `woken` while it sleeps or before,
- * or not at all: it sleeps `for-ever`, as far as this event is concerned.
+ * How the reader gets its event: `found` by its look, `woken` while it sleeps or
+ * before, or not at all: it sleeps `for-ever`, as far as this event is concerned.
  *
  * @typedef {"found" | "woken" | "for-ever"} End
  */

@@ -182,6 +182,7 @@ pub const IN_PAGE: &[(&str, Files)] = &[
     ("race", RACE),
     ("shared", SHARED),
     ("sse", SSE),
+    ("twin", TWIN),
     ("websocket", WEBSOCKET),
     ("wire", WIRE),
 ];

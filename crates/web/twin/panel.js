@@ -18,7 +18,7 @@ import {
   setEnabled,
 } from "../shared/panel.js";
 import { Follower } from "../shared/reconnect.js";
-import { pause, startTimer } from "../shared/timer.js";
+import { bounded, pause, startTimer } from "../shared/timer.js";
 import { TWINS } from "./cases.js";
 import { events, Lane } from "./lane.js";
 import { read, textOf, write } from "./tally.js";
@@ -235,7 +235,7 @@ class Run {
   }
 
   #patience() {
-    return AbortSignal.any([this.signal, AbortSignal.timeout(PATIENCE)]);
+    return AbortSignal.any([this.signal, AbortSignal.timeout(bounded(PATIENCE))]);
   }
 
   /** @param {(lane: Lane) => boolean} isSo of both lanes, each in its time */

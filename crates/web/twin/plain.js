@@ -4,6 +4,8 @@
  * on what comes, and comes back when its connection breaks; none knows where it stood.
  */
 
+import { pause, startTimer } from "../shared/timer.js";
+
 /**
  * @typedef {object} Listener
  * @property {() => void} onOpen it waits for what comes
@@ -24,10 +26,6 @@
 // of its own.
 const REST = 1000;
 
-/** @param {number} milliseconds */
-const sleep = (milliseconds) =>
-  new Promise((resolve) => setTimeout(resolve, milliseconds));
-
 /**
  * Asks, again and again, until it is closed.
  *
@@ -45,11 +43,11 @@ function again({ onOpen, onBreak }, ask, rest) {
         // What is parked cannot be seen to be; the request is on its way.
         onOpen();
         await ask(signal);
-        await sleep(rest());
+        await pause(rest(), signal);
       } catch {
         if (signal.aborted) return;
         onBreak();
-        await sleep(REST);
+        await pause(REST, signal);
       }
     }
   }
@@ -155,7 +153,7 @@ export function openSocket(url, { onOpen, onText, onBreak }, Socket = WebSocket)
     socket.onclose = () => {
       if (isClosed) return;
       onBreak();
-      setTimeout(open, REST);
+      startTimer(open, REST);
     };
   }
   open();
