@@ -96,7 +96,7 @@ export const TWINS = {
     server: "With a log: asks with a cursor",
     knob: "delay",
     cuts: true,
-    freezes: true,
+    freezes: false,
     cases: [
       {
         title: "Between two requests",

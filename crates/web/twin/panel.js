@@ -180,6 +180,8 @@ class Run {
     }
   }
 
+  // Each of these gives the number up to which events should have come.
+
   /** Breaks both connections, and lets something happen before they are back. */
   async cut() {
     const broken = this.#reach((lane) => lane.state !== "open");
@@ -187,13 +189,13 @@ class Run {
     await Promise.all([this.#post("cut"), own]);
     await broken;
     await this.publish(MEANWHILE);
-    await this.#isBack();
+    return this.#isBack();
   }
 
   /** Publishes more in one go than a channel has room for. */
   async burst() {
     await this.publish(BURST);
-    await this.#isBack();
+    return this.#isBack();
   }
 
   /** Stops both connections without a word. */
@@ -201,9 +203,10 @@ class Run {
     const { real } = this.#lanes;
     await this.#post("freeze");
     await this.publish(MEANWHILE);
+    const { published } = this;
     await real.reach((lane) => lane.state !== "open", this.#patience());
-    await real.reach((lane) => lane.state === "open", this.#patience());
-    await real.reach((lane) => lane.last >= this.published, this.#patience());
+    await real.reach((lane) => lane.last >= published, this.#patience());
+    return published;
   }
 
   /**
@@ -219,10 +222,10 @@ class Run {
     this.#follower.pause();
     await this.publish(count);
     await pause(milliseconds, this.signal);
-    if (this.signal.aborted) return;
+    if (this.signal.aborted) return 0;
     this.#openPlain();
     this.#follower.resume();
-    await this.#isBack();
+    return this.#isBack();
   }
 
   /** Both lanes are open, and have all that they will get. */
@@ -232,6 +235,7 @@ class Run {
     await this.publish(1);
     const { published } = this;
     await this.#reach((lane) => lane.last >= published);
+    return published;
   }
 
   #patience() {
@@ -385,7 +389,7 @@ export function mount(element, { base, Socket }) {
    * Does something to both lanes, and says what came of it.
    *
    * @param {string} name
-   * @param {(run: Run) => Promise<void>} act
+   * @param {(run: Run) => Promise<number>} act
    */
   async function act(name, act) {
     const mine = run;
@@ -395,10 +399,10 @@ export function mount(element, { base, Socket }) {
     verdict.textContent = `${name}…`;
     const before = { plain: { ...lanes.plain.counts }, real: { ...lanes.real.counts } };
     try {
-      await act(mine);
+      const expected = await act(mine);
       if (run !== mine) return;
-      const plain = describe(before.plain, lanes.plain);
-      const real = describe(before.real, lanes.real);
+      const plain = describe(before.plain, lanes.plain, expected);
+      const real = describe(before.real, lanes.real, expected);
       verdict.textContent =
         `${name}: the plain side ${plain}; the side with the log ${real}.`;
       isBusy = false;
@@ -456,16 +460,16 @@ export function mount(element, { base, Socket }) {
  *
  * @param {Lane["counts"]} before
  * @param {Lane} lane
+ * @param {number} expected the number up to which events should have come
  */
-function describe(before, lane) {
-  const { counts, state, last } = lane;
+function describe(before, { counts, state, last }, expected) {
   const lost = counts.lost - before.lost;
   const said = counts.gaps > before.gaps;
   const parts = [lost === 0 ? "lost nothing" : `lost ${events(lost)}`];
   if (lost > 0) parts.push(said ? "and was told so" : "and was not told");
   if (counts.doubled > before.doubled)
     parts.push(`and got ${events(counts.doubled - before.doubled)} twice`);
-  const behind = lane.published() - last;
+  const behind = expected - last;
   if (state !== "open") parts.push("and is not back yet");
   else if (behind > 0) parts.push(`and seems open, ${events(behind)} behind`);
   return parts.join(" ");
