@@ -159,10 +159,17 @@ pub const WIRE: Files = files!("wire":
     "blocks.js",
     "bytes.js",
     "decode.js",
+    "detail.js",
     "explain.js",
     "format.js",
     "http1.js",
+    "live.js",
+    "picture.js",
+    "replay.js",
     "totals.js",
+    "track.js",
+    "view.js",
+    "wire.css",
 );
 
 /// The page of a server of its own, in the folder of its method.

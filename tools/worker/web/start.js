@@ -122,9 +122,10 @@ async function mountAll(elements, servers) {
 async function mount(element, { root, methods }) {
   const method = element.dataset.method ?? "";
   const base = new URL(methods[method], root).href;
+  const modules = new URL(MODULES, root).href;
   /** @type {Panel} */
-  const panel = await import(new URL(`${MODULES}${method}/panel.js`, root).href);
-  panel.mount(element, { base, Socket: PortSocket });
+  const panel = await import(new URL(`${method}/panel.js`, modules).href);
+  panel.mount(element, { base, modules, Socket: PortSocket });
   const note = document.createElement("p");
   note.className = "live-panel-real";
   const isSocket = method === "websocket" || element.dataset.view === "websocket";
