@@ -32,6 +32,7 @@ pub(crate) async fn a_push_is_replayed_beside_what_took_its_place(
     page: Page,
 ) -> anyhow::Result<()> {
     let server = published(&suite).await?;
+    page.resize(390, 844).await?;
     page.open(&at(&server, "http2-push/index.html")).await?;
     let asked = |what: &str| server.asked().iter().any(|asked| asked.what.contains(what));
     assert!(!asked("/recordings/"), "nobody has pressed anything");
@@ -57,7 +58,6 @@ pub(crate) async fn a_push_is_replayed_beside_what_took_its_place(
         !whole.iter().any(|count| count.starts_with("0 ")),
         "{whole:?}"
     );
-    page.resize(390, 844).await?;
     let wide: Vec<String> = page.run(WIDE, &[]).await?;
     assert!(wide.is_empty(), "wider than the window: {wide:#?}");
     assert_eq!(page.complaints().await?, [""; 0]);
