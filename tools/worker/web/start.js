@@ -125,7 +125,10 @@ async function mount(element, { root, methods }) {
   panel.mount(element, { base, Socket: PortSocket });
   const note = document.createElement("p");
   note.className = "live-panel-real";
-  note.textContent = method === "websocket" ? REAL_SOCKET : REAL;
+  const more = document.createElement("a");
+  more.href = new URL("facts.html#fact-worker-habits", root).href;
+  more.textContent = "What a worker can do, by browser";
+  note.append(method === "websocket" ? REAL_SOCKET : REAL, " ", more, ".");
   element.append(note);
   element.dataset.state = "live";
 }
