@@ -16,6 +16,10 @@
     const repository =
         source instanceof HTMLAnchorElement ? source.href.replace(/\/+$/, "") : undefined;
 
+    const { modules: path } = document.documentElement.dataset;
+    /** Where this build has put the modules that need no server; stock mdBook has none of them. */
+    const modules = path && new URL(path, root).href;
+
     // ---- Panels ----
 
     /**
@@ -24,7 +28,8 @@
      * @typedef {{ start: string, script: string, methods: Record<string, string> }} Worker the same
      *   for servers in a service worker, the module that starts it, and its script
      * @typedef {{ offer: (elements: HTMLElement[], servers: object) => boolean }} Start
-     * @typedef {{ mount: (element: HTMLElement, options: { base: string }) => unknown }} Panel
+     * @typedef {{ mount: (element: HTMLElement, options: { base: string, modules?: string }) =>
+     *   unknown }} Panel
      */
 
     /** @returns {Promise<Live | null>} `null` without an answer */
@@ -146,7 +151,7 @@
                     /** @type {Panel} */
                     const panel = await import(new URL("panel.js", base).href);
                     element.replaceChildren();
-                    panel.mount(element, { base });
+                    panel.mount(element, { base, modules });
                     element.dataset.state = "live";
                 } catch (error) {
                     console.error("The live panel did not load:", error);
@@ -254,10 +259,8 @@
 
     // ---- Machines and questions ----
 
-    // The book's own build says where it has put their modules; stock mdBook has none of them. A
-    // file may import none, and on paper there is nothing to press. Then they stay what they are
-    // without script: examples in words, and answers in folds.
-    const { modules } = document.documentElement.dataset;
+    // A file may import no module, and on paper there is nothing to press. Then they stay what they
+    // are without script: examples in words, and answers in folds.
 
     /**
      * @param {string} module its path among the modules
@@ -266,7 +269,7 @@
     async function mountModule(module, elements) {
         try {
             /** @type {{ mount: (elements: HTMLElement[]) => unknown }} */
-            const { mount } = await import(new URL(`${modules}${module}`, root).href);
+            const { mount } = await import(new URL(module, modules).href);
             await mount(elements);
         } catch (error) {
             console.error(`${module} did not load:`, error);
@@ -315,13 +318,15 @@
         const button = /** @type {HTMLButtonElement | null} */ (
             element.querySelector(".in-page-start button")
         );
-        const run = async () => {
+        /** @param {boolean} isPressed */
+        const run = async (isPressed) => {
             try {
-                const module = new URL(`${modules}${element.dataset.module}`, root);
+                const module = new URL(element.dataset.module ?? "", modules);
                 /** @type {Part} */
                 const { mount } = await import(module.href);
                 await mount(element);
                 element.dataset.state = "live";
+                if (!isPressed) return;
                 // The button is gone, and the keyboard's place in the page would go with it.
                 element.tabIndex = -1;
                 element.focus({ preventScroll: true });
@@ -330,10 +335,22 @@
                 explain(element, "failed", "It did not load.");
             }
         };
-        button?.addEventListener("click", run, { once: true });
+        button?.addEventListener("click", () => run(true), { once: true });
+        // One without a button shows itself, when its reader comes to it.
+        if (!button) {
+            const near = new IntersectionObserver(
+                ([{ isIntersecting }]) => {
+                    if (!isIntersecting) return;
+                    near.disconnect();
+                    run(false);
+                },
+                { rootMargin: "200px" },
+            );
+            near.observe(element);
+        }
         // An address can hold what such a part is to show.
         const { opens } = element.dataset;
-        if (opens && new URLSearchParams(location.search).has(opens)) run();
+        if (opens && new URLSearchParams(location.search).has(opens)) run(true);
     }
     for (const element of /** @type {NodeListOf<HTMLElement>} */ (
         document.querySelectorAll("main .in-page")
@@ -599,6 +616,68 @@
     document.body.prepend(skips);
 
     // ---- Search ----
+
+    // The book's own build holds back the scripts that search, until somebody does.
+    const held = /** @type {NodeListOf<HTMLScriptElement>} */ (
+        document.querySelectorAll("script[data-search]")
+    );
+    /** @type {Promise<void> | undefined} */
+    let searching;
+    const loadSearch = async () => {
+        for (const { src } of held) {
+            const script = document.createElement("script");
+            script.src = src;
+            const loaded = new Promise((resolve, reject) => {
+                script.onload = resolve;
+                script.onerror = reject;
+            });
+            document.head.append(script);
+            await loaded;
+        }
+    };
+    /**
+     * Loads them, and then does again what asked for it.
+     * @param {Event} event
+     * @param {() => void} again
+     */
+    const loadSearchFor = async (event, again) => {
+        event.preventDefault();
+        if (searching) return;
+        searching = loadSearch();
+        try {
+            await searching;
+        } catch (error) {
+            console.error("The search did not load:", error);
+            // The next one tries again.
+            searching = undefined;
+            return;
+        }
+        document.removeEventListener("keydown", onSearchKey);
+        again();
+    };
+    /** @param {KeyboardEvent} event */
+    const onSearchKey = (event) => {
+        const { key, altKey, ctrlKey, metaKey, shiftKey, target } = event;
+        if ((key !== "s" && key !== "/") || altKey || ctrlKey || metaKey || shiftKey) return;
+        if (target instanceof Element && target.closest("input, select, textarea")) return;
+        const again = new KeyboardEvent("keydown", { key, bubbles: true });
+        loadSearchFor(event, () => document.body.dispatchEvent(again));
+    };
+    if (held.length > 0) {
+        const icon = document.getElementById("mdbook-search-toggle");
+        icon?.addEventListener("click", (event) => {
+            // mdBook's own listener is there, then.
+            if (!searching) loadSearchFor(event, () => icon.click());
+        });
+        document.addEventListener("keydown", onSearchKey);
+        // A result marks in the page what was searched for.
+        const asked = new URLSearchParams(location.search);
+        if (asked.has("search") || asked.has("highlight")) {
+            document.removeEventListener("keydown", onSearchKey);
+            searching = loadSearch();
+            searching.catch((error) => console.error("The search did not load:", error));
+        }
+    }
 
     const field = /** @type {HTMLInputElement | null} */ (
         document.getElementById("mdbook-searchbar")

@@ -201,6 +201,11 @@ pub struct Options<const PORT: u16> {
     /// Where its metrics are.
     #[command(flatten)]
     pub metrics: MetricsFlags,
+
+    /// Keep, for GET wire, what goes over HTTP/1.1 connections whose requests have
+    /// tap=KEY in their query. For a server that nobody else uses
+    #[arg(long)]
+    pub tap: bool,
 }
 
 /// Where Prometheus reads what a server counts, if it may.
@@ -326,13 +331,14 @@ pub fn warn_of_descriptors(what: &str, need: usize) {
 ///
 /// Prints one line with the address on standard output when it listens, or one line
 /// that says why it cannot on standard error. `router` is called once the port is ours,
-/// with the ending that its streams shall watch. The code is a failure if the server
-/// could not start.
+/// with the ending that its streams shall watch. With `--tap` there is a
+/// [`tap`](crate::tap) beside its routes, at `/wire`. The code is a failure if the
+/// server could not start.
 pub async fn run<const PORT: u16>(
     what: &str,
     options: &Options<PORT>,
     tls: &TlsFlags,
-    config: Config,
+    mut config: Config,
     router: impl FnOnce(Ending) -> Router,
 ) -> ExitCode {
     let descriptors = config.max_connections + options.metrics_descriptors();
@@ -351,7 +357,12 @@ pub async fn run<const PORT: u16>(
     };
     let ending = Ending::new();
     end_on_signals(&ending);
-    let router = guard(router(ending.clone()), options.allowed());
+    let mut router = router(ending.clone());
+    if options.tap {
+        let tap = config.tap.get_or_insert_default();
+        router = router.route("/wire", tap.route());
+    }
+    let router = guard(router, options.allowed());
     let scheme = if tls.tls { "https" } else { "http" };
     listening(what, scheme, address);
     if let Some(identity) = &identity {

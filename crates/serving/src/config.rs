@@ -200,6 +200,13 @@ pub struct Config {
     /// ([`contract::metrics`]); default yes. The endpoint with the counts does not
     /// count itself.
     pub counted: bool,
+
+    /// Where what goes over watched connections is kept ([`tap`](crate::tap)); default
+    /// none. For [`serve`](crate::serve) and [`serve_tls`](crate::serve_tls), over
+    /// HTTP/1.1. Not for a server behind a proxy that others reach: there one
+    /// connection carries the requests of many.
+    #[cfg(not(target_family = "wasm"))]
+    pub tap: Option<crate::Tap>,
 }
 
 impl Default for Config {
@@ -228,6 +235,8 @@ impl Default for Config {
             http2_ping_timeout: Duration::from_secs(10),
             drain: Duration::from_secs(5),
             counted: true,
+            #[cfg(not(target_family = "wasm"))]
+            tap: None,
         }
     }
 }

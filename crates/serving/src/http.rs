@@ -5,7 +5,7 @@
 //! KiB twice as large for the second read. And each of its connections has room for
 //! the state of either version, of which that of HTTP/2 is the larger one.
 
-use crate::{peers::Answer, Config};
+use crate::{deadline_io::Wire, peers::Answer, tapped_io::TappedIo, Config, Tap};
 use http::{Request, Response, Version};
 use hyper::{
     body::Incoming,
@@ -16,10 +16,12 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::{convert::Infallible, future::Future, pin::Pin};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// How connections are served: the limits of a [`Config`] that hyper keeps.
+/// How connections are served: the limits of a [`Config`] that hyper keeps, and what
+/// sees the bytes below it.
 pub(crate) struct Http {
     http1: http1::Builder,
     http2: http2::Builder<TokioExecutor>,
+    tap: Option<Tap>,
 }
 
 /// A connection that hyper serves. It is done when the connection is, or when that was
@@ -49,7 +51,8 @@ impl Http {
             .max_send_buf_size(config.http2_send_buffer)
             .keep_alive_interval(config.http2_ping_interval)
             .keep_alive_timeout(config.http2_ping_timeout);
-        Self { http1, http2 }
+        let tap = config.tap.clone();
+        Self { http1, http2, tap }
     }
 
     /// Serves a connection whose peer speaks `version`. Boxed here, and once, so that
@@ -57,6 +60,7 @@ impl Http {
     pub(crate) fn serve<I, S>(
         &self,
         io: I,
+        wire: &Wire,
         version: Version,
         service: S,
     ) -> Pin<Box<dyn Served>>
@@ -67,6 +71,7 @@ impl Http {
             + 'static,
         S::Future: Send + 'static,
     {
+        let io = TappedIo::new(io, self.tap.as_ref(), wire, version);
         let io = TokioIo::new(io);
         match version {
             Version::HTTP_2 => Box::pin(self.http2.serve_connection(io, service)),

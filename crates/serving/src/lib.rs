@@ -81,6 +81,9 @@
 //! bytes and problems are counted through the facade `metrics`: see [`metrics`] and
 //! [`contract::metrics`].
 //!
+//! With a [`tap`] it also keeps, of the connections that ask for it, what went over
+//! them, for a page that draws its own traffic. By default there is none.
+//!
 //! # What this does not do
 //!
 //! - Certificates that others trust, compression, rates by user or address: a proxy
@@ -128,6 +131,10 @@ mod secure;
 #[cfg(not(target_family = "wasm"))]
 mod serve;
 #[cfg(not(target_family = "wasm"))]
+pub mod tap;
+#[cfg(not(target_family = "wasm"))]
+mod tapped_io;
+#[cfg(not(target_family = "wasm"))]
 mod when_woken;
 
 pub use conditional::is_known;
@@ -144,3 +151,5 @@ pub use peers::Underway;
 pub use problem::{fallbacks, ProblemResponse};
 #[cfg(not(target_family = "wasm"))]
 pub use serve::{serve, serve_connections, serve_tls};
+#[cfg(not(target_family = "wasm"))]
+pub use tap::Tap;

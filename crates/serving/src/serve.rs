@@ -385,7 +385,7 @@ async fn connection<I>(
             })
         })
     };
-    let mut served = http.serve(io, version, service);
+    let mut served = http.serve(io, &wire, version, service);
     let (mut ends, mut told) = (false, false);
     let result = loop {
         let seldom = pin!(gone_or_overdue(&mut watch, &peer, told));

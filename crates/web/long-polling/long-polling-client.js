@@ -7,7 +7,14 @@
  * asks the server to wait for up to N seconds when there is nothing to send.
  */
 
-import { askStatus, cut, publish, randomName, request } from "../shared/http.js";
+import {
+  askStatus,
+  cut,
+  publish,
+  randomName,
+  request,
+  routeOf,
+} from "../shared/http.js";
 import { followLogPages } from "../shared/log-pages.js";
 import { pause } from "../shared/timer.js";
 
@@ -48,7 +55,7 @@ export function createLongPolling(base, { onPage, random = Math.random } = {}) {
         patience: WAIT * 1000 + GRACE,
         // ANCHOR: ask
         ask(after, signal, first) {
-          const url = new URL("events", base);
+          const url = routeOf("events", base);
           url.searchParams.set("after", after);
           url.searchParams.set("connection", connection);
           // The first request does not wait. Its answer shows at once that the server

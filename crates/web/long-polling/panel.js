@@ -14,14 +14,16 @@ import { createLongPolling } from "./long-polling-client.js";
  * @param {object} options
  * @param {string | URL} options.base where the routes of the `long-polling` server lie.
  *   Relative to the page
+ * @param {string} [options.modules] where the page has what needs no server, such as
+ *   the wire view
  * @returns {{ destroy: () => void }}
  */
-export function mount(element, { base }) {
+export function mount(element, { base, modules }) {
+  const absolute = new URL(base, document.baseURI);
   const counts = createPageCounts();
   return createPanel(element, {
-    method: createLongPolling(new URL(base, document.baseURI), {
-      onPage: counts.onPage,
-    }),
+    wire: { base: absolute, modules },
+    method: createLongPolling(absolute, { onPage: counts.onPage }),
     label: "Live events by long polling",
     counts: counts.element,
   });

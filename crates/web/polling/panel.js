@@ -19,15 +19,18 @@ import { createIntervalChoice, Rhythm } from "./rhythm.js";
  * @param {object} options
  * @param {string | URL} options.base where the routes of the `polling` server lie.
  *   Relative to the page
+ * @param {string} [options.modules] where the page has what needs no server, such as
+ *   the wire view
  * @returns {{ destroy: () => void }}
  */
-export function mount(element, { base }) {
+export function mount(element, { base, modules }) {
   const absolute = new URL(base, document.baseURI);
   if (element.dataset.view === "state")
     return createPricesPanel(element, { base: absolute });
   const rhythm = new Rhythm();
   const counts = createPageCounts();
   return createPanel(element, {
+    wire: { base: absolute, modules },
     method: createPolling(absolute, { rhythm, onPage: counts.onPage }),
     label: "Live events by polling",
     controls: createIntervalChoice(rhythm),

@@ -3,7 +3,13 @@
  * Polling as a method of waiting: ask, pause, ask again.
  */
 
-import { askStatus, publish, request, REQUEST_TIMEOUT } from "../shared/http.js";
+import {
+  askStatus,
+  publish,
+  request,
+  REQUEST_TIMEOUT,
+  routeOf,
+} from "../shared/http.js";
 import { followLogPages } from "../shared/log-pages.js";
 import { Rhythm } from "./rhythm.js";
 
@@ -30,7 +36,7 @@ export function createPolling(base, { rhythm = new Rhythm(), onPage } = {}) {
         text: "Polling: asks, pauses, asks again.",
         patience: REQUEST_TIMEOUT,
         ask(after, signal) {
-          const url = new URL("events", base);
+          const url = routeOf("events", base);
           url.searchParams.set("after", after);
           return request(url, { signal });
         },

@@ -27,6 +27,20 @@ export const REQUEST_TIMEOUT = 10_000;
 export const LONGEST_WAIT = 60 * 60 * 1000;
 
 /**
+ * The URL of a route. The query of `base` goes with each of them: a page may put there
+ * what its server shall know of all its requests.
+ *
+ * @param {string} path
+ * @param {URL} base where the server's routes lie, with `/` at the end of its path
+ * @returns {URL}
+ */
+export function routeOf(path, { href, search }) {
+  const url = new URL(path, href);
+  url.search = search;
+  return url;
+}
+
+/**
  * Sends a request. Its time-out covers the body of the answer too.
  *
  * @param {URL} url
@@ -84,7 +98,7 @@ export async function readBody(response, signal) {
  * @returns {Promise<Verdict>} rejects only when `signal` is aborted
  */
 export async function askStatus(base, after, signal) {
-  const url = new URL("status", base);
+  const url = routeOf("status", base);
   if (after !== null) url.searchParams.set("after", after);
   try {
     const response = await request(url, { signal });
@@ -110,7 +124,7 @@ export async function askStatus(base, after, signal) {
  * @throws {Error} fit to be read
  */
 export async function publish(base, kind, data, key) {
-  const response = await request(new URL("events", base), {
+  const response = await request(routeOf("events", base), {
     method: "POST",
     headers: { "Content-Type": "application/json", "Idempotency-Key": key },
     body: JSON.stringify({ kind, data }),
@@ -131,7 +145,7 @@ export async function publish(base, kind, data, key) {
  * @throws {Error} fit to be read
  */
 export async function cut(base, connection) {
-  const url = new URL("cut", base);
+  const url = routeOf("cut", base);
   url.searchParams.set("connection", connection);
   const response = await request(url, { method: "POST" });
   if (response.ok) return;

@@ -18,6 +18,13 @@ import { startTimer } from "./timer.js";
 /** @typedef {import("./reconnect.js").FollowerUpdate} FollowerUpdate */
 /** @typedef {import("./reconnect.js").Method} Method */
 
+/**
+ * @typedef {object} Wire
+ * @property {URL} base where the method's routes lie. Its query goes with each request
+ * @property {string} [modules] where the page has the wire view; without it none is
+ *   offered
+ */
+
 // More than fits a screen, and little enough that a fast ticker does not slow the page
 // down.
 const MAX_ITEMS = 200;
@@ -65,6 +72,7 @@ ${BUTTONS}
  *   Server-Sent Events`
  * @param {HTMLElement} [options.controls] the method's own controls
  * @param {HTMLElement} [options.counts] what the method itself counts
+ * @param {Wire} [options.wire] what can show the method's connections
  * @param {boolean} [options.restsWhenHidden] whether the panel gives its connection
  *   back while nobody looks. `false` for a method that holds none, and takes care
  *   itself to ask less often
@@ -72,7 +80,7 @@ ${BUTTONS}
  */
 export function createPanel(
   element,
-  { method, label, controls, counts, restsWhenHidden = true },
+  { method, label, controls, counts, wire, restsWhenHidden = true },
 ) {
   const root = createSection(label, MARKUP);
   const status = createStatusLine("Not connected. Press Start.");
@@ -254,6 +262,7 @@ export function createPanel(
   });
   for (const field of root.querySelectorAll("input, select")) keepKeys(field);
   const stopWatching = watchPage(follower, restsWhenHidden);
+  if (wire?.modules) root.append(createWireButton(root, wire, follower));
 
   element.replaceChildren(root);
   return {
@@ -265,6 +274,32 @@ export function createPanel(
       root.remove();
     },
   };
+}
+
+/**
+ * A button that shows what goes over the wire. What it needs is loaded when it is
+ * pressed.
+ *
+ * @param {HTMLElement} root of the panel
+ * @param {Wire} wire
+ * @param {Follower} follower
+ */
+function createWireButton(root, { base, modules }, follower) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.dataset.role = "wire";
+  button.textContent = "Show the wire";
+  button.setAttribute("aria-expanded", "false");
+  button.addEventListener("click", async () => {
+    try {
+      const { toggleWire } = await import(new URL("wire/live.js", modules).href);
+      toggleWire(root, { button, base, follower });
+    } catch (error) {
+      console.error("The wire view did not load:", error);
+      button.textContent = "The wire view did not load";
+    }
+  });
+  return button;
 }
 
 /**

@@ -15,9 +15,18 @@
 /// Each file's path in its folder, with its content.
 pub type Files = &'static [(&'static str, &'static [u8])];
 
+#[cfg(not(target_family = "wasm"))]
 macro_rules! files {
     ($folder:literal: $($path:literal),+ $(,)?) => {
         &[$(($path, include_bytes!(concat!("../", $folder, "/", $path)))),+]
+    };
+}
+
+/// A service worker answers for no file: the site that it belongs to has them all.
+#[cfg(target_family = "wasm")]
+macro_rules! files {
+    ($($any:tt)*) => {
+        &[]
     };
 }
 
@@ -138,24 +147,37 @@ pub const WIRE: Files = files!("wire":
     "blocks.js",
     "bytes.js",
     "decode.js",
+    "detail.js",
     "explain.js",
     "format.js",
     "http1.js",
+    "live.js",
+    "picture.js",
+    "replay.js",
     "totals.js",
+    "track.js",
+    "view.js",
+    "wire.css",
 );
 
+/// The page of a server of its own, in the folder of its method.
+pub const PAGE: &str = "index.html";
+
 /// What a page runs where no server is, by the folders in which it is published side by
-/// side: all that such a part imports, and nothing else.
+/// side: all that such a part imports, and the panels, whose servers may be in a
+/// service worker. Each [`PAGE`] is left out: it needs a server beside it.
 pub const IN_PAGE: &[(&str, Files)] = &[
     ("book", BOOK),
     ("calculator", CALCULATOR),
     ("figures", FIGURES),
     ("formulas", FORMULAS),
+    ("long-polling", LONG_POLLING),
     ("marker", MARKER),
-    ("polling", files!("polling": "rhythm.js")),
+    ("polling", POLLING),
     ("race", RACE),
     ("shared", SHARED),
-    ("sse", files!("sse": "event-stream.js")),
+    ("sse", SSE),
+    ("websocket", WEBSOCKET),
     ("wire", WIRE),
 ];
 

@@ -19,13 +19,16 @@ import { createTokenPanel } from "./tokens.js";
  * @param {object} options
  * @param {string | URL} options.base where the routes of the `sse` server lie. Relative
  *   to the page
+ * @param {string} [options.modules] where the page has what needs no server, such as
+ *   the wire view
  * @returns {{ destroy: () => void }}
  */
-export function mount(element, { base }) {
+export function mount(element, { base, modules }) {
   const absolute = new URL(base, document.baseURI);
   if (element.dataset.view === "tokens")
     return createTokenPanel(element, { base: absolute });
   return createPanel(element, {
+    wire: { base: absolute, modules },
     method: createSse(absolute),
     label: "Live events over Server-Sent Events",
   });

@@ -20,7 +20,7 @@ import {
   readHeartbeat,
   readHello,
 } from "../shared/contract.js";
-import { askStatus, cut, publish, randomName } from "../shared/http.js";
+import { askStatus, cut, publish, randomName, routeOf } from "../shared/http.js";
 import { Queue } from "../shared/queue.js";
 import { Failure, HEALTHY_AFTER } from "../shared/reconnect.js";
 
@@ -60,7 +60,7 @@ export function createSse(base) {
  */
 function follow(base, connection, browser, after, signal) {
   // ANCHOR: open
-  const url = new URL("events", base);
+  const url = routeOf("events", base);
   // The cursor goes into the URL because script cannot set a header of an EventSource.
   // When the browser reconnects by itself it asks for the same URL, now outdated, and
   // adds `Last-Event-ID`, which wins.

@@ -27,9 +27,7 @@ const event = (cursor, at = "2026-11-29T12:00:00.000Z") =>
 
 /** @param {...string} blocks */
 const streamOf = (...blocks) =>
-  recordOf(
-    [STREAM, ...blocks].map((bytes) => ({ way: /** @type {const} */ ("down"), bytes })),
-  );
+  recordOf([STREAM, ...blocks].map((bytes) => ({ way: /** @type {const} */ ("down"), bytes })));
 
 test("bytes, requests and events are those of the record", () => {
   const expected = {

@@ -20,13 +20,16 @@ import { createWhiteboard } from "./whiteboard.js";
  *   Relative to the page
  * @param {typeof WebSocket} [options.Socket] what to connect with, where that is not
  *   the browser's own
+ * @param {string} [options.modules] where the page has what needs no server, such as
+ *   the wire view
  * @returns {{ destroy: () => void }}
  */
-export function mount(element, { base, Socket }) {
+export function mount(element, { base, modules, Socket }) {
   const absolute = new URL(base, document.baseURI);
   if (element.dataset.view === "whiteboard")
     return createWhiteboard(element, { base: absolute, Socket });
   return createPanel(element, {
+    wire: { base: absolute, modules },
     method: createWebSocket(absolute, { Socket }),
     label: "Live events over WebSocket",
   });

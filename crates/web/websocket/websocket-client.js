@@ -17,6 +17,7 @@ import {
   publish,
   randomName,
   REQUEST_TIMEOUT,
+  routeOf,
 } from "../shared/http.js";
 import { Queue } from "../shared/queue.js";
 import { Failure } from "../shared/reconnect.js";
@@ -54,7 +55,7 @@ export function createWebSocket(base, { log = "events", Socket = WebSocket } = {
 
   return {
     follow(after, signal) {
-      const url = new URL(log, base);
+      const url = routeOf(log, base);
       url.protocol = base.protocol === "https:" ? "wss:" : "ws:";
       // Script can set no header of a handshake, so the cursor goes into the URL.
       url.searchParams.set("after", after);
@@ -63,7 +64,7 @@ export function createWebSocket(base, { log = "events", Socket = WebSocket } = {
       return follow(socket, signal, (outgoing) => (open = outgoing));
     },
     verdict: (after, signal) =>
-      askStatus(isRoom ? base : new URL(`${log}/`, base), after, signal),
+      askStatus(isRoom ? base : routeOf(`${log}/`, base), after, signal),
     // ANCHOR: publish
     async publish(kind, data, key) {
       if (open) return open.publish(kind, data, key);

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * What is drawn of a wire: arrows, which are messages, and bars, which are what is open.
- * And what the messages of this book's contract are called.
+ * What is drawn of a wire: arrows, which are messages, and bars, which are what is
+ * open. And what the messages of this book's contract are called.
  */
 
 import {
@@ -120,7 +120,8 @@ function ofEvent(event) {
 
 /** @param {Gap} gap */
 function ofGap(gap) {
-  const text = `gap (${gap.reason}) after ${gap.asked ?? "an unknown cursor"}, going on from ${gap.resume}`;
+  const after = gap.asked ?? "an unknown cursor";
+  const text = `gap (${gap.reason}) after ${after}, going on from ${gap.resume}`;
   return meaning("gap", "gap", text, { gap });
 }
 

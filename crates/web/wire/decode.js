@@ -33,8 +33,14 @@ import { Draft, Exchange, Http1 } from "./http1.js";
  * @property {"client" | "server" | null} by
  */
 
-/** What reads the pieces of one connection. */
-/** @typedef {Pick<Http1, "close" | "lose"> & { piece: (piece: WirePiece) => void }} Reader */
+/**
+ * What reads the pieces of one connection.
+ *
+ * @typedef {object} Reader
+ * @property {(piece: WirePiece) => void} piece
+ * @property {Http1["lose"]} lose
+ * @property {Http1["close"]} close
+ */
 
 /** A page has some at a time. Those that are closed are forgotten. */
 const MOST_OPEN = 1000;
@@ -45,22 +51,26 @@ export class Decoder {
   #readers = new Map();
   /** Those that are closed, by id. @type {Set<number>} */
   #closed = new Set();
-  #dropped = 0;
+  /** How many pieces there have been so far. */
+  #next = 0;
 
   /**
-   * @param {Sink & { onClose: (closing: Closing) => void }} sink
+   * @param {Sink & { onClose: (closing: Closing) => void, onLose: () => void }} sink
    */
   constructor(sink) {
     this.sink = sink;
   }
 
   /** @param {WireRecord} record */
-  push({ pieces, connections, dropped, now }) {
-    if (dropped > this.#dropped) {
-      this.#dropped = dropped;
+  push({ pieces, connections, next, now }) {
+    // What the recorder has dropped since, before it was asked for. What it had handed
+    // out before is no loss.
+    if (next - this.#next > pieces.length) {
       const t = pieces[0]?.t ?? now;
       for (const reader of this.#readers.values()) reader.lose(t);
+      this.sink.onLose();
     }
+    this.#next = Math.max(this.#next, next);
     const closings = connections
       .filter(({ id, closed }) => closed !== null && !this.#closed.has(id))
       .map(({ id, closed, by }) => ({ c: id, t: Number(closed), by }))
@@ -226,7 +236,7 @@ class Fetched {
   /** @param {number} t @param {"client" | "server" | null} by */
   close(t, by) {
     if (this.#isHeld || this.#draft.size > 0) {
-      const text = "a response that broke off";
+      const text = "not a whole response";
       const half = meaning("unread", "half", text);
       const head = this.#isHeld ? this.#head : null;
       this.#finish("down", half, head, undefined, undefined, true);

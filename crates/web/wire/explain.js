@@ -127,14 +127,30 @@ function explainFraming(what, bytes) {
   const text = readText(bytes);
   if (what === "chunk-size") {
     const size = Number.parseInt(text, 16);
-    const says = size === 0 ? "The last chunk: the body ends." : `${countBytes(size)} follow.`;
+    const says =
+      size === 0 ? "The last chunk: the body ends." : `${countBytes(size)} follow.`;
     return { name: "chunk size", says, bytes, text: text.trimEnd() };
   }
   if (what === "chunk-end")
-    return { name: "end of the chunk", says: "A line end, not of the data.", bytes, text: "" };
+    return {
+      name: "end of the chunk",
+      says: "A line end, not of the data.",
+      bytes,
+      text: "",
+    };
   if (what === "trailers")
-    return { name: "end of the body", says: "No trailers follow.", bytes, text: text.trimEnd() };
-  return { name: "not read", says: "Not a message, or not the whole of one.", bytes, text };
+    return {
+      name: "end of the body",
+      says: "No trailers follow.",
+      bytes,
+      text: text.trimEnd(),
+    };
+  return {
+    name: "not read",
+    says: "Not a message, or not the whole of one.",
+    bytes,
+    text,
+  };
 }
 
 /**
@@ -158,14 +174,24 @@ function effectsOf(arrow) {
     const begin = ends[place - 1] ?? 0;
     const [field] = text.split(":", 1);
     const name = text === "" ? "empty line" : field === "" ? "comment" : field;
-    effects.set(begin, { name, says: `${effect}.`, end: ends[place] ?? data.length });
+    effects.set(begin, {
+      name,
+      says: sentence(effect),
+      end: ends[place] ?? data.length,
+    });
   }
   return effects;
 }
 
+/** @param {string} words */
+function sentence(words) {
+  return `${words.charAt(0).toUpperCase()}${words.slice(1)}.`;
+}
+
 /** @param {Arrow} arrow */
 function isBlock({ way, spans, head }) {
-  const has = (/** @type {Span["what"]} */ what) => spans.some((span) => span.what === what);
+  const has = (/** @type {Span["what"]} */ what) =>
+    spans.some((span) => span.what === what);
   return way === "down" && has("data") && !has("head") && !head;
 }
 
@@ -282,7 +308,9 @@ function explainFrame({ way }, bytes) {
   if (payload.length > 0)
     parts.push({
       name: mask ? "masked payload" : "payload",
-      says: [explainPayload(opcode, payload), ...faultsOf(frame, senderOf(way))].join(" "),
+      says: [explainPayload(opcode, payload), ...faultsOf(frame, senderOf(way))].join(
+        " ",
+      ),
       bytes: bytes.subarray(payloadAt),
       text: readPayload(opcode, payload),
     });
@@ -318,4 +346,3 @@ function splitLines(bytes) {
 export function countBytes(count) {
   return count === 1 ? "1 byte" : `${count.toLocaleString("en-GB")} bytes`;
 }
-

@@ -15,7 +15,8 @@
  * @property {number} now the `t` at which this was written; in a recording, its end
  * @property {number} next how many pieces there have been so far: `after` of the next
  *   question
- * @property {number} dropped how many pieces the recorder's bounds have dropped
+ * @property {number} dropped how many pieces the recorder's bounds have dropped, of
+ *   those that `next` counts
  * @property {WireConnection[]} connections all of them, each time
  * @property {WirePiece[]} pieces in the order of their times
  */
@@ -37,8 +38,8 @@
  * @property {number} t
  * @property {"up" | "down"} way `up` is from the client to the server
  * @property {number} size in bytes; of a part, of its body
- * @property {string} [data] base64. Shorter than `size` where the recorder's bounds have
- *   cut it
+ * @property {string} [data] base64. Shorter than `size` where the recorder's bounds
+ *   have cut it
  * @property {"request" | "response" | "body" | "end"} [part]
  * @property {WireHead} [head] of a request or a response
  * @property {string} [label] a few words that a recorder has decoded, such as the type
@@ -65,6 +66,7 @@
  * @property {{ name: string, version: string }} engine
  * @property {string} date `2026-11-29`
  * @property {string} what a sentence: what was done, and against what
+ * @property {string} [name] a few words, where several are shown side by side: `push`
  * @property {{ t: number, text: string }[]} marks what happened: published, cut
  */
 

@@ -57,7 +57,11 @@ export class Draft {
   size = 0;
   from = 0;
   t = 0;
-  /** What it will mean, once what follows its message has come. @type {Meaning | null} */
+  /**
+   * What it will mean, once what follows its message has come.
+   *
+   * @type {Meaning | null}
+   */
   meaning = null;
 
   /**
@@ -331,7 +335,7 @@ class Direction {
     if (draft.size === 0) return;
     const { meaning: meant } = draft;
     if (meant) return this.finish(meant);
-    this.finish(meaning("unread", "half", "a message that broke off"), true);
+    this.finish(meaning("unread", "half", "not a whole message"), true);
   }
 }
 
@@ -376,7 +380,11 @@ class Up extends Direction {
     return true;
   }
 
-  /** A response has come: `true` if it switches to WebSocket. @param {boolean} isSocket */
+  /**
+   * A response has come.
+   *
+   * @param {boolean} isSocket whether it switches to WebSocket
+   */
   answered(isSocket) {
     if (isSocket) this.read = createFrameReader(this);
     else if (this.draft.size === 0) this.read = this.readHead;
@@ -593,7 +601,9 @@ function createFrameReader(direction) {
     message.push(payload);
     if (fin && isText) {
       const meant = readSocketText(way, concat(message));
-      direction.finish({ ...meant, text: `${meant.text} (frame: ${text})` });
+      const [type, isMasked] = text.split(", ");
+      const inFrame = `(frame: ${type}, ${isMasked})`;
+      direction.finish({ ...meant, text: `${meant.text} ${inFrame}` });
     } else {
       const label = fin ? "message" : "part of a message";
       direction.finish(meaning("other", label, `frame: ${text}`));

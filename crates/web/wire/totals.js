@@ -21,7 +21,11 @@ export class Ids {
    * @type {{ from: bigint, to: bigint }[]}
    */
   #come = [];
-  /** Stretches that the server has said are missed. @type {{ from: bigint, to: bigint }[]} */
+  /**
+   * Stretches that the server has said are missed.
+   *
+   * @type {{ from: bigint, to: bigint }[]}
+   */
   #missed = [];
   /** Whether all of it is still known. */
   isSure = true;
@@ -55,7 +59,12 @@ export class Ids {
     return true;
   }
 
-  /** A gap was told: these do not come. @param {bigint} after @param {bigint} through */
+  /**
+   * A gap was told: these do not come.
+   *
+   * @param {bigint} after
+   * @param {bigint} through
+   */
   miss(after, through) {
     if (through <= after || this.#missed.length >= MOST_STRETCHES) return;
     this.#missed.push({ from: after + 1n, to: through });
@@ -173,7 +182,7 @@ export class Totals {
     return ids;
   }
 
-  /** @returns {number | null} `null` where the record is not whole: it would be a guess */
+  /** @returns {number | null} `null` where nobody knows: the record has a hole */
   get lost() {
     const logs = [...this.#logs.values()];
     if (!this.isWhole || !logs.every(({ isSure }) => isSure)) return null;

@@ -12,7 +12,12 @@
 //! subprotocol `waiting.v1`. The server sends `hello`, `event`, `gap`, `heartbeat`,
 //! `ack` and `error`; the client sends `publish`.
 
-// In a browser tokio has no clock: the same names, on the browser's timers.
+// In a browser hyper reads no HTTP, and tokio has no clock: the same names, over bytes
+// in memory and the browser's timers.
+#[cfg(target_family = "wasm")]
+extern crate hyper_browser as hyper;
+#[cfg(target_family = "wasm")]
+extern crate hyper_browser as hyper_util;
 #[cfg(target_family = "wasm")]
 extern crate tokio_browser as tokio;
 

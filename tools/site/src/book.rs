@@ -232,7 +232,7 @@ fn add_modules(dest: &Path) -> Result<(), BuildError> {
     for (folder, files) in web::IN_PAGE {
         let directory = dest.join(MODULES).join(folder);
         fs::create_dir_all(&directory).map_err(BuildError::io(&directory))?;
-        for (name, content) in *files {
+        for (name, content) in files.iter().filter(|(name, _)| *name != web::PAGE) {
             let path = directory.join(name);
             fs::write(&path, content).map_err(BuildError::io(&path))?;
         }
@@ -417,6 +417,30 @@ fn finish_pages(dest: &Path, finish: Finish<'_>) -> Result<(), BuildError> {
     Ok(())
 }
 
+/// How the names of the scripts begin that search the book.
+const SEARCH: [&str; 3] = ["elasticlunr-", "mark-", "searcher-"];
+
+/// Keeps a browser from loading the script whose name begins like that.
+fn hold_script(page: &str, name: &str) -> String {
+    const SCRIPT: &str = "<script defer src=\"";
+    let found = page.match_indices(SCRIPT).find(|(at, _)| {
+        let path = page[at + SCRIPT.len()..]
+            .split('"')
+            .next()
+            .unwrap_or_default();
+        path.rsplit('/')
+            .next()
+            .unwrap_or_default()
+            .starts_with(name)
+    });
+    let Some((at, _)) = found else {
+        return page.to_owned();
+    };
+    let (before, rest) = page.split_at(at);
+    let rest = &rest[SCRIPT.len()..];
+    format!("{before}<script type=\"text/plain\" data-search src=\"{rest}")
+}
+
 /// The page of the site itself; mdBook writes the first chapter there, too.
 const HOME: &str = "index.html";
 
@@ -453,6 +477,12 @@ impl Finish<'_> {
         // and before `DOMContentLoaded`, so they meet the same page as before. An escaped
         // `&lt;script` in a listing does not match.
         let mut page = page.replace("<script src=", "<script defer src=");
+        // What searches the book is a tenth of what a page loads, and few readers use it. The page's
+        // own script brings it when it is asked for; a browser leaves a type alone that it does not
+        // know.
+        for name in SEARCH {
+            page = hold_script(&page, name);
+        }
         // By this a page knows that it has modules, and does not ask for them in vain.
         page = page.replacen("<html ", &format!("<html data-modules=\"{MODULES}/\" "), 1);
         if let Some(path) = self.options.reload {
@@ -637,6 +667,16 @@ mod tests {
         assert_eq!(
             finished(page, "/", Options::default()),
             r#"<html data-modules="assets/modules/" lang="en"><script>let a;</script><script defer src="toc.js"></script><code>&lt;script src="x"</code>"#
+        );
+    }
+
+    #[test]
+    fn what_searches_the_book_waits_until_it_is_asked_for() {
+        let page = "<script src=\"../mark-09e8.min.js\"></script><script src=\"bookmark-1.js\">";
+        assert_eq!(
+            finished(page, "/", Options::default()),
+            "<script type=\"text/plain\" data-search src=\"../mark-09e8.min.js\"></script>\
+             <script defer src=\"bookmark-1.js\">"
         );
     }
 

@@ -13,7 +13,7 @@ use method::Waits;
 use serving::{
     command::{self, Count, Heartbeat, Listen, TooManyPlaces},
     metrics::Endpoint,
-    Ending,
+    Ending, Tap,
 };
 use tokio::task::JoinHandle;
 use waiting::{LogFlags, Places};
@@ -239,8 +239,13 @@ async fn serve(
         watch,
     }: Serve,
 ) -> Result<(), Error> {
+    // What it keeps is of the reader's own connections, where nobody else has any.
+    let tap = (options.tap || options.address().ip().is_loopback()).then(Tap::new);
     let limits = Limits {
-        edge: options.edge(),
+        edge: serving::Config {
+            tap: tap.clone(),
+            ..options.edge()
+        },
         places: Places::new(options.edge().places()),
         of_methods: waits.places(&options)?,
         heartbeat: heartbeat.0,
@@ -308,6 +313,10 @@ async fn serve(
             eprintln!("{WHAT}: no browser could be opened: {error}");
         }
     }
+    let router = match tap {
+        Some(tap) => server::with_wire(router, &tap),
+        None => router,
+    };
     let router = serving::guard(router, options.allowed());
     let served = serving::serve(listener, router, limits.edge, ending);
     let served = Endpoint::beside(endpoint, served).await;

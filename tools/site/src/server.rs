@@ -16,7 +16,7 @@ use feed::{Feed, Retention};
 use http2_push::panel::Running;
 use method::{Host, Method};
 use serde_json::{json, Map, Value};
-use serving::{assets, Ending};
+use serving::{assets, Ending, Tap};
 use tower_http::compression::predicate::{Predicate, SizeAbove};
 use tower_http::compression::CompressionLayer;
 
@@ -164,6 +164,12 @@ pub fn router(shelf: Shelf, servers: Vec<Live>, reload: Option<Router>) -> Route
         .fallback_service(book(shelf))
         .layer(CompressionLayer::new().compress_when(PageParts))
         .layer(map_response(finish))
+}
+
+/// The same with what the edge keeps of watched connections, at `/live/wire`: beside the methods.
+/// It is not compressed: who asks, and often, is on this machine.
+pub fn with_wire(router: Router, tap: &Tap) -> Router {
+    router.route("/live/wire", tap.route())
 }
 
 /// The book's files.

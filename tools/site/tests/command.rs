@@ -3,13 +3,15 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use base64::engine::general_purpose::STANDARD;
+use base64::Engine as _;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -334,6 +336,100 @@ fn wait(address: &str, path: &str, headers: &str) -> (TcpStream, String) {
     (stream, line)
 }
 
+/// What is kept under a key, and the bytes of it that went one way and the other.
+fn kept(server: &Server, key: &str) -> (Value, [Vec<u8>; 2]) {
+    let answer = server.get(&format!("/live/wire?tap={key}&after=0"));
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    // A page of another site may not read it.
+    assert!(!answer.contains("access-control-allow-origin"), "{answer}");
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    let kept: Value = serde_json::from_str(body).unwrap();
+    let pieces = kept["pieces"].as_array().unwrap();
+    let bytes = ["up", "down"].map(|way| {
+        let of_way = pieces.iter().filter(|piece| piece["way"] == way);
+        let data = of_way.map(|piece| STANDARD.decode(piece["data"].as_str().unwrap()));
+        data.flat_map(Result::unwrap).collect()
+    });
+    (kept, bytes)
+}
+
+#[test]
+fn what_goes_over_a_watched_connection_is_kept() {
+    const KEY: &str = "0123456789abcdef0123";
+    let book = book("# One\n");
+    let server = Server::start(book.path(), &["--port", "0", "--rate", "0"]);
+    let address = &server.address;
+    let socket = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                  Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+                  Sec-WebSocket-Protocol: waiting.v1\r\n";
+    // A masked close, whose mask makes nothing else of it.
+    let close: &[u8] = &[0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8];
+    for (number, path, headers, last, then) in [
+        (1, "sse/events", "", "event: hello", &b""[..]),
+        (2, "long-polling/events", "", "}", b""),
+        (3, "websocket/events", socket, "\"hello\"", close),
+    ] {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(HANG)).unwrap();
+        let head =
+            format!("GET /live/{path}?tap={KEY} HTTP/1.1\r\nHost: {address}\r\n{headers}\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut received = Vec::new();
+        let mut read = |stream: &mut TcpStream, last: &str| {
+            let mut bytes = [0; 4096];
+            while !String::from_utf8_lossy(&received).contains(last) {
+                let count = stream.read(&mut bytes).unwrap();
+                assert_ne!(count, 0, "{}", String::from_utf8_lossy(&received));
+                received.extend_from_slice(&bytes[..count]);
+            }
+        };
+        read(&mut stream, last);
+        stream.write_all(then).unwrap();
+        // Whatever it still says, until both have closed.
+        stream.shutdown(Shutdown::Write).unwrap();
+        stream.read_to_end(&mut received).unwrap();
+        let sent = [head.as_bytes(), then].concat();
+        let until = Instant::now() + HANG;
+        // The record of all ends with that of this connection.
+        loop {
+            let (kept, [up, down]) = kept(&server, KEY);
+            let connections = kept["connections"].as_array().unwrap();
+            let is_closed = connections.iter().all(|it| !it["closed"].is_null());
+            if connections.len() == number && is_closed {
+                assert!(up.ends_with(&sent), "{path}");
+                assert!(down.ends_with(&received), "{path}");
+                // Of a WebSocket whose close is answered either may be the first.
+                let by = &connections[number - 1]["by"];
+                assert!(by == "client" || !then.is_empty(), "{path}: {by}");
+                break;
+            }
+            assert!(Instant::now() < until, "{path}: {connections:?}");
+            thread::yield_now();
+        }
+    }
+    // Who reads it is not in it, and nothing is under another key.
+    let (kept_all, [up, _]) = kept(&server, KEY);
+    assert!(!String::from_utf8_lossy(&up).contains("/live/wire"));
+    assert_eq!(kept_all["dropped"], 0);
+    assert_eq!(kept(&server, "another0another0").0["next"], 0);
+    let foreign = get(address, "example.org", &format!("/live/wire?tap={KEY}"));
+    assert!(foreign.starts_with("HTTP/1.1 421"), "{foreign}");
+}
+
+#[test]
+fn a_server_that_others_reach_keeps_a_record_only_where_it_is_asked_to() {
+    let book = book("# One\n");
+    let everywhere = ["--port", "0", "--rate", "0", "--host", "0.0.0.0"];
+    for (more, status) in [(&[][..], "404"), (&["--tap"], "200")] {
+        let server = Server::start(book.path(), &[&everywhere, more].concat());
+        let answer = server.get("/live/wire?tap=0123456789abcdef");
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status}")),
+            "{answer}"
+        );
+    }
+}
+
 #[test]
 #[cfg(target_os = "linux")]
 fn however_many_wait_the_page_status_and_a_publish_are_served() {
@@ -583,12 +679,15 @@ fn build_writes_a_static_site() {
         "book/questions.js",
         "book/questions.css",
         "sse/event-stream.js",
+        "sse/panel.js",
     ] {
         assert!(
             built.join("assets/modules").join(module).exists(),
             "{module}"
         );
     }
+    // But no page of a server of its own.
+    assert!(!built.join("assets/modules/sse/index.html").exists());
     assert_eq!(
         fs::read_to_string(built.join("assets/live.json"))
             .unwrap()

@@ -162,7 +162,7 @@ fn each_method_of_the_list_has_all_its_places() -> anyhow::Result<()> {
 /// They go one way: the log stands on the contract, the wait on the log, the edge on the contract
 /// and on TLS; a method on the wait and the edge; a client on the contract, the suite on the
 /// client.
-const MAY_DEPEND: [(&str, &str, &str); 31] = [
+const MAY_DEPEND: &[(&str, &str, &str)] = &[
     ("contract", "", ""),
     ("web", "", ""),
     ("diagrams", "", ""),
@@ -172,6 +172,8 @@ const MAY_DEPEND: [(&str, &str, &str); 31] = [
     ("capacity", "", ""),
     // tokio, where there is none: whatever waits has it in a browser.
     ("tokio-browser", "", ""),
+    // hyper, of which a browser needs what an upgrade makes.
+    ("hyper-browser", "", ""),
     ("feed", "contract tokio-browser", ""),
     (
         "waiting",
@@ -189,7 +191,11 @@ const MAY_DEPEND: [(&str, &str, &str); 31] = [
     ("polling", METHOD, METHOD_TESTS),
     ("long-polling", METHOD, METHOD_TESTS),
     ("sse", METHOD, METHOD_TESTS),
-    ("websocket", METHOD, METHOD_TESTS),
+    (
+        "websocket",
+        "contract feed hyper-browser method serving tokio-browser waiting web",
+        METHOD_TESTS,
+    ),
     ("json-lines", METHOD, METHOD_TESTS),
     // No method: it has neither log nor wait, and takes a body as they do.
     ("http2-push", "contract serving tls waiting web", "testbed"),
@@ -212,7 +218,8 @@ const MAY_DEPEND: [(&str, &str, &str); 31] = [
     ("formulas", "capacity", ""),
     (
         "worker",
-        "feed long-polling method polling serving signal sse tokio-browser waiting web websocket",
+        "feed hyper-browser long-polling method polling serving signal sse tokio-browser waiting \
+         websocket",
         "",
     ),
     ("xtask", "diagrams", ""),

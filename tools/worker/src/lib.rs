@@ -8,6 +8,7 @@
 extern crate tokio_browser as tokio;
 
 mod answer;
+mod seen;
 mod socket;
 
 pub use answer::Answer;
@@ -19,9 +20,10 @@ use axum::{
 };
 use feed::{Feed, Retention};
 use http::{HeaderName, HeaderValue, Request};
-use js_sys::Array;
+use js_sys::{Array, Function};
 use method::{Host, Method};
-use serving::{assets, fallbacks, guard, Allowed, Ending};
+use seen::Seen;
+use serving::{fallbacks, guard, Allowed, Ending};
 use tower::ServiceExt as _;
 use waiting::{ticker, Places};
 use wasm_bindgen::{prelude::wasm_bindgen, JsError};
@@ -77,9 +79,7 @@ impl Server {
             };
             (method.name, (method.router)(host))
         });
-        // What the panels of all methods import, as on the book's own site.
-        let shared = Router::new().nest(&format!("{PREFIX}/shared"), assets::router(web::SHARED));
-        let router = routers.fold(shared, |router, (name, method)| {
+        let router = routers.fold(Router::new(), |router, (name, method)| {
             router.nest(&format!("{PREFIX}/{name}/"), method)
         });
         let allowed = Allowed {
@@ -126,7 +126,8 @@ impl Server {
         Ok(Answer::new(response))
     }
 
-    /// Opens a WebSocket at a path below the scope.
+    /// Opens a WebSocket at a path below the scope. `seen` is called with `up` or `down`, and what
+    /// goes over the connection that way.
     ///
     /// # Errors
     /// Where it is refused. As in a browser, nobody learns why.
@@ -136,8 +137,10 @@ impl Server {
         target: String,
         origin: String,
         protocol: String,
+        seen: Option<Function>,
     ) -> Result<Socket, JsError> {
         let router = self.router.clone();
-        Socket::open(router, &host, &target, &origin, &protocol).await
+        let seen = Seen(seen);
+        Socket::open(router, &host, &target, &origin, &protocol, seen).await
     }
 }

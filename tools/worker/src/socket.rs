@@ -1,21 +1,21 @@
 //! A WebSocket, as the worker's script reads and writes it.
 //!
 //! No worker is asked when a page opens a WebSocket. So its messages come here by a message port,
-//! and from here on all is as elsewhere: the book's server reads the handshake, upgrades the
+//! and from here on all is as elsewhere: the book's server checks the handshake, upgrades the
 //! connection and serves it, and a client of tungstenite masks its frames. Between the two are
 //! bytes in memory, where elsewhere there is a network.
 
+use crate::seen::{Seen, SeenIo};
 use axum::{body::Body, Router};
 use futures_util::{
     stream::{SplitSink, SplitStream},
     SinkExt as _, StreamExt as _,
 };
 use http::{header, Request, StatusCode};
-use hyper::{client::conn::http1, upgrade::OnUpgrade};
-use hyper_util::rt::TokioIo;
+use hyper_browser::upgrade::OnUpgrade;
 use js_sys::{Array, Uint8Array};
 use tokio::{
-    io::{duplex, AsyncReadExt as _, AsyncWriteExt as _, DuplexStream},
+    io::{duplex, DuplexStream},
     sync::Mutex,
 };
 use tokio_tungstenite::{
@@ -36,7 +36,7 @@ const ON_THE_WAY: usize = 64 * 1024;
 /// The largest message that the page takes: that of an event is far smaller.
 const LARGEST: usize = 4 * 1024 * 1024;
 
-type Client = WebSocketStream<DuplexStream>;
+type Client = WebSocketStream<SeenIo<DuplexStream>>;
 
 /// The page's end of a WebSocket.
 #[wasm_bindgen]
@@ -55,8 +55,9 @@ impl Socket {
         target: &str,
         origin: &str,
         protocol: &str,
+        seen: Seen,
     ) -> Result<Self, JsError> {
-        let (upgrade, wire) = upgraded().await?;
+        let (near, wire) = duplex(ON_THE_WAY);
         let key = generate_key();
         let mut request = Request::get(target)
             .header(header::HOST, host)
@@ -65,11 +66,14 @@ impl Socket {
             .header(header::UPGRADE, "websocket")
             .header(header::SEC_WEBSOCKET_VERSION, "13")
             .header(header::SEC_WEBSOCKET_KEY, &key)
-            .extension(upgrade);
+            .extension(OnUpgrade::to(near));
         if !protocol.is_empty() {
             request = request.header(header::SEC_WEBSOCKET_PROTOCOL, protocol);
         }
-        let Ok(response) = router.oneshot(request.body(Body::empty())?).await;
+        let request = request.body(Body::empty())?;
+        seen.request(&request);
+        let Ok(response) = router.oneshot(request).await;
+        seen.response(&response);
         let field = |name| response.headers().get(name).and_then(|it| it.to_str().ok());
         let accepts =
             field(header::SEC_WEBSOCKET_ACCEPT) == Some(derive_accept_key(key.as_bytes()).as_str());
@@ -84,7 +88,9 @@ impl Socket {
             .read_buffer_size(16 * 1024)
             .max_message_size(Some(LARGEST))
             .max_frame_size(Some(LARGEST));
-        let socket = WebSocketStream::from_raw_socket(wire, Role::Client, Some(limits)).await;
+        let socket =
+            WebSocketStream::from_raw_socket(SeenIo::new(wire, seen), Role::Client, Some(limits))
+                .await;
         let (sink, stream) = socket.split();
         Ok(Self {
             sink: Mutex::new(sink),
@@ -92,30 +98,6 @@ impl Socket {
             protocol,
         })
     }
-}
-
-/// What an upgraded request carries for its server, and the other end of the connection.
-///
-/// hyper alone makes it. Its server asks the standard library for the time whenever it is polled,
-/// which panics in a browser; its client does not. So a client is told that its connection is
-/// upgraded, by the shortest answer that says so.
-async fn upgraded() -> Result<(OnUpgrade, DuplexStream), JsError> {
-    let (near, mut far) = duplex(ON_THE_WAY);
-    let (mut client, connection) = http1::handshake(TokioIo::new(near)).await?;
-    tokio::spawn(connection.with_upgrades());
-    let request = Request::get("/").header(header::CONNECTION, "upgrade");
-    let asked = client.send_request(request.body(Body::empty())?);
-    let answered = async {
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            head.push(far.read_u8().await?);
-        }
-        let answer = b"HTTP/1.1 101 \r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
-        far.write_all(answer).await
-    };
-    let (response, answered) = tokio::join!(asked, answered);
-    answered?;
-    Ok((hyper::upgrade::on(response?), far))
 }
 
 #[wasm_bindgen]

@@ -14,7 +14,14 @@ interface Bound {
 interface Server {
   epoch(): string;
   answer(method: string, target: string, headers: string[], body: Uint8Array): Promise<Answer>;
-  open(host: string, target: string, origin: string, protocol: string): Promise<Socket>;
+  /** `seen` is called with what goes over the connection. */
+  open(
+    host: string,
+    target: string,
+    origin: string,
+    protocol: string,
+    seen?: (way: "up" | "down", bytes: Uint8Array) => void,
+  ): Promise<Socket>;
 }
 
 interface Answer {

@@ -13,6 +13,8 @@
 
 /** @typedef {{ mount: (element: HTMLElement, options: object) => unknown }} Panel */
 
+/** Where the modules of the panels are, below the book's root. */
+const MODULES = "assets/modules/";
 /** How long a worker may take until it answers, with its download, in milliseconds. */
 const PATIENCE = 60_000;
 /** A worker that nobody asks anything is ended after 30 s, by Firefox even amid a stream. */
@@ -120,9 +122,10 @@ async function mountAll(elements, servers) {
 async function mount(element, { root, methods }) {
   const method = element.dataset.method ?? "";
   const base = new URL(methods[method], root).href;
+  const modules = new URL(MODULES, root).href;
   /** @type {Panel} */
-  const panel = await import(new URL("panel.js", base).href);
-  panel.mount(element, { base, Socket: PortSocket });
+  const panel = await import(new URL(`${method}/panel.js`, modules).href);
+  panel.mount(element, { base, modules, Socket: PortSocket });
   const note = document.createElement("p");
   note.className = "live-panel-real";
   const more = document.createElement("a");

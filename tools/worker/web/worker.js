@@ -1,9 +1,12 @@
 // @ts-check
+import { Tap } from "./tap.js";
+
 /**
  * The service worker: it answers what pages of the book ask below `in-browser/`, by the book's
- * servers in WebAssembly, and lets everything else through.
+ * servers in WebAssembly, and lets everything else through. The modules of the panels are files of
+ * the site.
  *
- * `cargo xtask worker` writes `MODULE` and `bind` above it. The worker of one build may meet the
+ * `cargo xtask worker` writes `MODULE`, `bind` and tap.js above it. The worker of one build may meet the
  * pages of another. So what they say to each other may be added to, and not changed: the paths
  * below `in-browser/`, and these messages. `"claim"`: the page wants to be answered. `"ping"` with
  * a port: it is answered there with the name of the log, and keeps the worker alive. `{ socket }`
@@ -61,11 +64,19 @@ worker.addEventListener("activate", (event) => event.waitUntil(worker.clients.cl
 
 // ---- Requests ----
 
+/** The modules and styles that pages of an earlier build import from the worker. */
+const FILE = /^[a-z-]+\/[a-z-]+\.(css|js)$/;
+
 worker.addEventListener("fetch", (event) => {
   const url = new URL(event.request.url);
   if (url.origin !== scope.origin || !url.pathname.startsWith(prefix)) return;
-  event.respondWith(answer(event.request, url, event.clientId));
+  const path = url.pathname.slice(prefix.length);
+  if (FILE.test(path)) event.respondWith(fetch(new URL(`assets/modules/${path}`, scope)));
+  else if (path === "wire") event.respondWith(tap.answer(url));
+  else event.respondWith(answer(event.request, url, event.clientId));
 });
+
+const tap = new Tap();
 
 /**
  * @param {Request} request
@@ -81,11 +92,16 @@ async function answer(request, url, client) {
     headers.push("last-event-id", last);
   const bodiless = method === "GET" || method === "HEAD";
   const body = bodiless ? new Uint8Array() : new Uint8Array(await request.arrayBuffer());
+  const watch = tap.open(url);
+  const target = url.pathname + url.search;
+  const head = { method, target, headers: pairs(headers) };
+  watch?.keep("up", body, { part: "request", head });
   try {
     const servers = await server();
-    return respond(await servers.answer(method, below(url), headers, body), source);
+    return respond(await servers.answer(method, below(url), headers, body), source, watch);
   } catch (error) {
     giveUp(error);
+    watch?.close("server");
     // What a page sees of a server that is gone.
     return Response.error();
   }
@@ -101,16 +117,32 @@ function below({ pathname, search }) {
 }
 
 /**
+ * @param {string[]} texts names and values in turn
+ * @returns {[name: string, value: string][]}
+ */
+function pairs(texts) {
+  return Array.from({ length: texts.length / 2 }, (_, at) => [texts[2 * at], texts[2 * at + 1]]);
+}
+
+const NO_BYTES = new Uint8Array();
+
+/**
  * @param {Answer} answer
  * @param {string} source
+ * @param {ReturnType<Tap["open"]>} watch
  */
-function respond(answer, source) {
+function respond(answer, source, watch) {
   const { status } = answer;
-  const headers = new Headers();
-  const texts = answer.headers;
-  for (let at = 0; at < texts.length; at += 2) headers.append(texts[at], texts[at + 1]);
+  const headers = new Headers(pairs(answer.headers));
+  const head = { status, headers: pairs(answer.headers) };
+  watch?.keep("down", NO_BYTES, { part: "response", head });
+  const end = () => {
+    watch?.keep("down", NO_BYTES, { part: "end" });
+    watch?.close("server");
+  };
   if (status === 204 || status === 304) {
     answer.stop();
+    end();
     return new Response(null, { status, headers });
   }
   const isStream = headers.get("Content-Type")?.startsWith("text/event-stream") ?? false;
@@ -120,18 +152,26 @@ function respond(answer, source) {
       async pull(controller) {
         try {
           const piece = await answer.next();
-          if (piece === undefined) return controller.close();
+          if (piece === undefined) {
+            end();
+            return controller.close();
+          }
+          watch?.keep("down", piece, { part: "body" });
           if (isStream) rememberId(source, piece);
           controller.enqueue(piece);
         } catch (error) {
           giveUp(error);
+          watch?.close("server");
           // The connection breaks. An EventSource takes an error in a worker's stream for a
           // decision to stop; at the end of one it comes back, as from a broken connection.
           if (isStream) controller.close();
           else controller.error(error);
         }
       },
-      cancel: () => answer.stop(),
+      cancel() {
+        watch?.close("client");
+        answer.stop();
+      },
     },
     { highWaterMark: 0 },
   );
@@ -194,14 +234,16 @@ const LOOK = 10_000;
  * @param {string} client
  */
 async function serve({ url, protocol }, port, client) {
-  const target = below(new URL(url));
+  const at = new URL(url);
+  const watch = tap.open(at);
   /** @type {Socket} */
   let socket;
   try {
     const servers = await server();
-    socket = await servers.open(scope.host, target, scope.origin, protocol);
+    socket = await servers.open(scope.host, below(at), scope.origin, protocol, watch?.keep);
     port.postMessage({ open: socket.protocol, log: servers.epoch() });
   } catch (error) {
+    watch?.close("server");
     // As in a browser: nobody learns why.
     port.postMessage({ close: [1006, ""] });
     throw error;
@@ -210,11 +252,14 @@ async function serve({ url, protocol }, port, client) {
   const looking = setInterval(async () => {
     if (await worker.clients.get(client)) return;
     clearInterval(looking);
+    watch?.close("client");
     socket.close(1001, "");
   }, LOOK);
   // One after the other, in their order.
   let sent = Promise.resolve();
+  let isClosing = false;
   port.onmessage = ({ data: { data, close } }) => {
+    isClosing ||= Boolean(close);
     sent = sent
       .then(() => (close ? socket.close(close[0], close[1]) : socket.send(data)))
       .then(() => {
@@ -233,6 +278,7 @@ async function serve({ url, protocol }, port, client) {
     port.postMessage({ close: [1006, ""] });
     throw error;
   } finally {
+    watch?.close(isClosing ? "client" : "server");
     clearInterval(looking);
     port.onmessage = null;
   }

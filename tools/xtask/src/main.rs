@@ -53,6 +53,14 @@ enum Task {
     },
     /// Try anew what service workers do in each browser, and keep it for the table of the book
     Engines,
+    /// Record anew what the pages replay of real connections
+    // `--help` is that of the program.
+    #[command(disable_help_flag = true)]
+    Record {
+        /// Arguments of the program: names of recordings, and `--engine`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Take anew the pictures of the README, of the card and of the icon
     Screenshots,
     /// Test a server, or serve for a client, by the conformance suite
@@ -101,6 +109,10 @@ fn run(task: Task) -> anyhow::Result<()> {
             // Also how long a worker lives, which the tests leave out.
             let workers = Step::cargo(&habits).arguments(["--", "--include-ignored", "worker_"]);
             steps.run("engines", workers.variable("UPDATE_GOLDEN", Some("1")))
+        }
+        Task::Record { arguments } => {
+            let program = Step::cargo(&["run", "--quiet", "--package", "recordings", "--"]);
+            steps.run("record", program.arguments(arguments))
         }
         Task::Screenshots => {
             let pictures = ["run", "--package", "browser", "--bin", "screenshots"];

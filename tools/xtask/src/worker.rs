@@ -14,7 +14,7 @@ use std::{
 /// What a browser may download for it, in bytes, compressed with gzip.
 const LARGEST: usize = 420_000;
 
-/// Compiles the servers, binds them to JavaScript, and puts the worker's script below that: all
+/// Compiles the servers, binds them to JavaScript, and puts the worker's scripts below that: all
 /// into `target/worker`.
 ///
 /// # Errors
@@ -37,9 +37,10 @@ pub fn build(steps: &mut Steps) -> anyhow::Result<()> {
         |path: PathBuf| fs::read_to_string(&path).with_context(|| path.display().to_string());
     // A function, because an instance that has panicked needs another.
     let script = format!(
-        "const MODULE = \"assets/worker/{name}\";\nconst bind = () => {{\n{}\nreturn wasm_bindgen;\n}};\n{}",
+        "const MODULE = \"assets/worker/{name}\";\nconst bind = () => {{\n{}\nreturn wasm_bindgen;\n}};\n{}{}",
         read(glue)?,
-        read(sources.join("worker.js"))?,
+        classic(&read(sources.join("tap.js"))?),
+        classic(&read(sources.join("worker.js"))?),
     );
 
     let directory = steps.root.join("target/worker");
@@ -63,4 +64,13 @@ pub fn build(steps: &mut Steps) -> anyhow::Result<()> {
         "{both} bytes with gzip are more than the {LARGEST} that a reader is to download"
     );
     Ok(())
+}
+
+/// A module as a part of a classic script, in which all parts have the same names: without its
+/// imports, which fit on a line, and its exports.
+fn classic(module: &str) -> String {
+    let lines = module.lines().filter(|line| !line.starts_with("import "));
+    lines
+        .flat_map(|line| [line.strip_prefix("export ").unwrap_or(line), "\n"])
+        .collect()
 }

@@ -34,6 +34,7 @@ export function decode(...records) {
     onArrow: (arrow) => arrows.push(arrow),
     onBar: (bar) => bars.push(bar),
     onClose: (closing) => closings.push(closing),
+    onLose: () => {},
   });
   for (const record of records) decoder.push(record);
   return { arrows, bars, closings };

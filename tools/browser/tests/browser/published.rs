@@ -36,9 +36,28 @@ fn asked_inside(server: &Served) {
     }
 }
 
+/// A page that the search leads to.
+const BOARD: &str = "websocket/whiteboard.html";
+
+/// How a reader asks for the search.
+enum Ask {
+    Button,
+    Key,
+}
+
 /// Looks for a word as a reader does, and follows the result that leads to `name`.
-async fn search(page: &Page, server: &Served, word: &str, name: &str) -> anyhow::Result<()> {
-    page.click("#mdbook-search-toggle").await?;
+async fn search(
+    page: &Page,
+    server: &Served,
+    ask: Ask,
+    word: &str,
+    name: &str,
+) -> anyhow::Result<()> {
+    let before = server.asked().len();
+    match ask {
+        Ask::Button => page.click("#mdbook-search-toggle").await?,
+        Ask::Key => page.press("/").await?,
+    }
     page.until(
         "the field to search in",
         "return !document.getElementById('mdbook-search-wrapper').classList.contains('hidden')
@@ -46,6 +65,10 @@ async fn search(page: &Page, server: &Served, word: &str, name: &str) -> anyhow:
         &[],
     )
     .await?;
+    // What searches has come now, and not with the page.
+    let is_search = |what: &str| what.contains("/searcher-");
+    let asked = server.asked();
+    assert!(asked[before..].iter().any(|asked| is_search(&asked.what)));
     page.press(word).await?;
     let result = format!("#mdbook-searchresults a[href*='{name}']");
     page.until(
@@ -223,7 +246,7 @@ pub(crate) async fn a_search_in_a_static_site_leads_to_a_page(
 ) -> anyhow::Result<()> {
     let server = published(&suite).await?;
     page.open(&at(&server, CHAPTER)).await?;
-    search(&page, &server, "whiteboard", "websocket/whiteboard.html").await?;
+    search(&page, &server, Ask::Button, "whiteboard", BOARD).await?;
     asked_inside(&server);
     assert_eq!(page.complaints().await?, Vec::<String>::new());
     Ok(())
@@ -260,7 +283,7 @@ pub(crate) async fn a_page_that_is_not_there_leads_back_into_the_book(
         assert!((100.0..600.0).contains(&width), "{width} px");
         asked_inside(&server);
     }
-    search(&page, &server, "whiteboard", "websocket/whiteboard.html").await?;
+    search(&page, &server, Ask::Key, "whiteboard", BOARD).await?;
 
     page.open(&at(&server, "no/such/page")).await?;
     page.click("main a[href*=introduction]").await?;

@@ -328,6 +328,8 @@ pub(crate) async fn what_is_not_below_its_path_is_not_its_own(
         ("glossary.html", "POST", 405, "", 1),
         // And what is, is.
         ("in-browser/sse/status", "GET", 200, "application/json", 0),
+        // A file of the site, for a page of an earlier build.
+        ("in-browser/sse/panel.js", "GET", 200, "text/javascript", 0),
         (
             "in-browser/nothing",
             "GET",

@@ -1,5 +1,5 @@
-//! The program of a method, with a port for its metrics and without one. The flags are
-//! the same for all: see `method::run`.
+//! The program of a method, with and without a port for its metrics and a record of
+//! what it sends. The flags are the same for all: see `method::run`.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
@@ -20,6 +20,19 @@ impl Program {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
         Self { child, out }
+    }
+
+    /// `127.0.0.1:PORT`, from its first line.
+    fn address(&mut self) -> String {
+        let line = self.line();
+        let address = line.strip_prefix("sse: http://").unwrap();
+        address.strip_suffix('/').unwrap().to_owned()
+    }
+
+    /// Its answers to requests for these paths.
+    fn ask(mut self, paths: &[&str]) -> Vec<String> {
+        let address = self.address();
+        paths.iter().map(|path| get(&address, path)).collect()
     }
 
     fn line(&mut self) -> String {
@@ -49,13 +62,11 @@ fn get(address: &str, path: &str) -> String {
 #[test]
 fn a_program_has_a_port_for_its_metrics_if_it_is_asked_for_one() {
     let mut program = Program::start(&["--metrics-port", "0"]);
-    let line = program.line();
-    let server = line.strip_prefix("sse: http://").unwrap();
-    let server = server.strip_suffix('/').unwrap();
+    let server = program.address();
     let line = program.line();
     let metrics = line.strip_prefix("sse metrics: http://127.0.0.1:").unwrap();
     let metrics = format!("127.0.0.1:{}", metrics.strip_suffix("/metrics").unwrap());
-    let written = get(server, "/status").len();
+    let written = get(&server, "/status").len();
     let answer = get(&metrics, "/metrics");
     let (_, text) = answer.split_once("\r\n\r\n").unwrap();
     let counts = Metrics::parse(text);
@@ -71,4 +82,20 @@ fn without_the_flag_there_is_no_such_port() {
     let mut rest = String::new();
     program.out.read_to_string(&mut rest).unwrap();
     assert_eq!(rest, "");
+}
+
+#[test]
+fn a_program_keeps_what_goes_over_watched_connections_if_it_is_asked_to() {
+    const KEY: &str = "0123456789abcdef";
+    let wire = format!("/wire?tap={KEY}");
+    let watched = format!("/status?tap={KEY}");
+    let answers = Program::start(&["--tap"]).ask(&[&watched, &wire]);
+    let kept = &answers[1];
+    assert!(kept.starts_with("HTTP/1.1 200 "), "{kept}");
+    // `GET /status?tap=0`, in Base64.
+    assert!(kept.contains("R0VUIC9zdGF0dXM/dGFwPT"), "{kept}");
+    let answers = Program::start(&[]).ask(&[&watched, &wire]);
+    assert!(answers[0].starts_with("HTTP/1.1 200 "), "{answers:?}");
+    assert!(answers[1].starts_with("HTTP/1.1 404 "), "{answers:?}");
+    assert!(answers[1].contains("not-found"), "{answers:?}");
 }

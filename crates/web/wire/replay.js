@@ -1,0 +1,106 @@
+// @ts-check
+/**
+ * Recordings on a page of the book, with nothing live behind them.
+ *
+ * `data-recording` names one, relative to the page, and `data-recordings` several with
+ * spaces between, which are shown side by side. `data-label` says what they are of.
+ */
+
+import { createSection } from "../shared/panel.js";
+import { create } from "../book/parts.js";
+import { readRecord } from "./format.js";
+import { createWireView } from "./view.js";
+
+/** @typedef {import("./format.js").Recording} Recording */
+
+/** Where a recording's pieces were written down. */
+const PLACES = {
+  tap: "at the server's edge",
+  worker: "in the service worker",
+  client: "at the client",
+};
+
+/**
+ * Puts recordings into an element, below what is there.
+ *
+ * @param {HTMLElement} element
+ * @returns {Promise<{ destroy: () => void }>} rejects where one does not load
+ */
+export async function mount(element) {
+  const {
+    recording = "",
+    recordings = recording,
+    label = "Recording",
+  } = element.dataset;
+  const names = recordings.split(/\s+/).filter(Boolean);
+  const all = await Promise.all(names.map(load));
+  const root = createSection(label, "");
+  for (const text of describeAll(all))
+    root.append(create("p", { class: "wire-source" }, text));
+  const sources = all.map((source) => ({ source, label: nameOf(source, all) }));
+  const view = createWireView(root, { sources, label });
+  element.querySelector(".in-page-start")?.remove();
+  element.append(root);
+  return {
+    destroy() {
+      view.destroy();
+      root.remove();
+    },
+  };
+}
+
+/**
+ * @param {string} name
+ * @returns {Promise<Recording>}
+ */
+async function load(name) {
+  const response = await fetch(new URL(name, document.baseURI));
+  if (!response.ok) throw new Error(`${name} does not load: ${response.status}.`);
+  const record = readRecord(await response.json());
+  if (record?.source !== "recording") throw new Error(`${name} is no recording.`);
+  return /** @type {Recording} */ (record);
+}
+
+/**
+ * What they are, in a few sentences: first what each is alone, then what all are.
+ *
+ * @param {Recording[]} all
+ * @returns {string[]}
+ */
+export function describeAll(all) {
+  if (all.length === 1) return [describe(all[0])];
+  const sentences = all.map((recording) =>
+    describe(recording).split(/(?<=\.) (?=[A-Z])/),
+  );
+  const isCommon = (/** @type {string} */ sentence) =>
+    sentences.every((of) => of.includes(sentence));
+  const own = sentences.map((of, place) => {
+    const alone = of.filter((sentence) => !isCommon(sentence));
+    return [`${nameOf(all[place], all)}:`, ...alone].join(" ");
+  });
+  const common = sentences[0].filter(isCommon).join(" ");
+  return common ? [...own, common] : own;
+}
+
+/**
+ * What it is, in a sentence or two.
+ *
+ * @param {Recording} recording
+ */
+export function describe({ what, engine, date, of }) {
+  const sentence = what.replace(/[.\s]*$/, ".");
+  const where = `written down ${PLACES[of]}`;
+  const by = `${engine.name} ${engine.version}`;
+  return `${sentence} A recording of ${date}, with ${by}, ${where}.`;
+}
+
+/**
+ * @param {Recording} recording
+ * @param {Recording[]} all
+ */
+function nameOf({ name, engine, what }, all) {
+  if (name) return name;
+  if (all.length === 1) return "The wire";
+  const { size } = new Set(all.map((other) => other.engine.name));
+  return size === all.length ? `${engine.name} ${engine.version}` : what;
+}
