@@ -128,10 +128,11 @@ async function mount(element, { root, methods }) {
   panel.mount(element, { base, modules, Socket: PortSocket });
   const note = document.createElement("p");
   note.className = "live-panel-real";
+  const isSocket = method === "websocket" || element.dataset.view === "websocket";
   const more = document.createElement("a");
   more.href = new URL("facts.html#fact-worker-habits", root).href;
   more.textContent = "What a worker can do, by browser";
-  note.append(method === "websocket" ? REAL_SOCKET : REAL, " ", more, ".");
+  note.append(isSocket ? REAL_SOCKET : REAL, " ", more, ".");
   element.append(note);
   element.dataset.state = "live";
 }
