@@ -70,6 +70,15 @@ fn main() -> anyhow::Result<()> {
     if is_wanted(PUSH) {
         std::fs::write(folder().join(format!("{PUSH}.md")), table::push()?)?;
     }
+    let failures: [(&str, fn() -> anyhow::Result<String>); 2] = [
+        (failures::FOREIGN_ORIGIN, table::foreign_origin),
+        (failures::HALF_OPEN, table::half_open),
+    ];
+    for (name, table) in failures {
+        if is_wanted(name) {
+            std::fs::write(folder().join(format!("{name}.md")), table()?)?;
+        }
+    }
     for panel in panels::ALL.iter().filter(|panel| is_wanted(panel.name)) {
         let table = table::panel(panel)?;
         std::fs::write(folder().join(format!("{}.md", panel.name)), table)?;

@@ -1,6 +1,7 @@
 //! What the pages say of their recordings, made from them.
 
 use crate::{
+    failures,
     format::{By, Kind, Recording, Way},
     panels::Panel,
     push::{name, ALL, LOADS, ONE_WAY, WORK},
@@ -229,6 +230,112 @@ pub fn panel(panel: &Panel) -> anyhow::Result<String> {
         "\nRecorded on {} at the edge of this book's server: the panel starts, gets an event a second, \
          sends a message{cut}, and stops. Browser and server were on one machine.",
         on(&days),
+    )?;
+    Ok(table)
+}
+
+/// A page of another origin in each browser, as the chapter shows it.
+///
+/// # Errors
+/// If a recording is not kept, or is of something else.
+pub fn foreign_origin() -> anyhow::Result<String> {
+    let mut table =
+        String::from("| browser | `Origin` of the handshake | answer |\n| --- | --- | --- |\n");
+    for kind in engine::Kind::ALL {
+        let recording = crate::read(&failures::recording(failures::FOREIGN_ORIGIN, kind))?;
+        let requests = requests(&recording)?;
+        let (_, head) = requests.first().context("nothing is asked for")?;
+        let mut lines = head.lines();
+        let origin = lines.find_map(|line| line.strip_prefix("Origin: "));
+        let mut down = recording
+            .pieces
+            .iter()
+            .filter(|piece| piece.way == Way::Down);
+        let answer = down.next().context("no answer")?.bytes()?;
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        let status = answer
+            .lines()
+            .next()
+            .and_then(|line| line.strip_prefix("HTTP/1.1 "));
+        let (origin, status) = (origin.context("no origin")?, status.context("no status")?);
+        writeln!(table, "| {} | `{origin}` | {status} |", recording.name)?;
+    }
+    Ok(table)
+}
+
+/// What a line that went dead came to. Times are milliseconds after that moment.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Dead {
+    /// When the server had closed its side.
+    pub server: f64,
+    /// When the browser had a new socket asked for.
+    pub page: f64,
+    /// How many bytes the server had sent meanwhile, to nobody.
+    pub sent: usize,
+}
+
+impl Dead {
+    /// Of one recording.
+    ///
+    /// # Errors
+    /// If it is of something else.
+    pub fn of(recording: &Recording) -> anyhow::Result<Self> {
+        let mut marks = recording.marks.iter();
+        let dead = marks
+            .find(|mark| mark.text.contains("dead"))
+            .context("no dead line")?
+            .t;
+        let mut before = recording.pieces.iter().filter(|piece| piece.t <= dead);
+        let socket = before.next_back().context("nothing came before")?.c;
+        let mut closed = recording.connections.iter();
+        let closed = closed.find(|it| it.id == socket && it.by == Some(By::Server));
+        let closed = closed.context("the server keeps the dead connection")?;
+        let requests = requests(recording)?;
+        let mut after = requests.iter().filter(|(t, _)| *t > dead);
+        let (page, _) = after
+            .find(|(_, head)| is_for_events(head))
+            .context("no new socket")?;
+        let lost = recording
+            .pieces
+            .iter()
+            .filter(|piece| piece.c == closed.id && piece.t > dead);
+        Ok(Self {
+            server: closed.closed.unwrap_or_default() - dead,
+            page: page - dead,
+            sent: lost.map(|piece| piece.size).sum(),
+        })
+    }
+}
+
+/// A line that went dead, in each browser, as the chapter shows it.
+///
+/// # Errors
+/// If a recording is not kept, or is of something else.
+pub fn half_open() -> anyhow::Result<String> {
+    let mut table = String::from(
+        "| browser | the server gives up after | sent to nobody until then | the page asks for a new socket after |\n\
+         | --- | --: | --: | --: |\n",
+    );
+    let mut days = BTreeSet::new();
+    for kind in engine::Kind::ALL {
+        let recording = crate::read(&failures::recording(failures::HALF_OPEN, kind))?;
+        days.insert(recording.date);
+        let Dead { server, page, sent } = Dead::of(&recording)?;
+        let seconds = |milliseconds: f64| milliseconds / 1e3;
+        writeln!(
+            table,
+            "| {} | {:.1} s | {sent} bytes | {:.1} s |",
+            recording.name,
+            seconds(server),
+            seconds(page)
+        )?;
+    }
+    writeln!(
+        table,
+        "\nRecorded on {} at the edge of this book's server, whose heartbeat is {} s here, behind a \
+         relay on the same machine that passes nothing more over any connection it has.",
+        on(&days),
+        failures::HEARTBEAT.as_secs()
     )?;
     Ok(table)
 }

@@ -2,10 +2,10 @@
 
 use browser::engine::Kind;
 use recordings::{
-    folder,
+    failures, folder,
     format::{Recording, Way, LARGEST},
     panels, push,
-    table::{self, requests, Cost, Seen},
+    table::{self, requests, Cost, Dead, Seen},
 };
 use std::{collections::BTreeSet, fs};
 
@@ -35,7 +35,9 @@ fn there_is_one_of_each_and_no_other() {
     let push = push::ALL.map(|(name, _)| name.to_owned());
     let panels = panels::ALL.iter();
     let panels = panels.flat_map(|panel| Kind::ALL.map(|kind| panel.recording(kind)));
-    let wanted: BTreeSet<_> = push.into_iter().chain(panels).collect();
+    let failures = failures::ALL.into_iter();
+    let failures = failures.flat_map(|name| Kind::ALL.map(|kind| failures::recording(name, kind)));
+    let wanted: BTreeSet<_> = push.into_iter().chain(panels).chain(failures).collect();
     let kept: BTreeSet<_> = kept().into_iter().map(|(name, _)| name).collect();
     assert_eq!(kept, wanted);
 }
@@ -44,6 +46,11 @@ fn there_is_one_of_each_and_no_other() {
 fn every_table_is_that_of_its_recordings() {
     let shown = |name: &str| fs::read_to_string(folder().join(format!("{name}.md"))).unwrap();
     assert_eq!(shown("http2-push"), table::push().unwrap());
+    assert_eq!(
+        shown(failures::FOREIGN_ORIGIN),
+        table::foreign_origin().unwrap()
+    );
+    assert_eq!(shown(failures::HALF_OPEN), table::half_open().unwrap());
     for panel in &panels::ALL {
         assert_eq!(shown(panel.name), table::panel(panel).unwrap());
     }
@@ -117,4 +124,27 @@ fn a_push_and_a_hint_save_a_round_trip() {
     let parts = [pushed, hinted].map(|cost| (cost.parts / trip).round());
     assert_eq!(parts, [1.0, 2.0]);
     assert!(plain.parts > plain.page);
+}
+
+#[test]
+fn every_browser_is_refused_and_every_dead_line_given_up() {
+    for kind in Kind::ALL {
+        let shown = table::foreign_origin().unwrap();
+        assert_eq!(
+            shown.matches("403 Forbidden").count(),
+            Kind::ALL.len(),
+            "{shown}"
+        );
+        let recording = recordings::read(&failures::recording(failures::HALF_OPEN, kind)).unwrap();
+        let Dead { server, page, sent } = Dead::of(&recording).unwrap();
+        let heartbeat = failures::HEARTBEAT.as_secs_f64() * 1e3;
+        // What it last heard may be a heartbeat old when the line goes dead.
+        assert!(
+            (heartbeat..3.0 * heartbeat).contains(&server),
+            "{kind}: {server}"
+        );
+        // The page needs longer: the heartbeats it misses count from its last message.
+        assert!(page > server, "{kind}: {page} {server}");
+        assert!(sent > 0, "{kind}");
+    }
 }
