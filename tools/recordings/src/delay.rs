@@ -157,7 +157,7 @@ mod tests {
         let relay = Delay::to(listener.local_addr().unwrap(), Duration::ZERO)
             .await
             .unwrap();
-        let mut pair = async || {
+        let pair = async || {
             let client = TcpStream::connect(relay.address()).await.unwrap();
             (client, listener.accept().await.unwrap().0)
         };
@@ -171,7 +171,8 @@ mod tests {
         // What is opened later passes, and by then the other would have come.
         later.write_all(b"3").await.unwrap();
         beside.read_exact(&mut [0]).await.unwrap();
-        let nothing = tokio::time::timeout(Duration::from_millis(20), server.read(&mut [0]));
+        let mut byte = [0];
+        let nothing = tokio::time::timeout(Duration::from_millis(20), server.read(&mut byte));
         assert!(nothing.await.is_err());
     }
 }

@@ -70,14 +70,12 @@ fn main() -> anyhow::Result<()> {
     if is_wanted(PUSH) {
         std::fs::write(folder().join(format!("{PUSH}.md")), table::push()?)?;
     }
-    let failures: [(&str, fn() -> anyhow::Result<String>); 2] = [
-        (failures::FOREIGN_ORIGIN, table::foreign_origin),
-        (failures::HALF_OPEN, table::half_open),
-    ];
-    for (name, table) in failures {
-        if is_wanted(name) {
-            std::fs::write(folder().join(format!("{name}.md")), table()?)?;
-        }
+    for name in failures::ALL.into_iter().filter(|name| is_wanted(name)) {
+        let table = match name {
+            failures::FOREIGN_ORIGIN => table::foreign_origin()?,
+            _ => table::half_open()?,
+        };
+        std::fs::write(folder().join(format!("{name}.md")), table)?;
     }
     for panel in panels::ALL.iter().filter(|panel| is_wanted(panel.name)) {
         let table = table::panel(panel)?;

@@ -241,8 +241,10 @@ pub fn panel(panel: &Panel) -> anyhow::Result<String> {
 pub fn foreign_origin() -> anyhow::Result<String> {
     let mut table =
         String::from("| browser | `Origin` of the handshake | answer |\n| --- | --- | --- |\n");
+    let mut days = BTreeSet::new();
     for kind in engine::Kind::ALL {
         let recording = crate::read(&failures::recording(failures::FOREIGN_ORIGIN, kind))?;
+        days.insert(recording.date);
         let requests = requests(&recording)?;
         let (_, head) = requests.first().context("nothing is asked for")?;
         let mut lines = head.lines();
@@ -260,6 +262,11 @@ pub fn foreign_origin() -> anyhow::Result<String> {
         let (origin, status) = (origin.context("no origin")?, status.context("no status")?);
         writeln!(table, "| {} | `{origin}` | {status} |", recording.name)?;
     }
+    writeln!(
+        table,
+        "\nRecorded on {} at the edge of this book's server.",
+        on(&days)
+    )?;
     Ok(table)
 }
 

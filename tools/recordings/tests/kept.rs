@@ -148,3 +148,15 @@ fn every_browser_is_refused_and_every_dead_line_given_up() {
         assert!(sent > 0, "{kind}");
     }
 }
+
+/// Two of them ask for the status first, over a connection that is dead as well.
+#[test]
+fn only_webkitgtk_comes_back_at_once_from_a_dead_line() {
+    let [chromium, firefox, webkit] = Kind::ALL.map(|kind| {
+        let name = failures::recording(failures::HALF_OPEN, kind);
+        Dead::of(&recordings::read(&name).unwrap()).unwrap().page
+    });
+    for later in [chromium, firefox] {
+        assert!((9e3..12e3).contains(&(later - webkit)), "{later} {webkit}");
+    }
+}
