@@ -83,8 +83,8 @@ export const TWINS = {
         title: "A time as the cursor",
         plain: "Plain: asks for what came since a second",
         hint:
-          "The plain server gives what was published in the second of the newest event, " +
-          "or later. So it gives some of it twice.",
+          "The plain server gives what was published in the second of the newest " +
+          "event, or later. So it gives some of it twice.",
         rate: 5,
         open: pollSince,
       },

@@ -135,7 +135,7 @@ class Run {
     const listener = {
       onOpen: () => plain.set("open", "Open: waiting for events."),
       onText: (/** @type {unknown} */ text) => this.#take(plain, text),
-      onBreak: () => plain.set("connecting", "The connection broke. It will try again."),
+      onBreak: () => plain.set("connecting", "It broke, and will try again."),
     };
     const base = new URL("plain/", this.#base);
     this.#plain = this.#case.open(base, listener, this.#knobs, this.#Socket);
@@ -317,7 +317,8 @@ export function mount(element, { base, Socket }) {
   if (twin.knob === "delay") {
     const delays = [0, 50, 200, 1000].map((delay) => [String(delay), `${delay} ms`]);
     const label = "Added round trip, in this page";
-    const setDelay = (/** @type {string} */ delay) => void (knobs.delay = Number(delay));
+    const setDelay = (/** @type {string} */ delay) =>
+      void (knobs.delay = Number(delay));
     bar.append(createChoice("delay", label, delays, setDelay));
   }
 

@@ -131,8 +131,8 @@ pub(crate) async fn in_a_stream_each_case_is_what_its_chapter_says(
     press(&page, "burst").await?;
     let spoiled = "return [...document.querySelectorAll('.tw-lane [data-role=spoiled]')]
         .map((it) => Number(it.textContent))";
-    let [plain, real] = page.run(spoiled, &[]).await?;
-    assert!(plain > 0_u32 && real == 0_u32, "{plain} {real}");
+    let [plain, real]: [u32; 2] = page.run(spoiled, &[]).await?;
+    assert!(plain > 0 && real == 0, "{plain} {real}");
     let axe = parts::axe_core().map_err(Missing)?;
     for scheme in ["light", "dark"] {
         page.prefer(scheme).await?;
