@@ -64,14 +64,12 @@ const MARKUP = `
 class Run {
   #key = randomName();
   #ended = new AbortController();
-  #twin;
   #case;
   #base;
   #knobs;
   #Socket;
   #lanes;
   #follower;
-  #method;
   /** @type {Client | null} */
   #plain = null;
   /** One after the other, so that the numbers grow. */
@@ -88,14 +86,13 @@ class Run {
    * @param {typeof WebSocket} [options.Socket]
    */
   constructor({ twin, chosen, base, knobs, lanes, Socket }) {
-    this.#twin = twin;
     this.#case = chosen;
     this.#base = new URL(`${this.#key}/`, base);
     this.#knobs = knobs;
     this.#lanes = lanes;
     this.#Socket = Socket;
-    this.#method = twin.real(new URL("real/", this.#base), knobs, Socket);
-    this.#follower = new Follower(this.#method);
+    const real = twin.real(new URL("real/", this.#base), knobs, Socket);
+    this.#follower = new Follower(real);
   }
 
   get signal() {
@@ -185,8 +182,7 @@ class Run {
   /** Breaks both connections, and lets something happen before they are back. */
   async cut() {
     const broken = this.#reach((lane) => lane.state !== "open");
-    const own = this.#twin.isSocket ? this.#method.cut?.() : undefined;
-    await Promise.all([this.#post("cut"), own]);
+    await this.#post("cut");
     await broken;
     await this.publish(MEANWHILE);
     return this.#isBack();
