@@ -200,7 +200,7 @@ async fn who_falls_out_of_the_window_is_told_so_by_the_real_server_alone() {
     assert_eq!(seen[0].kind, "gap");
     // The window had moved by one when the stream was opened.
     assert_eq!(texts(&seen[1..]).last().unwrap(), "201");
-    assert!(seen.len() - 1 >= WINDOW, "{}", seen.len());
+    assert!(seen.len() > WINDOW, "{}", seen.len());
 }
 
 #[tokio::test]
@@ -209,7 +209,7 @@ async fn a_line_end_cuts_the_text_that_is_written_by_hand() {
     let mut plain = Stream::open(&router, "/sse/a/plain/lines", "").await;
     let mut real = Stream::open(&router, "/sse/a/real/events", "").await;
     let text = "price 7\nvolume 70".to_owned();
-    post(&router, "/sse/a/publish", &[text.clone()]).await;
+    post(&router, "/sse/a/publish", std::slice::from_ref(&text)).await;
     assert_eq!(data(plain.due()), ["price 7"]);
     assert_eq!(texts(&real.due()), [text]);
 }
