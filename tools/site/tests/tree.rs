@@ -203,7 +203,8 @@ const MAY_DEPEND: &[(&str, &str, &str)] = &[
     // The servers of the methods, and plainer ones.
     (
         "twin",
-        "contract feed long-polling method polling serving sse tokio-browser waiting web websocket",
+        "contract feed hyper-browser long-polling method polling serving sse tokio-browser waiting \
+         web websocket",
         "client",
     ),
     // Another client of the push server.
