@@ -407,6 +407,29 @@ fn what_goes_over_a_watched_connection_is_kept() {
             thread::yield_now();
         }
     }
+    // No route minds the key.
+    for method in ["polling", "long-polling", "sse", "websocket"] {
+        for (target, body, status) in [
+            ("GET /status?", "", 200),
+            ("POST /events?", r#"{"kind":"message","data":1}"#, 201),
+            ("POST /cut?connection=nobody&", "", 404),
+        ] {
+            let target = target.replacen(" /", &format!(" /live/{method}/"), 1);
+            let mut stream = TcpStream::connect(address).unwrap();
+            stream.set_read_timeout(Some(HANG)).unwrap();
+            write!(
+                stream,
+                "{target}tap={KEY} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
+                 Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            )
+            .unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            let expected = format!("HTTP/1.1 {status} ");
+            assert!(answer.starts_with(&expected), "{method} {target}: {answer}");
+        }
+    }
     // Who reads it is not in it, and nothing is under another key.
     let (kept_all, [up, _]) = kept(&server, KEY);
     assert!(!String::from_utf8_lossy(&up).contains("/live/wire"));
