@@ -357,8 +357,14 @@ fn kept(server: &Server, key: &str) -> (Value, [Vec<u8>; 2]) {
 fn what_goes_over_a_watched_connection_is_kept() {
     const KEY: &str = "0123456789abcdef0123";
     let book = book("# One\n");
-    let server = Server::start(book.path(), &["--port", "0", "--rate", "0"]);
-    let address = &server.address;
+    let mut server = Server::start_by(
+        Command::new("env")
+            .arg("RUST_LOG=trace")
+            .arg(env!("CARGO_BIN_EXE_site")),
+        book.path(),
+        &["--port", "0", "--rate", "0"],
+    );
+    let address = &server.address.clone();
     let socket = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
                   Sec-WebSocket-Protocol: waiting.v1\r\n";
@@ -437,6 +443,11 @@ fn what_goes_over_a_watched_connection_is_kept() {
     assert_eq!(kept(&server, "another0another0").0["next"], 0);
     let foreign = get(address, "example.org", &format!("/live/wire?tap={KEY}"));
     assert!(foreign.starts_with("HTTP/1.1 421"), "{foreign}");
+    // A key is its page's alone: no log has it, whatever the log is asked for.
+    server.child.kill().unwrap();
+    let lines: Vec<_> = server.errors.iter().collect();
+    assert!(lines.iter().any(|line| line.contains("a connection ended")));
+    assert_eq!(lines.iter().find(|line| line.contains(KEY)), None);
 }
 
 #[test]
