@@ -242,7 +242,7 @@ export function createPicture({ label, height, onOpen }) {
 
   /**
    * Writes as many labels as have room, each beside its sender. One that stands for
-   * several says how many follow.
+   * several is that of the first which is a message, and says how many there are beside.
    *
    * @param {readonly Arrow[]} seen
    */
@@ -250,6 +250,8 @@ export function createPicture({ label, height, onOpen }) {
     const room = Math.floor((server() - client - 24) / LETTER);
     /** @type {Map<Arrow, number>} */
     const counts = new Map();
+    /** @type {Map<Arrow, Arrow>} */
+    const named = new Map();
     for (const way of ["up", "down"]) {
       /** @type {Arrow | undefined} */
       let last;
@@ -257,7 +259,9 @@ export function createPicture({ label, height, onOpen }) {
         if (arrow.way !== way) continue;
         if (last && y(arrow.t) - y(last.t) < LINE) {
           counts.set(last, (counts.get(last) ?? 0) + 1);
+          if (named.get(last)?.kind === "other") named.set(last, arrow);
         } else {
+          named.set(arrow, arrow);
           counts.set(arrow, 0);
           last = arrow;
         }
@@ -268,7 +272,8 @@ export function createPicture({ label, height, onOpen }) {
       if (!text) continue;
       const more = counts.get(arrow);
       const others = more ? ` +${more}` : "";
-      const words = `${arrow.label}, ${formatBytes(arrow.size)}${others}`;
+      const { label, size } = named.get(arrow) ?? arrow;
+      const words = `${label}, ${formatBytes(size)}${others}`;
       // Beside a label of the other lane there is half of the room.
       const isShared = [...counts.keys()].some(
         ({ way, t }) => way !== arrow.way && Math.abs(y(t) - y(arrow.t)) < LINE,

@@ -120,6 +120,18 @@ impl Served {
         address: SocketAddr,
         router: impl FnOnce(&Feed, &Ending) -> Router,
     ) -> io::Result<Self> {
+        Self::start_with(address, Config::default(), router).await
+    }
+
+    /// The same with another edge.
+    ///
+    /// # Errors
+    /// If the address is taken.
+    pub async fn start_with(
+        address: SocketAddr,
+        edge: Config,
+        router: impl FnOnce(&Feed, &Ending) -> Router,
+    ) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let feed = Feed::new(Retention::default());
@@ -133,12 +145,16 @@ impl Served {
             scriptless: Arc::default(),
         };
         // The witness is outside of the guard, and so sees what the guard refuses.
-        let router = guard(router(&feed, &ending), Allowed::default()).into_router();
+        let router = guard(
+            router(&feed, &ending),
+            site::server::with_any_origin(Allowed::default()),
+        )
+        .into_router();
         let router = router.layer(from_fn_with_state(witness.clone(), watched));
         let task = tokio::spawn(serving::serve(
             listener,
             Guarded::unchecked(router),
-            Config::default(),
+            edge,
             ending.clone(),
         ));
         Ok(Self {
