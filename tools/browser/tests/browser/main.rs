@@ -96,6 +96,7 @@ fn everywhere(suite: &Arc<Suite>, kind: Kind) -> Vec<Trial> {
         long_polling_panel::one_question_is_parked_and_resumes_after_a_cut,
         websocket_panel::it_resumes_after_a_cut_and_publishes_over_its_socket,
         websocket_panel::a_page_of_another_site_gets_no_socket,
+        twins::a_page_of_another_origin_opens_the_plain_socket_alone,
         whiteboard::it_is_one_board_for_all_and_nothing_is_lost_in_a_cut,
         tokens::stop_ends_the_generator_too,
         tokens::a_text_comes_token_by_token,
