@@ -24,6 +24,8 @@ const RIGHT = 40;
 const LINE = 14;
 /** How far from an arrow a click may be, in pixels. */
 const NEAR = 14;
+/** From here on the text of a mark stands in the middle. */
+const ROOM_BETWEEN = 480;
 /** A letter of a label, on average. */
 const LETTER = 6.1;
 const SLOTS = 4;
@@ -182,16 +184,22 @@ export function createPicture({ label, height, onOpen }) {
     }
     /** Where the text of the mark before stands. */
     let before = -Infinity;
+    // Labels stand at both ends: between them, where there is room.
+    const room = server() - client;
+    const place =
+      room > ROOM_BETWEEN
+        ? { x: client + room / 2, "text-anchor": "middle" }
+        : { x: client + 6, "text-anchor": "start" };
     for (const { t, text } of marks.filter(isSeen)) {
       const at = round(y(t));
       const below = Math.max(at + 11, before + 11);
       before = below;
-      const most = Math.floor((server() - client - 8) / LETTER);
+      const most = Math.floor((room - 8) / LETTER);
       parts.push(
         draw("path", { class: "wire-mark", d: `M${client} ${at}H${server()}` }),
         draw(
           "text",
-          { class: "wire-mark-text", x: client + 6, y: below },
+          { class: "wire-mark-text", y: below, ...place },
           shorten(text, most),
         ),
       );
