@@ -114,19 +114,19 @@ impl Watch {
             self.keep(Way::Up, &[&line]);
         }
         let mut left = count;
-        let written: Vec<&[u8]> = parts
+        let mut written = parts
             .map(|part| {
                 let part = &part[..part.len().min(left)];
                 left -= part.len();
                 part
             })
             .filter(|part| !part.is_empty())
-            .collect();
-        let Some(first) = written.first() else {
-            return;
-        };
-        self.is_upgraded |= first.starts_with(UPGRADED);
-        self.keep(Way::Down, &written);
+            .peekable();
+        self.is_upgraded |= written.peek().is_some_and(|it| it.starts_with(UPGRADED));
+        if self.is_on && count > 0 {
+            let written: Vec<&[u8]> = written.collect();
+            self.keep(Way::Down, &written);
+        }
     }
 
     /// A request begins, with a key or without one.

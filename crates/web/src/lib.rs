@@ -81,6 +81,16 @@ pub const WEBSOCKET: Files = files!("websocket":
     "whiteboard.js",
 );
 
+/// The twins: for each method, its client and the one that one writes first.
+pub const TWIN: Files = files!("twin":
+    "cases.js",
+    "lane.js",
+    "panel.js",
+    "plain.js",
+    "tally.js",
+    "twin.css",
+);
+
 /// The page of HTTP/2 push, which shows an exchange.
 pub const HTTP2_PUSH: Files = files!("http2-push":
     "index.html",
@@ -135,6 +145,8 @@ pub const BOOK: Files = files!("book":
     "progress.js",
     "questions.css",
     "questions.js",
+    "stepper-view.js",
+    "stepper.js",
     "stream-view.js",
     "stream.js",
     "timeouts-view.js",
@@ -177,6 +189,7 @@ pub const IN_PAGE: &[(&str, Files)] = &[
     ("race", RACE),
     ("shared", SHARED),
     ("sse", SSE),
+    ("twin", TWIN),
     ("websocket", WEBSOCKET),
     ("wire", WIRE),
 ];
@@ -207,6 +220,7 @@ mod tests {
             ("sse", SSE),
             ("websocket", WEBSOCKET),
             ("http2-push", HTTP2_PUSH),
+            ("twin", TWIN),
             ("figures", FIGURES),
             ("race", RACE),
             ("calculator", CALCULATOR),

@@ -105,10 +105,61 @@ fn cured() {
 }
 // ANCHOR_END: cured
 
+#[derive(Clone, Copy)]
+enum Step {
+    Look,
+    Register,
+    Sleep,
+}
+
+/// What comes of one order: `append` and `wake` are how many of the reader's steps come
+/// before each of the publisher's.
+fn end(reader: [Step; 3], append: usize, wake: usize) -> &'static str {
+    let log = Log::default();
+    let (mut news, mut found) = (None, false);
+    for turn in 0..=3 {
+        if append == turn {
+            log.events.lock().unwrap().push("one");
+        }
+        if wake == turn {
+            log.news.notify_waiters();
+        }
+        match reader.get(turn) {
+            Some(Step::Look) => found = !log.after(0).is_empty(),
+            Some(Step::Register) => news = Some(Box::pin(log.news.notified())),
+            Some(Step::Sleep) | None => {}
+        }
+    }
+    match news.expect("every reader registers").now_or_never() {
+        _ if found => "found",
+        Some(()) => "woken",
+        None => "sleeps",
+    }
+}
+
+/// All ten orders of the two, as the machine of this chapter has them.
+fn every_order(reader: [Step; 3]) -> Vec<&'static str> {
+    let appends = 0..=3;
+    appends
+        .flat_map(|append| (append..=3).map(move |wake| end(reader, append, wake)))
+        .collect()
+}
+
+fn all_orders() {
+    use Step::{Look, Register, Sleep};
+    let ends = every_order([Look, Register, Sleep]).join(" ");
+    let of_one = "found found found found sleeps woken woken woken woken woken";
+    assert_eq!(ends, of_one);
+    let ends = every_order([Register, Look, Sleep]).join(" ");
+    let of_none = "found found found found found found found woken woken woken";
+    assert_eq!(ends, of_none);
+}
+
 // In a runtime, because `yield_now` needs one.
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     lost();
     hidden();
     cured();
+    all_orders();
 }

@@ -28,7 +28,8 @@ use tokio_tungstenite::{
 
 /// A request that opens a WebSocket: `GET` with `Upgrade` (RFC 6455 §4.2.1), or
 /// HTTP/2's `CONNECT` with `:protocol` (RFC 8441 §5).
-pub(crate) struct Handshake {
+#[must_use]
+pub struct Handshake {
     upgrade: OnUpgrade,
     /// The answer to the key; over HTTP/2 there is none.
     accept: Option<HeaderValue>,
@@ -180,7 +181,7 @@ impl Handshake {
     ///
     /// # Errors
     /// 400 `bad-subprotocol`.
-    pub(crate) fn choose(self) -> Result<Self, Problem> {
+    pub fn choose(self) -> Result<Self, Problem> {
         if self.offers {
             return Ok(Self {
                 chosen: true,
@@ -194,7 +195,7 @@ impl Handshake {
 
     /// Answers, and runs `serve` on the socket once the answer is out, in a task that
     /// the ending waits for.
-    pub(crate) fn accept<F>(
+    pub fn accept<F>(
         self,
         limits: WebSocketConfig,
         ending: &Ending,

@@ -7,6 +7,7 @@
 //! - [`router`]: the server, to be served by [`serving::serve`], alone or nested in
 //!   another.
 //! - [`close`]: how a socket ends, and the close codes.
+//! - [`Handshake`]: the opening alone, for another server of sockets.
 //!
 //! The messages are those of [`contract::socket`]: JSON in text frames, under the
 //! subprotocol `waiting.v1`. The server sends `hello`, `event`, `gap`, `heartbeat`,
@@ -32,7 +33,9 @@ mod tunnel;
 mod walk;
 
 pub use config::{Config, FanOut};
+pub use handshake::Handshake;
 pub use server::router;
+pub use tunnel::{Socket, Tunnel};
 
 use axum::Router;
 use feed::{Feed, Retention};

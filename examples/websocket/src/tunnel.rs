@@ -22,7 +22,7 @@ use tokio_tungstenite::WebSocketStream;
 /// axum's own `WebSocket` does not show what lies below. Two things need it: a peer
 /// that broke the protocol has to be read from after tungstenite can no longer do so,
 /// and a message that is slow to arrive, or to leave, has to count as a sign of life.
-pub(crate) type Socket = WebSocketStream<Tunnel>;
+pub type Socket = WebSocketStream<Tunnel>;
 
 /// How many bytes of a peer that was told to go are thrown away before the connection
 /// is broken off.
@@ -32,7 +32,7 @@ pub(crate) type Socket = WebSocketStream<Tunnel>;
 const LINGER_BYTES: u64 = 16 * 1024 * 1024;
 
 /// What an upgraded request has become.
-pub(crate) struct Tunnel {
+pub struct Tunnel {
     io: TokioIo<Upgraded>,
     heard: Heard,
     /// Whether the last write found no room.

@@ -41,7 +41,9 @@ pub(crate) fn live_in_worker(script: &str, files: &str) -> String {
         let path = format!("in-browser/{}/", method.name);
         (method.name.to_owned(), Value::from(path))
     };
-    let methods: Map<String, Value> = methods().into_iter().map(path).collect();
+    let mut methods: Map<String, Value> = methods().into_iter().map(path).collect();
+    let twins = format!("in-browser/{}/", twin::NAME);
+    methods.insert(twin::NAME.to_owned(), Value::from(twins));
     let start = format!("{files}/start.js");
     json!({
         "live": false,
@@ -60,7 +62,7 @@ pub struct Live {
 }
 
 /// The live servers of these methods, over one log: what is sent through one comes through all. The
-/// whiteboard of WebSocket has a log of its own. HTTP/2 push waits for nothing, and has a server on
+/// whiteboard of WebSocket has a log of its own, and so have the twins. HTTP/2 push waits for nothing, and has a server on
 /// a port of its own: `push`, if it is running.
 pub fn live(
     methods: &[Method],
@@ -83,7 +85,11 @@ pub fn live(
         name: "http2-push",
         router: http2_push::panel::router(push),
     };
-    methods.iter().map(live).chain([push]).collect()
+    let twins = Live {
+        name: twin::NAME,
+        router: twin::router(&limits.places, ending),
+    };
+    methods.iter().map(live).chain([push, twins]).collect()
 }
 
 /// Tells open pages that there is a newer book: a feed of its own, and the book's own SSE server

@@ -252,6 +252,7 @@ async fn live_json_names_the_live_servers_and_the_book_on_disk_has_none() {
             "sse": "live/sse/",
             "websocket": "live/websocket/",
             "http2-push": "live/http2-push/",
+            "twin": "live/twin/",
         } })
     );
     let on_disk = std::fs::read(edition().path().join("assets/live.json")).unwrap();

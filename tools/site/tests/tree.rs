@@ -197,6 +197,12 @@ const MAY_DEPEND: &[(&str, &str, &str)] = &[
         METHOD_TESTS,
     ),
     ("json-lines", METHOD, METHOD_TESTS),
+    // The servers of the methods, and plainer ones.
+    (
+        "twin",
+        "contract feed long-polling method polling serving sse tokio-browser waiting web websocket",
+        "client",
+    ),
     // No method: it has neither log nor wait, and takes a body as they do.
     ("http2-push", "contract serving tls waiting web", "testbed"),
     ("programs", "", READER),
@@ -218,8 +224,8 @@ const MAY_DEPEND: &[(&str, &str, &str)] = &[
     ("formulas", "capacity", ""),
     (
         "worker",
-        "feed hyper-browser long-polling method polling serving signal sse tokio-browser waiting \
-         websocket",
+        "feed hyper-browser long-polling method polling serving signal sse tokio-browser twin \
+         waiting websocket",
         "",
     ),
     ("xtask", "diagrams", ""),
@@ -228,8 +234,8 @@ const METHOD: &str = "contract feed method serving tokio-browser waiting web";
 const METHOD_TESTS: &str = "client conformance harness testbed";
 /// What the site is made of.
 const SITE: &str =
-    "contract diagrams feed http2-push long-polling method polling serving signal sse tls waiting \
-                    web websocket";
+    "contract diagrams feed http2-push long-polling method polling serving signal sse tls twin \
+                    waiting web websocket";
 const BROWSER_TESTS: &str = "contract harness long-polling polling sse websocket";
 /// What a program of a reader's may use.
 const READER: &str = "client contract feed http2-push long-polling polling serving signal sse \

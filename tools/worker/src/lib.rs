@@ -79,6 +79,8 @@ impl Server {
             };
             (method.name, (method.router)(host))
         });
+        let twins = (twin::NAME, twin::router(&shared, &ending));
+        let routers = routers.chain([twins]);
         let router = routers.fold(Router::new(), |router, (name, method)| {
             router.nest(&format!("{PREFIX}/{name}/"), method)
         });

@@ -128,7 +128,8 @@ async function mount(element, { root, methods }) {
   panel.mount(element, { base, modules, Socket: PortSocket });
   const note = document.createElement("p");
   note.className = "live-panel-real";
-  note.textContent = method === "websocket" ? REAL_SOCKET : REAL;
+  const isSocket = method === "websocket" || element.dataset.view === "websocket";
+  note.textContent = isSocket ? REAL_SOCKET : REAL;
   element.append(note);
   element.dataset.state = "live";
 }

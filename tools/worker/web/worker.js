@@ -145,6 +145,7 @@ function respond(answer, source, watch) {
     end();
     return new Response(null, { status, headers });
   }
+  let isLeft = false;
   const isStream = headers.get("Content-Type")?.startsWith("text/event-stream") ?? false;
   const body = new ReadableStream(
     {
@@ -152,6 +153,7 @@ function respond(answer, source, watch) {
       async pull(controller) {
         try {
           const piece = await answer.next();
+          if (isLeft) return;
           if (piece === undefined) {
             end();
             return controller.close();
@@ -169,6 +171,7 @@ function respond(answer, source, watch) {
         }
       },
       cancel() {
+        isLeft = true;
         watch?.close("client");
         answer.stop();
       },

@@ -194,6 +194,7 @@ fn main() -> ExitCode {
         access::no_barriers_in_the_panel_of_http2_push,
         in_page::no_barriers_in_light_and_dark,
         worker::a_worker_that_was_ended_is_a_restart,
+        worker::what_goes_over_watched_requests_is_kept,
         folds::a_link_to_a_failure_or_into_its_fold_opens_it,
         folds::an_address_that_a_page_had_once_leads_on,
         look::a_theme_that_is_not_offered_counts_as_none,

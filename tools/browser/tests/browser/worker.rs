@@ -5,7 +5,9 @@ use crate::{
     panel::{chapter, counts, hurry, part, said, send, state, CHAPTER},
     published::at,
 };
+use anyhow::Context as _;
 use axum::{http::header, routing::get, Router};
+use base64::{engine::general_purpose::STANDARD, Engine as _};
 use browser::{
     page::Page,
     served::Served,
@@ -346,5 +348,108 @@ pub(crate) async fn what_is_not_below_its_path_is_not_its_own(
         assert_eq!((got.0, got.1.as_str()), (status, kind), "{what}");
         assert_eq!(site.server.asked_for(&what).len() - before, seen, "{what}");
     }
+    Ok(())
+}
+
+/// Asks by each way for what is watched, and gives what is kept of it, and under another key.
+const WATCHED: &str = r#"
+    const [root, key] = arguments;
+    const at = (path) => new URL(`in-browser/${path}`, root);
+    const ask = (path, options) => fetch(at(path), options);
+    return (async () => {
+        await (await ask(`polling/events?tap=${key}`)).text();
+        const headers = { "Content-Type": "application/json" };
+        const body = '{"kind":"message","data":1}';
+        await (await ask(`sse/events?tap=${key}`, { method: "POST", headers, body })).text();
+        const stream = await ask(`sse/events?tap=${key}`);
+        const reader = stream.body.getReader();
+        await reader.read();
+        await reader.cancel();
+        await (await ask("sse/status")).text();
+        const { PortSocket } = await import(new URL("assets/worker/start.js", root));
+        const socket = new PortSocket(at(`websocket/events?tap=${key}`), "waiting.v1");
+        await new Promise((resolve) => { socket.onmessage = resolve; });
+        socket.close(1000, "done");
+        await new Promise((resolve) => { socket.onclose = resolve; });
+        const kept = async (key) => (await ask(`wire?tap=${key}&after=0`)).json();
+        let all = await kept(key);
+        while (all.connections.some(({ closed }) => closed === null)) all = await kept(key);
+        return [all, await kept("another0another0")];
+    })()
+"#;
+
+pub(crate) async fn what_goes_over_watched_requests_is_kept(
+    suite: Arc<Suite>,
+    page: Page,
+) -> anyhow::Result<()> {
+    let site = Site::start(&suite).await?;
+    // Its panel asks for no record.
+    start(&page, &site.at(CHAPTER)).await?;
+    let arguments = [json!(site.at("")), json!("0123456789abcdef")];
+    let [kept, other]: [Value; 2] = page.run(WATCHED, &arguments).await?;
+    assert_eq!(
+        (&kept["version"], &kept["source"]),
+        (&json!(1), &json!("worker"))
+    );
+    let by = kept["connections"].as_array().context("connections")?;
+    let by: Vec<_> = by.iter().map(|it| it["by"].as_str()).collect();
+    assert_eq!(by, ["server", "server", "client", "client"].map(Some));
+    let pieces = kept["pieces"].as_array().context("pieces")?;
+    let of = |connection: u32| {
+        let of_it = pieces.iter().filter(|piece| piece["c"] == connection);
+        of_it.collect::<Vec<_>>()
+    };
+    let data = |piece: &Value| STANDARD.decode(piece["data"].as_str().unwrap_or_default());
+    let parts = |connection| {
+        let parts = of(connection).into_iter();
+        parts.map(|it| it["part"].as_str()).collect::<Vec<_>>()
+    };
+
+    let whole = ["request", "response", "body", "end"].map(Some);
+    assert_eq!(parts(1), whole);
+    let head = &of(1)[0]["head"];
+    assert_eq!(head["method"], "GET");
+    let target = head["target"].as_str().context("a target")?;
+    assert!(target.ends_with("/in-browser/polling/events?tap=0123456789abcdef"));
+    assert_eq!(of(1)[1]["head"]["status"], 200);
+    assert!(data(of(1)[2])?.starts_with(b"{\""));
+
+    assert_eq!(parts(2), whole);
+    assert_eq!(data(of(2)[0])?, br#"{"kind":"message","data":1}"#);
+    let headers = of(2)[0]["head"]["headers"].to_string();
+    assert!(
+        headers.contains(r#"["content-type","application/json"]"#),
+        "{headers}"
+    );
+    assert_eq!(of(2)[1]["head"]["status"], 201);
+
+    // A stream that its reader has left has no end.
+    assert_eq!(parts(3)[..3], ["request", "response", "body"].map(Some));
+    assert!(!parts(3).contains(&Some("end")));
+
+    // A WebSocket has its bytes: a handshake, and frames, those of the client masked.
+    let way = |way: &str| {
+        let of_way = of(4).into_iter().filter(|piece| piece["way"] == way);
+        of_way.map(data).collect::<Result<Vec<_>, _>>()
+    };
+    let (up, down) = (way("up")?, way("down")?);
+    assert!(
+        up[0].starts_with(b"GET /in-browser/websocket/events?tap=0123456789abcdef HTTP/1.1\r\n")
+    );
+    assert!(String::from_utf8_lossy(&up[0]).contains("\r\nsec-websocket-key: "));
+    assert!(up[0].ends_with(b"\r\n\r\n") && down[0].ends_with(b"\r\n\r\n"));
+    assert!(down[0].starts_with(b"HTTP/1.1 101 Switching Protocols\r\n"));
+    assert_eq!(down[1][0], 0x81, "a text: hello");
+    assert_eq!(
+        up[1][..2],
+        [0x88, 0x80 | 6],
+        "a close with its code and reason"
+    );
+
+    assert_eq!(
+        (&other["next"], &other["connections"]),
+        (&json!(0), &json!([]))
+    );
+    assert_eq!(site.asked_below("in-browser"), 0);
     Ok(())
 }
