@@ -43,11 +43,11 @@ function create(name, by) {
 }
 
 const names = {
-  "event-stream": "event-stream, which the book's Rust client reads with",
-  frame: "tungstenite, which the book's WebSocket server reads with",
-  request: "httparse, which the book's servers read with",
-  page: "contract, which the book's clients read with",
-  message: "contract, which the book's WebSocket server reads with",
+  "event-stream": "`event-stream`, the parser of the book's Rust client",
+  frame: "`tungstenite`, as the book's WebSocket server runs it",
+  request: "`httparse`, as the book's servers run it",
+  page: "`contract`, as the book's clients run it",
+  message: "`contract`, as the book's WebSocket server runs it",
 };
 
 /** @type {Checkers} */

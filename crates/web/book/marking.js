@@ -17,6 +17,7 @@
  * @typedef {object} Mark
  * @property {boolean} isRight
  * @property {string} [note] what the reader can learn from a wrong answer
+ * @property {string} [by] who has marked it, as a sentence
  */
 
 /**
@@ -29,7 +30,7 @@
 /**
  * @typedef {object} Checker
  * @property {string} by the crate whose code marks, as the page says it: "Marked by
- *   the Rust code of the crate …"
+ *   the Rust code of …"
  * @property {Check} check
  */
 

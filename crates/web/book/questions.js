@@ -173,12 +173,14 @@ function createLine(element, fold, page, { controls, mark }) {
       said.textContent = "This could not be checked. Open the answer to compare.";
       return;
     }
-    const { isRight, note } = marked;
+    const { isRight, note, by } = marked;
     page.progress.set(element.id, isRight ? "right" : "tried");
     element.dataset.last = isRight ? "right" : "wrong";
     const word = isRight ? "Right." : "Not yet.";
     const next = isRight ? "" : " Try again, or open the answer.";
-    said.textContent = [word, note].filter(Boolean).join(" ") + next;
+    const words = [word, note].filter(Boolean).join(" ") + next;
+    said.replaceChildren(...withCode(words));
+    if (by) said.append(" ", create("span", { class: "q-by" }, ...withCode(by)));
     if (isRight) fold.open = true;
     page.refresh();
   };
@@ -195,6 +197,18 @@ function createLine(element, fold, page, { controls, mark }) {
     });
   }
   return line;
+}
+
+/**
+ * A sentence, in which code stands between backticks.
+ *
+ * @param {string} text
+ */
+function withCode(text) {
+  const parts = text.split("`");
+  // A backtick without another is one.
+  if (parts.length % 2 === 0) return [text];
+  return parts.map((part, at) => (at % 2 ? create("code", {}, part) : part));
 }
 
 /**
@@ -298,9 +312,8 @@ function createBytes(element, answer, page) {
     controls: [text],
     mark: async () => {
       const { by, check } = (await page.checkers())[name];
-      const { isRight, note } = await check(text.value, wanted);
-      const marked = `(Marked by the Rust code of the crate ${by}.)`;
-      return { isRight, note: [note, marked].filter(Boolean).join(" ") };
+      const marked = await check(text.value, wanted);
+      return { ...marked, by: `Marked by the Rust code of ${by}.` };
     },
   };
 }

@@ -200,3 +200,45 @@ impl Browser {
         let _ = timeout(CLOSE, self.client.close()).await;
     }
 }
+
+/// A browser without a driver, which would keep what the browser itself ends: Chromium leaves a
+/// service worker alive while somebody debugs. It ends when this is dropped.
+#[derive(Debug)]
+pub struct Undriven {
+    /// Dropped before the process, whose number is its name.
+    _group: Group,
+    _process: Child,
+    _screen: Option<Screen>,
+    /// Deleted after the browser has ended.
+    _profile: TempDir,
+}
+
+impl Undriven {
+    /// Opens a page in a new browser.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub async fn open(engine: &Engine, address: &str) -> anyhow::Result<Self> {
+        let screen = engine.screen().await?;
+        let profile = TempDir::new()?;
+        let mut command = engine.alone(profile.path(), address)?;
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true);
+        if let Some(screen) = &screen {
+            command.env("DISPLAY", &screen.name);
+        }
+        #[cfg(unix)]
+        command.process_group(0);
+        let process = command.spawn()?;
+        let group = Group::new(process.id().context("the browser has ended")?);
+        Ok(Self {
+            _group: group,
+            _process: process,
+            _screen: screen,
+            _profile: profile,
+        })
+    }
+}

@@ -175,6 +175,34 @@ impl Engine {
         command
     }
 
+    /// The browser's own command, for one page and without a driver. What it keeps goes into
+    /// `profile`.
+    pub(crate) fn alone(&self, profile: &Path, address: &str) -> anyhow::Result<Command> {
+        let mut command = Command::new(&self.browser);
+        match self.kind {
+            Kind::Chromium => {
+                command.args(chromium_arguments(profile, self.as_shipped));
+            }
+            Kind::Firefox => {
+                std::fs::write(profile.join("user.js"), QUIET_FIREFOX)?;
+                command
+                    .args(["-headless", "-no-remote", "-profile"])
+                    .arg(profile);
+            }
+            Kind::WebKit => {
+                command.env("HOME", profile);
+                for name in ["XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"] {
+                    command.env(name, profile);
+                }
+            }
+        }
+        for name in testbed::parts::PROXIES {
+            command.env_remove(name);
+        }
+        command.arg(address);
+        Ok(command)
+    }
+
     /// What the driver prints before its port; none if it says nothing, and takes no port 0 either.
     pub(crate) fn prints_port(&self) -> Option<&'static str> {
         match self.kind {
@@ -237,7 +265,7 @@ impl Screen {
     }
 }
 
-fn of_chromium(browser: &Path, profile: &Path, as_shipped: bool) -> Value {
+fn chromium_arguments(profile: &Path, as_shipped: bool) -> Vec<String> {
     let profile = format!("--user-data-dir={}", profile.display());
     let mut arguments = vec![
         "--headless=new",
@@ -268,12 +296,32 @@ fn of_chromium(browser: &Path, profile: &Path, as_shipped: bool) -> Value {
             "--disable-background-timer-throttling",
         ]);
     }
+    arguments.into_iter().map(str::to_owned).collect()
+}
+
+fn of_chromium(browser: &Path, profile: &Path, as_shipped: bool) -> Value {
+    let arguments = chromium_arguments(profile, as_shipped);
     json!({
         "browserName": "chrome",
         "goog:loggingPrefs": { "browser": "ALL" },
         "goog:chromeOptions": { "binary": browser, "args": arguments },
     })
 }
+
+/// No proxy, no page of its own, and nobody called. geckodriver has settings like these.
+const QUIET_FIREFOX: &str = r#"
+user_pref("network.proxy.type", 0);
+user_pref("browser.aboutwelcome.enabled", false);
+user_pref("browser.shell.checkDefaultBrowser", false);
+user_pref("datareporting.policy.dataSubmissionEnabled", false);
+user_pref("datareporting.policy.dataSubmissionPolicyBypassNotification", true);
+user_pref("network.captive-portal-service.enabled", false);
+user_pref("network.connectivity-service.enabled", false);
+user_pref("app.normandy.enabled", false);
+user_pref("app.update.disabledForTesting", true);
+user_pref("browser.safebrowsing.update.enabled", false);
+user_pref("services.settings.server", "data:,");
+"#;
 
 /// geckodriver makes a profile of its own.
 fn of_firefox(browser: &Path) -> Value {

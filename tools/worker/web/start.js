@@ -129,7 +129,10 @@ async function mount(element, { root, methods }) {
   const note = document.createElement("p");
   note.className = "live-panel-real";
   const isSocket = method === "websocket" || element.dataset.view === "websocket";
-  note.textContent = isSocket ? REAL_SOCKET : REAL;
+  const more = document.createElement("a");
+  more.href = new URL("facts.html#fact-worker-habits", root).href;
+  more.textContent = "What a worker can do, by browser";
+  note.append(isSocket ? REAL_SOCKET : REAL, " ", more, ".");
   element.append(note);
   element.dataset.state = "live";
 }

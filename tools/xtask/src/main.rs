@@ -51,6 +51,8 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Try anew what service workers do in each browser, and keep it for the table of the book
+    Engines,
     /// Record anew what the pages replay of real connections
     // `--help` is that of the program.
     #[command(disable_help_flag = true)]
@@ -101,6 +103,12 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Figures { arguments } => {
             let program = Step::cargo(&["run", "--quiet", "--package", "figures", "--"]);
             steps.run("figures", program.arguments(arguments))
+        }
+        Task::Engines => {
+            let habits = ["test", "--package", "browser", "--test", "browser_habits"];
+            // Also how long a worker lives, which the tests leave out.
+            let workers = Step::cargo(&habits).arguments(["--", "--include-ignored", "worker_"]);
+            steps.run("engines", workers.variable("UPDATE_GOLDEN", Some("1")))
         }
         Task::Record { arguments } => {
             let program = Step::cargo(&["run", "--quiet", "--package", "recordings", "--"]);

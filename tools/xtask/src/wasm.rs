@@ -119,6 +119,7 @@ pub fn add_section(module: &mut Vec<u8>, name: &str, content: &[u8]) {
 }
 
 /// The content of a custom section with a short name.
+#[cfg(test)]
 pub fn section<'a>(module: &'a [u8], name: &str) -> Option<&'a [u8]> {
     // After the eight bytes with which every module begins.
     let mut rest = module.get(8..)?;
@@ -138,6 +139,7 @@ pub fn section<'a>(module: &'a [u8], name: &str) -> Option<&'a [u8]> {
 }
 
 /// Reads a number in LEB128.
+#[cfg(test)]
 fn read_number(bytes: &[u8]) -> Option<(usize, &[u8])> {
     let mut number = 0;
     for (at, byte) in bytes.iter().enumerate().take(5) {

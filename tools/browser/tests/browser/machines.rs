@@ -194,7 +194,10 @@ pub(crate) async fn a_question_is_answered_and_remembered_and_forgotten(
     assert_eq!([asked("checkers.js"), asked("marker")], [0, 0]);
     for (bytes, word) in [
         ("81 02 6f 6b", "Received an unmasked frame"),
-        ("81 82 37 fa 21 3d 58 91", "Right. (Marked by the Rust code"),
+        (
+            "81 82 37 fa 21 3d 58 91",
+            "Right. Marked by the Rust code of tungstenite",
+        ),
     ] {
         set(&page, &format!("{WRITE} textarea"), bytes).await?;
         page.click(&format!("{WRITE} .q-line button")).await?;

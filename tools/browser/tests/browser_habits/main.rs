@@ -6,6 +6,9 @@
 //! browser --test browser_habits` keeps the new results with their date, and writes the table that
 //! the book shows.
 //!
+//! How long a service worker lives takes a minute and a half to try: `cargo xtask engines` does, and
+//! `cargo test` leaves it out.
+//!
 //! A browser or driver that is missing: its trials are ignored, with the reason, or fail under
 //! `REQUIRE_PARTS=1`.
 
@@ -15,6 +18,7 @@ mod raw;
 mod requests;
 mod results;
 mod streams;
+mod workers;
 
 use browser::results::updating;
 use browser::{
@@ -23,7 +27,7 @@ use browser::{
     suite::Suite,
 };
 use libtest_mimic::Trial;
-use results::KEPT;
+use results::{Habits, BROWSERS, WORKERS};
 use std::{future::Future, process::ExitCode, sync::Arc};
 
 /// How many trials run side by side, however few processors there are: they wait most of the time.
@@ -32,43 +36,74 @@ const AT_ONCE: usize = 4;
 /// What a browser did, by the key of its row.
 type Seen = Vec<(&'static str, String)>;
 
-fn trial<T>(suite: &Arc<Suite>, kind: Kind, name: &str, measure: fn(Page) -> T) -> Trial
+fn trial<T>(
+    habits: &'static Habits,
+    suite: &Arc<Suite>,
+    kind: Kind,
+    name: &str,
+    measure: fn(Page) -> T,
+) -> Trial
 where
     T: Future<Output = anyhow::Result<Seen>> + Send + 'static,
 {
     suite.trial(kind, name, move |_, page| async move {
         let seen = measure(page).await?;
-        results::check(kind, &Engine::find(kind)?.version().await?, &seen)
+        habits.check(kind, &Engine::find(kind)?.version().await?, &seen)
     })
 }
 
 fn main() -> ExitCode {
     let suite = Suite::new();
-    let mut trials = vec![Trial::test("the_table_says_what_the_results_say", || {
-        KEPT.table_is_current(results::table)
-            .map_err(|error| format!("{error:#}").into())
-    })];
+    let current = |habits: &'static Habits| {
+        move || {
+            let current = habits.table_is_current();
+            current.map_err(|error| format!("{error:#}").into())
+        }
+    };
+    let mut trials = vec![
+        Trial::test("the_table_says_what_the_results_say", current(&BROWSERS)),
+        Trial::test("the_table_of_workers_says_it_too", current(&WORKERS)),
+    ];
     for kind in Kind::ALL {
         trials.extend([
-            trial(&suite, kind, "hidden", pages::hidden),
-            trial(&suite, kind, "back", pages::back),
-            trial(&suite, kind, "six_streams", streams::six),
-            trial(&suite, kind, "sockets", streams::sockets),
-            trial(&suite, kind, "stream_answers", streams::answers),
-            trial(&suite, kind, "stream_cookies", cookies::of_streams),
-            trial(&suite, kind, "handshakes", cookies::of_handshakes),
-            trial(&suite, kind, "cut_bodies", requests::cut_bodies),
-            trial(&suite, kind, "repeats", requests::repeats),
-            trial(&suite, kind, "validators", requests::validators),
-            trial(&suite, kind, "shown_again", pages::shown_again),
-            trial(&suite, kind, "long_timer", pages::long_timer),
+            // The longest first.
+            trial(&WORKERS, &suite, kind, "worker_life", workers::life).with_ignored_flag(true),
+            trial(&WORKERS, &suite, kind, "worker_streams", workers::streams),
+            trial(&WORKERS, &suite, kind, "worker_gone", workers::gone),
+            trial(&WORKERS, &suite, kind, "worker_code", workers::code),
+            trial(&BROWSERS, &suite, kind, "hidden", pages::hidden),
+            trial(&BROWSERS, &suite, kind, "back", pages::back),
+            trial(&BROWSERS, &suite, kind, "six_streams", streams::six),
+            trial(&BROWSERS, &suite, kind, "sockets", streams::sockets),
+            trial(&BROWSERS, &suite, kind, "stream_answers", streams::answers),
+            trial(
+                &BROWSERS,
+                &suite,
+                kind,
+                "stream_cookies",
+                cookies::of_streams,
+            ),
+            trial(
+                &BROWSERS,
+                &suite,
+                kind,
+                "handshakes",
+                cookies::of_handshakes,
+            ),
+            trial(&BROWSERS, &suite, kind, "cut_bodies", requests::cut_bodies),
+            trial(&BROWSERS, &suite, kind, "repeats", requests::repeats),
+            trial(&BROWSERS, &suite, kind, "validators", requests::validators),
+            trial(&BROWSERS, &suite, kind, "shown_again", pages::shown_again),
+            trial(&BROWSERS, &suite, kind, "long_timer", pages::long_timer),
         ]);
     }
     let code = suite.finish(trials, AT_ONCE);
     if updating() {
-        if let Err(error) = results::table().and_then(|table| KEPT.write_table(&table)) {
-            eprintln!("{error:#}");
-            return ExitCode::FAILURE;
+        for habits in [&BROWSERS, &WORKERS] {
+            if let Err(error) = habits.write_table() {
+                eprintln!("{error:#}");
+                return ExitCode::FAILURE;
+            }
         }
     }
     code

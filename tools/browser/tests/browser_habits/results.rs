@@ -1,12 +1,94 @@
-//! What the browsers do, and the table of it.
+//! What the browsers do, and the tables of it.
 
 use anyhow::{ensure, Context as _};
 use browser::{engine::Kind, results::updating};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What is looked at, by its key, in the order of the table: the words of its row.
-const HABITS: &[(&str, &str)] = &[
+/// Habits of one kind, with a table of their own.
+pub(crate) struct Habits {
+    kept: browser::results::Results,
+    /// What is looked at, by its key, in the order of the table: the words of its row. A key with a
+    /// dot has the name of its trial before it, which the table then shows.
+    rows: &'static [(&'static str, &'static str)],
+}
+
+/// What they do with what a server sends them.
+pub(crate) static BROWSERS: Habits = Habits::new(
+    concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser_habits"),
+    &BROWSER_ROWS,
+);
+
+/// What they do with a service worker that is a server.
+pub(crate) static WORKERS: Habits = Habits::new(
+    concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser_habits/workers"),
+    &WORKER_ROWS,
+);
+
+const WORKER_ROWS: [(&str, &str); 18] = [
+    (
+        "worker_streams.header",
+        "an `EventSource` that comes back: its `Last-Event-ID`, in the worker",
+    ),
+    (
+        "worker_streams.header-fetch",
+        "a `fetch()` that sets `Last-Event-ID`, in the worker",
+    ),
+    (
+        "worker_streams.ends",
+        "`EventSource`: the worker's stream ends",
+    ),
+    ("worker_streams.errs", "… it breaks off with an error"),
+    (
+        "worker_streams.eight",
+        "eight `EventSource`s at once, which the worker answers",
+    ),
+    (
+        "worker_streams.socket",
+        "`new WebSocket()` in a page that the worker answers",
+    ),
+    (
+        "worker_gone.stream",
+        "a page closes its `EventSource`: what the worker is told",
+    ),
+    (
+        "worker_gone.body",
+        "… aborts a `fetch()` whose body is under way",
+    ),
+    (
+        "worker_gone.parked",
+        "… aborts a `fetch()` that has no answer yet",
+    ),
+    (
+        "worker_gone.page",
+        "a frame with such a `fetch()` is removed",
+    ),
+    (
+        "worker_gone.port",
+        "a frame with a message port to the worker is removed",
+    ),
+    (
+        "worker_code.module",
+        "a service worker that is a module and imports one",
+    ),
+    (
+        "worker_code.request-body",
+        "the body of a request, in the worker",
+    ),
+    ("worker_code.upload", "a stream as the body of a `fetch()`"),
+    ("worker_life.idle", "a worker that nobody asks anything"),
+    (
+        "worker_life.silent",
+        "… with an open `EventSource`, without an event",
+    ),
+    ("worker_life.events", "… with an event each 5 s"),
+    (
+        "worker_life.ping",
+        "… without an event, and a message from its page each 20 s",
+    ),
+];
+
+const BROWSER_ROWS: [(&str, &str); 44] = [
     (
         "streams-at-once",
         "`EventSource`s open at once to one host and port over HTTP/1.1, over all tabs",
@@ -130,82 +212,112 @@ struct Dated {
 /// By habit, and by browser.
 type Results = BTreeMap<String, BTreeMap<String, Dated>>;
 
-/// The results, beside this test.
-pub(crate) static KEPT: browser::results::Results =
-    browser::results::Results::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser_habits"));
+impl Habits {
+    const fn new(folder: &'static str, rows: &'static [(&'static str, &'static str)]) -> Self {
+        let kept = browser::results::Results::new(folder);
+        Self { kept, rows }
+    }
 
-/// Compares what a browser did now with what it did when somebody last looked, or keeps it.
-///
-/// # Errors
-/// If it did something else.
-pub(crate) fn check(
-    kind: Kind,
-    version: &str,
-    seen: &[(&'static str, String)],
-) -> anyhow::Result<()> {
-    let _held = KEPT.hold();
-    let mut all: Results = KEPT.read()?;
-    let mut differ = Vec::new();
-    for (key, does) in seen {
-        let known = HABITS.iter().any(|(habit, _)| habit == key);
-        ensure!(known, "{key} is no row of the table");
-        let habit = all.entry((*key).to_owned()).or_default();
+    /// Compares what a browser did now with what it did when somebody last looked, or keeps it.
+    ///
+    /// # Errors
+    /// If it did something else.
+    pub(crate) fn check(
+        &self,
+        kind: Kind,
+        version: &str,
+        seen: &[(&'static str, String)],
+    ) -> anyhow::Result<()> {
+        let _held = self.kept.hold();
+        let mut all: Results = self.kept.read()?;
+        let mut differ = Vec::new();
+        for (key, does) in seen {
+            let known = self.rows.iter().any(|(habit, _)| habit == key);
+            ensure!(known, "{key} is no row of the table");
+            let habit = all.entry((*key).to_owned()).or_default();
+            if updating() {
+                let dated = Dated {
+                    version: version.to_owned(),
+                    date: jiff::Zoned::now().date(),
+                    does: does.clone(),
+                };
+                habit.insert(kind.to_string(), dated);
+            } else {
+                let kept = habit
+                    .get(&kind.to_string())
+                    .with_context(|| format!("no result of {kind} for {key} yet: {does}"))?;
+                if kept.does != *does {
+                    differ.push(format!("{key}: {does}; in {}: {}", kept.version, kept.does));
+                }
+            }
+        }
         if updating() {
-            let dated = Dated {
-                version: version.to_owned(),
-                date: jiff::Zoned::now().date(),
-                does: does.clone(),
-            };
-            habit.insert(kind.to_string(), dated);
-        } else {
-            let kept = habit
-                .get(&kind.to_string())
-                .with_context(|| format!("no result of {kind} for {key} yet: {does}"))?;
-            if kept.does != *does {
-                differ.push(format!("{key}: {does}; in {}: {}", kept.version, kept.does));
-            }
+            self.kept.write(&all)?;
         }
+        ensure!(
+            differ.is_empty(),
+            "{kind} {version} does something else than when somebody last looked: {differ:#?}; \
+             if that is so, keep it with UPDATE_GOLDEN=1 cargo test -p browser --test \
+             browser_habits, or with cargo xtask engines"
+        );
+        Ok(())
     }
-    if updating() {
-        KEPT.write(&all)?;
-    }
-    ensure!(
-        differ.is_empty(),
-        "{kind} {version} does something else than when somebody last looked: {differ:#?}; \
-         if that is so, keep it with UPDATE_GOLDEN=1 cargo test -p browser --test browser_habits"
-    );
-    Ok(())
-}
 
-/// The table that the book shows.
-pub(crate) fn table() -> anyhow::Result<String> {
-    let all: Results = KEPT.read()?;
-    let mut head = "| what happens".to_owned();
-    let mut newest = Vec::new();
-    for kind in Kind::ALL {
-        let results = all
-            .values()
-            .filter_map(|habit| habit.get(&kind.to_string()));
-        let newest_of_kind = results.max_by_key(|dated| dated.date);
-        let dated = newest_of_kind.with_context(|| format!("no result of {kind}"))?;
-        head += &format!(" | {kind} {}, {}", dated.version, dated.date);
-        newest.push((kind, dated));
+    /// Whether the table that the book shows has every result.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub(crate) fn table_is_current(&self) -> anyhow::Result<()> {
+        self.kept.table_is_current(|| self.table())
     }
-    let mut table = format!("{head} |\n| --- | --- | --- | --- |\n");
-    for (key, words) in HABITS {
-        let habit = all
-            .get(*key)
-            .with_context(|| format!("no result of {key}"))?;
-        table += &format!("| {words}");
-        for (kind, newest) in &newest {
-            let dated = habit.get(&kind.to_string());
-            let dated = dated.with_context(|| format!("no result of {kind} for {key}"))?;
-            table += &format!(" | {}", dated.does);
-            if (&dated.version, dated.date) != (&newest.version, newest.date) {
-                table += &format!(" ({}, {})", dated.version, dated.date);
-            }
+
+    /// Writes the table anew.
+    ///
+    /// # Errors
+    /// If a result is missing.
+    pub(crate) fn write_table(&self) -> anyhow::Result<()> {
+        self.kept.write_table(&self.table()?)
+    }
+
+    /// The table that the book shows.
+    fn table(&self) -> anyhow::Result<String> {
+        let all: Results = self.kept.read()?;
+        let mut head = "| what happens".to_owned();
+        let mut newest = Vec::new();
+        for kind in Kind::ALL {
+            let results = all
+                .values()
+                .filter_map(|habit| habit.get(&kind.to_string()));
+            let newest_of_kind = results.max_by_key(|dated| dated.date);
+            let dated = newest_of_kind.with_context(|| format!("no result of {kind}"))?;
+            head += &format!(" | {kind} {}, {}", dated.version, dated.date);
+            newest.push((kind, dated));
         }
-        table += " |\n";
+        let has_trials = self.rows.iter().any(|(key, _)| key.contains('.'));
+        let (trials, line) = if has_trials {
+            (" | test", " --- |")
+        } else {
+            ("", "")
+        };
+        let mut table = format!("{head}{trials} |\n| --- | --- | --- | --- |{line}\n");
+        for (key, words) in self.rows {
+            let habit = all
+                .get(*key)
+                .with_context(|| format!("no result of {key}"))?;
+            table += &format!("| {words}");
+            for (kind, newest) in &newest {
+                let dated = habit.get(&kind.to_string());
+                let dated = dated.with_context(|| format!("no result of {kind} for {key}"))?;
+                table += &format!(" | {}", dated.does);
+                if (&dated.version, dated.date) != (&newest.version, newest.date) {
+                    table += &format!(" ({}, {})", dated.version, dated.date);
+                }
+            }
+            if let Some((trial, _)) = key.split_once('.') {
+                table += &format!(" | `{trial}`");
+            }
+            table += " |\n";
+        }
+        Ok(table)
     }
-    Ok(table)
 }
