@@ -120,6 +120,18 @@ impl Served {
         address: SocketAddr,
         router: impl FnOnce(&Feed, &Ending) -> Router,
     ) -> io::Result<Self> {
+        Self::start_with(address, Config::default(), router).await
+    }
+
+    /// The same with another edge.
+    ///
+    /// # Errors
+    /// If the address is taken.
+    pub async fn start_with(
+        address: SocketAddr,
+        edge: Config,
+        router: impl FnOnce(&Feed, &Ending) -> Router,
+    ) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let feed = Feed::new(Retention::default());
@@ -138,7 +150,7 @@ impl Served {
         let task = tokio::spawn(serving::serve(
             listener,
             Guarded::unchecked(router),
-            Config::default(),
+            edge,
             ending.clone(),
         ));
         Ok(Self {

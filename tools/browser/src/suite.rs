@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use futures_util::FutureExt as _;
 use http2_push::panel::Running;
 use libtest_mimic::{Arguments, Trial};
-use serving::Ending;
+use serving::{Ending, Tap};
 use site::{
     book::{self, Edition, Options},
     limits::Limits,
@@ -19,6 +19,7 @@ use site::{
 };
 use std::{
     future::Future,
+    net::Ipv4Addr,
     panic::{resume_unwind, AssertUnwindSafe},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -282,14 +283,24 @@ impl Suite {
     /// # Errors
     /// As [`site`](Self::site).
     pub async fn site_with(&self, push: Option<Running>) -> anyhow::Result<Served> {
+        self.site_of(push, Limits::default()).await
+    }
+
+    /// The same with these limits; its edge is that of every test, with its tap on.
+    ///
+    /// # Errors
+    /// As [`site`](Self::site).
+    pub async fn site_of(&self, push: Option<Running>, limits: Limits) -> anyhow::Result<Served> {
         let build = || async { anyhow::Ok(Shelf::new(&build(Vec::new(), None).await?)?) };
         let shelf = self.book.get_or_try_init(build).await?.clone();
-        let site = Served::start(|feed, ending| {
-            server::router(
-                shelf,
-                server::live(&site::methods(), feed, push, &Limits::default(), ending),
-                None,
-            )
+        let tap = Tap::new();
+        let edge = serving::Config {
+            tap: Some(tap.clone()),
+            ..serving::Config::default()
+        };
+        let site = Served::start_with((Ipv4Addr::LOCALHOST, 0).into(), edge, |feed, ending| {
+            let live = server::live(&site::methods(), feed, push, &limits, ending);
+            server::with_wire(server::router(shelf, live, None), &tap)
         });
         Ok(site.await?)
     }

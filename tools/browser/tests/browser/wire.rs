@@ -136,7 +136,7 @@ pub(crate) async fn a_cut_and_what_follows_it_are_drawn(
         &[],
     )
     .await?;
-    // Enter opens an arrow, and Home and Down lead to others.
+    // Enter opens an arrow, and Home leads to the first.
     arrow(&page, "up", "POST /live/sse/cut").await?;
     page.press(ENTER).await?;
     let detail = opened(&page).await?;
@@ -144,7 +144,7 @@ pub(crate) async fn a_cut_and_what_follows_it_are_drawn(
     page.press(HOME).await?;
     page.press(ENTER).await?;
     let detail = opened(&page).await?;
-    assert!(detail.contains("GET /live/sse/events?after="), "{detail}");
+    assert!(detail.contains("GET /live/sse/status?tap="), "{detail}");
     fits(&page).await
 }
 
