@@ -1,5 +1,6 @@
 //! Connections that are cut or frozen, so that a reader can watch what follows.
 
+use crate::between::Between;
 use axum::{
     body::{Body, Bytes},
     extract::{RawPathParams, Request, State},
@@ -72,18 +73,22 @@ pub(crate) struct Breakable {
     pub(crate) places: Option<Places>,
 }
 
-/// Lets an answer break, or stop, in the middle. What a socket carries is no answer:
-/// its own server breaks it.
+/// Lets an answer break, or stop, in the middle, and a socket.
 pub(crate) async fn breakable(
     State(Breakable { orders, places }): State<Breakable>,
     params: RawPathParams,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let place = match places.map(|places| places.acquire()).transpose() {
         Ok(place) => place,
         Err(problem) => return ProblemResponse(problem).into_response(),
     };
+    if let Some(between) = Between::enter(request.extensions_mut()).await {
+        let response = next.run(request).await;
+        between.run(&orders, &params, place);
+        return response;
+    }
     let mut order = Box::pin(orders.next(&params));
     let response = tokio::select! {
         // What was ordered comes before what is due.
@@ -97,9 +102,6 @@ pub(crate) async fn breakable(
         },
         response = next.run(request) => response,
     };
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return response;
-    }
     let (head, body) = response.into_parts();
     let rest = Some((body.into_data_stream(), order, place));
     let body = stream::unfold(rest, |rest| async move {

@@ -16,7 +16,13 @@
 // In a browser tokio has no clock: the same names, on the browser's timers.
 #[cfg(target_family = "wasm")]
 extern crate tokio_browser as tokio;
+// And hyper reads no HTTP there: the same names, over bytes in memory.
+#[cfg(target_family = "wasm")]
+extern crate hyper_browser as hyper;
+#[cfg(target_family = "wasm")]
+extern crate hyper_browser as hyper_util;
 
+mod between;
 mod breakable;
 pub mod plain;
 
@@ -69,8 +75,6 @@ pub(crate) struct Twin {
     pub(crate) log: Feed,
     pub(crate) texts: broadcast::Sender<String>,
     pub(crate) orders: Orders,
-    /// For the connections of the plain server.
-    pub(crate) places: Places,
     pub(crate) ending: Ending,
 }
 
@@ -105,7 +109,6 @@ fn twin(
         }),
         texts: broadcast::Sender::new(CHANNEL),
         orders: Orders::default(),
-        places: Places::new(PLACES).within(Some(places)),
         ending: ending.clone(),
     };
     let real = (method.router)(Host {
@@ -119,7 +122,7 @@ fn twin(
         places: None,
     };
     let of_plain = Breakable {
-        places: Some(twin.places.clone()),
+        places: Some(Places::new(PLACES).within(Some(places))),
         ..of_real.clone()
     };
     let plain = plain.layer(from_fn_with_state(of_plain, breakable));

@@ -3,10 +3,10 @@
 //! They are as the chapters list them, with as much around them as a twin needs: the
 //! cut, and a place for each connection.
 
-use crate::{breakable::Order, Twin, FROZEN};
+use crate::Twin;
 use axum::{
     body::Body,
-    extract::{Query, RawPathParams, State},
+    extract::{Query, State},
     response::{
         sse::{Event, Sse},
         IntoResponse, Response,
@@ -19,11 +19,10 @@ use feed::{Delivery, BATCH_BYTES};
 use futures_util::{future::ready, stream, SinkExt, Stream, StreamExt};
 use http::{header, HeaderMap, StatusCode};
 use serde::Deserialize;
-use serving::ProblemResponse;
 use std::{convert::Infallible, time::Duration};
 use tokio::{
     sync::broadcast::{error::RecvError, Receiver},
-    time::{sleep, timeout},
+    time::timeout,
 };
 use tokio_tungstenite::tungstenite::{protocol::WebSocketConfig, Message};
 use websocket::Handshake;
@@ -163,37 +162,21 @@ pub(crate) fn websocket() -> Router<Twin> {
 }
 
 /// A socket over the channel, and a loop that sends.
-async fn socket(
-    State(twin): State<Twin>,
-    params: RawPathParams,
-    handshake: Handshake,
-) -> Result<Response, ProblemResponse> {
-    let place = twin.places.acquire()?;
+async fn socket(State(twin): State<Twin>, handshake: Handshake) -> Response {
     let mut texts = twin.texts.subscribe();
-    let order = twin.orders.next(&params);
     let limits = WebSocketConfig::default().read_buffer_size(4 * 1024);
-    let answer = handshake.accept(limits, &twin.ending, move |mut socket| async move {
-        let send = async {
-            loop {
-                let text = match texts.recv().await {
-                    Ok(text) => text,
-                    Err(RecvError::Lagged(_)) => continue,
-                    Err(RecvError::Closed) => return,
-                };
-                if socket.send(Message::text(text)).await.is_err() {
-                    return;
-                }
+    handshake.accept(limits, &twin.ending, move |mut socket| async move {
+        loop {
+            let text = match texts.recv().await {
+                Ok(text) => text,
+                Err(RecvError::Lagged(_)) => continue,
+                Err(RecvError::Closed) => return,
+            };
+            if socket.send(Message::text(text)).await.is_err() {
+                return;
             }
-        };
-        tokio::select! {
-            () = send => {}
-            order = order => if order == Order::Freeze {
-                sleep(FROZEN).await;
-            },
         }
-        drop((socket, place));
-    });
-    Ok(answer)
+    })
 }
 
 /// The text that an event is about.

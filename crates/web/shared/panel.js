@@ -8,12 +8,14 @@
  * meet that limit by accident.
  */
 
+import { Breaks } from "./breaks.js";
 import { describeEvent, directionOf } from "./describe.js";
 import { randomName, messageOf } from "./http.js";
 import { Follower } from "./reconnect.js";
 import { createStatusLine } from "./status-line.js";
 import { startTimer } from "./timer.js";
 
+/** @typedef {import("./breaks.js").Break} Break */
 /** @typedef {import("./contract.js").LogEvent} LogEvent */
 /** @typedef {import("./reconnect.js").FollowerUpdate} FollowerUpdate */
 /** @typedef {import("./reconnect.js").Method} Method */
@@ -86,6 +88,11 @@ export function createPanel(
   const status = createStatusLine("Not connected. Press Start.");
   if (controls) root.querySelector(".lp-bar")?.append(controls);
   root.querySelector(".lp-bar")?.append(status.element);
+  const last = document.createElement("p");
+  last.className = "lp-last";
+  last.dataset.role = "last-break";
+  last.hidden = true;
+  root.querySelector(".lp-bar")?.after(last);
   const followed = createFollowerCounts();
   root.querySelector(".lp-form")?.before(followed.element, ...(counts ? [counts] : []));
 
@@ -117,11 +124,17 @@ export function createPanel(
 
   const follower = new Follower(method);
 
+  const breaks = new Breaks();
+  /** How many events were lost before the connection ended, if it does. */
+  let lostWhenLeft = 0;
+  /** @type {{ note: string, item: HTMLElement, ended: Break, lost: number } | null} */
+  let lastBreak = null;
+
   // ANCHOR: follow
   async function follow() {
     for await (const update of follower.updates()) {
-      if (update.type === "event") add(eventItem(update.event));
-      else if (update.type === "gap") add(noteItem("gap", describeGap(update.gap)));
+      if (update.type === "event") showEvent(update.event);
+      else if (update.type === "gap") showGap(update.gap);
       else if (update.type === "state") showState(update);
       draw();
     }
@@ -135,7 +148,40 @@ export function createPanel(
     setEnabled(buttons.stop, follower.active);
     setEnabled(buttons.send, follower.active);
     setEnabled(buttons.cut, state === "open");
-    if (note) add(noteItem("note", note));
+    const ended = breaks.enter(state, Date.now());
+    if (ended) {
+      const item = noteItem("note", note ?? "");
+      item.dataset.break = "true";
+      lastBreak = { note: note ?? "", item, ended, lost: lostWhenLeft };
+      describeLastBreak();
+      add(item);
+    } else if (note) add(noteItem("note", note));
+    if (state === "open") lostWhenLeft = follower.counts.lost;
+  }
+
+  /** @param {LogEvent} event */
+  function showEvent(event) {
+    const isLate = breaks.current !== null;
+    breaks.take(event.at, Date.now());
+    if (isLate) describeLastBreak();
+    else lostWhenLeft = follower.counts.lost;
+    add(eventItem(event));
+  }
+
+  /** @param {import("./contract.js").Gap} gap */
+  function showGap(gap) {
+    if (breaks.current) describeLastBreak();
+    add(noteItem("gap", describeGap(gap)));
+  }
+
+  /** In the list, and beside the status, where it stays. */
+  function describeLastBreak() {
+    if (!lastBreak) return;
+    const { note, item, ended, lost } = lastBreak;
+    const text = ended.describe(follower.counts.lost - lost);
+    item.textContent = `${note} ${text}`;
+    last.textContent = `Last break: ${text}`;
+    last.hidden = false;
   }
 
   setEnabled(buttons.stop, false);

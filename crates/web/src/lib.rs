@@ -32,6 +32,7 @@ macro_rules! files {
 
 /// What the pages of more than one method use.
 pub const SHARED: Files = files!("shared":
+    "breaks.js",
     "contract.js",
     "cursor.js",
     "describe.js",

@@ -184,6 +184,14 @@ test("the clouds are those of the page", () => {
   }
 });
 
+test("each of Worked choices leads to the calculator with its numbers", () => {
+  const text = read("src/choosing/cases.md");
+  const links = text.matchAll(/\(index\.html\?([^#)]*)#with-your-own-numbers\)/g);
+  const asked = Array.from(links, ([, query]) => readInputs(new URLSearchParams(query)));
+  const presets = PRESETS.map(({ inputs }) => inputs);
+  assert.deepEqual(asked, presets);
+});
+
 test("a cloud rules out what it does not let through", () => {
   assert.equal(LONGEST_WAIT, SERVER.park.most);
   /** @param {string} name */

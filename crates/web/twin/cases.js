@@ -35,7 +35,6 @@ import { listen, longPoll, openSocket, pollNewest, pollSince } from "./plain.js"
  * @property {(base: URL, knobs: Knobs, Socket?: typeof WebSocket) => Method} real
  * @property {string} server what the real one is
  * @property {"rhythm" | "delay" | null} knob what else can be turned
- * @property {boolean} [isSocket] whether its own server cuts it
  * @property {boolean} cuts whether there is a connection to cut
  * @property {boolean} freezes whether it can be stopped without a word
  * @property {Case[]} cases
@@ -83,8 +82,8 @@ export const TWINS = {
         title: "A time as the cursor",
         plain: "Plain: asks for what came since a second",
         hint:
-          "The plain server gives what was published in the second of the newest event, " +
-          "or later. So it gives some of it twice.",
+          "The plain server gives what was published in the second of the newest " +
+          "event, or later. So it gives some of it twice.",
         rate: 5,
         open: pollSince,
       },
@@ -147,10 +146,9 @@ export const TWINS = {
     title: "WebSocket, without a log and with one",
     real: (base, _, Socket) => createWebSocket(base, { Socket }),
     server: "With a log: opens with a cursor",
-    isSocket: true,
     knob: null,
     cuts: true,
-    freezes: false,
+    freezes: true,
     cases: [
       {
         title: "Between two sockets",

@@ -20,7 +20,7 @@ export class Lane extends EventTarget {
   #counts;
   #tally = new Tally();
   #hasLines;
-  /** Since when the connection is gone, in `performance.now()`. @type {number | null} */
+  /** When the connection went, by `performance.now()`. @type {number | null} */
   #gone = null;
   /** How many events had been published by then. */
   #publishedThen = 0;
@@ -181,7 +181,8 @@ export class Lane extends EventTarget {
     item.textContent = text;
     // A space: this is also what is read aloud, and what is copied.
     this.#list.append(item, " ");
-    while (this.#list.childNodes.length > 2 * MAX_ITEMS) this.#list.firstChild?.remove();
+    const nodes = this.#list.childNodes;
+    while (nodes.length > 2 * MAX_ITEMS) nodes[0].remove();
     return item;
   }
 

@@ -64,14 +64,12 @@ const MARKUP = `
 class Run {
   #key = randomName();
   #ended = new AbortController();
-  #twin;
   #case;
   #base;
   #knobs;
   #Socket;
   #lanes;
   #follower;
-  #method;
   /** @type {Client | null} */
   #plain = null;
   /** One after the other, so that the numbers grow. */
@@ -88,14 +86,13 @@ class Run {
    * @param {typeof WebSocket} [options.Socket]
    */
   constructor({ twin, chosen, base, knobs, lanes, Socket }) {
-    this.#twin = twin;
     this.#case = chosen;
     this.#base = new URL(`${this.#key}/`, base);
     this.#knobs = knobs;
     this.#lanes = lanes;
     this.#Socket = Socket;
-    this.#method = twin.real(new URL("real/", this.#base), knobs, Socket);
-    this.#follower = new Follower(this.#method);
+    const real = twin.real(new URL("real/", this.#base), knobs, Socket);
+    this.#follower = new Follower(real);
   }
 
   get signal() {
@@ -135,7 +132,7 @@ class Run {
     const listener = {
       onOpen: () => plain.set("open", "Open: waiting for events."),
       onText: (/** @type {unknown} */ text) => this.#take(plain, text),
-      onBreak: () => plain.set("connecting", "The connection broke. It will try again."),
+      onBreak: () => plain.set("connecting", "It broke, and will try again."),
     };
     const base = new URL("plain/", this.#base);
     this.#plain = this.#case.open(base, listener, this.#knobs, this.#Socket);
@@ -185,8 +182,7 @@ class Run {
   /** Breaks both connections, and lets something happen before they are back. */
   async cut() {
     const broken = this.#reach((lane) => lane.state !== "open");
-    const own = this.#twin.isSocket ? this.#method.cut?.() : undefined;
-    await Promise.all([this.#post("cut"), own]);
+    await this.#post("cut");
     await broken;
     await this.publish(MEANWHILE);
     return this.#isBack();
@@ -317,7 +313,8 @@ export function mount(element, { base, Socket }) {
   if (twin.knob === "delay") {
     const delays = [0, 50, 200, 1000].map((delay) => [String(delay), `${delay} ms`]);
     const label = "Added round trip, in this page";
-    const setDelay = (/** @type {string} */ delay) => void (knobs.delay = Number(delay));
+    const setDelay = (/** @type {string} */ delay) =>
+      void (knobs.delay = Number(delay));
     bar.append(createChoice("delay", label, delays, setDelay));
   }
 

@@ -16,10 +16,12 @@ import { pause, startTimer } from "../shared/timer.js";
 /** A client at work; `close` ends it. @typedef {{ close: () => void }} Client */
 
 /**
- * What a reader can turn while both clients run: how often they poll, a delay before
- * each request in milliseconds, and how many events are published a second.
+ * What a reader can turn while both clients run.
  *
- * @typedef {{ rhythm: import("../polling/rhythm.js").Rhythm, delay: number, rate: number }} Knobs
+ * @typedef {object} Knobs
+ * @property {import("../polling/rhythm.js").Rhythm} rhythm how often they poll
+ * @property {number} delay before each request, in milliseconds
+ * @property {number} rate how many events are published a second
  */
 
 // How long each of them waits after a break, in milliseconds; an EventSource has a time
@@ -160,6 +162,8 @@ export function openSocket(url, { onOpen, onText, onBreak }, Socket = WebSocket)
   return {
     close() {
       isClosed = true;
+      // What is under way is not read.
+      socket.onmessage = null;
       socket.close();
     },
   };

@@ -477,9 +477,9 @@ impl Finish<'_> {
         // and before `DOMContentLoaded`, so they meet the same page as before. An escaped
         // `&lt;script` in a listing does not match.
         let mut page = page.replace("<script src=", "<script defer src=");
-        // What searches the book is a tenth of what a page loads, and few readers use it. The page's
-        // own script brings it when it is asked for; a browser leaves a type alone that it does not
-        // know.
+        // What searches the book is a tenth of what a page loads, and few readers use it. The
+        // page's own script brings it when it is asked for; a browser leaves a type alone that it
+        // does not know.
         for name in SEARCH {
             page = hold_script(&page, name);
         }

@@ -62,8 +62,8 @@ pub struct Live {
 }
 
 /// The live servers of these methods, over one log: what is sent through one comes through all. The
-/// whiteboard of WebSocket has a log of its own, and so have the twins. HTTP/2 push waits for nothing, and has a server on
-/// a port of its own: `push`, if it is running.
+/// whiteboard of WebSocket has a log of its own, and so have the twins. HTTP/2 push waits for
+/// nothing, and has a server on a port of its own: `push`, if it is running.
 pub fn live(
     methods: &[Method],
     log: &Feed,

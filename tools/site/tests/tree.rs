@@ -168,6 +168,8 @@ const MAY_DEPEND: &[(&str, &str, &str)] = &[
     ("diagrams", "", ""),
     ("tls", "", ""),
     ("signal", "", ""),
+    // What marks an answer in bytes: the code that reads such bytes.
+    ("marker", "contract event-stream", ""),
     // Formulas alone: the page that calculates with them has nothing else of the repository's.
     ("capacity", "", ""),
     // tokio, where there is none: whatever waits has it in a browser.
@@ -182,7 +184,8 @@ const MAY_DEPEND: &[(&str, &str, &str)] = &[
     ),
     ("serving", "contract signal tls tokio-browser", "testbed"),
     ("method", "feed serving waiting", ""),
-    ("client", "contract", "serving testbed"),
+    ("event-stream", "", ""),
+    ("client", "contract event-stream", "serving testbed"),
     (
         "conformance",
         "client contract",
@@ -200,9 +203,12 @@ const MAY_DEPEND: &[(&str, &str, &str)] = &[
     // The servers of the methods, and plainer ones.
     (
         "twin",
-        "contract feed long-polling method polling serving sse tokio-browser waiting web websocket",
+        "contract feed hyper-browser long-polling method polling serving sse tokio-browser waiting \
+         web websocket",
         "client",
     ),
+    // Another client of the push server.
+    ("recordings", "http2-push serving tls", ""),
     // No method: it has neither log nor wait, and takes a body as they do.
     ("http2-push", "contract serving tls waiting web", "testbed"),
     ("programs", "", READER),

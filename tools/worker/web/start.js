@@ -245,7 +245,8 @@ export class PortSocket {
       this.readyState = WebSocket.OPEN;
       this.onopen?.({ type: "open" });
     } else if (data !== undefined) {
-      this.onmessage?.({ data });
+      // What comes after `close` was called is not handed on.
+      if (this.readyState === WebSocket.OPEN) this.onmessage?.({ data });
     } else if (taken !== undefined) {
       this.bufferedAmount -= taken;
     } else if (close) {

@@ -24,6 +24,7 @@ mod room;
 mod sheet;
 mod themes;
 mod tokens;
+mod twins;
 mod vectors;
 mod websocket_panel;
 mod whiteboard;
@@ -137,6 +138,13 @@ fn everywhere(suite: &Arc<Suite>, kind: Kind) -> Vec<Trial> {
         copied_pages::one_shows_each_event_once_across_a_cut_and_tells_of_a_gap,
     ));
     trials.extend(for_each(
+        &[sse::METHOD],
+        suite,
+        kind,
+        "twins::one_button_makes_one_lose_and_one_keep",
+        twins::one_button_makes_one_lose_and_one_keep,
+    ));
+    trials.extend(for_each(
         &site::methods(),
         suite,
         kind,
@@ -213,6 +221,18 @@ fn main() -> ExitCode {
         published::a_page_that_is_not_there_leads_back_into_the_book,
         published::a_search_in_a_static_site_leads_to_a_page,
     ]);
+    trials.extend(trials![
+        suite, Kind::Chromium;
+        twins::in_a_stream_each_case_is_what_its_chapter_says,
+        twins::it_works_in_a_service_worker,
+    ]);
+    trials.extend(for_each(
+        &[polling::METHOD, long_polling::METHOD, websocket::METHOD],
+        &suite,
+        Kind::Chromium,
+        "twins::one_button_makes_one_lose_and_one_keep",
+        twins::one_button_makes_one_lose_and_one_keep,
+    ));
     for kind in [Kind::Chromium, Kind::Firefox] {
         trials.extend(trials![
             suite, kind;

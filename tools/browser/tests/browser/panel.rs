@@ -223,6 +223,15 @@ pub(crate) async fn it_resumes_after_a_cut_with_nothing_lost_and_nothing_doubled
 
     assert_eq!(cursors(&page).await?, all);
     assert_eq!(counts(&page).await?, [10, 0, 0, 0, 1]);
+    // In the list, and where it stays when the list has moved on.
+    for place in ["[data-break]", "[data-role=last-break]"] {
+        let text = "return document.querySelector(arguments[0]).textContent";
+        let text: String = page.run(text, &[json!(place)]).await?;
+        assert!(
+            text.contains("5 events happened meanwhile, none lost"),
+            "{text}"
+        );
+    }
     let asked = site.asked_for(STREAM);
     assert_eq!(asked[0].whole, Some(false), "the connection was not broken");
     assert_eq!(asked[1].last_event_id, Some(last_seen.to_string()));

@@ -6,8 +6,8 @@
 //! browser --test browser_habits` keeps the new results with their date, and writes the table that
 //! the book shows.
 //!
-//! How long a service worker lives takes a minute and a half to try: `cargo xtask engines` does, and
-//! `cargo test` leaves it out.
+//! How long a service worker lives takes a minute and a half to try: `cargo xtask engines` does,
+//! and `cargo test` leaves it out.
 //!
 //! A browser or driver that is missing: its trials are ignored, with the reason, or fail under
 //! `REQUIRE_PARTS=1`.
