@@ -14,6 +14,7 @@ fn allowed() -> Allowed {
     Allowed {
         hosts: vec!["book.example".parse().unwrap()],
         origins: vec!["https://pages.example".parse().unwrap()],
+        any_origin: vec!["/open"],
     }
 }
 
@@ -62,6 +63,30 @@ async fn addresses_localhost_and_allowed_names_are_answered() {
         "Book.Example:8443",
     ] {
         assert_eq!(ask(request("GET", &[("host", host)])).await, OK, "{host}");
+    }
+}
+
+#[tokio::test]
+async fn on_a_path_that_is_open_the_host_alone_is_checked() {
+    let router = guard(
+        Router::new()
+            .route("/open", get(|| async { "read" }))
+            .route("/open/below", get(|| async { "read" })),
+        allowed(),
+    );
+    let router = router.into_router();
+    for (path, host, status) in [
+        ("/open", "localhost", 200),
+        ("/open", "evil.example", 421),
+        ("/open/below", "localhost", 403),
+    ] {
+        let request = Request::get(path)
+            .header("host", host)
+            .header("origin", "https://evil.example")
+            .header("upgrade", "websocket")
+            .body(Body::empty());
+        let answer = router.clone().oneshot(request.unwrap()).await.unwrap();
+        assert_eq!(answer.status(), status, "{path} at {host}");
     }
 }
 

@@ -10,6 +10,9 @@
 //! - `POST cut` breaks what the page of this key has open, on both sides.
 //! - `POST freeze` stops it without a word: no byte comes any more, and no end.
 //!
+//! And `foreign/real` and `foreign/plain` are one socket twice: a site that mounts this
+//! lets pages of every origin open the second ([`ANY_ORIGIN`]).
+//!
 //! A method has one log here, for all pages. A page knows its own events by their
 //! texts.
 
@@ -24,6 +27,7 @@ extern crate hyper_browser as hyper_util;
 
 mod between;
 mod breakable;
+mod foreign;
 pub mod plain;
 
 use crate::breakable::{breakable, Breakable, Order, Orders};
@@ -44,6 +48,10 @@ use waiting::{http::JsonBody, Places};
 
 /// Where a site mounts [`router`], and what a page's `data-method` says.
 pub const NAME: &str = "twin";
+
+/// Where, below [`NAME`], the plain server of sockets is that does not ask which page
+/// opens one.
+pub const ANY_ORIGIN: &str = "foreign/plain";
 
 /// How many events a log here keeps: few, so that a page falls out of them soon.
 pub const WINDOW: usize = 64;
@@ -93,6 +101,7 @@ pub fn router(places: &Places, ending: &Ending) -> Router {
             let twin = twin(method, plain, places, ending);
             router.nest(&format!("/{}/{{key}}", method.name), twin)
         });
+    let router = router.nest("/foreign", foreign::router(places, ending));
     fallbacks(router.merge(assets::router(web::TWIN)))
 }
 

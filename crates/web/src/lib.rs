@@ -85,6 +85,7 @@ pub const WEBSOCKET: Files = files!("websocket":
 /// The twins: for each method, its client and the one that one writes first.
 pub const TWIN: Files = files!("twin":
     "cases.js",
+    "foreign.js",
     "lane.js",
     "panel.js",
     "plain.js",

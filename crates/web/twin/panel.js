@@ -20,6 +20,7 @@ import {
 import { Follower } from "../shared/reconnect.js";
 import { bounded, pause, startTimer } from "../shared/timer.js";
 import { TWINS } from "./cases.js";
+import { mountForeign } from "./foreign.js";
 import { events, Lane } from "./lane.js";
 import { read, textOf, write } from "./tally.js";
 
@@ -263,7 +264,8 @@ class Run {
  * Puts a twin into an element, in place of what is there. Nothing connects before
  * Start.
  *
- * `data-view` on the element names the method.
+ * `data-view` on the element names the method, or is `foreign`: two sockets that a page
+ * of another origin wants to open.
  *
  * @param {HTMLElement} element
  * @param {object} options
@@ -274,6 +276,8 @@ class Run {
  * @returns {{ destroy: () => void }}
  */
 export function mount(element, { base, Socket }) {
+  if (element.dataset.view === "foreign")
+    return mountForeign(element, { base, hasNetwork: Socket === undefined });
   const method = element.dataset.view ?? "";
   const twin = TWINS[method];
   const absolute = new URL(`${method}/`, new URL(base, document.baseURI));

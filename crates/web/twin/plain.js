@@ -121,18 +121,33 @@ async function fetchText(url, signal) {
 }
 
 /**
- * Server-Sent Events: an `EventSource` and nothing else.
+ * Server-Sent Events: an `EventSource`, and another when the browser has given up.
  *
  * @param {URL} url
  * @param {Listener} listener
  * @returns {Client}
  */
 export function listen(url, { onOpen, onText, onBreak }) {
-  const source = new EventSource(url);
-  source.onopen = onOpen;
-  source.onmessage = ({ data }) => onText(data);
-  source.onerror = onBreak;
-  return source;
+  /** @type {EventSource} */
+  let source;
+  let isClosed = false;
+  function open() {
+    if (isClosed) return;
+    source = new EventSource(url);
+    source.onopen = onOpen;
+    source.onmessage = ({ data }) => onText(data);
+    source.onerror = () => {
+      onBreak();
+      if (source.readyState === EventSource.CLOSED) startTimer(open, REST);
+    };
+  }
+  open();
+  return {
+    close() {
+      isClosed = true;
+      source.close();
+    },
+  };
 }
 
 /**

@@ -24,6 +24,8 @@ const RIGHT = 40;
 const LINE = 14;
 /** How far from an arrow a click may be, in pixels. */
 const NEAR = 14;
+/** From here on the text of a mark stands in the middle. */
+const ROOM_BETWEEN = 480;
 /** A letter of a label, on average. */
 const LETTER = 6.1;
 const SLOTS = 4;
@@ -187,16 +189,22 @@ export function createPicture({ label, height, onOpen }) {
     }
     /** Where the text of the mark before stands. */
     let before = -Infinity;
+    // Labels stand at both ends: between them, where there is room.
+    const room = server() - client;
+    const place =
+      room > ROOM_BETWEEN
+        ? { x: client + room / 2, "text-anchor": "middle" }
+        : { x: client + 6, "text-anchor": "start" };
     for (const { t, text } of marks.filter(isSeen)) {
       const at = round(y(t));
       const below = Math.max(at + 11, before + 11);
       before = below;
-      const most = Math.floor((server() - client - 8) / LETTER);
+      const most = Math.floor((room - 8) / LETTER);
       parts.push(
         draw("path", { class: "wire-mark", d: `M${client} ${at}H${server()}` }),
         draw(
           "text",
-          { class: "wire-mark-text", x: client + 6, y: below },
+          { class: "wire-mark-text", y: below, ...place },
           shorten(text, most),
         ),
       );
@@ -248,7 +256,7 @@ export function createPicture({ label, height, onOpen }) {
 
   /**
    * Writes as many labels as have room, each beside its sender. One that stands for
-   * several says how many follow.
+   * several is that of the first which is a message, and says how many there are beside.
    *
    * @param {readonly Arrow[]} seen
    */
@@ -256,6 +264,8 @@ export function createPicture({ label, height, onOpen }) {
     const room = Math.floor((server() - client - 24) / LETTER);
     /** @type {Map<Arrow, number>} */
     const counts = new Map();
+    /** @type {Map<Arrow, Arrow>} */
+    const named = new Map();
     for (const way of ["up", "down"]) {
       /** @type {Arrow | undefined} */
       let last;
@@ -263,7 +273,9 @@ export function createPicture({ label, height, onOpen }) {
         if (arrow.way !== way) continue;
         if (last && y(arrow.t) - y(last.t) < LINE) {
           counts.set(last, (counts.get(last) ?? 0) + 1);
+          if (named.get(last)?.kind === "other") named.set(last, arrow);
         } else {
+          named.set(arrow, arrow);
           counts.set(arrow, 0);
           last = arrow;
         }
@@ -274,7 +286,8 @@ export function createPicture({ label, height, onOpen }) {
       if (!text) continue;
       const more = counts.get(arrow);
       const others = more ? ` +${more}` : "";
-      const whole = `${arrow.label}, ${formatBytes(arrow.size)}${others}`;
+      const { label, size } = named.get(arrow) ?? arrow;
+      const whole = `${label}, ${formatBytes(size)}${others}`;
       // Beside a label of the other lane there is half of the room.
       const isShared = [...counts.keys()].some(
         ({ way, t }) => way !== arrow.way && Math.abs(y(t) - y(arrow.t)) < LINE,

@@ -2,12 +2,13 @@
 /**
  * Recordings on a page of the book, with nothing live behind them.
  *
- * `data-recording` names one, relative to the page, and `data-recordings` several with
- * spaces between, which are shown side by side. `data-label` says what they are of.
+ * `data-recordings` names them, with spaces between. They are shown side by side on one
+ * time axis; with `data-choice`, which is the label of the choice, one at a time.
+ * `data-label` says what they are of.
  */
 
 import { createSection } from "../shared/panel.js";
-import { create } from "../book/parts.js";
+import { create, keepKeys, select } from "../book/parts.js";
 import { readRecord } from "./format.js";
 import { createWireView } from "./view.js";
 
@@ -27,34 +28,53 @@ const PLACES = {
  * @returns {Promise<{ destroy: () => void }>} rejects where one does not load
  */
 export async function mount(element) {
-  const {
-    recording = "",
-    recordings = recording,
-    label = "Recording",
-  } = element.dataset;
-  const names = recordings.split(/\s+/).filter(Boolean);
-  const all = await Promise.all(names.map(load));
+  const { recordings = "", choice, label = "Recording" } = element.dataset;
+  const all = await Promise.all(recordings.split(/\s+/).filter(Boolean).map(load));
   const root = createSection(label, "");
-  for (const text of describeAll(all))
-    root.append(create("p", { class: "wire-source" }, text));
-  const sources = all.map((source) => ({ source, label: nameOf(source, all) }));
-  const view = createWireView(root, { sources, label });
+  const place = create("div", { class: "wire-replay" });
+  /** @type {{ destroy: () => void } | undefined} */
+  let view;
+
+  /** @param {Recording[]} shown */
+  function show(shown) {
+    view?.destroy();
+    const texts = describeAll(shown).map((text) =>
+      create("p", { class: "wire-source" }, text),
+    );
+    place.replaceChildren(...texts);
+    const sources = shown.map((source) => ({ source, label: nameOf(source, shown) }));
+    view = createWireView(place, { sources, label });
+  }
+
+  if (choice) {
+    const choices = /** @type {[string, string][]} */ (
+      all.map((recording, place) => [String(place), nameOf(recording, all)])
+    );
+    const control = select(choices);
+    control.dataset.role = "wire-choice";
+    control.addEventListener("change", () => show([all[Number(control.value)]]));
+    keepKeys(control);
+    root.append(create("label", { class: "lp-choice" }, `${choice} `, control));
+  }
+  root.append(place);
   element.querySelector(".in-page-start")?.remove();
   element.append(root);
+  show(choice ? all.slice(0, 1) : all);
   return {
     destroy() {
-      view.destroy();
+      view?.destroy();
       root.remove();
     },
   };
 }
 
 /**
- * @param {string} name
+ * @param {string} name of a file among the book's recordings
  * @returns {Promise<Recording>}
  */
 async function load(name) {
-  const response = await fetch(new URL(name, document.baseURI));
+  // From the modules to the book's root, which is above each of its pages elsewhere.
+  const response = await fetch(new URL(`../../../recordings/${name}.json`, import.meta.url));
   if (!response.ok) throw new Error(`${name} does not load: ${response.status}.`);
   const record = readRecord(await response.json());
   if (record?.source !== "recording") throw new Error(`${name} is no recording.`);

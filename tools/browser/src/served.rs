@@ -145,7 +145,11 @@ impl Served {
             scriptless: Arc::default(),
         };
         // The witness is outside of the guard, and so sees what the guard refuses.
-        let router = guard(router(&feed, &ending), Allowed::default()).into_router();
+        let router = guard(
+            router(&feed, &ending),
+            site::server::with_any_origin(Allowed::default()),
+        )
+        .into_router();
         let router = router.layer(from_fn_with_state(witness.clone(), watched));
         let task = tokio::spawn(serving::serve(
             listener,

@@ -1,4 +1,5 @@
-//! A line with a round trip: a relay that holds bytes back for half of it.
+//! A line with a round trip: a relay that holds bytes back for half of it, or from some moment on
+//! for ever.
 //!
 //! It ends TCP on both sides, so what is slow is what a program sends, and not the handshake of
 //! TCP: the recordings begin after that.
@@ -11,7 +12,7 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
-    sync::mpsc,
+    sync::{mpsc, watch},
     task::JoinHandle,
     time::{sleep_until, Instant},
 };
@@ -23,6 +24,7 @@ const ON_THE_WAY: usize = 64;
 #[derive(Debug)]
 pub struct Delay {
     address: SocketAddr,
+    frozen: watch::Sender<()>,
     accepting: JoinHandle<()>,
 }
 
@@ -35,15 +37,28 @@ impl Delay {
     pub async fn to(server: SocketAddr, one_way: Duration) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
+        let frozen = watch::Sender::new(());
+        let freezes = frozen.clone();
         let accepting = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
+                let freezes = freezes.subscribe();
                 tokio::spawn(async move {
                     // A client whose server cannot be had sees that its connection ends.
-                    let _ = pass(client, server, one_way).await;
+                    let _ = pass(client, server, one_way, freezes).await;
                 });
             }
         });
-        Ok(Self { address, accepting })
+        Ok(Self {
+            address,
+            frozen,
+            accepting,
+        })
+    }
+
+    /// From now on nothing more comes over any connection that is there, in either direction, and
+    /// none of them ends. What is opened later is not touched.
+    pub fn freeze(&self) {
+        self.frozen.send_replace(());
     }
 
     /// Where clients connect.
@@ -58,17 +73,28 @@ impl Drop for Delay {
     }
 }
 
-async fn pass(mut client: TcpStream, server: SocketAddr, one_way: Duration) -> io::Result<()> {
+async fn pass(
+    mut client: TcpStream,
+    server: SocketAddr,
+    one_way: Duration,
+    mut freezes: watch::Receiver<()>,
+) -> io::Result<()> {
     let mut upstream = TcpStream::connect(server).await?;
     client.set_nodelay(true)?;
     upstream.set_nodelay(true)?;
     let (from_client, to_client) = client.split();
     let (from_server, to_server) = upstream.split();
-    tokio::try_join!(
-        hold(from_client, to_server, one_way),
-        hold(from_server, to_client, one_way),
-    )?;
-    Ok(())
+    let passed = async {
+        tokio::try_join!(
+            hold(from_client, to_server, one_way),
+            hold(from_server, to_client, one_way),
+        )
+    };
+    tokio::select! {
+        passed = passed => passed.map(drop),
+        // Dropped with what it holds. Both ends stay open, and unread.
+        Ok(()) = freezes.changed() => std::future::pending().await,
+    }
 }
 
 async fn hold(
@@ -124,5 +150,29 @@ mod tests {
         client.read_to_end(&mut answer).await.unwrap();
         assert_eq!(answer, b"answer");
         assert!(begin.elapsed() >= 2 * one_way);
+    }
+    #[tokio::test]
+    async fn what_is_frozen_neither_comes_nor_ends() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let relay = Delay::to(listener.local_addr().unwrap(), Duration::ZERO)
+            .await
+            .unwrap();
+        let pair = async || {
+            let client = TcpStream::connect(relay.address()).await.unwrap();
+            (client, listener.accept().await.unwrap().0)
+        };
+        let (mut client, mut server) = pair().await;
+        client.write_all(b"1").await.unwrap();
+        server.read_exact(&mut [0]).await.unwrap();
+        relay.freeze();
+        let (mut later, mut beside) = pair().await;
+        client.write_all(b"2").await.unwrap();
+        drop(client);
+        // What is opened later passes, and by then the other would have come.
+        later.write_all(b"3").await.unwrap();
+        beside.read_exact(&mut [0]).await.unwrap();
+        let mut byte = [0];
+        let nothing = tokio::time::timeout(Duration::from_millis(20), server.read(&mut byte));
+        assert!(nothing.await.is_err());
     }
 }

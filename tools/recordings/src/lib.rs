@@ -1,14 +1,20 @@
 //! What went over real connections, recorded with its times, for the pages to replay.
 //!
 //! - [`format`](mod@format): a recording, as it is kept and as the view of the wire reads it.
+//! - [`failures`]: a page of another origin, and a peer that has vanished.
+//! - [`panels`]: the live panels, in three browsers.
 //! - [`push`]: one page that comes by HTTP/2 push, with a 103, and with neither, over a line with a
 //!   round trip ([`delay`]).
-//! - [`table`]: what the page says of these three, made from them.
+//! - [`table`]: what the pages say of them, made from them.
+//! - [`tapped`]: what the server's tap has kept, as a recording.
 
 pub mod delay;
+pub mod failures;
 pub mod format;
+pub mod panels;
 pub mod push;
 pub mod table;
+pub mod tapped;
 
 use format::Recording;
 use std::path::{Path, PathBuf};

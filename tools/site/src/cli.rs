@@ -317,7 +317,7 @@ async fn serve(
         Some(tap) => server::with_wire(router, &tap),
         None => router,
     };
-    let router = serving::guard(router, options.allowed());
+    let router = serving::guard(router, server::with_any_origin(options.allowed()));
     let served = serving::serve(listener, router, limits.edge, ending);
     let served = Endpoint::beside(endpoint, served).await;
     // It ends with the book, and has its own connections to drain.

@@ -16,7 +16,7 @@ use feed::{Feed, Retention};
 use http2_push::panel::Running;
 use method::{Host, Method};
 use serde_json::{json, Map, Value};
-use serving::{assets, Ending, Tap};
+use serving::{assets, Allowed, Ending, Tap};
 use tower_http::compression::predicate::{Predicate, SizeAbove};
 use tower_http::compression::CompressionLayer;
 
@@ -90,6 +90,17 @@ pub fn live(
         router: twin::router(&limits.places, ending),
     };
     methods.iter().map(live).chain([push, twins]).collect()
+}
+
+/// What the guard is to allow beside this: pages of every origin may open the plain socket of a
+/// twin, which tells all of them the same.
+pub fn with_any_origin(allowed: Allowed) -> Allowed {
+    const PATH: &str = "/live/twin/foreign/plain";
+    debug_assert_eq!(PATH, format!("/live/{}/{}", twin::NAME, twin::ANY_ORIGIN));
+    Allowed {
+        any_origin: vec![PATH],
+        ..allowed
+    }
 }
 
 /// Tells open pages that there is a newer book: a feed of its own, and the book's own SSE server

@@ -357,8 +357,14 @@ fn kept(server: &Server, key: &str) -> (Value, [Vec<u8>; 2]) {
 fn what_goes_over_a_watched_connection_is_kept() {
     const KEY: &str = "0123456789abcdef0123";
     let book = book("# One\n");
-    let server = Server::start(book.path(), &["--port", "0", "--rate", "0"]);
-    let address = &server.address;
+    let mut server = Server::start_by(
+        Command::new("env")
+            .arg("RUST_LOG=trace")
+            .arg(env!("CARGO_BIN_EXE_site")),
+        book.path(),
+        &["--port", "0", "--rate", "0"],
+    );
+    let address = &server.address.clone();
     let socket = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
                   Sec-WebSocket-Protocol: waiting.v1\r\n";
@@ -407,6 +413,29 @@ fn what_goes_over_a_watched_connection_is_kept() {
             thread::yield_now();
         }
     }
+    // No route minds the key.
+    for method in ["polling", "long-polling", "sse", "websocket"] {
+        for (target, body, status) in [
+            ("GET /status?", "", 200),
+            ("POST /events?", r#"{"kind":"message","data":1}"#, 201),
+            ("POST /cut?connection=nobody&", "", 404),
+        ] {
+            let target = target.replacen(" /", &format!(" /live/{method}/"), 1);
+            let mut stream = TcpStream::connect(address).unwrap();
+            stream.set_read_timeout(Some(HANG)).unwrap();
+            write!(
+                stream,
+                "{target}tap={KEY} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
+                 Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            )
+            .unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            let expected = format!("HTTP/1.1 {status} ");
+            assert!(answer.starts_with(&expected), "{method} {target}: {answer}");
+        }
+    }
     // Who reads it is not in it, and nothing is under another key.
     let (kept_all, [up, _]) = kept(&server, KEY);
     assert!(!String::from_utf8_lossy(&up).contains("/live/wire"));
@@ -414,6 +443,11 @@ fn what_goes_over_a_watched_connection_is_kept() {
     assert_eq!(kept(&server, "another0another0").0["next"], 0);
     let foreign = get(address, "example.org", &format!("/live/wire?tap={KEY}"));
     assert!(foreign.starts_with("HTTP/1.1 421"), "{foreign}");
+    // A key is its page's alone: no log has it, whatever the log is asked for.
+    server.child.kill().unwrap();
+    let lines: Vec<_> = server.errors.iter().collect();
+    assert!(lines.iter().any(|line| line.contains("a connection ended")));
+    assert_eq!(lines.iter().find(|line| line.contains(KEY)), None);
 }
 
 #[test]

@@ -226,6 +226,11 @@ const MAY_DEPEND: &[(&str, &str, &str)] = &[
     // It measures programs, and links none of them.
     ("lab", "capacity client contract tls", "testbed"),
     ("figures", "capacity", ""),
+    (
+        "recordings",
+        "browser http2-push serving site tls waiting",
+        "",
+    ),
     // The servers of the site, and the log under them.
     ("formulas", "capacity", ""),
     (

@@ -128,12 +128,14 @@ async function mount(element, { root, methods }) {
   panel.mount(element, { base, modules, Socket: PortSocket });
   const note = document.createElement("p");
   note.className = "live-panel-real";
-  const isSocket = method === "websocket" || element.dataset.view === "websocket";
+  const { view } = element.dataset;
+  const isSocket = method === "websocket" || view === "websocket";
   const more = document.createElement("a");
   more.href = new URL("facts.html#fact-worker-habits", root).href;
   more.textContent = "What a worker can do, by browser";
   note.append(isSocket ? REAL_SOCKET : REAL, " ", more, ".");
-  element.append(note);
+  // It says itself that nothing of it is here.
+  if (view !== "foreign") element.append(note);
   element.dataset.state = "live";
 }
 

@@ -20,6 +20,7 @@ mod polling_panel;
 mod published;
 mod push_panel;
 mod reading;
+mod recordings;
 mod room;
 mod sheet;
 mod themes;
@@ -97,6 +98,7 @@ fn everywhere(suite: &Arc<Suite>, kind: Kind) -> Vec<Trial> {
         long_polling_panel::one_question_is_parked_and_resumes_after_a_cut,
         websocket_panel::it_resumes_after_a_cut_and_publishes_over_its_socket,
         websocket_panel::a_page_of_another_site_gets_no_socket,
+        twins::a_page_of_another_origin_opens_the_plain_socket_alone,
         whiteboard::it_is_one_board_for_all_and_nothing_is_lost_in_a_cut,
         tokens::stop_ends_the_generator_too,
         tokens::a_text_comes_token_by_token,
@@ -200,6 +202,8 @@ fn main() -> ExitCode {
     trials.extend(trials![
         suite, Kind::Chromium;
         access::no_barriers_in_the_panel_of_http2_push,
+        recordings::a_push_is_replayed_beside_what_took_its_place,
+        recordings::a_panel_is_replayed_in_the_browser_of_the_readers_choice,
         in_page::no_barriers_in_light_and_dark,
         worker::a_worker_that_was_ended_is_a_restart,
         worker::what_goes_over_watched_requests_is_kept,

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use testbed::parts::Missing;
 use tower_http::services::ServeDir;
 
-const TWIN: &str = ".live-panel[data-method=twin]";
+const TWIN: &str = ".live-panel[data-method=twin]:not([data-view=foreign])";
 
 fn part(role: &str) -> String {
     format!("{TWIN} [data-role={role}]")
@@ -107,6 +107,38 @@ pub(crate) async fn one_button_makes_one_lose_and_one_keep(
     let mut complaints = page.complaints().await?;
     complaints.retain(|it| !it.contains("Failed to load resource"));
     assert_eq!(complaints, Vec::<String>::new());
+    Ok(())
+}
+
+pub(crate) async fn a_page_of_another_origin_opens_the_plain_socket_alone(
+    suite: Arc<Suite>,
+    page: Page,
+) -> anyhow::Result<()> {
+    const FOREIGN: &str = ".live-panel[data-view=foreign]";
+    let site = suite.site().await?;
+    page.open(&site.at(&chapter(websocket::METHOD))).await?;
+    for (button, plain, real) in [("own", 1, 1), ("foreign", 2, 1)] {
+        let button = format!("{FOREIGN} [data-role={button}]");
+        page.until(
+            "the button",
+            "return document.querySelector(arguments[0])?.checkVisibility()",
+            &[json!(button)],
+        )
+        .await?;
+        page.click(&button).await?;
+        page.until(
+            &format!("{plain} open sockets of one, and {real} of the other"),
+            "const panel = document.querySelector(arguments[0]);
+            const count = (side, mark) =>
+                panel.querySelectorAll(`[data-role=${side}] [data-mark=${mark}]`).length;
+            return count('plain', 'open') === arguments[1] && count('real', 'open') === arguments[2]
+                && count('real', 'refused') === arguments[1] - arguments[2]",
+            &[json!(FOREIGN), json!(plain), json!(real)],
+        )
+        .await?;
+    }
+    let asked = site.asked_for("GET /live/twin/foreign/real");
+    assert_eq!(asked.last().and_then(|asked| asked.status), Some(403));
     Ok(())
 }
 
