@@ -22,8 +22,9 @@ const SOURCES = {
     "There is no network here, and so there are no other bytes.",
   socket:
     "The frames of the socket are the real bytes, which the server in this page " +
-    "reads and writes. Only the network between is missing. The heads of the handshake are " +
-    "written out as HTTP/1.1 has them. Of requests it is what a script sees.",
+    "reads and writes. Only the network between is missing. The heads of the " +
+    "handshake are written out as HTTP/1.1 has them. Of requests it is what a script " +
+    "sees.",
 };
 
 /** The views that are open, by their panels. @type {WeakMap<HTMLElement, Open>} */
