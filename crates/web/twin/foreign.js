@@ -83,6 +83,7 @@ export function mountForeign(element, { base, hasNetwork }) {
   function show(side, origin, answer) {
     const item = document.createElement("li");
     item.dataset.mark = answer.startsWith("open") ? "open" : "refused";
+    item.dataset.origin = origin === location.origin ? "own" : "foreign";
     item.textContent = `${origin}: ${answer}`;
     find(root, side).append(item);
   }

@@ -58,6 +58,7 @@ const MARKUP = `
 <div class="lp-bar" data-role="knobs"></div>
 <p class="lp-note" data-role="hint"></p>
 <div class="tw-lanes" data-role="lanes"></div>
+<p class="lp-note">The log here keeps 64 events; a channel has room for 16. The page publishes the events itself.</p>
 <p class="lp-note tw-verdict" data-role="verdict" role="status"></p>
 `;
 

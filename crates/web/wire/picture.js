@@ -85,10 +85,15 @@ export function createPicture({ label, height, onOpen }) {
   const open = draw("g", { "aria-hidden": "true" });
   const over = draw("g", { "aria-hidden": "true" });
   const arrows = draw("g");
-  element.append(ground, open, arrows, over);
+  // What a button is called has to hold what is written in it, and a label is cut to
+  // its room. So labels are no part of the buttons.
+  const words = draw("g", { "aria-hidden": "true" });
+  element.append(ground, open, arrows, words, over);
 
   /** @type {Map<Arrow, SVGGElement>} */
   const drawn = new Map();
+  /** @type {Map<Arrow, SVGTextElement>} */
+  const labels = new Map();
   /** @type {Map<Element, Arrow>} */
   const meant = new Map();
   let width = 320;
@@ -237,20 +242,22 @@ export function createPicture({ label, height, onOpen }) {
         d: `M${x1} ${begin}L${end} ${at}`,
       }),
       draw("path", { class: "wire-head", d: head }),
-      draw("text", {
-        class: "wire-label",
-        x: x1 + to * 12,
-        y: begin - 3,
-        "text-anchor": way === "up" ? "start" : "end",
-        "aria-hidden": "true",
-      }),
     );
+    const label = draw("text", {
+      class: "wire-label",
+      x: x1 + to * 12,
+      y: begin - 3,
+      "text-anchor": way === "up" ? "start" : "end",
+    });
+    labels.set(arrow, label);
+    words.append(label);
     return g;
   }
 
   /**
    * Writes as many labels as have room, each beside its sender. One that stands for
-   * several is that of the first which is a message, and says how many there are beside.
+   * several is that of the first which is a message, and says how many there are
+   * beside.
    *
    * @param {readonly Arrow[]} seen
    */
@@ -276,18 +283,18 @@ export function createPicture({ label, height, onOpen }) {
       }
     }
     for (const arrow of seen) {
-      const text = drawn.get(arrow)?.querySelector("text");
+      const text = labels.get(arrow);
       if (!text) continue;
       const more = counts.get(arrow);
       const others = more ? ` +${more}` : "";
       const { label, size } = named.get(arrow) ?? arrow;
-      const words = `${label}, ${formatBytes(size)}${others}`;
+      const whole = `${label}, ${formatBytes(size)}${others}`;
       // Beside a label of the other lane there is half of the room.
       const isShared = [...counts.keys()].some(
         ({ way, t }) => way !== arrow.way && Math.abs(y(t) - y(arrow.t)) < LINE,
       );
       const most = Math.floor(isShared ? room / 2 - 1 : room);
-      const wanted = more === undefined ? "" : shorten(words, most);
+      const wanted = more === undefined ? "" : shorten(whole, most);
       if (text.textContent !== wanted) text.textContent = wanted;
     }
   }
@@ -372,12 +379,16 @@ export function createPicture({ label, height, onOpen }) {
         drawGround(span);
         drawn.clear();
         meant.clear();
+        labels.clear();
         arrows.replaceChildren();
+        words.replaceChildren();
       }
       const isSeen = new Set(seen);
       for (const [arrow, g] of drawn) {
         if (isSeen.has(arrow)) continue;
         g.remove();
+        labels.get(arrow)?.remove();
+        labels.delete(arrow);
         drawn.delete(arrow);
         meant.delete(g);
       }

@@ -29,6 +29,7 @@ mod twins;
 mod vectors;
 mod websocket_panel;
 mod whiteboard;
+mod wire;
 mod without_script;
 mod worker;
 
@@ -81,6 +82,7 @@ fn everywhere(suite: &Arc<Suite>, kind: Kind) -> Vec<Trial> {
         push_panel::it_says_in_words_that_no_push_server_runs,
         push_panel::the_page_of_the_push_server_tells_what_it_saw,
         room::four_methods_share_one_room,
+        wire::a_cut_and_what_follows_it_are_drawn,
         worker::two_tabs_share_one_room,
         worker::another_worker_is_another_log,
         worker::an_old_worker_serves_a_new_site_and_a_new_one_old_tabs,
@@ -190,6 +192,13 @@ fn main() -> ExitCode {
         "access::no_barriers_in_light_and_dark",
         access::no_barriers_in_light_and_dark,
     );
+    trials.extend(for_each(
+        &site::methods(),
+        &suite,
+        Kind::Chromium,
+        "wire::each_method_has_its_arrows_and_each_arrow_its_bytes",
+        wire::each_method_has_its_arrows_and_each_arrow_its_bytes,
+    ));
     trials.extend(trials![
         suite, Kind::Chromium;
         access::no_barriers_in_the_panel_of_http2_push,
