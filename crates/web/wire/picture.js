@@ -256,7 +256,8 @@ export function createPicture({ label, height, onOpen }) {
 
   /**
    * Writes as many labels as have room, each beside its sender. One that stands for
-   * several is that of the first which is a message, and says how many there are beside.
+   * several is that of the first which is a message, and says how many there are
+   * beside.
    *
    * @param {readonly Arrow[]} seen
    */
