@@ -74,7 +74,8 @@ export async function mount(element) {
  */
 async function load(name) {
   // From the modules to the book's root, which is above each of its pages elsewhere.
-  const response = await fetch(new URL(`../../../recordings/${name}.json`, import.meta.url));
+  const url = new URL(`../../../recordings/${name}.json`, import.meta.url);
+  const response = await fetch(url);
   if (!response.ok) throw new Error(`${name} does not load: ${response.status}.`);
   const record = readRecord(await response.json());
   if (record?.source !== "recording") throw new Error(`${name} is no recording.`);
