@@ -43,7 +43,8 @@ export async function mount(element) {
     );
     place.replaceChildren(...texts);
     const sources = shown.map((source) => ({ source, label: nameOf(source, shown) }));
-    view = createWireView(place, { sources, label });
+    // Another name than that of the section around it.
+    view = createWireView(place, { sources, label: `${label}: the wire` });
   }
 
   if (choice) {

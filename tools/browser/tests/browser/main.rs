@@ -204,6 +204,7 @@ fn main() -> ExitCode {
         access::no_barriers_in_the_panel_of_http2_push,
         recordings::a_push_is_replayed_beside_what_took_its_place,
         recordings::a_panel_is_replayed_in_the_browser_of_the_readers_choice,
+        recordings::no_barriers_in_light_and_dark,
         in_page::no_barriers_in_light_and_dark,
         worker::a_worker_that_was_ended_is_a_restart,
         worker::what_goes_over_watched_requests_is_kept,

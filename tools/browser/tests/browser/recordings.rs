@@ -1,12 +1,14 @@
 //! The recordings on a static site: they are replayed where no server is.
 
 use crate::{
+    access::look,
     book::WIDE,
     published::{at, published},
 };
-use browser::{page::Page, suite::Suite};
+use browser::{page::Page, parts, suite::Suite};
 use serde_json::{json, Value};
 use std::sync::Arc;
+use testbed::parts::Missing;
 
 const REPLAY: &str = ".in-page[data-module='wire/replay.js']";
 
@@ -91,5 +93,21 @@ pub(crate) async fn a_panel_is_replayed_in_the_browser_of_the_readers_choice(
     };
     assert!(source.contains(firefox), "{source}");
     assert_eq!(page.complaints().await?, [""; 0]);
+    Ok(())
+}
+
+pub(crate) async fn no_barriers_in_light_and_dark(
+    suite: Arc<Suite>,
+    page: Page,
+) -> anyhow::Result<()> {
+    let axe = parts::axe_core().map_err(Missing)?;
+    let server = published(&suite).await?;
+    for scheme in ["light", "dark"] {
+        page.prefer(scheme).await?;
+        page.open(&at(&server, "http2-push/index.html")).await?;
+        start(&page).await?;
+        page.click(&format!("{REPLAY} summary")).await?;
+        look(&page, &axe, scheme).await?;
+    }
     Ok(())
 }
