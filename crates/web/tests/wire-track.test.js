@@ -69,6 +69,7 @@ test("a view of what grows has a bound, and its totals have none", () => {
     track.reach(track.now);
   }
   assert.equal(track.arrows.length, MOST_DRAWN);
+  assert.equal(track.kept, MOST_DRAWN);
   assert.equal(track.totals?.requests, 1000);
   assert.ok(track.linesAt(track.now).length <= MOST_DRAWN);
 });

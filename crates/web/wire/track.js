@@ -123,6 +123,11 @@ export class Track {
     return this.#arrows.slice(Math.max(0, this.#reached - MOST_DRAWN), this.#reached);
   }
 
+  /** How many arrows are remembered. */
+  get kept() {
+    return this.#arrows.length;
+  }
+
   /** How many have come that the view has not reached. */
   get waiting() {
     return this.#arrows.length - this.#reached;
