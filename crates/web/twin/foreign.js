@@ -41,7 +41,8 @@ const MARKUP = `
 
 const NO_NETWORK =
   "This twin is live only with cargo run: a service worker is asked by the pages of " +
-  "its own origin alone, and never for a WebSocket.";
+  "its own origin alone, and never for a WebSocket. What the guarded one does is " +
+  "recorded below, in three browsers.";
 
 /**
  * Opens a socket, and tells what came of it. It is sent to a page as text as well, and
