@@ -19,7 +19,7 @@ const HEX: &str = "6f 76 65 72 20 74 68 65 20 77 69 72 65";
 const HOME: &str = "\u{e011}";
 
 /// Waits until an arrow of this direction says this, and gives the focus to it.
-async fn arrow(page: &Page, way: &str, text: &str) -> anyhow::Result<()> {
+pub(crate) async fn arrow(page: &Page, way: &str, text: &str) -> anyhow::Result<()> {
     page.until(
         &format!("an arrow {way} with “{text}”"),
         "const arrow = Array.from(document.querySelectorAll(`.wire-${arguments[0]}`))

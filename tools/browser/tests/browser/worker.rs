@@ -4,6 +4,7 @@
 use crate::{
     panel::{chapter, counts, hurry, part, said, send, state, CHAPTER},
     published::at,
+    wire::arrow,
 };
 use anyhow::Context as _;
 use axum::{http::header, routing::get, Router};
@@ -133,6 +134,9 @@ async fn told_of_a_new_log(page: &Page) -> anyhow::Result<()> {
     .await
 }
 
+/// What is sent while the wire is shown.
+const SEEN: &str = "seen by the worker";
+
 pub(crate) async fn each_method_runs_where_no_server_is(
     suite: Arc<Suite>,
     method: Method,
@@ -168,6 +172,12 @@ pub(crate) async fn each_method_runs_where_no_server_is(
     let [seen, lost, doubled, gaps, again] = counts(&page).await?;
     assert!(seen > 2, "{seen}");
     assert_eq!([lost, doubled, gaps, again], [0, 0, 0, reconnects]);
+
+    // And its wire is what the worker has seen.
+    page.click(&part("wire")).await?;
+    arrow(&page, "up", "GET").await?;
+    send(&page, "Ada", SEEN).await?;
+    arrow(&page, "down", SEEN).await?;
 
     let notes =
         "return [...document.querySelectorAll('.live-panel-real')].map((it) => it.textContent)";
