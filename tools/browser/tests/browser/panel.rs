@@ -513,7 +513,9 @@ pub(crate) async fn it_fits_a_phone(suite: Arc<Suite>, page: Page) -> anyhow::Re
                 const controls = panels.flatMap((panel) =>
                     [...panel.querySelectorAll('button, select, summary, textarea, label:has(input), input')]);
                 return [
-                    panels.map((panel) => panel.getBoundingClientRect().height)
+                    // Of a twin, that both lanes are seen at once.
+                    panels.map((panel) => panel.querySelector('.tw-lanes') ?? panel)
+                        .map((panel) => panel.getBoundingClientRect().height)
                         .filter((height) => height >= arguments[0]),
                     controls.filter((control) => control.checkVisibility()
                         // A box to tick has its label around it.
