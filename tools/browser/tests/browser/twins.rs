@@ -117,6 +117,14 @@ pub(crate) async fn a_page_of_another_origin_opens_the_plain_socket_alone(
     const FOREIGN: &str = ".live-panel[data-view=foreign]";
     let site = suite.site().await?;
     page.open(&site.at(&chapter(websocket::METHOD))).await?;
+    // What comes above it moves it away from under the pointer.
+    page.until(
+        "all panels",
+        "return [...document.querySelectorAll('.live-panel')]
+            .every((panel) => panel.dataset.state === 'live' && !panel.querySelector('.lp[hidden]'))",
+        &[],
+    )
+    .await?;
     for (button, plain, real) in [("own", 1, 1), ("foreign", 2, 1)] {
         let button = format!("{FOREIGN} [data-role={button}]");
         page.until(
