@@ -2,14 +2,19 @@
 
 use crate::PLACES;
 use axum::{extract::State, response::Response, routing::get, Router};
-use futures_util::SinkExt as _;
+use futures_util::{SinkExt as _, StreamExt as _};
 use serving::{Ending, ProblemResponse};
+use std::time::Duration;
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{protocol::WebSocketConfig, Message};
 use waiting::Places;
 use websocket::Handshake;
 
 /// What everybody may read here, and nobody is to read in the chapter.
 const TICKET: &str = "Ticket 19: the password is hunter2";
+
+/// How long a client may take to close.
+const CLOSING: Duration = Duration::from_secs(5);
 
 #[derive(Clone)]
 struct Tickets {
@@ -40,6 +45,10 @@ async fn ticket(
         handshake.accept(limits, &tickets.ending, |mut socket| async move {
             let _ = socket.send(Message::text(TICKET)).await;
             let _ = socket.close(None).await;
+            // The client closes as well, and then the connection ends. Firefox takes one
+            // that ends right after the handshake for a failure.
+            let closed = async { while let Some(Ok(_)) = socket.next().await {} };
+            let _ = timeout(CLOSING, closed).await;
             drop(place);
         }),
     )

@@ -410,10 +410,15 @@ export function createWireView(element, options) {
     update();
   });
   text.addEventListener("toggle", update);
+  let resizing = 0;
   const resizes = new ResizeObserver(() => {
-    for (const { box, picture } of columns)
-      picture.resize(Math.max(180, box.clientWidth));
-    update();
+    // Not in here: what changes the layout while it is observed is an error in WebKit.
+    cancelAnimationFrame(resizing);
+    resizing = requestAnimationFrame(() => {
+      for (const { box, picture } of columns)
+        picture.resize(Math.max(180, box.clientWidth));
+      update();
+    });
   });
   for (const { box } of columns) resizes.observe(box);
   sheet.addEventListener("load", update, { signal });
@@ -428,6 +433,7 @@ export function createWireView(element, options) {
     destroy() {
       ending.abort();
       cancelAnimationFrame(frame);
+      cancelAnimationFrame(resizing);
       resizes.disconnect();
       root.remove();
     },
