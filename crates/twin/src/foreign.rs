@@ -45,8 +45,8 @@ async fn ticket(
         handshake.accept(limits, &tickets.ending, |mut socket| async move {
             let _ = socket.send(Message::text(TICKET)).await;
             let _ = socket.close(None).await;
-            // The client closes as well, and then the connection ends. Firefox takes one
-            // that ends right after the handshake for a failure.
+            // The client closes as well, and then the connection ends. Firefox takes
+            // one that ends right after the handshake for a failure.
             let closed = async { while let Some(Ok(_)) = socket.next().await {} };
             let _ = timeout(CLOSING, closed).await;
             drop(place);
