@@ -8,7 +8,7 @@
  * and ask in waves.
  */
 
-import { keepKeys } from "../shared/panel.js";
+import { createChoice } from "../shared/panel.js";
 import { pause } from "../shared/timer.js";
 
 // A hidden page needs no fresh events. It asks at once when it is shown again. Ten
@@ -136,23 +136,16 @@ const CHOICES = [500, 2000, 10_000];
  * @returns {HTMLElement}
  */
 export function createIntervalChoice(rhythm) {
-  const label = document.createElement("label");
-  label.className = "lp-choice";
-  const select = document.createElement("select");
-  select.dataset.role = "interval";
-  select.name = "interval";
-  for (const milliseconds of CHOICES) {
-    select.add(
-      new Option(
-        `${milliseconds / 1000} s`,
-        String(milliseconds),
-        false,
-        milliseconds === rhythm.interval,
-      ),
-    );
-  }
-  label.append("Ask every ", select);
-  keepKeys(select);
-  select.addEventListener("change", () => (rhythm.interval = Number(select.value)));
-  return label;
+  const choices = CHOICES.map(
+    (milliseconds) =>
+      /** @type {const} */ ([String(milliseconds), `${milliseconds / 1000} s`]),
+  );
+  const { element, select } = createChoice("Ask every", {
+    role: "interval",
+    choices,
+    onChange: (value) => (rhythm.interval = Number(value)),
+  });
+  // A pause that is none of them shows the first.
+  if (CHOICES.includes(rhythm.interval)) select.value = String(rhythm.interval);
+  return element;
 }

@@ -506,6 +506,31 @@ export function createSection(label, markup) {
 }
 
 /**
+ * A choice among texts, and its label.
+ *
+ * @param {string} label
+ * @param {object} options
+ * @param {string} options.role by which the choice is found
+ * @param {string} [options.name]
+ * @param {readonly (readonly [value: string, text: string])[]} options.choices the
+ *   first is chosen
+ * @param {(value: string) => void} options.onChange
+ * @returns {{ element: HTMLLabelElement, select: HTMLSelectElement }}
+ */
+export function createChoice(label, { role, name = role, choices, onChange }) {
+  const element = document.createElement("label");
+  element.className = "lp-choice";
+  const select = document.createElement("select");
+  select.dataset.role = role;
+  select.name = name;
+  for (const [value, text] of choices) select.add(new Option(text, value));
+  keepKeys(select);
+  select.addEventListener("change", () => onChange(select.value));
+  element.append(`${label} `, select);
+  return { element, select };
+}
+
+/**
  * Keeps a field's keys to itself.
  *
  * The book turns pages on the arrow keys and opens its search on a letter. Not while

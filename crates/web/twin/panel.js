@@ -11,10 +11,10 @@ import { createIntervalChoice, Rhythm } from "../polling/rhythm.js";
 import { messageOf, randomName, request } from "../shared/http.js";
 import {
   addStyles,
+  createChoice,
   createSection,
   find,
   isEnabled,
-  keepKeys,
   setEnabled,
 } from "../shared/panel.js";
 import { Follower } from "../shared/reconnect.js";
@@ -304,23 +304,35 @@ export function mount(element, { base, Socket }) {
   /** @type {{ plain: Lane, real: Lane }} */
   let lanes;
 
+  /**
+   * @param {string} role
+   * @param {string} label
+   * @param {string[][]} texts a value and a text each
+   * @param {(value: string) => void} onChange
+   */
+  function addChoice(role, label, texts, onChange) {
+    const choices = /** @type {[string, string][]} */ (texts);
+    const options = { role, name: `twin-${role}`, choices, onChange };
+    bar.append(createChoice(label, options).element);
+  }
+
   if (twin.cases.length > 1) {
-    const options = twin.cases.map(({ title }, index) => [String(index), title]);
-    bar.append(createChoice("case", "What to see", options, choose));
+    const cases = twin.cases.map(({ title }, index) => [String(index), title]);
+    addChoice("case", "What to see", cases, choose);
   }
   const rates = [0, 1, 2, 5, 10, 20].map((rate) => [
     String(rate),
     rate ? `${rate} a second` : "none",
   ]);
   const setRate = (/** @type {string} */ rate) => void (knobs.rate = Number(rate));
-  bar.append(createChoice("rate", "Events", rates, setRate));
+  addChoice("rate", "Events", rates, setRate);
   if (twin.knob === "rhythm") bar.append(createIntervalChoice(knobs.rhythm));
   if (twin.knob === "delay") {
     const delays = [0, 50, 200, 1000].map((delay) => [String(delay), `${delay} ms`]);
     const label = "Added round trip, in this page";
     const setDelay = (/** @type {string} */ delay) =>
       void (knobs.delay = Number(delay));
-    bar.append(createChoice("delay", label, delays, setDelay));
+    addChoice("delay", label, delays, setDelay);
   }
 
   /** @param {string} index of the case */
@@ -475,23 +487,4 @@ function describe(before, { counts, state, last }, expected) {
   if (state !== "open") parts.push("and is not back yet");
   else if (behind > 0) parts.push(`and seems open, ${events(behind)} behind`);
   return parts.join(" ");
-}
-
-/**
- * @param {string} role
- * @param {string} label
- * @param {string[][]} options a value and a text each; the first is chosen
- * @param {(value: string) => void} onChange
- */
-function createChoice(role, label, options, onChange) {
-  const element = document.createElement("label");
-  element.className = "lp-choice";
-  const select = document.createElement("select");
-  select.dataset.role = role;
-  select.name = `twin-${role}`;
-  for (const [value, text] of options) select.add(new Option(text, value));
-  keepKeys(select);
-  select.addEventListener("change", () => onChange(select.value));
-  element.append(`${label} `, select);
-  return element;
 }

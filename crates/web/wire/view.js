@@ -5,7 +5,7 @@
  */
 
 import { create } from "../book/parts.js";
-import { addStyles, createCounts, keepKeys } from "../shared/panel.js";
+import { addStyles, createChoice, createCounts, keepKeys } from "../shared/panel.js";
 import { startTimer } from "../shared/timer.js";
 import { showArrow } from "./detail.js";
 import { readRecord } from "./format.js";
@@ -98,15 +98,23 @@ export function createWireView(element, options) {
   const sheet = addStyles(new URL("wire.css", import.meta.url));
   const play = createButton("", "wire-play", () => (playing ? pause() : go()));
   const catchUp = createButton("Live", "wire-live", follow);
-  const speeds = createChoice("Speed", "wire-speed", SPEEDS, (value) => {
-    speed = Number(value);
-    if (live && speed < 1) following = false;
-    update();
+  const speeds = createChoice("Speed", {
+    role: "wire-speed",
+    choices: SPEEDS,
+    onChange(value) {
+      speed = Number(value);
+      if (live && speed < 1) following = false;
+      update();
+    },
   });
   const lengths = live ? LENGTHS : [/** @type {const} */ ([ALL, "all"]), ...LENGTHS];
-  const windows = createChoice("Seen", "wire-length", lengths, (value) => {
-    length = Number(value);
-    update();
+  const windows = createChoice("Seen", {
+    role: "wire-length",
+    choices: lengths,
+    onChange(value) {
+      length = Number(value);
+      update();
+    },
   });
   windows.select.value = String(length);
   const behind = create("span", { class: "wire-behind", "data-role": "wire-behind" });
@@ -449,18 +457,4 @@ function createButton(text, role, onClick) {
   const button = create("button", { type: "button", "data-role": role }, text);
   button.addEventListener("click", onClick);
   return button;
-}
-
-/**
- * @param {string} label
- * @param {string} role
- * @param {readonly (readonly [value: string, text: string])[]} choices
- * @param {(value: string) => void} onChange
- */
-function createChoice(label, role, choices, onChange) {
-  const select = create("select", { "data-role": role, name: role });
-  for (const [value, text] of choices) select.add(new Option(text, value));
-  select.addEventListener("change", () => onChange(select.value));
-  const element = create("label", { class: "lp-choice" }, `${label} `, select);
-  return { element, select };
 }

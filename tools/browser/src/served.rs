@@ -5,7 +5,8 @@ use axum::{
     extract::{Request, State},
     http::{header, StatusCode},
     middleware::{from_fn_with_state, Next},
-    response::{IntoResponse as _, Response},
+    response::{Html, IntoResponse as _, Response},
+    routing::get,
     Router,
 };
 use feed::{Feed, Retention};
@@ -79,6 +80,28 @@ pub struct Asked {
     /// How the body of an answer without a known length ended: `Some(true)` by itself,
     /// `Some(false)` because the client left or the server was cut.
     pub whole: Option<bool>,
+}
+
+impl Asked {
+    /// The key under which the server is to keep what goes over its connection.
+    pub fn tap_key(&self) -> Option<&str> {
+        let mut pairs = self.query.split('&');
+        pairs.find_map(|pair| pair.strip_prefix("tap="))
+    }
+}
+
+/// An empty page of another origin than that of the servers here, and what ends its server, which
+/// is a plain one.
+///
+/// # Errors
+/// If it cannot listen.
+pub async fn another_origin() -> io::Result<(String, JoinHandle<io::Result<()>>)> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = format!("http://localhost:{}/", listener.local_addr()?.port());
+    let text = Html("<!doctype html><link rel=icon href=data:,>");
+    let router = Router::new().route("/", get(move || async move { text }));
+    let serving = tokio::spawn(async move { axum::serve(listener, router).await });
+    Ok((address, serving))
 }
 
 /// Which paths are held back.

@@ -4,14 +4,12 @@
 use crate::{
     delay::Delay,
     format::Recording,
-    tapped::{key_of, part, press, received, Marks, Tapped},
+    tapped::{key_of, none, press, received, reconnected, Marks, Tapped},
 };
-use axum::{response::Html, routing::get, Router};
-use browser::{engine::Kind, page::Page, suite::Suite};
-use serde_json::{json, Value};
+use browser::{engine::Kind, page::Page, served::another_origin, suite::Suite};
+use serde_json::json;
 use site::limits::Limits;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
-use tokio::net::TcpListener;
 use waiting::ticker;
 
 /// The name of the recordings of a page of another origin.
@@ -33,11 +31,7 @@ pub const HEARTBEAT: Duration = Duration::from_secs(2);
 /// If the server lets it.
 pub async fn foreign_origin(suite: Arc<Suite>, page: Page) -> anyhow::Result<Recording> {
     let site = suite.site().await?;
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let elsewhere = format!("http://localhost:{}/", listener.local_addr()?.port());
-    let text = Html("<!doctype html><link rel=icon href=data:,>");
-    let other = Router::new().route("/", get(move || async move { text }));
-    let serving = tokio::spawn(async move { axum::serve(listener, other).await });
+    let (elsewhere, serving) = another_origin().await?;
     page.open(&elsewhere).await?;
     let address = site.at(&format!("live/websocket/events?tap={KEY}&after=latest"));
     let open = "return new Promise((resolve) => {
@@ -89,16 +83,12 @@ pub async fn half_open(suite: Arc<Suite>, page: Page) -> anyhow::Result<Recordin
     marks.add("The line is dead: what is sent arrives no more, in either direction.");
     line.freeze();
     let key = key_of(&site)?;
-    let again = "return document.querySelector(arguments[0]).textContent === '1'";
-    page.until("a reconnect", again, &[json!(part("reconnects"))])
-        .await?;
+    reconnected(&page).await?;
     received(&page, events + 8).await?;
     marks.add("Stop is pressed.");
     press(&page, "stop").await?;
     ticks.abort();
-    let lost = "return document.querySelector(arguments[0]).textContent";
-    let lost: Value = page.run(lost, &[json!(part("lost"))]).await?;
-    anyhow::ensure!(lost == "0", "{lost} are lost");
+    none(&page, "lost").await?;
     // Not through the line, whose connections the browser still holds.
     page.open(&site.at("404.html")).await?;
     let tapped = Tapped::read(&site, &page, &key).await?;

@@ -4,9 +4,8 @@
 
 use crate::{
     format::Recording,
-    tapped::{key_of, once, part, press, received, Marks, Tapped},
+    tapped::{key_of, none, once, part, press, received, reconnected, Marks, Tapped},
 };
-use anyhow::ensure;
 use browser::{engine::Kind, page::Page, served::Served, suite::Suite};
 use serde_json::json;
 use std::sync::Arc;
@@ -90,17 +89,13 @@ impl Panel {
         if self.is_cut {
             marks.add("Cut is pressed: the server closes the connection.");
             press(page, "cut").await?;
-            let again = "return document.querySelector(arguments[0]).textContent === '1'";
-            page.until("a reconnect", again, &[json!(part("reconnects"))])
-                .await?;
+            reconnected(page).await?;
             received(page, events + EVENTS).await?;
         }
         marks.add("Stop is pressed.");
         press(page, "stop").await?;
         for wrong in ["lost", "doubled"] {
-            let count = "return document.querySelector(arguments[0]).textContent";
-            let count: String = page.run(count, &[json!(part(wrong))]).await?;
-            ensure!(count == "0", "{count} {wrong}");
+            none(page, wrong).await?;
         }
         let tapped = Tapped::read(site, page, &key_of(site)?).await?;
         ticks.abort();

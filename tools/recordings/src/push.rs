@@ -25,16 +25,11 @@ use serving::Ending;
 use std::{
     collections::BTreeMap,
     future::poll_fn,
-    io,
-    pin::Pin,
     sync::{Arc, Mutex, PoisonError},
-    task::{ready, Context, Poll},
     time::{Duration, Instant},
 };
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpListener,
-};
+use tokio::net::TcpListener;
+use tokio_util::io::{InspectReader, InspectWriter};
 
 /// How long a byte is on its way.
 pub const ONE_WAY: Duration = Duration::from_millis(50);
@@ -110,10 +105,9 @@ async fn once(way: http2_push::Way) -> anyhow::Result<Recording> {
     let tls = client::connect(&line_address, &trust).await?;
     let started = clock()?;
     let clock = Clock::default();
-    let io = Timed {
-        io: tls,
-        clock: clock.clone(),
-    };
+    let (up, down) = (clock.clone(), clock.clone());
+    let io = InspectReader::new(tls, move |bytes| down.add(Way::Down, bytes));
+    let io = InspectWriter::new(io, move |bytes| up.add(Way::Up, bytes));
     let mut builder = h2::client::Builder::new();
     builder.enable_push(way == http2_push::Way::Push);
     let (send, connection) = builder.handshake(io).await?;
@@ -199,10 +193,8 @@ type Passed = (Instant, Way, Vec<u8>);
 
 impl Clock {
     fn add(&self, way: Way, bytes: &[u8]) {
-        if !bytes.is_empty() {
-            let mut pieces = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            pieces.push((Instant::now(), way, bytes.to_vec()));
-        }
+        let mut pieces = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        pieces.push((Instant::now(), way, bytes.to_vec()));
     }
 
     /// The recording of all so far, frame by frame.
@@ -359,45 +351,4 @@ fn marks(frames: &[(Piece, Option<Frame>)]) -> Vec<Mark> {
         }
     }
     marks
-}
-
-/// A connection whose bytes are noted with their times. It changes no byte.
-struct Timed<I> {
-    io: I,
-    clock: Clock,
-}
-
-impl<I: AsyncRead + Unpin> AsyncRead for Timed<I> {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut this.io).poll_read(cx, buffer))?;
-        this.clock.add(Way::Down, &buffer.filled()[before..]);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<I: AsyncWrite + Unpin> AsyncWrite for Timed<I> {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let written = ready!(Pin::new(&mut this.io).poll_write(cx, bytes))?;
-        this.clock.add(Way::Up, &bytes[..written]);
-        Poll::Ready(Ok(written))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
-    }
 }

@@ -5,7 +5,7 @@ use anyhow::{ensure, Context as _};
 use browser::{
     engine::{self, Kind},
     page::Page,
-    served::Served,
+    served::{Asked, Served},
     suite::Suite,
 };
 use jiff::{tz::TimeZone, Timestamp};
@@ -129,10 +129,7 @@ pub fn once(
 /// If no request has one.
 pub fn key_of(site: &Served) -> anyhow::Result<String> {
     let asked = site.asked();
-    let key = asked.iter().rev().find_map(|asked| {
-        let mut pairs = asked.query.split('&');
-        pairs.find_map(|pair| pair.strip_prefix("tap="))
-    });
+    let key = asked.iter().rev().find_map(Asked::tap_key);
     Ok(key.context("no request has a key")?.to_owned())
 }
 
@@ -156,6 +153,27 @@ pub async fn received(page: &Page, count: u32) -> anyhow::Result<u32> {
         return count >= arguments[1] && count";
     page.until_some("events", enough, &[json!(part("received")), json!(count)])
         .await
+}
+
+/// Waits until the panel has connected again, once.
+///
+/// # Errors
+/// If it does not.
+pub async fn reconnected(page: &Page) -> anyhow::Result<()> {
+    let again = "return document.querySelector(arguments[0]).textContent === '1'";
+    page.until("a reconnect", again, &[json!(part("reconnects"))])
+        .await
+}
+
+/// Checks one of the panel's counts of faults.
+///
+/// # Errors
+/// If it has counted any.
+pub async fn none(page: &Page, fault: &str) -> anyhow::Result<()> {
+    let count = "return document.querySelector(arguments[0]).textContent";
+    let count: String = page.run(count, &[json!(part(fault))]).await?;
+    ensure!(count == "0", "{count} {fault}");
+    Ok(())
 }
 
 /// A control of the panel.

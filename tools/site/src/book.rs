@@ -420,25 +420,29 @@ fn finish_pages(dest: &Path, finish: Finish<'_>) -> Result<(), BuildError> {
 /// How the names of the scripts begin that search the book.
 const SEARCH: [&str; 3] = ["elasticlunr-", "mark-", "searcher-"];
 
-/// Keeps a browser from loading the script whose name begins like that.
-fn hold_script(page: &str, name: &str) -> String {
-    const SCRIPT: &str = "<script defer src=\"";
-    let found = page.match_indices(SCRIPT).find(|(at, _)| {
-        let path = page[at + SCRIPT.len()..]
-            .split('"')
-            .next()
-            .unwrap_or_default();
-        path.rsplit('/')
-            .next()
-            .unwrap_or_default()
-            .starts_with(name)
-    });
-    let Some((at, _)) = found else {
-        return page.to_owned();
-    };
-    let (before, rest) = page.split_at(at);
-    let rest = &rest[SCRIPT.len()..];
-    format!("{before}<script type=\"text/plain\" data-search src=\"{rest}")
+/// Has each external script wait.
+///
+/// It is deferred, so that the first paint waits for none. Deferred scripts run in their order,
+/// after the inline ones (which set up what they read) and before `DOMContentLoaded`, so they meet
+/// the same page as before. An escaped `&lt;script` in a listing does not match.
+///
+/// What searches the book is a tenth of what a page loads, and few readers use it. The page's own
+/// script brings it when it is asked for; a browser leaves a type alone that it does not know.
+fn hold_scripts(page: &str) -> String {
+    const SCRIPT: &str = "<script src=\"";
+    let mut scripts = page.split(SCRIPT);
+    let mut held = scripts.next().unwrap_or_default().to_owned();
+    for script in scripts {
+        let path = script.split('"').next().unwrap_or_default();
+        let name = path.rsplit('/').next().unwrap_or_default();
+        let searches = SEARCH.iter().any(|begin| name.starts_with(begin));
+        held.push_str(match searches {
+            true => "<script type=\"text/plain\" data-search src=\"",
+            false => "<script defer src=\"",
+        });
+        held.push_str(script);
+    }
+    held
 }
 
 /// The page of the site itself; mdBook writes the first chapter there, too.
@@ -472,17 +476,7 @@ struct Finish<'a> {
 
 impl Finish<'_> {
     fn page(self, page: &str, is_home: bool, address: Option<&str>) -> String {
-        // Every external script is deferred, so that the first paint waits for none of them.
-        // Deferred scripts run in their order, after the inline ones (which set up what they read)
-        // and before `DOMContentLoaded`, so they meet the same page as before. An escaped
-        // `&lt;script` in a listing does not match.
-        let mut page = page.replace("<script src=", "<script defer src=");
-        // What searches the book is a tenth of what a page loads, and few readers use it. The
-        // page's own script brings it when it is asked for; a browser leaves a type alone that it
-        // does not know.
-        for name in SEARCH {
-            page = hold_script(&page, name);
-        }
+        let mut page = hold_scripts(page);
         // By this a page knows that it has modules, and does not ask for them in vain.
         page = page.replacen("<html ", &format!("<html data-modules=\"{MODULES}/\" "), 1);
         if let Some(path) = self.options.reload {

@@ -26,9 +26,15 @@ pub(crate) async fn no_barriers_in_light_and_dark(
     }
     let alone = alone(method).await?;
     open(&page, &alone, "", method).await?;
+    look_in_light_and_dark(&page).await
+}
+
+/// Has axe-core look at the page as it is, in both schemes.
+pub(crate) async fn look_in_light_and_dark(page: &Page) -> anyhow::Result<()> {
+    let axe = parts::axe_core().map_err(Missing)?;
     for scheme in ["light", "dark"] {
         page.prefer(scheme).await?;
-        look(&page, &axe, scheme).await?;
+        look(page, &axe, scheme).await?;
     }
     Ok(())
 }

@@ -1,21 +1,19 @@
 //! The twins: one button for two servers, of which one loses what the other keeps.
 
 use crate::{
-    access::look,
+    access::look_in_light_and_dark,
     panel::{ask_every, chapter},
     published::at,
 };
 use axum::Router;
 use browser::{
     page::Page,
-    parts,
     served::Served,
     suite::{Suite, SITE},
 };
 use method::Method;
 use serde_json::json;
 use std::sync::Arc;
-use testbed::parts::Missing;
 use tower_http::services::ServeDir;
 
 const TWIN: &str = ".live-panel[data-method=twin]:not([data-view=foreign])";
@@ -176,12 +174,7 @@ pub(crate) async fn in_a_stream_each_case_is_what_its_chapter_says(
         .map((it) => Number(it.textContent))";
     let [plain, real]: [u32; 2] = page.run(spoiled, &[]).await?;
     assert!(plain > 0 && real == 0, "{plain} {real}");
-    let axe = parts::axe_core().map_err(Missing)?;
-    for scheme in ["light", "dark"] {
-        page.prefer(scheme).await?;
-        look(&page, &axe, scheme).await?;
-    }
-    Ok(())
+    look_in_light_and_dark(&page).await
 }
 
 async fn choose(page: &Page, case: &str) -> anyhow::Result<()> {

@@ -1,11 +1,9 @@
 //! What the panel of WebSocket does that no other does.
 
 use crate::panel::{alone, counts, cursors, part, publish, said, send, shown, start, state};
-use axum::{response::Html, routing::get, Router};
-use browser::{page::Page, suite::Suite};
+use browser::{page::Page, served::another_origin, suite::Suite};
 use serde_json::json;
 use std::sync::Arc;
-use tokio::net::TcpListener;
 
 const EVENTS: &str = "GET /events";
 
@@ -56,12 +54,7 @@ pub(crate) async fn a_page_of_another_site_gets_no_socket(
     page: Page,
 ) -> anyhow::Result<()> {
     let server = alone(websocket::METHOD).await?;
-    // The server of that page takes no part in this, and so it is a plain one.
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let elsewhere = format!("http://localhost:{}/", listener.local_addr()?.port());
-    let text = Html("<!doctype html><link rel=icon href=data:,>");
-    let other = Router::new().route("/", get(move || async move { text }));
-    let serving = tokio::spawn(async move { axum::serve(listener, other).await });
+    let (elsewhere, serving) = another_origin().await?;
     page.open(&elsewhere).await?;
     let address = server.at("events?after=latest").replacen("http", "ws", 1);
     let (opened, code): (bool, u16) = page

@@ -1,15 +1,14 @@
 //! The view of the wire below a live panel.
 
 use crate::{
-    access::look,
+    access::look_in_light_and_dark,
     book::WIDE,
     panel::{chapter, hurry, part, publish, ready, state, CHAPTER, ENTER},
 };
-use browser::{page::Page, parts, served::Asked, suite::Suite};
+use browser::{page::Page, served::Asked, suite::Suite};
 use method::Method;
 use serde_json::json;
 use std::{collections::HashSet, sync::Arc};
-use testbed::parts::Missing;
 
 /// What a test sends.
 const SENT: &str = "over the wire";
@@ -86,27 +85,16 @@ pub(crate) async fn each_method_has_its_arrows_and_each_arrow_its_bytes(
     .await?;
     // It stands still, so that axe looks at one picture.
     page.click(&part("wire-play")).await?;
-    let axe = parts::axe_core().map_err(Missing)?;
-    for scheme in ["light", "dark"] {
-        page.prefer(scheme).await?;
-        look(&page, &axe, scheme).await?;
-    }
+    look_in_light_and_dark(&page).await?;
 
     page.click(&part("wire")).await?;
     // The module is asked for again before it hides the view.
     let hidden = "return document.querySelector('.wire') === null";
     page.until("it to be hidden again", hidden, &[]).await?;
-    let keys: HashSet<_> = site.asked().iter().filter_map(key).collect();
+    let asked = site.asked();
+    let keys: HashSet<_> = asked.iter().filter_map(Asked::tap_key).collect();
     assert_eq!(keys.len(), 1, "one key for all requests: {keys:?}");
     Ok(())
-}
-
-/// The key of a request that is to be watched.
-fn key(asked: &Asked) -> Option<String> {
-    let mut parts = asked.query.split('&');
-    parts
-        .find(|part| part.starts_with("tap="))
-        .map(str::to_owned)
 }
 
 pub(crate) async fn a_cut_and_what_follows_it_are_drawn(
