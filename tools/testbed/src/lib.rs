@@ -6,6 +6,7 @@
 //!
 //! Here a failure is a panic: only tests call this, and the tool that writes the book's captures.
 
+pub mod faults;
 mod golden;
 mod metrics;
 pub mod parts;
