@@ -123,6 +123,26 @@ pub(crate) async fn each_does_its_work_on_a_static_site(
     assert!(verdict.contains("The proxy gives up first"), "{verdict}");
     let sees = text(&page, &format!("{CHAIN} .mc-sees")).await?;
     assert!(sees.contains("504"), "{sees}");
+
+    open(&page, &server, "production/ends.html").await?;
+    const HERD: &str = ".machine[data-machine=herd]";
+    let status = format!("{HERD} .mc-status");
+    let verdict = text(&page, &status).await?;
+    assert!(
+        verdict.contains("hardly anything but refuse"),
+        "{verdict}"
+    );
+    page.until(
+        "the picture of the herd",
+        "return document.querySelector(`${arguments[0]} svg`)?.clientWidth > 300",
+        &[json!(HERD)],
+    )
+    .await?;
+    // The policy of the first field.
+    let policy = format!("{HERD} .mc-field:nth-child(1) select");
+    set(&page, &policy, "jitter").await?;
+    let verdict = text(&page, &status).await?;
+    assert!(verdict.contains("All are back 29."), "{verdict}");
     assert_eq!(page.complaints().await?, [""; 0]);
     Ok(())
 }
