@@ -128,10 +128,7 @@ pub(crate) async fn each_does_its_work_on_a_static_site(
     const HERD: &str = ".machine[data-machine=herd]";
     let status = format!("{HERD} .mc-status");
     let verdict = text(&page, &status).await?;
-    assert!(
-        verdict.contains("hardly anything but refuse"),
-        "{verdict}"
-    );
+    assert!(verdict.contains("hardly anything but refuse"), "{verdict}");
     page.until(
         "the picture of the herd",
         "return document.querySelector(`${arguments[0]} svg`)?.clientWidth > 300",
