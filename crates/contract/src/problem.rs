@@ -66,6 +66,8 @@ problem_kinds! {
     FutureCursor = "future-cursor", 400, "The cursor is ahead of the log";
     /// 503: every place is in use, or too many ask.
     Busy = "busy", 503, "No place is free";
+    /// 429: one client, or one address, has or asks more than its share.
+    TooMany = "too-many", 429, "One client asks for too much";
     /// 503: this server is shutting down.
     Ending = "ending", 503, "This server is going away";
     /// 408: the request took longer to arrive than this server waits.
@@ -299,6 +301,11 @@ impl Problem {
     /// `busy`. Its answer has `Retry-After`, which the server draws.
     pub fn busy() -> Self {
         Self::of(ProblemKind::Busy)
+    }
+
+    /// `too-many`. Its answer has `Retry-After`, which the server draws.
+    pub fn too_many(detail: impl fmt::Display) -> Self {
+        Self::of(ProblemKind::TooMany).with_detail(detail)
     }
 
     /// `ending`. Its answer has `Retry-After`, which the server draws.

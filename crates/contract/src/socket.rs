@@ -172,18 +172,21 @@ pub enum Close {
     Binary,
     /// 1007: a text message that is no UTF-8.
     NotUtf8,
+    /// 1008: the peer goes on sending what is refused as too many.
+    TooMany,
     /// 1009: a message larger than this server accepts.
     TooLarge,
 }
 
 impl Close {
     /// Each of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Finished,
         Self::Shutdown,
         Self::Protocol,
         Self::Binary,
         Self::NotUtf8,
+        Self::TooMany,
         Self::TooLarge,
     ];
 
@@ -195,6 +198,7 @@ impl Close {
             Self::Protocol => 1002,
             Self::Binary => 1003,
             Self::NotUtf8 => 1007,
+            Self::TooMany => 1008,
             Self::TooLarge => 1009,
         }
     }
@@ -207,6 +211,7 @@ impl Close {
             Self::Protocol => "protocol error",
             Self::Binary => "text only",
             Self::NotUtf8 => "not UTF-8",
+            Self::TooMany => "too many",
             Self::TooLarge => "too large",
         }
     }

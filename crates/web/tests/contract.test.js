@@ -142,8 +142,9 @@ test("each problem is known by its name, and a gap by its status", () => {
     assert.equal(problem.type, names.problem_type_prefix + name);
     const verdict = verdictOf(json(problem.status, problem), problem);
     const { status, resume } = problem;
+    const later = status === 408 || status === 429 || status >= 500;
     if (status === 410) assert.deepEqual(verdict, { kind: "gap", resume });
-    else assert.equal(verdict.kind, status >= 500 || status === 408 ? "busy" : "refused", name);
+    else assert.equal(verdict.kind, later ? "busy" : "refused", name);
   }
 });
 
@@ -296,6 +297,7 @@ test("a page does what each close code asks for", () => {
     "protocol error": "give-up",
     "text only": "give-up",
     "not UTF-8": "give-up",
+    "too many": "again",
     "too large": "drop-largest",
   };
   const closes = parse("close.json");

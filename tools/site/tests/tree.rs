@@ -221,6 +221,8 @@ const MAY_DEPEND: &[(&str, &str, &str)] = &[
         "feed http2-push method serving site testbed waiting",
         BROWSER_TESTS,
     ),
+    // Servers in a process of their own, and what clients do to them.
+    ("faults", FAULTS, "client conformance harness"),
     ("captures", "harness polling serving sse testbed", ""),
     ("snippets", "", READER),
     // It measures programs, and links none of them.
@@ -247,6 +249,8 @@ const METHOD_TESTS: &str = "client conformance harness testbed";
 const SITE: &str =
     "contract diagrams feed http2-push long-polling method polling serving signal sse tls twin \
                     waiting web websocket";
+const FAULTS: &str =
+    "contract feed long-polling method polling serving sse testbed waiting websocket";
 const BROWSER_TESTS: &str = "contract harness long-polling polling sse websocket";
 /// What a program of a reader's may use.
 const READER: &str = "client contract feed http2-push long-polling polling serving signal sse \

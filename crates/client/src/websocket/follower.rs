@@ -210,7 +210,7 @@ impl CloseAction {
             Some(Close::Protocol | Close::Binary | Close::NotUtf8) => Self::GiveUp,
             Some(Close::TooLarge) => Self::DropLargest,
             // The server goes or has failed, a proxy has closed, or the code is new.
-            Some(Close::Shutdown) | None => Self::Reconnect,
+            Some(Close::Shutdown | Close::TooMany) | None => Self::Reconnect,
         }
     }
 }
