@@ -12,7 +12,6 @@ import {
   select,
 } from "./parts.js";
 
-/** @typedef {import("./herd.js").Herd} Herd */
 /** @typedef {import("./herd.js").Policy} Policy */
 /** @typedef {import("./herd.js").Setting} Setting */
 
@@ -41,9 +40,14 @@ const REFUSALS = [
 
 /** How long a machine looks on after the server is there. */
 const LOOKS_ON = 60_000;
-/** A picture is not drawn narrower: its letters would be too close. */
-const NARROWEST = 330;
-const WIDEST = 640;
+/** As the figure of the chapter. The style sheet fits it into the room that there is. */
+const VIEW = {
+  width: 420,
+  height: 150,
+  label:
+    "Requests in each 100 ms over time, on a logarithmic axis. What comes of it is " +
+    "said above, and in numbers below.",
+};
 
 /**
  * @param {readonly HTMLElement[]} elements
@@ -79,23 +83,8 @@ function mountOne(element) {
     };
   }
 
-  /** @type {Herd | undefined} */
-  let herd;
-  let width = 0;
-
-  function drawPicture() {
-    if (!herd || width === 0) return;
-    const title = "Requests in 100 ms";
-    const label =
-      "Requests in each 100 ms over time, on a logarithmic axis. What comes of it is " +
-      "said above, and in numbers below.";
-    const view = { width, height: 150, label };
-    // The drawing is made of numbers and of words that stand in these modules.
-    picture.innerHTML = drawHerds([{ title, herd }], view);
-  }
-
   function run() {
-    herd = simulate(read());
+    const herd = simulate(read());
     const { how, says } = judge(herd);
     status.dataset.how = how;
     status.textContent = says;
@@ -104,7 +93,8 @@ function mountOne(element) {
         create("div", {}, create("dt", {}, name), create("dd", {}, number)),
       ),
     );
-    drawPicture();
+    // The drawing is made of numbers and of words that stand in these modules.
+    picture.innerHTML = drawHerds([{ title: "Requests in 100 ms", herd }], VIEW);
   }
 
   policy.value = DEFAULT.policy;
@@ -139,11 +129,5 @@ function mountOne(element) {
   );
   for (const control of root.querySelectorAll("input, select"))
     control.addEventListener("change", run);
-  new ResizeObserver(() => {
-    const now = Math.max(NARROWEST, Math.min(WIDEST, Math.floor(picture.clientWidth)));
-    if (picture.clientWidth === 0 || now === width) return;
-    width = now;
-    drawPicture();
-  }).observe(picture);
   run();
 }
