@@ -71,6 +71,8 @@ pub struct Host {
     pub shared: Option<Places>,
     /// The longest silence before a heartbeat.
     pub heartbeat: Duration,
+    /// The longest age of a stream or a socket; `None` where it may be any.
+    pub max_age: Option<Duration>,
 }
 
 impl Host {
@@ -82,6 +84,7 @@ impl Host {
             places: serving::Config::default().places(),
             shared: None,
             heartbeat: HEARTBEAT,
+            max_age: None,
         }
     }
 }

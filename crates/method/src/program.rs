@@ -5,7 +5,7 @@ use clap::{
     builder::PossibleValuesParser, value_parser, Arg, ArgMatches, CommandFactory as _,
     FromArgMatches as _, Parser,
 };
-use serving::command::{self, Count, Heartbeat, Options, TlsFlags};
+use serving::command::{self, Count, Heartbeat, MaxAge, Options, TlsFlags};
 use std::process::ExitCode;
 use waiting::LogFlags;
 
@@ -51,6 +51,8 @@ async fn run_with(method: Method, matches: ArgMatches) -> ExitCode {
     };
     let heartbeat = matches.try_get_one::<Heartbeat>(HEARTBEAT).ok().flatten();
     let heartbeat = heartbeat.map_or(crate::HEARTBEAT, |heartbeat| heartbeat.0);
+    let max_age = matches.try_get_one::<MaxAge>(MAX_AGE).ok().flatten();
+    let max_age = max_age.map(|age| age.0);
     let (log, ticks) = log.log();
     command::run(method.name, &options, &tls, options.edge(), |ending| {
         // Ends with the process; the log is in memory and needs no goodbye.
@@ -58,6 +60,7 @@ async fn run_with(method: Method, matches: ArgMatches) -> ExitCode {
         (method.router)(Host {
             places,
             heartbeat,
+            max_age,
             ..Host::alone(log, ending)
         })
     })
@@ -65,6 +68,7 @@ async fn run_with(method: Method, matches: ArgMatches) -> ExitCode {
 }
 
 const HEARTBEAT: &str = "heartbeat";
+const MAX_AGE: &str = "max-age";
 
 fn command_line(method: Method) -> clap::Command {
     // Once in the life of a program.
@@ -78,14 +82,23 @@ fn command_line(method: Method) -> clap::Command {
     };
     let command = command.arg(waits.argument("by default nine in ten connections"));
     match waits.silence {
-        Some(help) => command.arg(
+        Some(help) => command.args([
             Arg::new(HEARTBEAT)
                 .long(HEARTBEAT)
                 .value_name("SECONDS")
                 .default_value("15")
                 .value_parser(value_parser!(Heartbeat))
                 .help(help),
-        ),
+            Arg::new(MAX_AGE)
+                .long(MAX_AGE)
+                .value_name("SECONDS")
+                .value_parser(value_parser!(MaxAge))
+                .help(
+                    "The longest one is open before its client is told to come back, so that \
+                     it may find another server: each half as long at least, drawn; by \
+                     default for ever",
+                ),
+        ]),
         None => command,
     }
 }
@@ -130,6 +143,7 @@ pub fn count(matches: &ArgMatches, waits: Waits) -> Option<Count> {
 mod tests {
     use super::*;
     use axum::Router;
+    use serving::command::Seconds;
     use std::time::Duration;
 
     const METHOD: Method = Method {
@@ -167,13 +181,18 @@ mod tests {
         let second = Heartbeat(Duration::from_secs(1));
         assert_eq!(matches.get_one(HEARTBEAT), Some(&second));
         assert_eq!(count(&matches, waits), None);
+        assert_eq!(matches.get_one::<MaxAge>(MAX_AGE), None);
+        let matches = parse(METHOD, &["--max-age", "3600"]).unwrap();
+        let hour = Seconds(Duration::from_secs(3600));
+        assert_eq!(matches.get_one::<MaxAge>(MAX_AGE), Some(&hour));
+        assert!(parse(METHOD, &["--max-age", "1"]).is_err());
         // Where nothing waits, neither is a flag.
         let method = Method {
             waits: None,
             ..METHOD
         };
-        for flag in ["--max-guests", "--heartbeat"] {
-            assert!(parse(method, &[flag, "1"]).is_err(), "{flag}");
+        for flag in ["--max-guests", "--heartbeat", "--max-age"] {
+            assert!(parse(method, &[flag, "2"]).is_err(), "{flag}");
         }
     }
 

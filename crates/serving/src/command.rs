@@ -4,7 +4,7 @@
 use crate::{
     guard,
     metrics::{self, Endpoint, Recorder},
-    serve, serve_tls, Allowed, Config, Ending, HostName, Origin,
+    ready, serve, serve_tls, Allowed, Config, Ending, HostName, Origin,
 };
 use axum::Router;
 use std::{
@@ -43,6 +43,15 @@ pub struct Listen<const PORT: u16> {
     /// Connections open at once; each needs a file descriptor (`ulimit -n`)
     #[arg(long, value_name = "COUNT", default_value = "1000")]
     pub max_connections: Connections,
+
+    /// How long, after a signal to end, all goes on while GET ready answers 503, so
+    /// that a load balancer sends nobody new
+    #[arg(long, value_name = "SECONDS", default_value = "0")]
+    pub lame_duck: Seconds<0, 3600>,
+
+    /// How long what is open then has to end, before it is cut
+    #[arg(long, value_name = "SECONDS", default_value = "5")]
+    pub drain: Seconds<1, 3600>,
 }
 
 impl<const PORT: u16> Listen<PORT> {
@@ -63,6 +72,8 @@ impl<const PORT: u16> Listen<PORT> {
     pub fn edge(&self) -> Config {
         Config {
             max_connections: self.max_connections.0,
+            lame_duck: self.lame_duck.0,
+            drain: self.drain.0,
             ..Config::default()
         }
     }
@@ -143,6 +154,25 @@ impl FromStr for Heartbeat {
             .ok_or("a heartbeat is a whole number of seconds, from 1 to 3600")
     }
 }
+
+/// A time in whole seconds, from `LEAST` to `MOST` of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seconds<const LEAST: u64, const MOST: u64>(pub Duration);
+
+impl<const LEAST: u64, const MOST: u64> FromStr for Seconds<LEAST, MOST> {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let seconds = text.parse().ok();
+        let seconds = seconds.filter(|seconds| (LEAST..=MOST).contains(seconds));
+        seconds
+            .map(|seconds| Self(Duration::from_secs(seconds)))
+            .ok_or_else(|| format!("a whole number of seconds, from {LEAST} to {MOST}"))
+    }
+}
+
+/// The longest age of a stream: from two seconds to thirty days.
+pub type MaxAge = Seconds<2, { 30 * 86_400 }>;
 
 /// How many of one kind may be kept or open at once: one or more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -331,8 +361,9 @@ pub fn warn_of_descriptors(what: &str, need: usize) {
 ///
 /// Prints one line with the address on standard output when it listens, or one line
 /// that says why it cannot on standard error. `router` is called once the port is ours,
-/// with the ending that its streams shall watch. With `--tap` there is a
-/// [`tap`](crate::tap) beside its routes, at `/wire`. The code is a failure if the
+/// with the ending that its streams shall watch. Beside its routes there is
+/// [`ready`](crate::ready()), and with `--tap` a [`tap`](crate::tap) at
+/// `/wire`. The code is a failure if the
 /// server could not start.
 pub async fn run<const PORT: u16>(
     what: &str,
@@ -357,7 +388,7 @@ pub async fn run<const PORT: u16>(
     };
     let ending = Ending::new();
     end_on_signals(&ending);
-    let mut router = router(ending.clone());
+    let mut router = router(ending.clone()).route("/ready", ready(&ending));
     if options.tap {
         let tap = config.tap.get_or_insert_default();
         router = router.route("/wire", tap.route());
@@ -477,8 +508,8 @@ pub async fn bind_for(
     })
 }
 
-/// Begins `ending` at SIGINT (Ctrl-C) or SIGTERM; a second signal cuts what is still
-/// open.
+/// Announces `ending` at SIGINT (Ctrl-C) or SIGTERM; a second signal cuts what is still
+/// open, also during the lame duck.
 ///
 /// On Unix, signals are watched from the moment this returns; elsewhere, from soon
 /// after.
@@ -550,7 +581,7 @@ fn on_signal(ending: &Ending, again: bool) {
         ending.cut();
     } else {
         tracing::info!("ending; a second signal ends at once");
-        ending.begin();
+        ending.announce();
     }
 }
 

@@ -188,12 +188,23 @@ pub struct Config {
     /// default 10 s.
     pub http2_ping_timeout: Duration,
 
+    /// How long everything is served as before, after
+    /// [`Ending::announce`](crate::Ending::announce), while [`ready`](crate::ready)
+    /// answers 503; then the ending begins. Default zero: it begins at once.
+    ///
+    /// For a server behind a load balancer that asks: as long as it takes until the
+    /// last of these has noticed, so the pause between two checks times the failures
+    /// that it wants to see, and a second. Without it, clients that are told to come
+    /// back are sent to the server that has told them. A reader who stops a server
+    /// should not have to wait for it.
+    pub lame_duck: Duration,
+
     /// How long open requests and streams have to finish after
     /// [`Ending::begin`](crate::Ending::begin), before they are cut; default 5 s.
     ///
     /// Container runtimes send SIGTERM and kill after 10 s (Docker) or 30 s
-    /// (Kubernetes). A drain must end earlier than that, or it is cut from outside and
-    /// nothing is logged.
+    /// (Kubernetes). The lame duck and the drain together must end earlier than that,
+    /// or they are cut from outside and nothing is logged.
     pub drain: Duration,
 
     /// Whether its connections, requests and bytes are counted
@@ -233,6 +244,7 @@ impl Default for Config {
             http2_send_buffer: 64 * 1024,
             http2_ping_interval: Duration::from_secs(20),
             http2_ping_timeout: Duration::from_secs(10),
+            lame_duck: Duration::ZERO,
             drain: Duration::from_secs(5),
             counted: true,
             #[cfg(not(target_family = "wasm"))]

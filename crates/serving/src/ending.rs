@@ -6,7 +6,15 @@ use std::future::Future;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tokio_util::task::TaskTracker;
 
-/// The end of a server: the word that it begins, and the count of what is still open.
+/// The end of a server: the word that it is near, the word that it begins, and the
+/// count of what is still open.
+///
+/// It has two steps. Once it is [announced](Self::announce), everything is served as
+/// before, but the server says of itself that it is not [`ready`](crate::ready): the
+/// time for a load balancer to look elsewhere ([`Config::lame_duck`]). Then it
+/// [begins](Self::begin).
+///
+/// [`Config::lame_duck`]: crate::Config::lame_duck
 ///
 /// Clones share one ending. A graceful shutdown waits for the responses that are under
 /// way; a stream of events is a response that never finishes, so it would hold the
@@ -32,6 +40,8 @@ use tokio_util::task::TaskTracker;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Ending {
+    /// Raised when the end is near: nothing else changes yet.
+    announced: Signal,
     /// Raised when the ending begins: no new work, and streams say goodbye.
     begun: Signal,
     /// Raised when patience ends: what is still open is dropped where it stands.
@@ -56,6 +66,7 @@ impl Ending {
     #[must_use]
     pub fn child(&self) -> Self {
         Self {
+            announced: self.announced.child(),
             begun: self.begun.child(),
             cut: self.cut.child(),
             // Closed by the `serve` that has it, when it sees that the ending has
@@ -64,8 +75,26 @@ impl Ending {
         }
     }
 
+    /// Announces the ending: [`serve`](crate::serve) begins it after
+    /// [`Config::lame_duck`](crate::Config::lame_duck), which by default is at once.
+    pub fn announce(&self) {
+        self.announced.raise();
+    }
+
+    /// Whether the ending was announced, or has begun.
+    pub fn is_announced(&self) -> bool {
+        self.announced.is_raised()
+    }
+
+    /// Completes once the ending was announced.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn announced(&self) -> Raised {
+        self.announced.raised()
+    }
+
     /// Begins the ending. Doing so again has no effect.
     pub fn begin(&self) {
+        self.announced.raise();
         // Closed first: a tracker that is not closed never reports that it is empty.
         self.open.close();
         self.begun.raise();

@@ -57,7 +57,9 @@
 //!
 //! # How it ends
 //!
-//! [`Ending::begin`] (SIGINT and SIGTERM call it) closes the listener and idle
+//! [`Ending::announce`] (SIGINT and SIGTERM call it) makes [`ready`] answer 503, and
+//! nothing else, for [`Config::lame_duck`]: by default for no time at all. Then
+//! [`Ending::begin`] closes the listener and idle
 //! connections. Requests under way may finish. A stream that would never finish watches
 //! [`Ending::begun`], says goodbye and ends itself. Whatever is open after
 //! [`Config::drain`] is cut.
@@ -126,6 +128,7 @@ pub mod metrics;
 )]
 mod peers;
 mod problem;
+mod ready;
 #[cfg(not(target_family = "wasm"))]
 mod secure;
 #[cfg(not(target_family = "wasm"))]
@@ -149,6 +152,7 @@ pub use guard::{
 pub use listener::{Listener, Tcp};
 pub use peers::Underway;
 pub use problem::{fallbacks, ProblemResponse};
+pub use ready::ready;
 #[cfg(not(target_family = "wasm"))]
 pub use serve::{serve, serve_connections, serve_tls};
 #[cfg(not(target_family = "wasm"))]

@@ -32,7 +32,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
 };
-use tracing::{debug, debug_span, field, warn, Instrument as _, Span};
+use tracing::{debug, debug_span, field, info, warn, Instrument as _, Span};
 
 /// The first pause after an error of `accept`: long enough for some connection to end
 /// and free its descriptor.
@@ -59,7 +59,8 @@ const AFTER_CUT: Duration = Duration::from_secs(1);
 /// HTTP/1.1 and HTTP/2 (with prior knowledge) share the port: the first bytes tell them
 /// apart. Requests may be upgraded.
 ///
-/// When the ending begins, no more connections are accepted and idle ones are closed. A
+/// An ending that is [announced](Ending::announce) begins after [`Config::lame_duck`].
+/// When it begins, no more connections are accepted and idle ones are closed. A
 /// request under way may finish, and streams are expected to end themselves (see
 /// [`Ending::begun`]). Whatever is still open after [`Config::drain`] is cut. `serve`
 /// returns when nothing is open any more.
@@ -172,7 +173,11 @@ where
     C: Fn(DeadlineIo<L::Io>, Ending) -> F,
     F: Future<Output = ()> + Send + 'static,
 {
-    let accepted = accept_all(&mut listener, room, connection, &config, &ending).await;
+    let accepted = tokio::select! {
+        // Dropped only when the other has completed, which it does not.
+        accepted = accept_all(&mut listener, room, connection, &config, &ending) => accepted,
+        never = begin_when_announced(&config, &ending) => match never {},
+    };
     // Closed before the drain, not after: a peer that connects now should be refused at
     // once and try elsewhere, not wait in the queue of a server that will never take
     // it.
@@ -180,6 +185,20 @@ where
     ending.begin();
     drain(&config, &ending).await;
     accepted
+}
+
+/// Begins an ending that was announced, after the time in which nobody new should come.
+async fn begin_when_announced(config: &Config, ending: &Ending) -> Infallible {
+    ending.announced().await;
+    if !config.lame_duck.is_zero() && !ending.has_begun() {
+        info!(
+            "not ready any more; what is open ends in {:?}",
+            config.lame_duck
+        );
+        sleep(config.lame_duck).await;
+    }
+    ending.begin();
+    pending().await
 }
 
 /// Accepts until the ending begins.

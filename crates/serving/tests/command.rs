@@ -40,6 +40,17 @@ fn the_default_is_this_machine_only() {
 }
 
 #[test]
+fn a_server_has_a_lame_duck_only_if_it_is_asked_to() {
+    let edge = parse(&[]).unwrap().edge();
+    let (lame_duck, drain) = (edge.lame_duck, edge.drain);
+    assert_eq!((lame_duck.as_secs(), drain.as_secs()), (0, 5));
+    let edge = parse(&["--lame-duck", "12", "--drain", "20"])
+        .unwrap()
+        .edge();
+    assert_eq!((edge.lame_duck.as_secs(), edge.drain.as_secs()), (12, 20));
+}
+
+#[test]
 fn lists_are_given_flag_by_flag() {
     let flags = ["--allow-host", "a.example", "--allow-host", "b.example"];
     let allowed = parse(&flags).unwrap().allowed();
@@ -55,6 +66,8 @@ fn a_wrong_flag_says_what_is_expected() {
     for (flags, words) in [
         (["--host", "localhost"], "invalid IP address"),
         (["--port", "65536"], "65536"),
+        (["--lame-duck", "3601"], "from 0 to 3600"),
+        (["--drain", "0"], "from 1 to 3600"),
         (
             ["--allow-host", "http://a.example"],
             "without scheme and port",

@@ -212,3 +212,71 @@ async fn a_server_beside_another_fails_alone_and_ends_with_it() {
     in_time(first.task).await.unwrap().unwrap();
     in_time(third.task).await.unwrap().unwrap();
 }
+
+/// Asks `GET /ready` on a connection of its own; the status.
+async fn asked_ready(server: &Server) -> u16 {
+    let mut peer = server.connect();
+    send(
+        &mut peer,
+        "GET /ready HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+    )
+    .await;
+    let text = rest(&mut peer).await;
+    let status = text.split(' ').nth(1).expect("a status line");
+    status.parse().expect("a number")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lame_duck_serves_everybody_and_says_that_it_is_not_ready() {
+    const LAME_DUCK: Duration = Duration::from_secs(10);
+    let ending = Ending::new();
+    let router = polite(ending.clone()).route("/ready", serving::ready(&ending));
+    let config = Config {
+        lame_duck: LAME_DUCK,
+        ..config()
+    };
+    let server = Server::start_with(ending.clone(), router, config);
+    let mut old = server.connect();
+    send(&mut old, REQUEST).await;
+    read_until(&mut old, "tick").await;
+    assert_eq!(asked_ready(&server).await, 200);
+    ending.announce();
+    let announced = tokio::time::Instant::now();
+    assert_eq!(asked_ready(&server).await, 503);
+    // One that comes now is served as before, and so is one that is here.
+    let mut new = server.connect();
+    send(&mut new, REQUEST).await;
+    let seen = read_until(&mut new, "tick").await;
+    assert!(!seen.contains("goodbye"), "{seen}");
+    assert!(!ending.has_begun());
+    let (text, (ended, _)) = tokio::join!(rest(&mut old), timed(server.task));
+    ended.unwrap().unwrap();
+    assert!(text.contains("goodbye"), "{text}");
+    assert_took(announced.elapsed(), LAME_DUCK);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_lame_duck_an_announced_ending_begins_at_once() {
+    let server = Server::start(Router::new(), config());
+    server.ending.announce();
+    let (ended, took) = timed(server.task).await;
+    ended.unwrap().unwrap();
+    assert_took(took, Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_signal_does_not_wait_for_the_lame_duck() {
+    let config = Config {
+        lame_duck: Duration::from_secs(60),
+        ..config()
+    };
+    let server = Server::start(rude(), config);
+    let mut peer = server.connect();
+    send(&mut peer, REQUEST).await;
+    read_until(&mut peer, "tick").await;
+    server.ending.announce();
+    server.ending.cut();
+    let (ended, took) = timed(server.task).await;
+    ended.unwrap().unwrap();
+    assert_took(took, Duration::ZERO);
+}

@@ -65,7 +65,8 @@ impl Room {
         let cut = self.cuts.register(name);
         let end = self.door.end().raised();
         let counts = self.counts.clone();
-        Ok(Wait::new(place, subscription, cut, end, counts))
+        let age = self.door.draw_age();
+        Ok(Wait::new(place, subscription, cut, end, age, counts))
     }
     // ANCHOR_END: join
 

@@ -1,4 +1,4 @@
-//! A limit on how long nothing may happen.
+//! A limit on how long nothing may happen, and one on how long anything may.
 
 use std::{
     future::{poll_fn, Future},
@@ -22,6 +22,9 @@ const LONGEST: Duration = Duration::from_secs(1_000_000_000);
 pub(crate) struct Silence {
     /// When it has lasted too long; `None` where it may last for ever.
     limit: Option<Instant>,
+    /// When all of it is over, whatever happens. Here, since it is a time to wake up at
+    /// as well, and one timer does for both.
+    end: Option<Instant>,
     /// Fires at the limit, or before it. Made when it is first waited for.
     timer: Option<Pin<Box<Sleep>>>,
 }
@@ -29,16 +32,35 @@ pub(crate) struct Silence {
 impl Silence {
     /// From now on, it may last this long.
     pub(crate) fn set_limit(&mut self, limit: Duration) {
-        let limit = Instant::now() + limit.min(LONGEST);
-        self.limit = Some(limit);
+        self.limit = Some(Instant::now() + limit.min(LONGEST));
+        self.move_timer();
+    }
+
+    /// From now on, all of it is over in this time, wherever the limit is; never, without
+    /// one.
+    pub(crate) fn set_end(&mut self, end: Option<Duration>) {
+        self.end = end.map(|end| Instant::now() + end.min(LONGEST));
+        self.move_timer();
+    }
+
+    /// The timer may fire too early, and not too late.
+    fn move_timer(&mut self) {
+        let Some(limit) = self.limit() else {
+            return;
+        };
         if let Some(timer) = self.timer.as_mut().filter(|it| it.deadline() > limit) {
             timer.as_mut().reset(limit);
         }
     }
 
-    /// When it has lasted too long, if it may not last for ever.
+    /// When it has lasted too long, or is over; `None` if it may last for ever.
     pub(crate) fn limit(&self) -> Option<Instant> {
-        self.limit
+        self.limit.into_iter().chain(self.end).min()
+    }
+
+    /// Whether its end has come.
+    pub(crate) fn is_over(&self) -> bool {
+        self.end.is_some_and(|end| end <= Instant::now())
     }
 
     /// Completes when the limit has passed, and then again until it is set anew.
@@ -48,7 +70,7 @@ impl Silence {
     }
 
     fn poll_passes(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(limit) = self.limit else {
+        let Some(limit) = self.limit() else {
             return Poll::Pending;
         };
         let timer = self

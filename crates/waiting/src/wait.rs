@@ -27,6 +27,9 @@ pub enum Next {
     Finished,
     /// The server ends.
     Ending,
+    /// This wait has lasted as long as one may: the client is to come back, perhaps to
+    /// another server ([`Door::with_max_age`](crate::Door::with_max_age)).
+    Aged,
     /// A reader asked for this connection to break.
     Cut,
 }
@@ -74,6 +77,8 @@ struct Counted {
     asleep: bool,
     /// Whether something of the log was due.
     due: bool,
+    /// Whether it was told that it is old.
+    aged: bool,
 }
 
 impl Wait {
@@ -82,13 +87,16 @@ impl Wait {
         subscription: Subscription,
         cut: Cuttable,
         end: Raised,
+        age: Option<Duration>,
         counts: Arc<Counts>,
     ) -> Self {
         counts.wait_opens();
+        let mut silence = Silence::default();
+        silence.set_end(age);
         Self {
             subscription,
             gap: None,
-            silence: Silence::default(),
+            silence,
             end,
             cut,
             _place: place,
@@ -97,12 +105,15 @@ impl Wait {
                 one_answer: false,
                 asleep: false,
                 due: false,
+                aged: false,
             },
         }
     }
 
-    /// The same, for a request that gets one answer.
+    /// The same, for a request that gets one answer. It has no age: it ends soon, and
+    /// the next one may go elsewhere.
     pub(crate) fn for_one_answer(mut self) -> Self {
+        self.silence.set_end(None);
         self.counted.one_answer = true;
         self
     }
@@ -136,7 +147,12 @@ impl Wait {
     }
     // ANCHOR_END: limit
 
-    /// When the limit of the silence is reached, if one is set.
+    /// Whether [`next`](Self::next) would return [`Next::Aged`].
+    pub fn is_aged(&self) -> bool {
+        self.silence.is_over()
+    }
+
+    /// When the limit of the silence is reached, or the wait is aged, if one is set.
     pub fn deadline(&self) -> Option<Instant> {
         self.silence.limit()
     }
@@ -156,7 +172,7 @@ impl Wait {
 
     // ANCHOR: next
     /// Waits for whatever comes first: events, a gap, too long a silence, the end of
-    /// the log, the end of the server, or a cut.
+    /// the log, the end of the server, the wait's own age, or a cut.
     ///
     /// Cancel-safe: the cursor moves only when a batch or a gap is returned, and the
     /// limit stays where it is. A caller may drop the future and call again.
@@ -173,7 +189,10 @@ impl Wait {
             // Cancel-safe: polled in place, and the signal stays raised.
             () = &mut self.end => Next::Ending,
             // Cancel-safe: it only waits, until a time that is kept.
-            () = self.silence.passes() => Next::Silence,
+            () = self.silence.passes() => match self.silence.is_over() {
+                true => Next::Aged,
+                false => Next::Silence,
+            },
             // Cancel-safe: the gap is removed and the cursor moves only in the poll
             // that returns. It registers for the wake-up and then looks at the log, so
             // an event that comes between two calls is found.
@@ -207,6 +226,7 @@ impl Counted {
     fn wakes(&mut self, next: &Next) {
         self.asleep = false;
         self.due |= matches!(next, Next::Batch(_) | Next::Gap(_));
+        self.aged |= matches!(next, Next::Aged);
         // What a request is answered with is counted with its page.
         match next {
             Next::Batch(batch) if !self.one_answer => self.counts.delivers(batch),
@@ -226,7 +246,7 @@ impl Drop for Wait {
         } = self.counted;
         let end = if self.cut.is_cut() {
             WaitEnd::Cut
-        } else if self.end.signal().is_raised() {
+        } else if self.end.signal().is_raised() || self.counted.aged {
             WaitEnd::Shutdown
         } else if self.subscription.is_finished() {
             WaitEnd::Finished

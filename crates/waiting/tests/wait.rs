@@ -58,6 +58,13 @@ impl Stand {
     }
 }
 
+/// A room whose streams may be open for this long.
+fn aging(stand: &Stand, max_age: Duration) -> Room {
+    let door = Door::new(stand.end.clone(), stand.places.clone());
+    let door = door.with_max_age(Some(max_age));
+    Room::new("method", stand.log.clone(), door)
+}
+
 fn named(name: &str) -> ConnectionName {
     ConnectionName(Some(name.to_owned()))
 }
@@ -89,6 +96,7 @@ async fn name(wait: &mut Wait) -> &'static str {
         Next::Silence => "silence",
         Next::Finished => "finished",
         Next::Ending => "ending",
+        Next::Aged => "aged",
         Next::Cut => "cut",
     }
 }
@@ -356,4 +364,63 @@ async fn who_comes_back_from_nowhere_gets_a_gap_and_all_that_is_kept() {
     ));
     let full = stand.room.rejoin(None, named("a")).unwrap_err();
     assert_eq!(full.kind(), Some(ProblemKind::Busy));
+}
+
+// The age.
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_ends_at_an_age_of_its_own_and_one_answer_does_not() {
+    const MINUTE: Duration = Duration::from_secs(60);
+    let stand = stand();
+    let room = aging(&stand, MINUTE);
+    let mut ages = Vec::new();
+    for _ in 0..200 {
+        let mut wait = room.join(Position::Latest, named("a")).unwrap();
+        let opened = Instant::now();
+        // Silences, and events, do not put it off.
+        let mut seen = Vec::new();
+        loop {
+            wait.limit_silence(SILENCE);
+            match name(&mut wait).await {
+                "aged" => break,
+                "silence" => stand.publish(1..=1).await,
+                other => seen.push(other),
+            }
+        }
+        assert!(seen.len() >= 2, "a silence each 15 s: {seen:?}");
+        assert!(wait.is_aged());
+        assert_eq!(name(&mut wait).await, "aged", "and it stays so");
+        ages.push(opened.elapsed());
+    }
+    let (least, most) = (ages.iter().min().unwrap(), ages.iter().max().unwrap());
+    let grain = Duration::from_millis(5);
+    assert!(
+        *least >= MINUTE / 2 && *most <= MINUTE + grain,
+        "{least:?} {most:?}"
+    );
+    assert!(
+        *most - *least > MINUTE * 2 / 5,
+        "spread: {least:?} {most:?}"
+    );
+
+    let mut request = room
+        .join_for_one_answer(Position::Latest, named("a"))
+        .unwrap();
+    request.limit_silence(MINUTE * 10);
+    assert_eq!(name(&mut request).await, "silence");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_aged_stream_loses_nothing_of_what_is_due() {
+    let stand = stand();
+    let room = aging(&stand, Duration::from_secs(2));
+    let mut wait = room.join(Position::Latest, named("a")).unwrap();
+    advance(Duration::from_secs(3)).await;
+    stand.publish(1..=2).await;
+    assert_eq!(name(&mut wait).await, "aged", "before what is due");
+    let cursor = wait.cursor();
+    drop(wait);
+    assert_eq!(stand.places.in_use(), 0);
+    let mut again = room.join(Position::After(cursor), named("a")).unwrap();
+    assert_eq!(batch(&mut again).await, [1, 2]);
 }

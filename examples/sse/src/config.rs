@@ -24,6 +24,14 @@ pub struct Config {
     /// nothing moves.
     pub heartbeat: Duration,
 
+    /// How long a stream may be open; default none. Each is ended at an age of its own,
+    /// drawn between half of this and all of it, as where the server ends: the client
+    /// comes back with its cursor, and a load balancer chooses again.
+    ///
+    /// Without it, a server that has been replaced stays empty for as long as the
+    /// streams on the others last. A server alone needs none.
+    pub max_age: Option<Duration>,
+
     /// How long a browser waits before it reconnects, in milliseconds: for each
     /// connection one number from this range is drawn and sent as `retry:`; default
     /// 1,000 to 2,000.
@@ -49,6 +57,7 @@ impl Default for Config {
             max_streams: 900,
             shared: None,
             heartbeat: Duration::from_secs(15),
+            max_age: None,
             retry_ms: 1_000..2_000,
             demo_cut: false,
             token_pause: Duration::from_millis(60),

@@ -40,6 +40,7 @@ pub const METHOD: Method = Method {
             max_streams: host.places,
             shared: host.shared,
             heartbeat: host.heartbeat,
+            max_age: host.max_age,
             // A page has a button for it.
             demo_cut: true,
             ..Config::default()

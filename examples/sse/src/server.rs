@@ -4,7 +4,7 @@ use crate::{framing, tokens, Config, METHOD};
 use axum::{
     body::Body,
     extract::{FromRequestParts, Query, State},
-    http::{request::Parts, HeaderName, HeaderValue, StatusCode},
+    http::{header, request::Parts, HeaderName, HeaderValue, StatusCode, Version},
     response::{IntoResponse, Response},
     routing::post,
     Router,
@@ -38,7 +38,7 @@ pub(crate) struct Server {
 /// [`Config::demo_cut`] allows it.
 pub fn router(feed: Feed, config: Config, ending: Ending) -> Router {
     let places = Places::new(config.max_streams).within(config.shared.as_ref());
-    let door = Door::new(ending.signal(), places);
+    let door = Door::new(ending.signal(), places).with_max_age(config.max_age);
     let room = Room::new(METHOD.name, feed, door).with_cuts(Cuts::new(config.demo_cut));
     let router = Router::new()
         .route("/events", publish_route(&room).get(events))
@@ -120,6 +120,7 @@ impl<S: Sync> FromRequestParts<S> for LastEventId {
 /// `GET events`: the stream.
 async fn events(
     State(server): State<Server>,
+    version: Version,
     last: LastEventId,
     After(after): After,
     name: ConnectionName,
@@ -152,7 +153,14 @@ async fn events(
     let body = stream::unfold(stream, |mut stream| async move {
         stream.next().await.map(|block| (block, stream))
     });
-    Ok((STREAM_HEADERS, Body::from_stream(body)).into_response())
+    let mut response = (STREAM_HEADERS, Body::from_stream(body)).into_response();
+    // A stream that ends at some age has its connection end with it: a balancer that
+    // knows no requests chooses for connections alone. HTTP/2 has no such header.
+    if server.config.max_age.is_some() && version < Version::HTTP_2 {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
+    Ok(response)
 }
 // ANCHOR_END: events
 
@@ -205,7 +213,10 @@ impl EventStream {
                     Some(Ok(framing::heartbeat(self.wait.cursor(), self.every)))
                 }
                 Next::Finished => self.end(Ok(framing::end(EndReason::Finished))),
-                Next::Ending => self.end(Ok(framing::end(EndReason::Shutdown))),
+                // To the client it is the same: this server is no longer for it.
+                Next::Ending | Next::Aged => {
+                    self.end(Ok(framing::end(EndReason::Shutdown)))
+                }
                 Next::Cut => self.end(Err(Cut)),
             };
         }

@@ -227,6 +227,31 @@ async fn a_server_that_ends_takes_no_new_streams() {
     assert!(server.serving.await.unwrap().is_ok());
 }
 
+#[tokio::test]
+async fn an_aged_stream_ends_as_at_a_shutdown_and_its_place_is_free() {
+    let config = sse::Config {
+        max_streams: 1,
+        max_age: Some(Duration::from_millis(300)),
+        ..still_config()
+    };
+    let server = start(still_feed(10), config).await;
+    for _ in 0..3 {
+        // It gets the one place each time.
+        let mut aged = Raw::get(&server, "/events").await;
+        aged.until("event: hello").await;
+        // With its connection, or a balancer that distributes connections would see the
+        // client come back to where it was.
+        assert!(aged.read_to_end().await);
+        let seen = aged.seen.to_ascii_lowercase();
+        assert!(seen.contains("\r\nconnection: close\r\n"), "{seen}");
+        assert!(
+            seen.contains("event: end\ndata: {\"reason\":\"shutdown\"}"),
+            "{seen}"
+        );
+        assert!(seen.ends_with("0\r\n\r\n"), "{seen}");
+    }
+}
+
 /// A reader in the middle of a text that is being generated.
 async fn reader_of_a_text(server: &Server) -> Raw {
     let body = r#"{"prompt":"Why?"}"#;

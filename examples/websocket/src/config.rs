@@ -44,6 +44,14 @@ pub struct Config {
     /// its cursor. Between a millisecond and thirty days.
     pub heartbeat: Duration,
 
+    /// How long a socket may be open; default none. Each is ended at an age of its own,
+    /// drawn between half of this and all of it, as where the server ends: the client
+    /// comes back with its cursor, and a load balancer chooses again.
+    ///
+    /// Without it, a server that has been replaced stays empty for as long as the
+    /// sockets on the others last. A server alone needs none.
+    pub max_age: Option<Duration>,
+
     /// How long the server takes for its close, the peer's answer, and the peer's end
     /// of the connection; default 2 s.
     ///
@@ -111,6 +119,7 @@ impl Default for Config {
             max_sockets: 900,
             shared: None,
             heartbeat: Duration::from_secs(15),
+            max_age: None,
             close_patience: Duration::from_secs(2),
             read_buffer: 128,
             max_message: 66 * 1024,

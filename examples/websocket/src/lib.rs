@@ -74,6 +74,7 @@ fn on(host: Host, fan_out: FanOut) -> Router {
         max_sockets: host.places,
         shared: host.shared,
         heartbeat: host.heartbeat,
+        max_age: host.max_age,
         // A page has a button for it.
         demo_cut: true,
         fan_out,

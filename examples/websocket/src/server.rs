@@ -43,7 +43,7 @@ pub fn router(feed: Feed, board: Feed, config: Config, ending: Ending) -> Router
     let config = Arc::new(config.bounded());
     let door = |size| {
         let places = Places::new(size).within(config.shared.as_ref());
-        Door::new(ending.signal(), places)
+        Door::new(ending.signal(), places).with_max_age(config.max_age)
     };
     // One for both logs: a place for a socket, whichever it is for.
     let (sockets, cuts) = (door(config.max_sockets), Cuts::new(config.demo_cut));

@@ -159,7 +159,8 @@ impl Connection {
                 socket.feed(Message::Ping(Bytes::new())).await?;
             }
             Next::Finished => return Err(End::Closes(Close::Finished)),
-            Next::Ending => return Err(Interrupted::Ending.into()),
+            // To the client it is the same: this server is no longer for it.
+            Next::Ending | Next::Aged => return Err(Interrupted::Ending.into()),
             Next::Cut => return Err(Interrupted::Cut.into()),
         }
         Ok(socket.flush().await?)

@@ -255,7 +255,7 @@ impl Walk {
     /// log; starts the walker where none runs.
     ///
     /// # Errors
-    /// The socket, where it has to catch up, or the log is finished.
+    /// The socket, where it has to catch up, or has to end.
     fn seat(&self, member: Box<Member>) -> Result<Seated, Box<Member>> {
         let wait = &member.connection.wait;
         let mut seats = self.lock();
@@ -270,7 +270,7 @@ impl Walk {
         let walked = walked.expect("one of the two is there");
         let cursor = wait.cursor();
         let behind = cursor.epoch != walked.epoch || cursor.id < walked.id;
-        if behind || wait.is_finished() {
+        if behind || wait.is_finished() || wait.is_aged() {
             return Err(member);
         }
         let silence = wait.deadline();

@@ -563,6 +563,40 @@ fn no_drain(drain: Duration) -> serving::Config {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_aged_socket_is_told_as_at_a_shutdown() {
+    const HOUR: Duration = Duration::from_secs(3600);
+    let config = Config {
+        max_age: Some(HOUR),
+        ..Config::default()
+    };
+    let stand = Stand::start(config);
+    for target in ["/events", "/board"] {
+        let mut socket = greeted(&stand, target).await;
+        let opened = Instant::now();
+        let mut silences = 0_u64;
+        // tungstenite's client answers each ping on its next read.
+        let (code, reason) = loop {
+            match socket.next().await {
+                Some(Message::Text(_)) => silences += 1,
+                Some(Message::Ping(_)) => {}
+                Some(Message::Close(Some(close))) => {
+                    break (close.code.into(), close.reason.to_string())
+                }
+                other => panic!("{other:?}"),
+            }
+        };
+        let age = opened.elapsed();
+        let second = Duration::from_secs(1);
+        assert_eq!((code, &*reason), (1001_u16, "shutdown"));
+        assert!(age >= HOUR / 2 && age <= HOUR + second, "{age:?}");
+        let every = Config::default().heartbeat;
+        let expected = age.as_secs() / every.as_secs();
+        assert!(silences.abs_diff(expected) <= 1, "{silences} in {age:?}");
+    }
+    assert!(!stand.ending.has_begun());
+}
+
 #[tokio::test]
 async fn a_shutdown_tells_every_socket_and_waits_for_it() {
     let stand = Stand::with(still_feed(10), quiet(), no_drain(FOR_EVER), guarded);

@@ -86,6 +86,7 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
         places: edge.places(),
         shared: Some(Places::new(edge.places())),
         heartbeat: Duration::from_millis(settings.heartbeat),
+        max_age: None,
     };
     let router = guard((method.router)(host), Allowed::default());
     command::listening(method.name, "http", address);

@@ -313,6 +313,7 @@ async fn serve(
             eprintln!("{WHAT}: no browser could be opened: {error}");
         }
     }
+    let router = server::with_ready(router, &ending);
     let router = match tap {
         Some(tap) => server::with_wire(router, &tap),
         None => router,

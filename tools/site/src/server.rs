@@ -79,6 +79,8 @@ pub fn live(
             places: limits.places_of(method),
             shared: Some(limits.places.clone()),
             heartbeat: limits.heartbeat,
+            // One server, one book: there is no other to go to.
+            max_age: None,
         }),
     };
     let push = Live {
@@ -187,6 +189,11 @@ pub fn router(shelf: Shelf, servers: Vec<Live>, reload: Option<Router>) -> Route
 /// It is not compressed: who asks, and often, is on this machine.
 pub fn with_wire(router: Router, tap: &Tap) -> Router {
     router.route("/live/wire", tap.route())
+}
+
+/// The same with whether a load balancer should send anybody here, at `/live/ready`.
+pub fn with_ready(router: Router, ending: &Ending) -> Router {
+    router.route("/live/ready", serving::ready(ending))
 }
 
 /// The book's files.
