@@ -97,7 +97,7 @@ impl Lines {
         }
         self.wait.limit_silence(self.every);
         let next = self.wait.next().await;
-        self.over = matches!(next, Next::Finished | Next::Ending | Next::Cut);
+        self.over = matches!(next, Next::Finished | Next::Ending | Next::Aged | Next::Cut);
         let message = match next {
             Next::Batch(batch) => {
                 let events = batch.events.iter().map(|event| {
@@ -111,7 +111,7 @@ impl Lines {
             Next::Finished => StreamMessage::End(End {
                 reason: EndReason::Finished,
             }),
-            Next::Ending => StreamMessage::End(End {
+            Next::Ending | Next::Aged => StreamMessage::End(End {
                 reason: EndReason::Shutdown,
             }),
             Next::Cut => return Some(Err(Cut)),
