@@ -385,6 +385,9 @@ export function watchPage(follower, restsWhenHidden) {
   // from a dead one; and an open connection can keep a page out of that cache.
   addEventListener("pagehide", () => follower.pause(), { signal });
   addEventListener("pageshow", () => follower.resume(), { signal });
+  // A frozen tab could not either; Chromium tells of it.
+  document.addEventListener("freeze", () => follower.pause(), { signal });
+  document.addEventListener("resume", onVisibility, { signal });
   addEventListener("online", () => follower.retryNow(), { signal });
   return () => {
     watching.abort();

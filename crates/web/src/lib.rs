@@ -82,6 +82,17 @@ pub const WEBSOCKET: Files = files!("websocket":
     "whiteboard.js",
 );
 
+/// One stream for all tabs.
+pub const TABS: Files = files!("tabs":
+    "by-lock.js",
+    "by-worker.js",
+    "holder.js",
+    "page-of-log.js",
+    "share.js",
+    "sse-worker.js",
+    "tab.js",
+);
+
 /// The twins: for each method, its client and the one that one writes first.
 pub const TWIN: Files = files!("twin":
     "cases.js",
@@ -194,6 +205,7 @@ pub const IN_PAGE: &[(&str, Files)] = &[
     ("race", RACE),
     ("shared", SHARED),
     ("sse", SSE),
+    ("tabs", TABS),
     ("twin", TWIN),
     ("websocket", WEBSOCKET),
     ("wire", WIRE),
@@ -225,6 +237,7 @@ mod tests {
             ("sse", SSE),
             ("websocket", WEBSOCKET),
             ("http2-push", HTTP2_PUSH),
+            ("tabs", TABS),
             ("twin", TWIN),
             ("figures", FIGURES),
             ("race", RACE),

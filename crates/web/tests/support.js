@@ -90,6 +90,15 @@ export async function pass(milliseconds) {
   await settle();
 }
 
+/**
+ * Time passes, and no timer runs, as in a machine or a page that sleeps.
+ *
+ * @param {number} milliseconds
+ */
+export function sleep(milliseconds) {
+  now += milliseconds;
+}
+
 /** Lets every promise that is ready run on, also those of a response's body. */
 export async function settle() {
   for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
