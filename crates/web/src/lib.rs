@@ -86,11 +86,16 @@ pub const WEBSOCKET: Files = files!("websocket":
 pub const TABS: Files = files!("tabs":
     "by-lock.js",
     "by-worker.js",
+    "frame.html",
+    "frame.js",
     "holder.js",
     "page-of-log.js",
+    "panel.js",
+    "seventh.js",
     "share.js",
     "sse-worker.js",
     "tab.js",
+    "tabs.css",
 );
 
 /// The twins: for each method, its client and the one that one writes first.

@@ -12,7 +12,7 @@ import { Queue } from "../shared/queue.js";
 import { startTimer } from "../shared/timer.js";
 import { Holder } from "./holder.js";
 import { Kept } from "./page-of-log.js";
-import { listen } from "./tab.js";
+import { cursorAfter, listen } from "./tab.js";
 
 /** @typedef {import("../shared/reconnect.js").Method} Method */
 /** @typedef {import("./holder.js").Question} Question */
@@ -109,9 +109,7 @@ class Seat {
     });
     for await (const update of updates) {
       // Where the stream would begin, if this tab came to hold it.
-      if (update.type === "event") this.#after = update.event.id;
-      else if (update.type === "gap") this.#after = update.gap.resume;
-      else if (update.type === "heartbeat") this.#after = update.cursor ?? this.#after;
+      this.#after = cursorAfter(update, this.#after);
       yield update;
     }
     if (this.#isAlone) yield* this.#method.follow(this.#after, this.#signal);

@@ -6,17 +6,16 @@
 
 import { randomName } from "../shared/http.js";
 import { Queue } from "../shared/queue.js";
-import { unreachable } from "../shared/reconnect.js";
 import { startTimer } from "../shared/timer.js";
 import { Holder } from "./holder.js";
-import { listen } from "./tab.js";
+import { cursorAfter, listen } from "./tab.js";
 
 /** @typedef {import("../shared/reconnect.js").Method} Method */
 /** @typedef {import("./holder.js").Question} Question */
 /** @typedef {import("./holder.js").Word} Word */
 
-// How long the worker may take to start and to answer, in milliseconds. It is a program
-// of the browser's own, and never frozen while one of its pages is in use.
+// How long the worker may take to start and to answer, in milliseconds. After that the
+// tab has a stream of its own.
 const PATIENCE = 10_000;
 
 /**
@@ -51,8 +50,12 @@ export function shareByWorker(method, options) {
         port.close();
         release();
       });
-      const fail = () => words.fail(unreachable("The shared worker does not answer."));
-      worker.onerror = fail;
+      let isAlone = false;
+      const giveUp = () => {
+        isAlone = true;
+        words.end();
+      };
+      worker.onerror = giveUp;
       port.onmessage = ({ data }) => {
         clearTimeout(timer);
         words.push(data);
@@ -70,10 +73,15 @@ export function shareByWorker(method, options) {
       const ask = (/** @type {string} */ cursor) => {
         port.postMessage({ type: "ask", tab, after: cursor });
         clearTimeout(timer);
-        timer = startTimer(fail, PATIENCE);
+        timer = startTimer(giveUp, PATIENCE);
       };
       if (signal.aborted) return release();
-      yield* listen(method, { tab, after, signal, words, ask });
+      let cursor = after;
+      for await (const update of listen(method, { tab, after, signal, words, ask })) {
+        cursor = cursorAfter(update, cursor);
+        yield update;
+      }
+      if (isAlone) yield* method.follow(cursor, signal);
     },
   };
 }

@@ -122,3 +122,14 @@ async function* catchUp(method, { cursor, until, signal }) {
   throw new Failure("The connection ended.");
 }
 // ANCHOR_END: catch-up
+
+/**
+ * @param {Update} update
+ * @param {string} cursor
+ * @returns {string} where a tab stands that stood there, and has had this update
+ */
+export function cursorAfter(update, cursor) {
+  if (update.type === "event") return update.event.id;
+  if (update.type === "gap") return update.gap.resume;
+  return ("cursor" in update && update.cursor) || cursor;
+}

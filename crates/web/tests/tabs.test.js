@@ -746,7 +746,7 @@ test("the worker learns by their locks which tabs are gone, and ends with the la
   assert.equal(log.streams.length, 0, "nobody is left");
 });
 
-test("a worker that does not answer is a failure, and not silence", async () => {
+test("where the worker does not answer, a tab has a stream of its own", async () => {
   const { tabs } = await openByWorker(1);
   const [tab] = tabs;
   const dead = new Tab(browser, log, (it) =>
@@ -760,8 +760,10 @@ test("a worker that does not answer is a failure, and not silence", async () => 
   );
   await dead.start();
   await pass(10_000);
-  assert.equal(dead.follower.state, "waiting");
-  had([tab]);
+  assert.equal(dead.follower.state, "open");
+  await log.publish(1);
+  had([tab, dead], 1);
+  assert.equal(log.streams.length, 2);
 });
 
 // ---- What is new, and what is kept ----

@@ -44,6 +44,8 @@ pub(crate) fn live_in_worker(script: &str, files: &str) -> String {
     let mut methods: Map<String, Value> = methods().into_iter().map(path).collect();
     let twins = format!("in-browser/{}/", twin::NAME);
     methods.insert(twin::NAME.to_owned(), Value::from(twins));
+    let tabs = format!("in-browser/{}/", tabs::NAME);
+    methods.insert(tabs::NAME.to_owned(), Value::from(tabs));
     let start = format!("{files}/start.js");
     json!({
         "live": false,
@@ -71,17 +73,14 @@ pub fn live(
     limits: &Limits,
     ending: &Ending,
 ) -> Vec<Live> {
-    let live = |method: &Method| Live {
-        name: method.name,
-        router: (method.router)(Host {
-            log: log.clone(),
-            ending: ending.clone(),
-            places: limits.places_of(method),
-            shared: Some(limits.places.clone()),
-            heartbeat: limits.heartbeat,
-            // One server, one book: there is no other to go to.
-            max_age: None,
-        }),
+    let host = |method: &Method| Host {
+        log: log.clone(),
+        ending: ending.clone(),
+        places: limits.places_of(method),
+        shared: Some(limits.places.clone()),
+        heartbeat: limits.heartbeat,
+        // One server, one book: there is no other to go to.
+        max_age: None,
     };
     let push = Live {
         name: "http2-push",
@@ -91,7 +90,20 @@ pub fn live(
         name: twin::NAME,
         router: twin::router(&limits.places, ending),
     };
-    methods.iter().map(live).chain([push, twins]).collect()
+    // The same stream once more, beside a count of those that are open.
+    let tabs = Live {
+        name: tabs::NAME,
+        router: tabs::router(host(&sse::METHOD)),
+    };
+    let live = |method: &Method| Live {
+        name: method.name,
+        router: (method.router)(host(method)),
+    };
+    methods
+        .iter()
+        .map(live)
+        .chain([push, twins, tabs])
+        .collect()
 }
 
 /// What the guard is to allow beside this: pages of every origin may open the plain socket of a

@@ -207,6 +207,7 @@ const MAY_DEPEND: &[(&str, &str, &str)] = &[
          web websocket",
         "client",
     ),
+    ("tabs", "method serving sse web", "feed"),
     // Another client of the push server.
     ("recordings", "http2-push serving tls", ""),
     // No method: it has neither log nor wait, and takes a body as they do.
@@ -237,7 +238,7 @@ const MAY_DEPEND: &[(&str, &str, &str)] = &[
     ("formulas", "capacity", ""),
     (
         "worker",
-        "feed hyper-browser long-polling method polling serving signal sse tokio-browser twin \
+        "feed hyper-browser long-polling method polling serving signal sse tabs tokio-browser twin \
          waiting websocket",
         "",
     ),
@@ -247,11 +248,11 @@ const METHOD: &str = "contract feed method serving tokio-browser waiting web";
 const METHOD_TESTS: &str = "client conformance harness testbed";
 /// What the site is made of.
 const SITE: &str =
-    "contract diagrams feed http2-push long-polling method polling serving signal sse tls twin \
+    "contract diagrams feed http2-push long-polling method polling serving signal sse tabs tls twin \
                     waiting web websocket";
 const FAULTS: &str =
     "contract feed long-polling method polling serving sse testbed waiting websocket";
-const BROWSER_TESTS: &str = "contract harness long-polling polling sse websocket";
+const BROWSER_TESTS: &str = "contract harness long-polling polling sse web websocket";
 /// What a program of a reader's may use.
 const READER: &str = "client contract feed http2-push long-polling polling serving signal sse \
                       waiting websocket";

@@ -72,15 +72,16 @@ impl Server {
         tokio::spawn(ticks);
         let (ending, places) = (Ending::new(), serving::Config::default().places());
         let shared = Places::new(places);
-        let routers = METHODS.iter().map(|method| {
-            let host = Host {
-                shared: Some(shared.clone()),
-                ..Host::alone(log.clone(), ending.clone())
-            };
-            (method.name, (method.router)(host))
-        });
+        let host = || Host {
+            shared: Some(shared.clone()),
+            ..Host::alone(log.clone(), ending.clone())
+        };
+        let routers = METHODS
+            .iter()
+            .map(|method| (method.name, (method.router)(host())));
         let twins = (twin::NAME, twin::router(&shared, &ending));
-        let routers = routers.chain([twins]);
+        let tabs = (tabs::NAME, tabs::router(host()));
+        let routers = routers.chain([twins, tabs]);
         let router = routers.fold(Router::new(), |router, (name, method)| {
             router.nest(&format!("{PREFIX}/{name}/"), method)
         });
