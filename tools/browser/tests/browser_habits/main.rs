@@ -12,6 +12,7 @@
 //! A browser or driver that is missing: its trials are ignored, with the reason, or fail under
 //! `REQUIRE_PARTS=1`.
 
+mod access;
 mod cookies;
 mod pages;
 mod raw;
@@ -27,7 +28,7 @@ use browser::{
     suite::Suite,
 };
 use libtest_mimic::Trial;
-use results::{Habits, BROWSERS, WORKERS};
+use results::{Habits, ACCESS, BROWSERS, WORKERS};
 use std::{future::Future, process::ExitCode, sync::Arc};
 
 /// How many trials run side by side, however few processors there are: they wait most of the time.
@@ -63,6 +64,7 @@ fn main() -> ExitCode {
     let mut trials = vec![
         Trial::test("the_table_says_what_the_results_say", current(&BROWSERS)),
         Trial::test("the_table_of_workers_says_it_too", current(&WORKERS)),
+        Trial::test("the_table_of_access_says_it_too", current(&ACCESS)),
     ];
     for kind in Kind::ALL {
         trials.extend([
@@ -90,6 +92,29 @@ fn main() -> ExitCode {
                 "handshakes",
                 cookies::of_handshakes,
             ),
+            trial(&ACCESS, &suite, kind, "access_ticket", access::ticket),
+            trial(
+                &ACCESS,
+                &suite,
+                kind,
+                "access_credentials",
+                access::credentials,
+            ),
+            trial(
+                &ACCESS,
+                &suite,
+                kind,
+                "access_preflights",
+                access::preflights,
+            ),
+            trial(&ACCESS, &suite, kind, "access_sockets", access::sockets),
+            trial(
+                &ACCESS,
+                &suite,
+                kind,
+                "access_other_site",
+                access::other_site,
+            ),
             trial(&BROWSERS, &suite, kind, "cut_bodies", requests::cut_bodies),
             trial(&BROWSERS, &suite, kind, "repeats", requests::repeats),
             trial(&BROWSERS, &suite, kind, "validators", requests::validators),
@@ -99,7 +124,7 @@ fn main() -> ExitCode {
     }
     let code = suite.finish(trials, AT_ONCE);
     if updating() {
-        for habits in [&BROWSERS, &WORKERS] {
+        for habits in [&BROWSERS, &WORKERS, &ACCESS] {
             if let Err(error) = habits.write_table() {
                 eprintln!("{error:#}");
                 return ExitCode::FAILURE;

@@ -25,6 +25,139 @@ pub(crate) static WORKERS: Habits = Habits::new(
     &WORKER_ROWS,
 );
 
+/// What they do with what says who somebody is.
+pub(crate) static ACCESS: Habits = Habits::new(
+    concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser_habits/access"),
+    &ACCESS_ROWS,
+);
+
+const ACCESS_ROWS: [(&str, &str); 37] = [
+    (
+        "access_ticket.reconnect",
+        "`EventSource` with a ticket in its URL that is good once: the connection ends",
+    ),
+    (
+        "access_ticket.entry-stream",
+        "the address of an `EventSource`, with the ticket, is in `performance.getEntries()` of its page",
+    ),
+    ("access_ticket.entry-fetch", "… of a `fetch()`"),
+    ("access_ticket.entry-socket", "… of a WebSocket"),
+    (
+        "access_ticket.referer",
+        "a page with a ticket in its own URL asks its server: `Referer`",
+    ),
+    (
+        "access_ticket.referer-elsewhere",
+        "… asks another origin: `Referer`",
+    ),
+    (
+        "access_credentials.exact",
+        "`EventSource` with `withCredentials` to another origin, which allows the page's origin and credentials",
+    ),
+    (
+        "access_credentials.unallowed",
+        "… allows the page's origin, without `Access-Control-Allow-Credentials`",
+    ),
+    (
+        "access_credentials.star",
+        "… allows `*`, and credentials",
+    ),
+    ("access_credentials.nothing", "… says nothing of origins"),
+    (
+        "access_credentials.public",
+        "`EventSource` without `withCredentials` to another origin, which allows `*`",
+    ),
+    (
+        "access_credentials.again",
+        "`EventSource` to another origin comes back after a break",
+    ),
+    (
+        "access_preflights.prefer",
+        "five `GET`s to another origin with `Prefer`, each with its cursor in the URL; `Access-Control-Max-Age: 600`: preflights",
+    ),
+    (
+        "access_preflights.bearer",
+        "… with `Authorization` in place of `Prefer`",
+    ),
+    (
+        "access_preflights.prefer-same",
+        "… five with `Prefer` and the same URL",
+    ),
+    (
+        "access_preflights.bearer-same",
+        "… five with `Authorization` and the same URL",
+    ),
+    (
+        "access_preflights.query",
+        "… five with cursor and wait in the URL and no header",
+    ),
+    (
+        "access_preflights.any-prefer",
+        "… with `Prefer`, answered `Access-Control-Allow-Headers: *`",
+    ),
+    (
+        "access_preflights.any-bearer",
+        "… with `Authorization`, answered `Access-Control-Allow-Headers: *`",
+    ),
+    (
+        "access_preflights.json",
+        "… five `POST`s of `application/json` to one URL",
+    ),
+    ("access_preflights.text", "… of `text/plain`"),
+    (
+        "access_sockets.named",
+        "`new WebSocket(url, [\"events\", \"ticket.s3cret\"])`: the header, and the answer names `events`",
+    ),
+    ("access_sockets.unnamed", "… the answer names neither"),
+    (
+        "access_sockets.padded",
+        "… with a ticket in Base64, which ends with `=`",
+    ),
+    (
+        "access_sockets.user",
+        "`new WebSocket(\"ws://me:secret@…\")`",
+    ),
+    (
+        "access_sockets.stream-user",
+        "`new EventSource(\"http://me:secret@…\")`",
+    ),
+    (
+        "access_other_site.first-none",
+        "a page of another site asks by `fetch()`, `EventSource` and WebSocket, with credentials: a cookie with `SameSite=None; Secure` from the login at the server's own page",
+    ),
+    ("access_other_site.first-plain", "… without `SameSite`"),
+    ("access_other_site.first-lax", "… with `SameSite=Lax`"),
+    (
+        "access_other_site.third",
+        "a cookie with `SameSite=None; Secure` that an answer to that page has set",
+    ),
+    (
+        "access_other_site.third-at-home",
+        "… later, at the server's own page",
+    ),
+    (
+        "access_other_site.apart",
+        "… set with `Partitioned` as well",
+    ),
+    (
+        "access_other_site.apart-at-home",
+        "… later, at the server's own page",
+    ),
+    (
+        "access_other_site.form",
+        "a form of another site that posts: cookies that were set less than two minutes ago",
+    ),
+    (
+        "access_other_site.form-origin",
+        "… its `Origin` is that of the other site",
+    ),
+    ("access_other_site.link", "a link of another site: cookies"),
+    (
+        "access_other_site.fetch-site",
+        "`Sec-Fetch-Site` of a `fetch()` from another site",
+    ),
+];
+
 const WORKER_ROWS: [(&str, &str); 18] = [
     (
         "worker_streams.header",

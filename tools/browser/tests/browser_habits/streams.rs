@@ -14,12 +14,20 @@ const MANY: usize = 5;
 
 /// Accepts a WebSocket, and says no more.
 pub(crate) fn accept(asked: &Asked) -> Answer {
+    accept_as(asked, None)
+}
+
+/// The same with a subprotocol.
+pub(crate) fn accept_as(asked: &Asked, protocol: Option<&str>) -> Answer {
+    let protocol = protocol
+        .map(|name| format!("Sec-WebSocket-Protocol: {name}\r\n"))
+        .unwrap_or_default();
     let key = asked.header("sec-websocket-key").unwrap_or_default();
     let accepted = derive_accept_key(key.as_bytes());
     Answer::raw(
         format!(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Accept: {accepted}\r\n\r\n"
+             Sec-WebSocket-Accept: {accepted}\r\n{protocol}\r\n"
         ),
         Then::Nothing,
     )
