@@ -145,7 +145,7 @@ fn each_method_of_the_list_has_all_its_places() -> anyhow::Result<()> {
     // And the other way: whatever is there is in the list, but for what is no method.
     for entry in fs::read_dir(root.join("examples"))? {
         let name = entry?.file_name();
-        let known = ["http2-push", "programs", "rustfmt.toml"];
+        let known = ["http2-push", "programs", "proxies", "rustfmt.toml"];
         let listed = methods.iter().any(|method| name == method.name);
         ensure!(
             listed || known.iter().any(|known| name == *known),
@@ -213,6 +213,12 @@ const MAY_DEPEND: &[(&str, &str, &str)] = &[
     // No method: it has neither log nor wait, and takes a body as they do.
     ("http2-push", "contract serving tls waiting web", "testbed"),
     ("programs", "", READER),
+    // No method: what stands in front of all of them.
+    (
+        "proxies",
+        "testbed tls",
+        "client conformance contract feed harness long-polling polling serving sse websocket",
+    ),
     ("testbed", "serving", ""),
     ("harness", "client conformance contract feed serving", ""),
     ("site", SITE, "harness json-lines testbed"),

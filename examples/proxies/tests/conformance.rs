@@ -1,0 +1,258 @@
+//! What every method owes its clients, through every proxy: the suite, over HTTP/1.1
+//! with TLS, by the shortest right configuration.
+
+use axum::Router;
+use conformance::{
+    Case, Hook, Method, Outcome, Server, Settings, Sockets, Subject, CASES,
+};
+use feed::{Feed, Retention};
+use futures_util::{
+    future::{BoxFuture, FutureExt as _},
+    stream, StreamExt as _,
+};
+use harness::Server as Running;
+use libtest_mimic::Arguments;
+use proxies::{Configuration, Door, Program, Proxy};
+use serving::Ending;
+use std::{num::NonZeroU32, process::ExitCode, sync::Arc, time::Duration};
+use testbed::parts;
+use tokio::sync::Mutex;
+use url::Url;
+
+/// A guard against hanging; each case has its own.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// How many cases run at the same time.
+const AT_ONCE: usize = 3;
+
+/// The shortest heartbeat.
+const SHORTEST: Duration = Duration::from_secs(1);
+
+/// What cannot hold behind a proxy, and why.
+const OTHERWISE: &[(Program, &str, &str)] = &[
+    (
+        Program::Nginx,
+        "nothing_on_the_way_may_hold_a_stream_back",
+        "nginx reads `X-Accel-Buffering` itself, and passes it on to nobody",
+    ),
+    (
+        Program::HaProxy,
+        "a_broken_handshake_is_refused",
+        "HAProxy refuses it, with 400 and a page of its own",
+    ),
+    (
+        Program::Caddy,
+        "a_name_that_is_not_the_servers_own_is_refused",
+        "Caddy passes on what is for the names of its file; to others it answers 200",
+    ),
+    (
+        Program::Caddy,
+        "what_asks_for_no_websocket_is_refused",
+        "Caddy removes `Upgrade`, a header for one hop, from the 426",
+    ),
+];
+
+fn main() -> ExitCode {
+    let trials = Program::ALL.into_iter().flat_map(|program| {
+        Method::ALL.iter().map(move |method| {
+            let method = *method;
+            let name = format!("{program}/{method}");
+            parts::trial(&name, LIMIT, move || holds(program, method))
+        })
+    });
+    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit_code()
+}
+
+async fn holds(program: Program, method: Method) -> anyhow::Result<()> {
+    program.path()?;
+    // One proxy for the cases that need no server of their own.
+    let shared = Behind::start(program, method, by_default()).await?;
+    let shared = Sockets::new(method, Arc::new(Known(Arc::new(shared))));
+    let own = Sockets::new(method, Arc::new(Own { program, method }));
+    let cases = CASES.iter().filter(|case| case.methods.contains(&method));
+    let run = |case: &'static Case| {
+        let starts = [Hook::Start, Hook::Stop, Hook::Finish];
+        let anew = case.needs.iter().any(|hook| starts.contains(hook));
+        let sockets = if anew { &own } else { &shared };
+        async move { (case, conformance::run(case, sockets).await) }
+    };
+    let outcomes: Vec<_> = stream::iter(cases)
+        .map(run)
+        .buffered(AT_ONCE)
+        .collect()
+        .await;
+    let mut wrong = Vec::new();
+    for (case, outcome) in outcomes {
+        let known = |(of, name, _): &(Program, &str, &str)| {
+            *of == program && *name == case.name
+        };
+        let known = OTHERWISE.iter().any(known);
+        match outcome {
+            Ok(()) if known => wrong.push(format!("{}: it holds after all", case.name)),
+            Err(why) if !known => wrong.push(format!("{}: {why}", case.name)),
+            _ => {}
+        }
+    }
+    anyhow::ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+    Ok(())
+}
+
+fn by_default() -> Settings {
+    Settings {
+        heartbeat: Duration::from_secs(15),
+        retention: 10_000,
+        relayed: false,
+    }
+}
+
+/// A method alone, and the proxy in front of it.
+struct Behind {
+    base: Url,
+    feed: Feed,
+    /// Taken when it is stopped.
+    server: Mutex<Option<Running>>,
+    _door: Door,
+    _proxy: Proxy,
+}
+
+impl Behind {
+    async fn start(
+        program: Program,
+        method: Method,
+        settings: Settings,
+    ) -> anyhow::Result<Self> {
+        let feed = Feed::new(Retention {
+            max_events: settings.retention,
+            ..Retention::default()
+        });
+        let router = |feed, ending| router(method, settings, feed, ending);
+        let server = Running::start(feed.clone(), router).await;
+        let configuration = Configuration::right(program).to(server.address);
+        let proxy = Proxy::start(configuration).await?;
+        let door = proxy.door().await?;
+        Ok(Self {
+            base: door.base(),
+            feed,
+            server: Mutex::new(Some(server)),
+            _door: door,
+            _proxy: proxy,
+        })
+    }
+}
+
+impl Server for Behind {
+    fn base(&self) -> &Url {
+        &self.base
+    }
+
+    fn stop(&self) -> BoxFuture<'_, Outcome> {
+        async move {
+            let Some(server) = self.server.lock().await.take() else {
+                return Ok(());
+            };
+            server.ending.begin();
+            let served = server.serving.await.map_err(|error| error.to_string())?;
+            served.map_err(|error| error.to_string())
+        }
+        .boxed()
+    }
+
+    fn finish(&self) -> BoxFuture<'_, Outcome> {
+        self.feed.finish();
+        async { Ok(()) }.boxed()
+    }
+}
+
+/// A server and a proxy for each case.
+struct Own {
+    program: Program,
+    method: Method,
+}
+
+impl Subject for Own {
+    fn hooks(&self) -> Vec<Hook> {
+        Hook::ALL.to_vec()
+    }
+
+    fn start(
+        &self,
+        mut settings: Settings,
+    ) -> BoxFuture<'_, Result<Box<dyn Server>, String>> {
+        // A case asks for 100 ms. A socket whose pong takes two heartbeats is dropped,
+        // and here two more programs share the processors.
+        settings.heartbeat = settings.heartbeat.max(SHORTEST);
+        async move {
+            let behind = Behind::start(self.program, self.method, settings).await;
+            let behind = behind.map_err(|error| format!("{error:#}"))?;
+            Ok(Box::new(behind) as Box<dyn Server>)
+        }
+        .boxed()
+    }
+}
+
+/// The one that runs.
+#[derive(Clone)]
+struct Known(Arc<Behind>);
+
+impl Subject for Known {
+    fn hooks(&self) -> Vec<Hook> {
+        vec![Hook::Cut, Hook::Local]
+    }
+
+    fn start(&self, _: Settings) -> BoxFuture<'_, Result<Box<dyn Server>, String>> {
+        let server: Box<dyn Server> = Box::new(self.clone());
+        async { Ok(server) }.boxed()
+    }
+}
+
+impl Server for Known {
+    fn base(&self) -> &Url {
+        self.0.base()
+    }
+
+    fn stop(&self) -> BoxFuture<'_, Outcome> {
+        self.0.stop()
+    }
+
+    fn finish(&self) -> BoxFuture<'_, Outcome> {
+        self.0.finish()
+    }
+}
+
+/// As the methods' own tests have it.
+fn router(method: Method, settings: Settings, feed: Feed, ending: Ending) -> Router {
+    match method {
+        Method::Polling => {
+            let config = polling::Config {
+                // The clients of the suite ask far more often than people's do.
+                max_rate: NonZeroU32::MAX,
+                ..polling::Config::default()
+            };
+            polling::router(feed, config, ending)
+        }
+        Method::LongPolling => {
+            let config = long_polling::Config {
+                // An answer without events is this method's heartbeat.
+                max_wait: settings.heartbeat,
+                ..long_polling::Config::default()
+            };
+            long_polling::router(feed, config, ending)
+        }
+        Method::Sse => {
+            let config = sse::Config {
+                heartbeat: settings.heartbeat,
+                // Short, so that a client which was cut does not make the test wait.
+                retry_ms: 5..10,
+                ..sse::Config::default()
+            };
+            sse::router(feed, config, ending)
+        }
+        Method::WebSocket => {
+            let config = websocket::Config {
+                heartbeat: settings.heartbeat,
+                ..websocket::Config::default()
+            };
+            websocket::router(feed, Feed::new(Retention::default()), config, ending)
+        }
+    }
+}
