@@ -257,6 +257,7 @@ async fn live_json_names_the_live_servers_and_the_book_on_disk_has_none() {
             "websocket": "live/websocket/",
             "http2-push": "live/http2-push/",
             "twin": "live/twin/",
+            "tabs": "live/tabs/",
         } })
     );
     let on_disk = std::fs::read(edition().path().join("assets/live.json")).unwrap();
