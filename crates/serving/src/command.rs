@@ -4,7 +4,11 @@
 use crate::{
     guard,
     metrics::{self, Endpoint, Recorder},
+<<<<<<< HEAD
     ready, serve, serve_tls, Allowed, Config, Ending, HostName, Origin,
+=======
+    serve, serve_tls, Allowed, Config, Ending, HostName, IpNet, Limits, Origin, Rate,
+>>>>>>> 074c236 (shares, serving, waiting: what one address may have; slow readers keep little in the system)
 };
 use axum::Router;
 use std::{
@@ -44,6 +48,7 @@ pub struct Listen<const PORT: u16> {
     #[arg(long, value_name = "COUNT", default_value = "1000")]
     pub max_connections: Connections,
 
+<<<<<<< HEAD
     /// How long, after a signal to end, all goes on while GET ready answers 503, so
     /// that a load balancer sends nobody new
     #[arg(long, value_name = "SECONDS", default_value = "0")]
@@ -52,6 +57,65 @@ pub struct Listen<const PORT: u16> {
     /// How long what is open then has to end, before it is cut
     #[arg(long, value_name = "SECONDS", default_value = "5")]
     pub drain: Seconds<1, 3600>,
+=======
+    /// What one address may have of what all share.
+    #[command(flatten)]
+    pub per_address: PerAddress,
+}
+
+/// What one address may have of what all share: [`Config::per_address`] as flags.
+#[derive(Clone, Debug, clap::Args)]
+pub struct PerAddress {
+    /// Connections of one address open at once
+    #[arg(long, value_name = "COUNT", default_value = "100")]
+    pub connections_per_address: Count,
+
+    /// Streams, sockets and parked requests of one address open at once
+    #[arg(long, value_name = "COUNT", default_value = "100")]
+    pub waits_per_address: Count,
+
+    /// Requests of one address in a second, on average; after a pause five times as
+    /// many
+    #[arg(long, value_name = "COUNT", default_value = "100")]
+    pub reads_per_address: Count,
+
+    /// Publishes of one address in a second, on average; after a pause five times as
+    /// many
+    #[arg(long, value_name = "COUNT", default_value = "20")]
+    pub publishes_per_address: Count,
+
+    /// Hold this machine to these limits too (127.0.0.1, ::1)
+    #[arg(long)]
+    pub limit_loopback: bool,
+
+    /// Proxy, or network of proxies, whose X-Forwarded-For is believed; may be repeated
+    #[arg(long = "trust-proxy", value_name = "ADDRESS", value_parser = network)]
+    pub trust_proxy: Vec<IpNet>,
+}
+
+impl PerAddress {
+    fn limits(&self) -> Limits {
+        let rate = |Count(count): Count| {
+            let count = u32::try_from(count).unwrap_or(u32::MAX);
+            Rate::new(count, count.saturating_mul(5))
+        };
+        Limits {
+            connections: self.connections_per_address.0,
+            waits: self.waits_per_address.0,
+            reads: rate(self.reads_per_address),
+            publishes: rate(self.publishes_per_address),
+            loopback: self.limit_loopback,
+            ..Limits::default()
+        }
+    }
+}
+
+/// A network, `10.0.0.0/8`, or one address.
+fn network(text: &str) -> Result<IpNet, &'static str> {
+    let one = text.parse::<IpAddr>().ok().map(IpNet::from);
+    one.or_else(|| text.parse().ok())
+        .ok_or("a proxy is an address, 10.0.0.1, or a network, 10.0.0.0/8")
+>>>>>>> 074c236 (shares, serving, waiting: what one address may have; slow readers keep little in the system)
 }
 
 impl<const PORT: u16> Listen<PORT> {
@@ -72,8 +136,13 @@ impl<const PORT: u16> Listen<PORT> {
     pub fn edge(&self) -> Config {
         Config {
             max_connections: self.max_connections.0,
+<<<<<<< HEAD
             lame_duck: self.lame_duck.0,
             drain: self.drain.0,
+=======
+            per_address: self.per_address.limits(),
+            trusted_proxies: self.per_address.trust_proxy.clone(),
+>>>>>>> 074c236 (shares, serving, waiting: what one address may have; slow readers keep little in the system)
             ..Config::default()
         }
     }

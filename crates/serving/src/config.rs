@@ -30,8 +30,22 @@ pub struct Config {
     /// the kernel (1,024 places, unless the system allows fewer). Once that is full
     /// too, attempts to connect go unanswered.
     ///
-    /// It knows no addresses: one client may take all of them.
+    /// How many of them one address may have is [`per_address`](Self::per_address)'s.
     pub max_connections: usize,
+
+    /// What one address may have of what all share: connections, waits, requests and
+    /// publishes; see [`Limits`](crate::Limits) for each default and its reason.
+    #[cfg(not(target_family = "wasm"))]
+    pub per_address: crate::Limits,
+
+    /// The proxies that are believed when they say, in `X-Forwarded-For`, whose request
+    /// they pass on; default none.
+    ///
+    /// Behind a proxy every request comes from the proxy's address, and all clients
+    /// would share one client's limits. Believed without being named here, the header
+    /// is what each client makes it.
+    #[cfg(not(target_family = "wasm"))]
+    pub trusted_proxies: Vec<crate::IpNet>,
 
     /// How long a new connection may take until its first bytes show which version of
     /// HTTP it speaks; default 10 s.
@@ -86,10 +100,24 @@ pub struct Config {
     /// reading, however slowly, is not ended. What a slow reader costs is bounded
     /// elsewhere: it holds a cursor and these buffers, and no queue.
     ///
+    /// A byte counts as moved when there is room for more of them, and Linux says so only
+    /// once a third of the send buffer is free, which may hold 4 MiB:
+    /// [`unsent_in_system`](Self::unsent_in_system) is what makes small steps seen.
+    ///
     /// On HTTP/2 the same holds for answers behind a shut flow-control window: where 16
     /// KiB of them take longer, or all that is left, the connection ends. Not for a
     /// stream of events, which may have nothing to say.
     pub write_progress: Duration,
+
+    /// How many bytes the system takes of one connection before it has sent them
+    /// (`TCP_NOTSENT_LOWAT`); default 16 KiB. Linux and Android only.
+    ///
+    /// Without it a reader that stops fills a send buffer of up to 4 MiB (Linux's
+    /// default for `tcp_wmem`), which no limit of this process bounds and which holds
+    /// events that are old by the time they are read. And one that reads slowly looks
+    /// like one that has stopped. What the peer has not acknowledged yet is not counted,
+    /// so that a fast connection stays fast.
+    pub unsent_in_system: u32,
 
     /// How long the peer's system may leave bytes unacknowledged, or its receive window
     /// shut, before the system here ends the connection (`TCP_USER_TIMEOUT`, [RFC
@@ -224,12 +252,17 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             max_connections: 1_000,
+            #[cfg(not(target_family = "wasm"))]
+            per_address: crate::Limits::default(),
+            #[cfg(not(target_family = "wasm"))]
+            trusted_proxies: Vec::new(),
             first_bytes: Duration::from_secs(10),
             handshake: Duration::from_secs(10),
             headers: Duration::from_secs(10),
             body: Duration::from_secs(20),
             max_body_bytes: 66 * 1024,
             write_progress: Duration::from_secs(30),
+            unsent_in_system: 16 * 1024,
             unacknowledged: Duration::from_secs(30),
             keep_alive: Duration::from_secs(20),
             keep_alive_interval: Duration::from_secs(5),

@@ -4,6 +4,7 @@
 use crate::{counts::Counts, Config};
 use contract::metrics::ConnectionEnd;
 use http::Version;
+use shares::{Senders, Share};
 use std::{
     future::{poll_fn, Future},
     io,
@@ -172,6 +173,8 @@ impl Lingering {
 /// and where it is counted and logged.
 pub(crate) struct Held {
     _place: OwnedSemaphorePermit,
+    _share: Share,
+    senders: Senders,
     _open: TaskTrackerToken,
     counts: Arc<Counts>,
     span: Span,
@@ -180,6 +183,7 @@ pub(crate) struct Held {
 impl Held {
     pub(crate) fn new(
         place: OwnedSemaphorePermit,
+        (senders, share): (Senders, Share),
         open: TaskTrackerToken,
         counts: Arc<Counts>,
         span: Span,
@@ -187,6 +191,8 @@ impl Held {
         counts.connection_opens();
         Self {
             _place: place,
+            _share: share,
+            senders,
             _open: open,
             counts,
             span,
@@ -284,6 +290,11 @@ impl<I> DeadlineIo<I> {
     /// What is known of this connection, to be kept beside it.
     pub(crate) fn wire(&self) -> Wire {
         self.wire.clone()
+    }
+
+    /// Who sends over it.
+    pub(crate) fn senders(&self) -> Senders {
+        self.held.senders.clone()
     }
 
     /// What counts it.

@@ -10,9 +10,10 @@ use axum::{
     Router,
 };
 use futures_util::future::{Either, FutureExt as _};
-use http::{header, HeaderValue, Version};
+use http::{header, HeaderValue, Method, Version};
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
+use shares::Client;
 use std::{
     future::{ready, Future},
     sync::Arc,
@@ -98,6 +99,22 @@ impl Edge {
         if let Some(allowed) = &self.allowed {
             allowed.check(request.method(), request.uri(), request.headers())?;
         }
+        // After the guard: what is not for this server costs nobody's share.
+        if let Some(client) = request.extensions().get::<Client>() {
+            match publishes(request.method()) {
+                true => client.publish()?,
+                false => client.read()?,
+            }
+        }
         self.body.check(request)
     }
+}
+
+/// Whether a request is meant to change something. A `CONNECT` opens a WebSocket over
+/// HTTP/2, as a `GET` does over HTTP/1.1; what is published over it is counted there.
+fn publishes(method: &Method) -> bool {
+    !matches!(
+        *method,
+        Method::GET | Method::HEAD | Method::OPTIONS | Method::CONNECT
+    )
 }

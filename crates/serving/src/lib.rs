@@ -47,6 +47,9 @@
 //! | asks nothing over HTTP/2 | the connection ends | [`idle`](Config::idle) |
 //! | is one too many | the one that is idle for longest gives way; if none is, it waits | [`max_connections`](Config::max_connections) |
 //! | is one stream too many | 503 with `Retry-After` | the crate `waiting` |
+//! | has too many connections for one address | the new one is closed at once | [`per_address`](Config::per_address) |
+//! | asks, or publishes, too often for one address | 429 with `Retry-After` | [`per_address`](Config::per_address) |
+//! | waits too often at once for one address | 429 with `Retry-After` | [`per_address`](Config::per_address), and the crate `waiting` |
 //! | names a host that is not ours | 421 | [`guard`] |
 //! | is a page of another site, and wants to act | 403 | [`guard`] |
 //!
@@ -88,8 +91,8 @@
 //!
 //! # What this does not do
 //!
-//! - Certificates that others trust, compression, rates by user or address: a proxy
-//!   does these, and a login is not this book's subject.
+//! - Certificates that others trust, and compression: a proxy does these.
+//! - Limits by user: only an address is known here.
 //! - A peer that closes its HTTP/2 flow-control window and answers pings keeps its
 //!   stream of events. It holds a cursor, a slot and at most
 //!   [`http2_send_buffer`](Config::http2_send_buffer) bytes, as one that reads does.
@@ -155,5 +158,7 @@ pub use problem::{fallbacks, ProblemResponse};
 pub use ready::ready;
 #[cfg(not(target_family = "wasm"))]
 pub use serve::{serve, serve_connections, serve_tls};
+#[cfg(not(target_family = "wasm"))]
+pub use shares::{Client, IpNet, Limits, Rate};
 #[cfg(not(target_family = "wasm"))]
 pub use tap::Tap;

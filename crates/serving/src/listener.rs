@@ -80,7 +80,10 @@ fn prepare(stream: &TcpStream, config: &Config) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let socket = SockRef::from(stream);
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    socket.set_tcp_user_timeout(Some(config.unacknowledged))?;
+    {
+        socket.set_tcp_user_timeout(Some(config.unacknowledged))?;
+        socket.set_tcp_notsent_lowat(config.unsent_in_system)?;
+    }
     let probes = TcpKeepalive::new().with_time(config.keep_alive);
     // These two cannot be set on every system; there its own numbers hold.
     #[cfg(any(

@@ -15,6 +15,7 @@ use contract::{metrics::ConnectionEnd, ProblemKind};
 use futures_util::FutureExt as _;
 use http::{Request, StatusCode, Version};
 use hyper::{body::Incoming, service::service_fn};
+use shares::Shares;
 use std::{
     convert::Infallible,
     future::{pending, Future},
@@ -220,6 +221,7 @@ where
         true => Counts::registered(),
         false => Counts::none(),
     });
+    let shares = Shares::new(config.per_address, config.trusted_proxies.clone());
     let mut begun = pin!(ending.begun());
     let mut pause = FIRST_PAUSE;
     loop {
@@ -232,6 +234,17 @@ where
         match accepted {
             Ok(io) => {
                 pause = FIRST_PAUSE;
+                let peer = L::peer(&io);
+                let senders = shares.senders(peer.map(|peer| peer.ip()));
+                // Before a place is sought: who has too many keeps nobody waiting.
+                let Some(share) = senders.connect() else {
+                    counts.refuses(ProblemKind::TooMany);
+                    debug!(
+                        peer = peer.map(field::display),
+                        "too many connections of one address: closed"
+                    );
+                    continue;
+                };
                 // After the peer and not before: that somebody waits is the reason for
                 // another to make room. One peer at a time waits so, and holds one
                 // descriptor.
@@ -246,12 +259,13 @@ where
                 let departed = L::departed(&io);
                 let span = debug_span!(
                     "connection",
-                    peer = L::peer(&io).map(field::display),
+                    peer = peer.map(field::display),
                     protocol = field::Empty,
                     ended = field::Empty,
                 );
                 let (counts, open) = (counts.clone(), ending.count());
-                let held = Held::new(place, open, counts, span.clone());
+                let held =
+                    Held::new(place, (senders, share), open, counts, span.clone());
                 let io = DeadlineIo::new(io, config, departed, held);
                 // Boxed, so that what is around it is small: what is moved from one
                 // future into another takes its room in both.
@@ -348,7 +362,7 @@ async fn connection<I>(
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let wire = io.wire();
-    let (counts, span) = (io.counts(), Span::current());
+    let (counts, senders, span) = (io.counts(), io.senders(), Span::current());
     let is_named = AtomicBool::new(span.is_disabled());
     let mut watch = io.watch();
     let peer = peers.join();
@@ -389,6 +403,8 @@ async fn connection<I>(
                 span.record("protocol", field::debug(request.version()));
             }
             let underway = peer.request();
+            let client = senders.of(request.headers());
+            request.extensions_mut().insert(client);
             request.extensions_mut().insert(underway.clone());
             request.extensions_mut().insert(wire.clone());
             let version = request.version();

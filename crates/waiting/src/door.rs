@@ -2,6 +2,7 @@
 
 use crate::{Place, Places};
 use contract::Problem;
+use shares::Client;
 use signal::Signal;
 use std::time::Duration;
 
@@ -55,13 +56,14 @@ impl Door {
         }
     }
 
-    /// Acquires a place.
+    /// Acquires a place for this client.
     ///
     /// # Errors
-    /// 503 `ending`, and 503 `busy` where no place is free.
-    pub fn enter(&self) -> Result<Place, Problem> {
+    /// 503 `ending`; 429 `too-many` where the client has as many as it may; and 503
+    /// `busy` where no place is free.
+    pub fn enter(&self, client: &Client) -> Result<Place, Problem> {
         self.check_open()?;
-        self.places.acquire()
+        self.places.acquire_for(client)
     }
 
     /// What [`enter`](Self::enter) would answer, without acquiring a place: acquired
@@ -69,8 +71,8 @@ impl Door {
     ///
     /// # Errors
     /// As [`enter`](Self::enter).
-    pub fn check(&self) -> Result<(), Problem> {
+    pub fn check(&self, client: &Client) -> Result<(), Problem> {
         self.check_open()?;
-        self.places.check()
+        self.places.check_for(client)
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::problem;
 use contract::Problem;
+use shares::{Client, Share};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -29,6 +30,15 @@ pub struct Places {
 pub struct Place {
     _permit: OwnedSemaphorePermit,
     _of_total: Option<Box<Place>>,
+    /// The same, of what its client may have for itself.
+    share: Share,
+}
+
+impl Place {
+    /// Whose it is.
+    pub fn client(&self) -> &Client {
+        self.share.client()
+    }
 }
 
 impl Places {
@@ -56,19 +66,40 @@ impl Places {
         }
     }
 
-    /// Acquires a place, if one is free. Never waits.
+    /// Acquires a place for somebody who has no share of their own, if one is free.
+    /// Never waits.
     ///
     /// # Errors
     /// 503 `busy` where none is free.
     pub fn acquire(&self) -> Result<Place, Problem> {
+        self.acquire_for(&Client::default())
+    }
+
+    /// Acquires a place for this client, if one is free. Never waits.
+    ///
+    /// # Errors
+    /// 429 `too-many` where it has as many as it may; 503 `busy` where none is free.
+    pub fn acquire_for(&self, client: &Client) -> Result<Place, Problem> {
+        // First: who has too many is told so, also where the others have all.
+        let share = client.wait()?;
         let of_total = self.total.as_ref().map(|total| total.acquire());
         match self.free.clone().try_acquire_owned() {
             Ok(permit) => Ok(Place {
                 _permit: permit,
                 _of_total: of_total.transpose()?.map(Box::new),
+                share,
             }),
             Err(_) => Err(problem::busy()),
         }
+    }
+
+    /// What [`acquire_for`](Self::acquire_for) would answer, without acquiring a place.
+    ///
+    /// # Errors
+    /// As [`acquire_for`](Self::acquire_for).
+    pub fn check_for(&self, client: &Client) -> Result<(), Problem> {
+        client.check_wait()?;
+        self.check()
     }
 
     /// Whether a place is free, without acquiring it.

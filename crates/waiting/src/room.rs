@@ -5,6 +5,7 @@ use contract::{
     Cursor, IdempotencyKey, NewEvent, Position, Problem, ProblemKind, Status,
 };
 use feed::{Feed, Published};
+use shares::Client;
 use std::sync::Arc;
 use tracing::{debug, debug_span, field, Instrument};
 
@@ -18,6 +19,8 @@ pub struct Room {
     door: Door,
     cuts: Cuts,
     counts: Arc<Counts>,
+    /// Who asks.
+    client: Client,
 }
 
 impl Room {
@@ -29,6 +32,7 @@ impl Room {
             door,
             cuts: Cuts::new(false),
             counts: Arc::new(Counts::of(method)),
+            client: Client::default(),
         }
     }
 
@@ -36,6 +40,15 @@ impl Room {
     #[must_use]
     pub fn with_cuts(self, cuts: Cuts) -> Self {
         Self { cuts, ..self }
+    }
+
+    /// The same, as this client meets it: with no more than a share of the places.
+    #[must_use]
+    pub fn for_client(&self, client: Client) -> Self {
+        Self {
+            client,
+            ..self.clone()
+        }
     }
 
     /// What must be passed before a wait.
@@ -52,15 +65,15 @@ impl Room {
     /// Joins those who wait, at `position`.
     ///
     /// # Errors
-    /// In this order: 503 `ending`; 503 `busy` where no place is free; 400
-    /// `future-cursor`.
+    /// In this order: 503 `ending`; 429 `too-many` where the client waits as often as it
+    /// may; 503 `busy` where no place is free; 400 `future-cursor`.
     pub fn join(
         &self,
         position: Position,
         name: ConnectionName,
     ) -> Result<Wait, Problem> {
         // The place first: a request that finds none costs nothing.
-        let place = self.door.enter()?;
+        let place = self.door.enter(&self.client)?;
         let subscription = self.log.subscribe(position)?;
         let cut = self.cuts.register(name);
         let end = self.door.end().raised();
@@ -123,7 +136,7 @@ impl Room {
     /// # Errors
     /// As these.
     pub fn status(&self, position: Position) -> Result<Status, Problem> {
-        self.door.check()?;
+        self.door.check(&self.client)?;
         Ok(self.log.read(position, 1, 0)?.log)
     }
 

@@ -3,6 +3,7 @@
 use crate::{counts::Counts, cuts::Cuttable, silence::Silence, Place};
 use contract::{metrics::WaitEnd, Cursor, Gap, GapReason, Status};
 use feed::{Batch, Delivery, Event, Subscription};
+use shares::Client;
 use signal::{Raised, Signal};
 use std::{
     future::{poll_fn, Future},
@@ -62,7 +63,7 @@ pub struct Wait {
     /// Breaks this connection where a reader asked for that.
     cut: Cuttable,
     /// This client's place among those that may wait; free again when this is dropped.
-    _place: Place,
+    place: Place,
     /// What is counted of it.
     counted: Counted,
 }
@@ -99,7 +100,7 @@ impl Wait {
             silence,
             end,
             cut,
-            _place: place,
+            place,
             counted: Counted {
                 counts,
                 one_answer: false,
@@ -131,6 +132,11 @@ impl Wait {
     /// The client's cursor: after all that `next` has returned.
     pub fn cursor(&self) -> Cursor {
         self.subscription.cursor()
+    }
+
+    /// Whose wait it is.
+    pub fn client(&self) -> &Client {
+        self.place.client()
     }
 
     /// Whether the log is complete and the client has all of it, so that it need not

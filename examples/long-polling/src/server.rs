@@ -14,7 +14,7 @@ use futures_util::stream::{self, StreamExt};
 use serving::{assets, fallbacks, Ending, ProblemResponse};
 use std::{sync::Arc, time::Duration};
 use waiting::{
-    http::{cut_route, publish_route, status_route, After},
+    http::{cut_route, publish_route, status_route, After, Sender},
     ConnectionName, Cut, Cuts, Door, Next, Places, Room,
 };
 
@@ -50,8 +50,9 @@ async fn events(
     After(after): After,
     PreferWait(wished): PreferWait,
     name: ConnectionName,
+    Sender(client): Sender,
 ) -> Result<Response, ProblemResponse> {
-    let Server { room, config } = &*server;
+    let (room, config) = (server.room.for_client(client), &server.config);
     room.door().check_open()?;
     let position = after.unwrap_or_default();
     let granted = drawn(wished.min(config.max_wait));

@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serving::{assets, fallbacks, Ending, ProblemResponse};
 use std::{convert::Infallible, sync::Arc, time::Duration};
 use waiting::{
-    http::{cut_route, publish_route, status_route, After},
+    http::{cut_route, publish_route, status_route, After, Sender},
     ConnectionName, Cut, Cuts, Door, Framings, Next, Places, Room, Wait,
 };
 
@@ -124,13 +124,15 @@ async fn events(
     last: LastEventId,
     After(after): After,
     name: ConnectionName,
+    Sender(client): Sender,
 ) -> Result<Response, ProblemResponse> {
+    let room = server.room.for_client(client);
     // The last id wins. A browser repeats the URL with its first `?after=` for ever,
     // and only the id moves on.
     let wait = match last {
-        LastEventId::Absent => server.room.join(after.unwrap_or_default(), name)?,
-        LastEventId::Cursor(cursor) => server.room.rejoin(Some(cursor), name)?,
-        LastEventId::Unknown => server.room.rejoin(None, name)?,
+        LastEventId::Absent => room.join(after.unwrap_or_default(), name)?,
+        LastEventId::Cursor(cursor) => room.rejoin(Some(cursor), name)?,
+        LastEventId::Unknown => room.rejoin(None, name)?,
     };
     if wait.is_finished() {
         // Nothing will ever come, and 204 tells an EventSource to stop asking.

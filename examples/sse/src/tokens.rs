@@ -17,7 +17,10 @@ use futures_util::{stream, Stream, StreamExt};
 use serde::{Deserialize, Serialize};
 use serving::ProblemResponse;
 use std::{convert::Infallible, time::Duration};
-use waiting::{http::JsonBody, Place};
+use waiting::{
+    http::{JsonBody, Sender},
+    Place,
+};
 
 /// The longest prompt, in characters: a few paragraphs, since the answer repeats it.
 const MAX_PROMPT: usize = 2_000;
@@ -59,6 +62,7 @@ fn generate(prompt: &str) -> Vec<String> {
 /// `POST tokens`: the answer as an event stream.
 pub(crate) async fn answer(
     State(server): State<Server>,
+    Sender(client): Sender,
     JsonBody(Request { prompt }): JsonBody<Request>,
 ) -> Result<Response, ProblemResponse> {
     if prompt.chars().count() > MAX_PROMPT {
@@ -66,7 +70,7 @@ pub(crate) async fn answer(
         return Err(Problem::too_large(detail).into());
     }
     let door = server.room.door();
-    let place = door.enter()?;
+    let place = door.enter(&client)?;
     let tokens = generate(&prompt);
     let stopped = door.end().raised();
     // `take_until` ends the body when the server ends. No `done` was sent then, so the

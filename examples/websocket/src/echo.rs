@@ -13,7 +13,7 @@ use futures_util::{SinkExt, StreamExt};
 use serving::{Ending, ProblemResponse};
 use std::{sync::Arc, time::Duration};
 use tokio_tungstenite::tungstenite::Message;
-use waiting::Door;
+use waiting::{http::Sender, Door};
 
 /// What the handler needs.
 #[derive(Clone)]
@@ -38,9 +38,10 @@ async fn open(
         config,
         ending,
     }): State<Echo>,
+    Sender(client): Sender,
     handshake: Handshake,
 ) -> Result<Response, ProblemResponse> {
-    let place = door.enter()?;
+    let place = door.enter(&client)?;
     let limits = config.echo_limits();
     let serve = move |mut socket: Socket| async move {
         let end = repeat(&mut socket, &door, config.heartbeat).await;

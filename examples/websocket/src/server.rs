@@ -15,7 +15,7 @@ use serving::{assets, fallbacks, Ending, ProblemResponse};
 use std::sync::Arc;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 use waiting::{
-    http::{cut_route, publish_route, status_route, After},
+    http::{cut_route, publish_route, status_route, After, Sender},
     ConnectionName, Cuts, Door, Framings, Places, Room,
 };
 
@@ -93,14 +93,17 @@ async fn open(
     handshake: Handshake,
     After(after): After,
     name: ConnectionName,
+    Sender(client): Sender,
 ) -> Result<Response, ProblemResponse> {
     let handshake = handshake.choose()?;
+    let room = server.room.for_client(client);
     // Now and not once the socket stands: what is refused needs an answer of HTTP.
-    let wait = server.room.join(after.unwrap_or_default(), name)?;
+    let wait = room.join(after.unwrap_or_default(), name)?;
     let limits = server.config.limits();
     // Boxed, since it passes through several futures, and each would have room for it.
     let connection = Box::new(Connection {
         wait,
+        refused: 0,
         server: server.clone(),
     });
     // Its task outlives the request. The ending knows of it, so that a shutdown waits

@@ -4,7 +4,7 @@ use crate::{close::End, frames, server::Server, tunnel::Socket};
 use bytes::Bytes;
 use contract::{
     socket::{ClientMessage, Close, ServerMessage},
-    Heartbeat, Hello, Problem,
+    Heartbeat, Hello, Problem, ProblemKind,
 };
 use futures_util::{SinkExt, StreamExt};
 use std::{future::Future, sync::Arc};
@@ -16,6 +16,8 @@ use waiting::{Interrupted, Next, Room, Wait};
 /// task.
 pub(crate) struct Connection {
     pub(crate) wait: Wait,
+    /// How many publishes in a row were refused as too many.
+    pub(crate) refused: u32,
     pub(crate) server: Arc<Server>,
 }
 // ANCHOR_END: held
@@ -103,7 +105,7 @@ impl Connection {
     /// Does what a message asks for. Reading notices a close or a lost connection, and
     /// makes tungstenite answer a ping.
     pub(crate) async fn read(
-        &self,
+        &mut self,
         socket: &mut Socket,
         message: Option<Result<Message, Error>>,
     ) -> Result<(), End> {
@@ -111,7 +113,15 @@ impl Connection {
             // Before its event, which this loop has not yet taken from the log. Who
             // does not read its answers is not read from any more.
             Message::Text(text) => {
-                let answer = answer(&self.server.room, &text).await;
+                let answer = answer(&self.server.room, &self.wait, &text).await;
+                self.refused = match is_too_many(&answer) {
+                    true => self.refused + 1,
+                    false => 0,
+                };
+                // A program that waits for its answers has stopped long before.
+                if self.refused > self.wait.client().refused_publishes() {
+                    return Err(End::Closes(Close::TooMany));
+                }
                 socket.send(frames::message(&answer)).await?;
             }
             Message::Binary(_) => return Err(End::Closes(Close::Binary)),
@@ -190,15 +200,22 @@ impl From<Interrupted> for End {
 // ANCHOR: answer
 /// Does what a message asks for; the answer to it. Where the text is no message, the
 /// connection stays: the peer has spoken WebSocket well.
-async fn answer(room: &Room, text: &str) -> ServerMessage {
+async fn answer(room: &Room, wait: &Wait, text: &str) -> ServerMessage {
+    // What cannot be read counts as well: to refuse it takes as long.
+    let admitted = wait.client().publish();
     let (reference, event) = match ClientMessage::read(text) {
         Ok(ClientMessage::Publish(publish)) => publish.into_event(),
         Err(unreadable) => {
-            let problem = Problem::bad_event(&unreadable);
+            let bad = Problem::bad_event(&unreadable);
+            let problem = admitted.err().unwrap_or(bad);
             room.count_refusal(&problem);
             return frames::refusal(unreadable.reference, problem);
         }
     };
+    if let Err(problem) = admitted {
+        room.count_refusal(&problem);
+        return frames::refusal(Some(reference), problem);
+    }
     // The ref is the Idempotency-Key of a `POST`.
     match room.publish(Some(reference.clone()), event).await {
         Ok(published) => frames::ack(reference, published.cursor),
@@ -209,3 +226,12 @@ async fn answer(room: &Room, text: &str) -> ServerMessage {
     }
 }
 // ANCHOR_END: answer
+
+fn is_too_many(answer: &ServerMessage) -> bool {
+    match answer {
+        ServerMessage::Error(refusal) => {
+            refusal.problem.kind() == Some(ProblemKind::TooMany)
+        }
+        _ => false,
+    }
+}

@@ -179,10 +179,15 @@ const MAY_DEPEND: &[(&str, &str, &str)] = &[
     ("feed", "contract tokio-browser", ""),
     (
         "waiting",
-        "contract feed signal tokio-browser",
+        "contract feed shares signal tokio-browser",
         "harness serving testbed",
     ),
-    ("serving", "contract signal tls tokio-browser", "testbed"),
+    ("shares", "contract", ""),
+    (
+        "serving",
+        "contract shares signal tls tokio-browser",
+        "testbed",
+    ),
     ("method", "feed serving waiting", ""),
     ("event-stream", "", ""),
     ("client", "contract event-stream", "serving testbed"),
@@ -254,7 +259,8 @@ const METHOD: &str = "contract feed method serving tokio-browser waiting web";
 const METHOD_TESTS: &str = "client conformance harness testbed";
 /// What the site is made of.
 const SITE: &str =
-    "contract diagrams feed http2-push long-polling method polling serving signal sse tabs tls twin \
+    "contract diagrams feed http2-push long-polling method polling serving shares signal sse tabs \
+                    tls twin \
                     waiting web websocket";
 const FAULTS: &str =
     "contract feed long-polling method polling serving sse testbed waiting websocket";

@@ -6,12 +6,14 @@ mod connection;
 mod json_body;
 mod log_page;
 mod publish;
+mod sender;
 mod status;
 
 pub use after::After;
 pub use connection::cut_route;
 pub use json_body::JsonBody;
 pub use publish::publish_route;
+pub use sender::Sender;
 pub use status::status_route;
 
 use ::http::{HeaderValue, StatusCode};

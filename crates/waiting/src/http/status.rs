@@ -1,6 +1,6 @@
 //! `GET status`: what the log holds, and whether a wait could begin.
 
-use super::{refuse, After};
+use super::{refuse, After, Sender};
 use crate::Room;
 use ::http::header;
 use axum::{
@@ -15,14 +15,17 @@ use axum::{
 ///
 /// # Errors
 /// Answered as [`Problem`](contract::Problem)s: 400 `bad-cursor` and `future-cursor`,
-/// 410 `expired` and `new-log`, 503 `busy` and `ending`.
+/// 410 `expired` and `new-log`, 429 `too-many`, 503 `busy` and `ending`.
 pub fn status_route<S: Clone + Send + Sync + 'static>(room: &Room) -> MethodRouter<S> {
     let room = room.clone();
-    get(move |After(after): After| async move {
-        let status = room.status(after.unwrap_or_default()).map_err(refuse)?;
-        Ok::<_, axum::response::Response>((
-            [(header::CACHE_CONTROL, "no-store")],
-            Json(status),
-        ))
-    })
+    get(
+        move |After(after): After, Sender(client): Sender| async move {
+            let position = after.unwrap_or_default();
+            let status = room.for_client(client).status(position).map_err(refuse)?;
+            Ok::<_, axum::response::Response>((
+                [(header::CACHE_CONTROL, "no-store")],
+                Json(status),
+            ))
+        },
+    )
 }

@@ -1,29 +1,76 @@
-//! Readers that are slow, half-open or abusive.
+//! Clients that are slow, half-open or abusive, each method against a real server over real
+//! sockets: what becomes of them, and what the others notice.
+//!
+//! Clients tell themselves apart by addresses of the loopback network, such as 127.0.0.2.
 
-use anyhow::ensure;
-use faults::{Child, Settings};
+mod limits;
+mod peer;
+mod readers;
+
 use libtest_mimic::{Arguments, Trial};
-use std::{future::Future, process::ExitCode};
+use std::{process::ExitCode, time::Duration};
+use testbed::parts::trial;
 
 fn main() -> ExitCode {
-    let trials = vec![Trial::test("a_server_of_its_own_has_a_memory", || {
-        run(a_server_of_its_own_has_a_memory())
-    })];
+    let limit = Duration::from_secs(120);
+    let mut trials = Vec::<Trial>::new();
+    for method in METHODS {
+        trials.push(trial(
+            &format!("one_address_takes_all::{}", method.name),
+            limit,
+            move || limits::one_address_takes_all(method),
+        ));
+        trials.push(trial(
+            &format!("a_reader_that_stops::{}", method.name),
+            limit,
+            move || readers::stops(method),
+        ));
+        trials.push(trial(
+            &format!("a_byte_at_a_time::{}", method.name),
+            limit,
+            move || readers::byte_at_a_time(method),
+        ));
+    }
+    trials.push(trial("poll_flood::polling", limit, limits::poll_flood));
+    trials.push(trial("publish_flood::polling", limit, limits::post_flood));
+    trials.push(trial(
+        "publish_flood::websocket",
+        limit,
+        limits::socket_flood,
+    ));
+    trials.push(trial(
+        "a_trusted_proxy_says_who_asks",
+        limit,
+        limits::a_trusted_proxy_says_who_asks,
+    ));
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
-fn run(trial: impl Future<Output = anyhow::Result<()>>) -> Result<(), libtest_mimic::Failed> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
-    runtime
-        .block_on(trial)
-        .map_err(|error| format!("{error:#}").into())
-}
+/// The methods that are tried.
+const METHODS: [method::Method; 4] = [
+    polling::METHOD,
+    long_polling::METHOD,
+    sse::METHOD,
+    websocket::METHOD,
+];
 
-async fn a_server_of_its_own_has_a_memory() -> anyhow::Result<()> {
-    let server = Child::start(env!("CARGO_BIN_EXE_faults"), &Settings::of("sse")).await?;
-    ensure!(server.memory()? > 0);
-    Ok(())
+/// A server of this method in this process.
+async fn server(
+    method: method::Method,
+    keep_events: usize,
+    edge: serving::Config,
+    heartbeat: Duration,
+) -> harness::Server {
+    let places = edge.places();
+    let feed = harness::still_feed(keep_events);
+    harness::Server::start_with(feed, edge, move |log, ending| {
+        (method.router)(method::Host {
+            log,
+            ending,
+            places,
+            shared: None,
+            heartbeat,
+        })
+    })
+    .await
 }
