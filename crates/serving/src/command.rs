@@ -4,11 +4,8 @@
 use crate::{
     guard,
     metrics::{self, Endpoint, Recorder},
-<<<<<<< HEAD
-    ready, serve, serve_tls, Allowed, Config, Ending, HostName, Origin,
-=======
-    serve, serve_tls, Allowed, Config, Ending, HostName, IpNet, Limits, Origin, Rate,
->>>>>>> 074c236 (shares, serving, waiting: what one address may have; slow readers keep little in the system)
+    ready, serve, serve_tls, Allowed, Config, Ending, HostName, IpNet, Limits, Origin,
+    Rate,
 };
 use axum::Router;
 use std::{
@@ -48,7 +45,6 @@ pub struct Listen<const PORT: u16> {
     #[arg(long, value_name = "COUNT", default_value = "1000")]
     pub max_connections: Connections,
 
-<<<<<<< HEAD
     /// How long, after a signal to end, all goes on while GET ready answers 503, so
     /// that a load balancer sends nobody new
     #[arg(long, value_name = "SECONDS", default_value = "0")]
@@ -57,7 +53,7 @@ pub struct Listen<const PORT: u16> {
     /// How long what is open then has to end, before it is cut
     #[arg(long, value_name = "SECONDS", default_value = "5")]
     pub drain: Seconds<1, 3600>,
-=======
+
     /// What one address may have of what all share.
     #[command(flatten)]
     pub per_address: PerAddress,
@@ -115,7 +111,6 @@ fn network(text: &str) -> Result<IpNet, &'static str> {
     let one = text.parse::<IpAddr>().ok().map(IpNet::from);
     one.or_else(|| text.parse().ok())
         .ok_or("a proxy is an address, 10.0.0.1, or a network, 10.0.0.0/8")
->>>>>>> 074c236 (shares, serving, waiting: what one address may have; slow readers keep little in the system)
 }
 
 impl<const PORT: u16> Listen<PORT> {
@@ -136,13 +131,10 @@ impl<const PORT: u16> Listen<PORT> {
     pub fn edge(&self) -> Config {
         Config {
             max_connections: self.max_connections.0,
-<<<<<<< HEAD
             lame_duck: self.lame_duck.0,
             drain: self.drain.0,
-=======
             per_address: self.per_address.limits(),
             trusted_proxies: self.per_address.trust_proxy.clone(),
->>>>>>> 074c236 (shares, serving, waiting: what one address may have; slow readers keep little in the system)
             ..Config::default()
         }
     }

@@ -13,9 +13,8 @@ pub struct Config {
     /// pause of 2 s between questions. HTTP/2 carries many requests on one connection,
     /// so the limit of connections alone bounds nothing here.
     ///
-    /// It spares the server, and does not keep one client from another: a single client
-    /// that asks fast enough uses it up, and the others are refused. Publishing has no
-    /// rate.
+    /// It spares the server. What keeps one client from another is the edge's limit for
+    /// each address ([`serving::Config::per_address`]).
     pub max_rate: NonZeroU32,
 
     /// When the refused may ask again, in seconds: for each answer one number from this

@@ -260,8 +260,7 @@ const METHOD_TESTS: &str = "client conformance harness testbed";
 /// What the site is made of.
 const SITE: &str =
     "contract diagrams feed http2-push long-polling method polling serving shares signal sse tabs \
-                    tls twin \
-                    waiting web websocket";
+                    tls twin waiting web websocket";
 const FAULTS: &str =
     "contract feed long-polling method polling serving sse testbed waiting websocket";
 const BROWSER_TESTS: &str = "contract harness long-polling polling sse web websocket";

@@ -4,6 +4,7 @@
 //! Clients tell themselves apart by addresses of the loopback network, such as 127.0.0.2.
 
 mod limits;
+mod nginx;
 mod peer;
 mod readers;
 
@@ -31,6 +32,16 @@ fn main() -> ExitCode {
             move || readers::byte_at_a_time(method),
         ));
     }
+    trials.push(trial(
+        "a_reader_that_stops_behind_nginx::sse",
+        limit,
+        nginx::stream,
+    ));
+    trials.push(trial(
+        "a_reader_that_stops_behind_nginx::websocket",
+        limit,
+        nginx::socket,
+    ));
     trials.push(trial("poll_flood::polling", limit, limits::poll_flood));
     trials.push(trial("publish_flood::polling", limit, limits::post_flood));
     trials.push(trial(
@@ -65,11 +76,9 @@ async fn server(
     let feed = harness::still_feed(keep_events);
     harness::Server::start_with(feed, edge, move |log, ending| {
         (method.router)(method::Host {
-            log,
-            ending,
             places,
-            shared: None,
             heartbeat,
+            ..method::Host::alone(log, ending)
         })
     })
     .await
