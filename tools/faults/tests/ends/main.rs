@@ -6,6 +6,8 @@
 #[cfg(unix)]
 mod balanced;
 #[cfg(unix)]
+mod files;
+#[cfg(unix)]
 mod follow;
 #[cfg(unix)]
 mod killed;
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
     trials.extend([
         trial("sigterm/mute-sockets", LIMIT, sigterm::mute_sockets),
         trial("sigterm/lame-duck", LIMIT, sigterm::lame_duck),
+        trial("files/times-and-flags", LIMIT, files::times_and_flags),
         trial(
             "balanced/without-a-lame-duck",
             LIMIT,

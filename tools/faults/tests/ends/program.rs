@@ -109,6 +109,22 @@ impl Program {
         .await;
     }
 
+    /// What `GET ready` answers.
+    pub async fn ready(&self) -> u16 {
+        let mut raw = Raw::get(self.address, "/ready").await;
+        raw.answer().await.status()
+    }
+
+    /// Waits until it says that it is not ready.
+    pub async fn is_not_ready(&self) {
+        in_time("not ready", async {
+            while self.ready().await != 503 {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
         let id = self.child.id().context("it runs")?;

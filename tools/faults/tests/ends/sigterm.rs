@@ -8,7 +8,7 @@ use anyhow::ensure;
 use futures_util::{stream, StreamExt, TryStreamExt};
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
-use testbed::{faults::came_to, in_time, Raw};
+use testbed::{faults::came_to, Raw};
 use tokio::net::TcpStream;
 
 const CONNECTIONS: usize = 1_000;
@@ -92,15 +92,10 @@ pub async fn mute_sockets() -> anyhow::Result<()> {
 pub async fn lame_duck() -> anyhow::Result<()> {
     let flags = ["--rate", "0", "--lame-duck", "600"];
     let mut program = Program::start("sse", &flags).await?;
-    ensure!(ready(&program).await == 200);
+    ensure!(program.ready().await == 200);
     let mut old = Open::at(Method::Sse, program.address, "/").await?;
     program.signal(Signal::TERM)?;
-    in_time("not ready", async {
-        while ready(&program).await != 503 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    program.is_not_ready().await;
     // Who comes now is served, and hears what is published now.
     let mut new = Open::at(Method::Sse, program.address, "/").await?;
     let event = r#"{"kind":"message","data":"still here"}"#;
@@ -117,9 +112,4 @@ pub async fn lame_duck() -> anyhow::Result<()> {
     // Ten minutes early. What was open is cut, if it was not told before.
     old.end().await;
     Ok(())
-}
-
-async fn ready(program: &Program) -> u16 {
-    let mut raw = Raw::get(program.address, "/ready").await;
-    raw.answer().await.status()
 }
