@@ -40,7 +40,7 @@ const REFUSALS = [
 
 /** How long a machine looks on after the server is there. */
 const LOOKS_ON = 60_000;
-/** As the figure of the chapter. The style sheet fits it into the room that there is. */
+/** As the figure of the chapter. The style sheet fits it into its room. */
 const VIEW = {
   width: 420,
   height: 150,

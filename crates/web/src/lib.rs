@@ -67,6 +67,7 @@ pub const LONG_POLLING: Files = files!("long-polling":
 /// The page of Server-Sent Events.
 pub const SSE: Files = files!("sse":
     "event-stream.js",
+    "generations.js",
     "index.html",
     "panel.js",
     "sse-client.js",

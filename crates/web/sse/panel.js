@@ -5,6 +5,7 @@
  */
 
 import { createPanel } from "../shared/panel.js";
+import { createGenerationPanel } from "./generations.js";
 import { createSse } from "./sse-client.js";
 import { createTokenPanel } from "./tokens.js";
 
@@ -13,7 +14,8 @@ import { createTokenPanel } from "./tokens.js";
  * Start.
  *
  * `data-view="tokens"` on the element asks for the text that is generated token by
- * token; without it the panel shows the events of the log.
+ * token, and `data-view="generations"` for one that outlives the page; without it the
+ * panel shows the events of the log.
  *
  * @param {HTMLElement} element
  * @param {object} options
@@ -27,6 +29,8 @@ export function mount(element, { base, modules }) {
   const absolute = new URL(base, document.baseURI);
   if (element.dataset.view === "tokens")
     return createTokenPanel(element, { base: absolute });
+  if (element.dataset.view === "generations")
+    return createGenerationPanel(element, { base: absolute });
   return createPanel(element, {
     wire: { base: absolute, modules },
     method: createSse(absolute),

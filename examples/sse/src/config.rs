@@ -1,7 +1,14 @@
 //! Every limit of the SSE server, in one place.
 
+use crate::{
+    generations::{Limits, Model},
+    tokens,
+};
 use std::{ops::Range, time::Duration};
 use waiting::Places;
+
+/// About as fast as a person reads aloud twice over.
+const TOKEN_PAUSE: Duration = Duration::from_millis(60);
 
 /// What the SSE server allows and how it paces its clients.
 #[derive(Clone, Debug)]
@@ -46,9 +53,15 @@ pub struct Config {
     /// For the book's page. It lets anybody who knows a stream's random name end it.
     pub demo_cut: bool,
 
-    /// The pause before each token of `POST tokens`; default 60 ms, about as fast as a
-    /// person reads aloud twice over.
+    /// The pause before each token of `POST tokens`; default 60 ms.
     pub token_pause: Duration,
+
+    /// What is kept of generations, which outlive their readers' connections.
+    pub generations: Limits,
+
+    /// What makes the text of a generation; default the words of `POST tokens`, with
+    /// 60 ms before each.
+    pub model: Model,
 }
 
 impl Default for Config {
@@ -60,7 +73,9 @@ impl Default for Config {
             max_age: None,
             retry_ms: 1_000..2_000,
             demo_cut: false,
-            token_pause: Duration::from_millis(60),
+            token_pause: TOKEN_PAUSE,
+            generations: Limits::default(),
+            model: Model::of_words(tokens::generate, TOKEN_PAUSE),
         }
     }
 }

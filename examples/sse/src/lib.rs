@@ -15,10 +15,12 @@ extern crate tokio_browser as tokio;
 
 mod config;
 pub mod framing;
+mod generations;
 mod server;
 mod tokens;
 
 pub use config::Config;
+pub use generations::{Limits, Model, Tokens};
 pub use server::router;
 
 use method::{Method, Waits};

@@ -1,16 +1,20 @@
 //! The server: where a client starts, and one response that never ends.
 
-use crate::{framing, tokens, Config, METHOD};
+use crate::{
+    framing,
+    generations::{self, Generations},
+    tokens, Config, METHOD,
+};
 use axum::{
     body::Body,
     extract::{FromRequestParts, Query, State},
     http::{header, request::Parts, HeaderName, HeaderValue, StatusCode, Version},
     response::{IntoResponse, Response},
-    routing::post,
+    routing::{delete, get, post},
     Router,
 };
 use bytes::Bytes;
-use contract::{headers, Cursor, EndReason};
+use contract::{headers, Cursor, EndReason, Position, Problem};
 use feed::{Event, Feed};
 use futures_util::stream;
 use serde::Deserialize;
@@ -28,22 +32,28 @@ pub(crate) struct Server {
     pub(crate) config: Arc<Config>,
     /// The block of each event, made once for all streams.
     blocks: Framings<Bytes>,
+    pub(crate) generations: Generations,
 }
 
 // ANCHOR: router
 /// The server: routes relative to wherever it is mounted.
 ///
-/// `GET events`, `POST events`, `GET status`, `POST tokens`, the page at `GET /` with
-/// its modules, and `POST cut`, which finds no stream to cut unless
+/// `GET events`, `POST events`, `GET status`, `POST tokens`, `POST generations` and
+/// what it makes, the page at `GET /` with its modules, and `POST cut`, which finds no stream to cut unless
 /// [`Config::demo_cut`] allows it.
 pub fn router(feed: Feed, config: Config, ending: Ending) -> Router {
     let places = Places::new(config.max_streams).within(config.shared.as_ref());
     let door = Door::new(ending.signal(), places).with_max_age(config.max_age);
     let room = Room::new(METHOD.name, feed, door).with_cuts(Cuts::new(config.demo_cut));
+    let generations = Generations::new(&config.generations);
     let router = Router::new()
         .route("/events", publish_route(&room).get(events))
         .route("/status", status_route(&room))
         .route("/tokens", post(tokens::answer))
+        .route("/generations", post(generations::start))
+        .route("/generations/{id}", delete(generations::stop))
+        .route("/generations/{id}/events", get(generations::events))
+        .route("/generations/{id}/status", get(generations::status))
         .route("/cut", cut_route(&room))
         .merge(assets::router(web::SSE))
         .nest("/shared", assets::router(web::SHARED));
@@ -51,6 +61,7 @@ pub fn router(feed: Feed, config: Config, ending: Ending) -> Router {
         room,
         config: Arc::new(config),
         blocks: Framings::default(),
+        generations,
     })
 }
 // ANCHOR_END: router
@@ -76,7 +87,7 @@ pub(crate) const STREAM_HEADERS: [(HeaderName, &str); 4] = [
 // ANCHOR: last_event_id
 /// Where a client that reconnects by itself stood: the header `Last-Event-ID`, or for
 /// clients that can set no header `?lastEventId=`.
-enum LastEventId {
+pub(crate) enum LastEventId {
     /// The client sends none.
     Absent,
     Cursor(Cursor),
@@ -127,42 +138,62 @@ async fn events(
     Sender(client): Sender,
 ) -> Result<Response, ProblemResponse> {
     let room = server.room.for_client(client);
+    let wait = join(&room, last, after.unwrap_or_default(), name)?;
+    Ok(stream(wait, server.blocks, &server.config, version, ()))
+}
+
+/// Joins a room where the client stands.
+pub(crate) fn join(
+    room: &Room,
+    last: LastEventId,
+    after: Position,
+    name: ConnectionName,
+) -> Result<Wait, Problem> {
     // The last id wins. A browser repeats the URL with its first `?after=` for ever,
     // and only the id moves on.
-    let wait = match last {
-        LastEventId::Absent => room.join(after.unwrap_or_default(), name)?,
-        LastEventId::Cursor(cursor) => room.rejoin(Some(cursor), name)?,
-        LastEventId::Unknown => room.rejoin(None, name)?,
-    };
+    match last {
+        LastEventId::Absent => room.join(after, name),
+        LastEventId::Cursor(cursor) => room.rejoin(Some(cursor), name),
+        LastEventId::Unknown => room.rejoin(None, name),
+    }
+}
+
+/// The answer to somebody who has joined. `held` lives as long as it.
+pub(crate) fn stream(
+    wait: Wait,
+    blocks: Framings<Bytes>,
+    config: &Config,
+    version: Version,
+    held: impl Send + 'static,
+) -> Response {
     if wait.is_finished() {
         // Nothing will ever come, and 204 tells an EventSource to stop asking.
-        return Ok(
-            (StatusCode::NO_CONTENT, [("cache-control", "no-store")]).into_response()
-        );
+        return (StatusCode::NO_CONTENT, [("cache-control", "no-store")])
+            .into_response();
     }
-    let every = server.config.heartbeat;
-    let retry_ms = fastrand::u64(server.config.retry_ms.clone());
+    let every = config.heartbeat;
+    let retry_ms = fastrand::u64(config.retry_ms.clone());
     let stream = EventStream {
         opening: Some(framing::hello(wait.cursor(), every, retry_ms)),
         wait,
-        blocks: server.blocks,
+        blocks,
         every,
         batch: Vec::new().into_iter(),
         over: false,
     };
     // hyper asks for a block when it has room for one, so a client that does not read
     // stops the asking.
-    let body = stream::unfold(stream, |mut stream| async move {
-        stream.next().await.map(|block| (block, stream))
+    let body = stream::unfold((stream, held), |(mut stream, held)| async move {
+        stream.next().await.map(|block| (block, (stream, held)))
     });
     let mut response = (STREAM_HEADERS, Body::from_stream(body)).into_response();
     // A stream that ends at some age has its connection end with it: a balancer that
     // knows no requests chooses for connections alone. HTTP/2 has no such header.
-    if server.config.max_age.is_some() && version < Version::HTTP_2 {
+    if config.max_age.is_some() && version < Version::HTTP_2 {
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(header::CONNECTION, close);
     }
-    Ok(response)
+    response
 }
 // ANCHOR_END: events
 

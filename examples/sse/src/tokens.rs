@@ -32,10 +32,24 @@ pub(crate) struct Request {
     prompt: String,
 }
 
-/// The data of one `message`.
+impl Request {
+    /// What is asked.
+    ///
+    /// # Errors
+    /// 413 `too-large`.
+    pub(crate) fn prompt(self) -> Result<String, Problem> {
+        if self.prompt.chars().count() > MAX_PROMPT {
+            let detail = format_args!("a prompt has at most {MAX_PROMPT} characters");
+            return Err(Problem::too_large(detail));
+        }
+        Ok(self.prompt)
+    }
+}
+
+/// The data of one token.
 #[derive(Serialize)]
-struct Token<'a> {
-    text: &'a str,
+pub(crate) struct Token<'a> {
+    pub(crate) text: &'a str,
 }
 
 /// The data of `done`, the last event: without it, a client must take the answer for
@@ -47,7 +61,7 @@ struct Done {
 
 /// An answer in pieces. It stands for a language model: what matters here is that the
 /// next token takes a while.
-fn generate(prompt: &str) -> Vec<String> {
+pub(crate) fn generate(prompt: &str) -> Vec<String> {
     let answer = format!(
         "You asked: “{}” No model is at work here, only a loop that pauses between words. What you see is how such an \
          answer travels: each word is an event of its own, written as soon as it exists, and your browser shows it \
@@ -63,12 +77,9 @@ fn generate(prompt: &str) -> Vec<String> {
 pub(crate) async fn answer(
     State(server): State<Server>,
     Sender(client): Sender,
-    JsonBody(Request { prompt }): JsonBody<Request>,
+    JsonBody(request): JsonBody<Request>,
 ) -> Result<Response, ProblemResponse> {
-    if prompt.chars().count() > MAX_PROMPT {
-        let detail = format_args!("a prompt has at most {MAX_PROMPT} characters");
-        return Err(Problem::too_large(detail).into());
-    }
+    let prompt = request.prompt()?;
     let door = server.room.door();
     let place = door.enter(&client)?;
     let tokens = generate(&prompt);

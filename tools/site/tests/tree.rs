@@ -198,7 +198,11 @@ const MAY_DEPEND: &[(&str, &str, &str)] = &[
     ),
     ("polling", METHOD, METHOD_TESTS),
     ("long-polling", METHOD, METHOD_TESTS),
-    ("sse", METHOD, METHOD_TESTS),
+    (
+        "sse",
+        "contract feed method serving signal tokio-browser waiting web",
+        METHOD_TESTS,
+    ),
     (
         "websocket",
         "contract feed hyper-browser method serving tokio-browser waiting web",

@@ -102,6 +102,7 @@ fn everywhere(suite: &Arc<Suite>, kind: Kind) -> Vec<Trial> {
         whiteboard::it_is_one_board_for_all_and_nothing_is_lost_in_a_cut,
         tokens::stop_ends_the_generator_too,
         tokens::a_text_comes_token_by_token,
+        tokens::a_page_that_is_reloaded_in_mid_answer_reads_on,
         listings::each_has_its_file_its_edge_and_its_marked_lines,
         book::content_is_painted_before_any_script_has_come,
         book::diagrams_are_there_before_any_script,

@@ -1,8 +1,13 @@
 //! The text that is generated token by token.
 
 use browser::{page::Page, served::Served, suite::Suite};
+use futures_util::{stream, StreamExt};
 use serde_json::json;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tokio::sync::mpsc::unbounded_channel;
 
 /// Opens the page that has the panel.
 async fn open(page: &Page, server: &Served) -> anyhow::Result<()> {
@@ -100,5 +105,63 @@ pub(crate) async fn stop_ends_the_generator_too(
     // The same form can be used again.
     page.click(&part("generate")).await?;
     state(&page, "open").await?;
+    Ok(())
+}
+
+pub(crate) async fn a_page_that_is_reloaded_in_mid_answer_reads_on(
+    suite: Arc<Suite>,
+    page: Page,
+) -> anyhow::Result<()> {
+    drop(suite);
+    // A model that says what this test says.
+    let (mouth, tokens) = unbounded_channel::<Result<String, String>>();
+    let tokens = Mutex::new(Some(tokens));
+    let model = sse::Model::new(move |_| {
+        let tokens = tokens.lock().unwrap().take().expect("one text");
+        let next = |mut tokens: tokio::sync::mpsc::UnboundedReceiver<_>| async move {
+            Some((tokens.recv().await?, tokens))
+        };
+        stream::unfold(tokens, next).boxed()
+    });
+    let config = sse::Config {
+        model,
+        ..sse::Config::default()
+    };
+    let server =
+        Served::start(|feed, ending| sse::router(feed.clone(), config.clone(), ending.clone()))
+            .await?;
+    let part = |role: &str| format!(".live-panel[data-view=generations] [data-role={role}]");
+    let shows = async |text: &str| {
+        page.until(
+            text,
+            "return document.querySelector(arguments[0])?.textContent === arguments[1]",
+            &[json!(part("output")), json!(text)],
+        )
+        .await
+    };
+
+    open(&page, &server).await?;
+    page.click(&part("generate")).await?;
+    mouth.send(Ok("To ".to_owned()))?;
+    shows("To ").await?;
+    // The page goes, and what is said meanwhile is not lost.
+    page.open("about:blank").await?;
+    mouth.send(Ok("learn ".to_owned()))?;
+    open(&page, &server).await?;
+    shows("To learn ").await?;
+    mouth.send(Ok("more.".to_owned()))?;
+    drop(mouth);
+    shows("To learn more.").await?;
+    page.until(
+        "its end",
+        "return document.querySelector(arguments[0]).textContent.includes('Done: 3 tokens.')",
+        &[json!(part("status"))],
+    )
+    .await?;
+    // What is done is not read again.
+    open(&page, &server).await?;
+    page.settle().await?;
+    shows("").await?;
+    assert_eq!(server.asked_for("POST /generations").len(), 1);
     Ok(())
 }
