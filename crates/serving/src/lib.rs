@@ -62,10 +62,9 @@
 //!
 //! [`Ending::announce`] (SIGINT and SIGTERM call it) makes [`ready`] answer 503, and
 //! nothing else, for [`Config::lame_duck`]: by default for no time at all. Then
-//! [`Ending::begin`] closes the listener and idle
-//! connections. Requests under way may finish. A stream that would never finish watches
-//! [`Ending::begun`], says goodbye and ends itself. Whatever is open after
-//! [`Config::drain`] is cut.
+//! [`Ending::begin`] closes the listener and idle connections. Requests under way may
+//! finish. A stream that would never finish watches [`Ending::begun`], says goodbye and
+//! ends itself. Whatever is open after [`Config::drain`] is cut.
 //!
 //! # TLS
 //!
