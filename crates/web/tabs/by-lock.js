@@ -137,7 +137,9 @@ class Seat {
       this.#drop();
     }
   }
+  // ANCHOR_END: lock
 
+  // ANCHOR: hold
   /** @returns {Promise<void>} for as long as it takes, the lock is this tab's */
   #hold() {
     // A clock can be wrong, and what was heard is not.
@@ -158,6 +160,7 @@ class Seat {
       this.#onHold(true);
     });
   }
+  // ANCHOR_END: hold
 
   #drop() {
     if (!this.#holder) return;
@@ -165,9 +168,7 @@ class Seat {
     this.#holder = null;
     this.#onHold(false);
   }
-  // ANCHOR_END: lock
 
-  // ANCHOR: hear
   /** @param {Word | Question} said by another tab */
   #hear(said) {
     if (said.type === "ask") return this.#holder?.answer(said);
@@ -191,6 +192,7 @@ class Seat {
     this.#timer = startTimer(() => this.#ask(this.#after), quiet);
   }
 
+  // ANCHOR: doubt
   /** @param {string} after */
   #ask(after) {
     /** @type {Question} */
@@ -208,7 +210,7 @@ class Seat {
     this.#byForce = true;
     this.#queueing.abort();
   }
-  // ANCHOR_END: hear
+  // ANCHOR_END: doubt
 
   #leave() {
     clearTimeout(this.#timer);

@@ -3,7 +3,7 @@
  * Holding the one stream, and handing on what comes over it.
  */
 
-import { Follower } from "../shared/reconnect.js";
+import { Follower, Watchdog } from "../shared/reconnect.js";
 import { Kept } from "./page-of-log.js";
 
 /** @typedef {import("../shared/contract.js").Gap} Gap */
@@ -35,6 +35,8 @@ export class Holder {
   /** @type {number | undefined} */
   #every;
   #text = "";
+  /** Of the stream's last sign of life, in milliseconds of `performance.now()`. */
+  #heardAt = performance.now();
 
   /**
    * @param {Method} method what to hold the stream with
@@ -59,6 +61,7 @@ export class Holder {
     let cursor = this.#cursor;
     for await (const update of this.#follower.updates()) {
       const next = this.#cursor;
+      this.#heardAt = performance.now();
       if (update.type === "gap") {
         // What came before it leads nowhere any more.
         const page = { after: next, next, events: [] };
@@ -79,6 +82,7 @@ export class Holder {
 
   /** @param {Question} question */
   answer({ tab, after }) {
+    if (this.#isLate) return;
     // A tab that stands where nothing is kept learns at least where this stream stands.
     const here = { after: this.#cursor, next: this.#cursor, events: [] };
     this.#tell({ ...(this.#kept.after(after) ?? here), to: tab });
@@ -88,6 +92,16 @@ export class Holder {
   stop() {
     this.#say = () => {};
     this.#follower.stop();
+  }
+
+  /**
+   * Whether the stream has been silent for so long that its watchdog should have ended
+   * it. Then this page's timers stand still, and somebody else should hold the stream.
+   */
+  get #isLate() {
+    const { limit } = new Watchdog(() => {}, this.#every);
+    const silence = performance.now() - this.#heardAt;
+    return this.#follower.state === "open" && silence > limit;
   }
 
   /** @param {Page & { to?: string, gap?: Gap }} page */

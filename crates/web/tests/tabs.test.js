@@ -458,6 +458,22 @@ test("the lock of a frozen holder is taken by force, after a question", async ()
   had(others, 1, 2);
 });
 
+test("a holder whose timers stand still gives no answer", async () => {
+  const tabs = await open(3);
+  await log.publish(1);
+  const [holder, others] = roles(tabs);
+  // What comes over its stream is not read either; messages are.
+  for (const stream of log.streams) stream.tab = new Context();
+  log.streams[0].tab.isFrozen = true;
+  await log.publish(2);
+  sleep(32_000);
+  await pass(7600);
+  await pass(3000);
+  had(others, 1, 2);
+  assert.equal(holder.isHolder, false);
+  roles(others);
+});
+
 test("a frozen holder wakes, says old things, and gives way", async () => {
   const tabs = await open(4);
   await log.publish(1);

@@ -321,6 +321,16 @@ impl Page {
         Ok(())
     }
 
+    /// Has the page stand still, as the browser does with one that is long hidden, or go on again.
+    /// In Chromium alone.
+    pub async fn freeze(&self, is_frozen: bool) -> anyhow::Result<()> {
+        let state = if is_frozen { "frozen" } else { "active" };
+        let params = json!({ "state": state });
+        let body = json!({ "cmd": "Page.setWebLifecycleState", "params": params });
+        self.issue("goog/cdp/execute", body).await?;
+        Ok(())
+    }
+
     /// What went wrong in the page since it was opened, as its [observer](crate::served::Served)
     /// saw it: errors, warnings, files that did not load, and whatever was asked of another host.
     /// Where the browser has a console to read, that too, since this was last called.

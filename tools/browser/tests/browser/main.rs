@@ -23,6 +23,7 @@ mod reading;
 mod recordings;
 mod room;
 mod sheet;
+mod tabs;
 mod themes;
 mod tokens;
 mod twins;
@@ -110,6 +111,8 @@ fn everywhere(suite: &Arc<Suite>, kind: Kind) -> Vec<Trial> {
         loading::a_page_on_a_phone_is_small_and_stays_in_place,
         paper::every_diagram_and_fold_is_printed_and_nothing_to_press,
         paper::a_printer_opens_every_fold_and_leaves_the_page_as_it_was,
+        tabs::eight_tabs_share_one_worker,
+        tabs::the_lock_of_a_silent_leader_is_taken_by_force,
     ];
     for theme in themes::OFFERED {
         trials.extend((0..themes::PARTS).map(|part| {
@@ -154,6 +157,13 @@ fn everywhere(suite: &Arc<Suite>, kind: Kind) -> Vec<Trial> {
         "worker::each_method_runs_where_no_server_is",
         worker::each_method_runs_where_no_server_is,
     ));
+    trials.extend(for_each(
+        &[sse::METHOD],
+        suite,
+        kind,
+        "tabs::eight_tabs_share_one_stream",
+        tabs::eight_tabs_share_one_stream,
+    ));
     // Polling holds no connection that it could let go.
     let holding: Vec<_> = site::methods()
         .into_iter()
@@ -173,6 +183,12 @@ fn everywhere(suite: &Arc<Suite>, kind: Kind) -> Vec<Trial> {
         without_script::the_text_the_diagrams_and_the_answers_can_be_read,
         panel::in_a_chapter_it_comes_back_as_it_was,
     ]);
+    if kind == Kind::Chromium {
+        trials.extend(trials![
+            patient_trial, suite, kind;
+            tabs::a_page_comes_back_from_the_cache,
+        ]);
+    }
     trials.extend(site::methods().into_iter().map(|method| {
         let test = panel::it_goes_on_where_it_was_when_its_reader_comes_back;
         let name = "panel::it_goes_on_where_it_was_when_its_reader_comes_back";
@@ -229,6 +245,7 @@ fn main() -> ExitCode {
     ]);
     trials.extend(trials![
         suite, Kind::Chromium;
+        tabs::eight_sockets_are_open,
         twins::in_a_stream_each_case_is_what_its_chapter_says,
         twins::it_works_in_a_service_worker,
     ]);
@@ -238,6 +255,21 @@ fn main() -> ExitCode {
         Kind::Chromium,
         "twins::one_button_makes_one_lose_and_one_keep",
         twins::one_button_makes_one_lose_and_one_keep,
+    ));
+    let holding = [long_polling::METHOD, websocket::METHOD];
+    trials.extend(for_each(
+        &holding,
+        &suite,
+        Kind::Chromium,
+        "tabs::eight_tabs_share_one_stream",
+        tabs::eight_tabs_share_one_stream,
+    ));
+    trials.extend(for_each(
+        &[long_polling::METHOD, sse::METHOD, websocket::METHOD],
+        &suite,
+        Kind::Chromium,
+        "tabs::a_frozen_leader_gives_way",
+        tabs::a_frozen_leader_gives_way,
     ));
     for kind in [Kind::Chromium, Kind::Firefox] {
         trials.extend(trials![
