@@ -1,14 +1,16 @@
 //! Where the routes of one server lie, and requests to them.
 
 use crate::{
+    credential::{Credential, Renewer},
     response::{json, problem},
-    Error, PATIENCE,
+    Error, Failure, PATIENCE,
 };
 use contract::{
-    headers::IDEMPOTENCY_KEY, Accepted, Cursor, Data, IdempotencyKey, Kind, NewEvent,
+    headers::IDEMPOTENCY_KEY, socket::Auth, Accepted, Cursor, Data, IdempotencyKey,
+    Kind, NewEvent, ProblemKind,
 };
 use reqwest::{RequestBuilder, Url};
-use std::{net::IpAddr, time::Duration};
+use std::{future::Future, net::IpAddr, time::Duration};
 
 /// How long a connection may rest between two requests. Shorter than the 10 s after
 /// which the book's servers close it: a request that leaves while the server closes is
@@ -21,6 +23,8 @@ const IDLE: Duration = Duration::from_secs(8);
 pub struct Endpoint {
     http: reqwest::Client,
     base: Url,
+    /// Where there is a credential to renew.
+    renewer: Option<Renewer>,
 }
 
 impl Endpoint {
@@ -30,6 +34,7 @@ impl Endpoint {
         Self {
             http: http(&base),
             base,
+            renewer: None,
         }
     }
 
@@ -39,7 +44,66 @@ impl Endpoint {
     ///
     /// [`WebSocketClient`]: crate::WebSocketClient
     pub fn with_http(base: Url, http: reqwest::Client) -> Self {
-        Self { http, base }
+        Self {
+            http,
+            base,
+            renewer: None,
+        }
+    }
+
+    /// The same, with a way to get a credential. `renew` is called before each stream
+    /// and each socket, and before the first request and after each 401 `unauthorized`
+    /// where there are requests; it may give the same credential again.
+    ///
+    /// Where it fails for good ([`Failure::Permanent`]), so does what needs the
+    /// credential. Where it fails in another way, it is called again after a wait.
+    #[must_use]
+    pub fn with_renewer<F>(self, renew: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<Credential, Failure>> + Send + 'static,
+    {
+        let renewer = Some(Renewer::new(renew));
+        Self { renewer, ..self }
+    }
+
+    /// Whether a credential can be renewed.
+    pub(crate) fn renews(&self) -> bool {
+        self.renewer.is_some()
+    }
+
+    /// The server has refused the credential: the next request gets another.
+    pub(crate) fn forget_credential(&self) {
+        if let Some(renewer) = &self.renewer {
+            renewer.forget();
+        }
+    }
+
+    /// As [`get`](Self::get), for a stream or a socket: with a credential of its own.
+    pub(crate) async fn connection(
+        &self,
+        route: &str,
+        parameter: Option<(&str, &str)>,
+    ) -> Result<(RequestBuilder, Option<Auth>), Failure> {
+        let Some(renewer) = &self.renewer else {
+            return Ok((self.get(route, parameter)?, None));
+        };
+        let credential = renewer.renewed().await?;
+        let (ticket, first) = credential.once();
+        let request = self.get_with(route, [parameter, ticket])?;
+        Ok((credential.apply(request), first))
+    }
+
+    /// As [`get`](Self::get), with the credential that there is.
+    pub(crate) async fn request(
+        &self,
+        route: &str,
+        parameter: Option<(&str, &str)>,
+    ) -> Result<RequestBuilder, Failure> {
+        let request = self.get(route, parameter)?;
+        match &self.renewer {
+            None => Ok(request),
+            Some(renewer) => Ok(renewer.current().await?.apply(request)),
+        }
     }
 
     /// A `GET` of `route`, such as `events`, with one more parameter in its query if
@@ -52,8 +116,16 @@ impl Endpoint {
         route: &str,
         parameter: Option<(&str, &str)>,
     ) -> Result<RequestBuilder, Error> {
+        self.get_with(route, [parameter, None])
+    }
+
+    fn get_with(
+        &self,
+        route: &str,
+        parameters: [Option<(&str, &str)>; 2],
+    ) -> Result<RequestBuilder, Error> {
         let mut url = self.url(route)?;
-        if let Some((name, value)) = parameter {
+        for (name, value) in parameters.into_iter().flatten() {
             url.query_pairs_mut().append_pair(name, value);
         }
         Ok(self.http.get(url))
@@ -81,9 +153,22 @@ impl Endpoint {
         if let Some(key) = key {
             request = request.header(IDEMPOTENCY_KEY, key.as_str());
         }
+        if let Some(renewer) = &self.renewer {
+            request = match renewer.current().await {
+                Ok(credential) => credential.apply(request),
+                Err(Failure::Permanent(error) | Failure::Unexpected(error)) => {
+                    return Err(error)
+                }
+                Err(_) => return Err(Error::NoAnswer),
+            };
+        }
         let response = request.send().await?;
         if !response.status().is_success() {
-            return Err(problem(response).await);
+            let error = problem(response).await;
+            if error.problem() == Some(ProblemKind::Unauthorized.name()) {
+                self.forget_credential();
+            }
+            return Err(error);
         }
         let Accepted { id } = json(response, "answer to a publish").await?;
         Ok(id)

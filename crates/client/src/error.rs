@@ -48,6 +48,9 @@ pub enum Failure {
     /// Events were missed: report it, and go on from [`Gap::resume`].
     #[error("{0}")]
     Gap(Gap),
+    /// There is no credential, or it is over: ask again with another.
+    #[error(transparent)]
+    Unauthorized(Error),
     /// Do not ask again.
     #[error(transparent)]
     Permanent(Error),

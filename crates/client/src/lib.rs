@@ -25,12 +25,14 @@
 //!
 //! - [`PollingClient`], [`LongPollingClient`], [`SseClient`], [`WebSocketClient`]: one
 //!   for each method.
+//! - [`Credential`]: what a client proves its right with, where a server asks.
 //! - [`StateClient`]: a state by its `ETag`, for those who need no events.
 //! - [`event_stream`]: the format of SSE, read.
 //! - [`websocket`]: what one can do with the socket itself.
 
 mod backoff;
 mod client;
+mod credential;
 mod endpoint;
 mod error;
 mod long_polling;
@@ -47,6 +49,7 @@ pub mod websocket;
 
 pub use backoff::Pace;
 pub use client::Client;
+pub use credential::Credential;
 pub use endpoint::Endpoint;
 pub use error::{Error, Failure};
 pub use event_stream;

@@ -102,7 +102,8 @@ impl PageClient {
         position: Position,
     ) -> impl Stream<Item = Result<Update, Error>> + Send + 'static {
         updates(PageFollower {
-            subscription: SubscriptionState::new(position, self.pace),
+            subscription: SubscriptionState::new(position, self.pace)
+                .with_renewal(self.endpoint.renews()),
             client: self.clone(),
             pause: Duration::ZERO,
             fresh: true,
@@ -111,12 +112,13 @@ impl PageClient {
 
     // ANCHOR: request
     /// The next request of a subscription, with its time-out.
-    fn request(
+    async fn request(
         &self,
         subscription: &SubscriptionState,
-    ) -> Result<RequestBuilder, Error> {
+    ) -> Result<RequestBuilder, Failure> {
         let after = subscription.position().to_string();
-        let request = self.endpoint.get("events", Some((AFTER, &after)))?;
+        let after = Some((AFTER, &*after));
+        let request = self.endpoint.request("events", after).await?;
         Ok(match self.schedule {
             // The first question of a connection does not wait: its answer shows at
             // once that the server is there.
@@ -172,9 +174,13 @@ impl Driver for PageFollower {
 impl PageFollower {
     async fn ask(&self) -> Result<Answer, Failure> {
         let asked = Instant::now();
-        let response = self.client.request(&self.subscription)?.send().await?;
+        let request = self.client.request(&self.subscription).await?;
+        let response = request.send().await?;
         if response.status() != StatusCode::OK {
             let failure = failure(response).await;
+            if matches!(failure, Failure::Unauthorized(_)) {
+                self.client.endpoint.forget_credential();
+            }
             if let Failure::Gap(gap) = &failure {
                 if let Some(asked) = gap.asked {
                     self.check_question(asked)?;

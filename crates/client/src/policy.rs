@@ -217,6 +217,7 @@ async fn an_answer_that_is_no_success_ends_a_client_only_where_the_server_itself
                 Failure::Temporary(wait) => ("again", wait),
                 Failure::Unexpected(_) => ("again", None),
                 Failure::Gap(_) => ("gap", None),
+                Failure::Unauthorized(_) => ("renew", None),
                 Failure::Permanent(_) => ("final", None),
             };
         assert_eq!(then, it.then, "{what}");
@@ -234,6 +235,8 @@ fn a_code_decides_what_comes_after_a_close() {
         let action = match CloseAction::of(Some(it.code)) {
             CloseAction::Stop => "stop",
             CloseAction::GiveUp => "give-up",
+            CloseAction::Deny => "denied",
+            CloseAction::Renew => "renew",
             CloseAction::DropLargest => "drop-largest",
             CloseAction::Reconnect => "again",
         };

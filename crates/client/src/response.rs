@@ -2,7 +2,7 @@
 //! should do about it.
 
 use crate::{Error, Failure, LONGEST_WAIT, MAX_BODY_BYTES, PATIENCE};
-use contract::{is_temporary, PROBLEM_JSON};
+use contract::{is_temporary, Problem, ProblemKind, PROBLEM_JSON};
 use reqwest::{
     header::{HeaderMap, HeaderName, CONTENT_TYPE, DATE, RETRY_AFTER},
     Response, StatusCode,
@@ -22,6 +22,11 @@ pub(crate) async fn failure(response: Response) -> Failure {
     match problem(response).await {
         Error::Refused(problem) => match problem.to_gap() {
             Some(gap) if status == StatusCode::GONE => Failure::Gap(gap),
+            _ if status == StatusCode::UNAUTHORIZED
+                && problem.kind() == Some(ProblemKind::Unauthorized) =>
+            {
+                Failure::Unauthorized(Error::Refused(problem))
+            }
             _ if status.is_client_error() && problem.name().is_some() => {
                 Failure::Permanent(Error::Refused(problem))
             }
@@ -29,6 +34,12 @@ pub(crate) async fn failure(response: Response) -> Failure {
         },
         error => error.into(),
     }
+}
+
+/// The server has ended the subscription, because this client may not listen any more.
+pub(crate) fn denied() -> Failure {
+    let problem = Problem::forbidden("the server has ended the subscription");
+    Failure::Permanent(Error::Refused(Box::new(problem)))
 }
 
 /// The header `Retry-After`, as seconds or as a date (RFC 9110 §10.2.3). One that is

@@ -3,7 +3,7 @@
 use crate::{
     endpoint::Endpoint,
     event_stream::{Block, Message, Parser},
-    response::{failure, is_of_type},
+    response::{denied, failure, is_of_type},
     subscription::{updates, ConnectionState, Reconnect, SubscriptionState},
     watchdog::Watchdog,
     Client, Error, Failure, Pace, Update,
@@ -53,7 +53,8 @@ impl Client for SseClient {
     ) -> impl Stream<Item = Result<Update, Error>> + Send + 'static {
         updates(SseFollower {
             endpoint: self.endpoint.clone(),
-            subscription: SubscriptionState::new(position, self.pace),
+            subscription: SubscriptionState::new(position, self.pace)
+                .with_renewal(self.endpoint.renews()),
             watchdog: Watchdog::default(),
             resumes: false,
             connection: ConnectionState::default(),
@@ -93,12 +94,12 @@ impl Reconnect for SseFollower {
             // says so in the stream, while a position of the user's own that is wrong
             // is refused.
             Position::After(cursor) if self.resumes => {
-                let request = self.endpoint.get("events", None)?;
+                let (request, _) = self.endpoint.connection("events", None).await?;
                 request.header(LAST_EVENT_ID, cursor.to_string())
             }
             position => {
-                let after = position.to_string();
-                self.endpoint.get("events", Some((AFTER, &after)))?
+                let after = Some((AFTER, &*position.to_string()));
+                self.endpoint.connection("events", after).await?.0
             }
         };
         let request = request.header(header::ACCEPT, "text/event-stream");
@@ -139,8 +140,12 @@ impl Reconnect for SseFollower {
         for block in blocks {
             match self.handle(block)? {
                 None => {}
-                Some(EndReason::Shutdown) => return Err(Failure::Temporary(None)),
                 Some(EndReason::Finished) => return Ok(self.finish()),
+                Some(EndReason::Denied) => return Err(denied()),
+                // The next connection has another credential, if there is one to have.
+                Some(EndReason::Shutdown | EndReason::Renew | EndReason::Unknown) => {
+                    return Err(Failure::Temporary(None))
+                }
             }
         }
         Ok(ConnectionState::Connected((response, parser)))

@@ -23,6 +23,11 @@ pub(crate) struct SubscriptionState {
     opened: Option<Instant>,
     /// Whether the last answer reported a gap and nothing else was heard since.
     in_gap: bool,
+    /// Whether a credential can be renewed.
+    renews: bool,
+    /// Whether the last answer was that the credential is none, and nothing was open
+    /// since.
+    unauthorized: bool,
     /// Whether nothing follows.
     over: bool,
 }
@@ -36,8 +41,15 @@ impl SubscriptionState {
             ready: VecDeque::new(),
             opened: None,
             in_gap: false,
+            renews: false,
+            unauthorized: false,
             over: false,
         }
+    }
+
+    /// The same, for a client that can renew its credential, or cannot.
+    pub(crate) fn with_renewal(self, renews: bool) -> Self {
+        Self { renews, ..self }
     }
 
     /// Where the next connection starts.
@@ -67,6 +79,7 @@ impl SubscriptionState {
         let opens = self.opened.is_none();
         if opens {
             self.opened = Some(Instant::now());
+            self.unauthorized = false;
             self.ready.push_back(Ok(Update::Opened(cursor)));
         }
         opens
@@ -128,7 +141,13 @@ impl SubscriptionState {
                     true => self.reconnecting(None),
                 }
             }
-            Failure::Permanent(error) => {
+            // Once. A credential that is refused as soon as it was renewed will not be
+            // better the next time.
+            Failure::Unauthorized(_) if self.renews && !self.unauthorized => {
+                self.unauthorized = true;
+                self.reconnecting(None)
+            }
+            Failure::Unauthorized(error) | Failure::Permanent(error) => {
                 self.fail(error);
                 Duration::ZERO
             }

@@ -405,7 +405,7 @@ async fn a_close_is_answered_and_heeded() {
     for (code, then) in close_codes().into_iter().filter(|(code, _)| is_sent(code)) {
         let peer = Peer::start().await;
         let (_, mut updates) = peer.connect(Position::Latest);
-        let comes_back = matches!(&*then, "again" | "drop-largest");
+        let comes_back = matches!(&*then, "again" | "renew" | "drop-largest");
         let closed = tokio::spawn(async move {
             let mut connection = peer.accept().await;
             connection.close(code).await;
@@ -421,6 +421,10 @@ async fn a_close_is_answered_and_heeded() {
         match &*then {
             "stop" => assert!(matches!(update(&mut updates).await, Update::Finished)),
             "give-up" => assert!(is_protocol(&error(&mut updates).await), "{code}"),
+            "denied" => {
+                let denied = error(&mut updates).await;
+                assert_eq!(denied.problem(), Some("forbidden"), "{code}");
+            }
             _ => {
                 reconnecting(&mut updates).await;
                 opened(&mut updates).await;

@@ -19,6 +19,10 @@ pub struct Heartbeat {
     /// The longest silence the server allows itself, in milliseconds. A client that
     /// hears nothing for clearly longer may take the connection for dead.
     pub every: u64,
+    /// Where the reader stands, on a WebSocket: it may be past events that it was not
+    /// sent. In a stream the block's id says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<Cursor>,
 }
 
 /// Why events were missed.
@@ -81,6 +85,15 @@ pub enum EndReason {
     Shutdown,
     /// The log is complete. There is nothing to reconnect for.
     Finished,
+    /// The reader's credential is over. With another one it goes on from its cursor,
+    /// and has missed nothing.
+    Renew,
+    /// The reader may not listen any more: it has logged out, or lost the right.
+    Denied,
+    /// A reason that this program does not know: of a newer server. It comes back, as
+    /// after [`Shutdown`](Self::Shutdown). Nobody sends this one.
+    #[serde(other)]
+    Unknown,
 }
 
 /// The stream ends on purpose.

@@ -84,6 +84,10 @@ values! {
         Shutdown = "shutdown",
         /// The log is complete, and the client has all of it.
         Finished = "finished",
+        /// The reader may not listen any more.
+        Denied = "denied",
+        /// The reader's credential is over.
+        Renew = "renew",
         /// The client left, or was given up.
         Gone = "gone",
         /// A request that waited was answered with events, or with a gap.

@@ -104,6 +104,11 @@ problem_kinds! {
     WrongHost = "wrong-host", 421, "This server does not answer for that host";
     /// 403: a page of another site may not do this.
     ForeignOrigin = "foreign-origin", 403, "A page of another origin may not do this";
+    /// 401: there is no credential, or it is over. With another one the same request
+    /// may succeed.
+    Unauthorized = "unauthorized", 401, "This needs a valid credential";
+    /// 403: whoever asks is known, and has no right to this.
+    Forbidden = "forbidden", 403, "This is not allowed to you";
 }
 
 impl ProblemKind {
@@ -218,6 +223,11 @@ impl Problem {
             headers.push(("accept", "application/json".into()));
             headers.push(("accept-encoding", "identity".into()));
         }
+        if self.status == ProblemKind::Unauthorized.status() {
+            // Which kind of credential is taken, as 401 must say (RFC 9110 §15.5.2).
+            // Only for `Basic` and the like does a browser ask its user.
+            headers.push(("www-authenticate", "Bearer".into()));
+        }
         if let Some(seconds) = self.retry_after {
             headers.push(("retry-after", seconds.to_string().into()));
         }
@@ -281,6 +291,16 @@ impl Problem {
     /// `too-large`.
     pub fn too_large(detail: impl fmt::Display) -> Self {
         Self::of(ProblemKind::TooLarge).with_detail(detail)
+    }
+
+    /// `unauthorized`.
+    pub fn unauthorized(detail: impl fmt::Display) -> Self {
+        Self::of(ProblemKind::Unauthorized).with_detail(detail)
+    }
+
+    /// `forbidden`.
+    pub fn forbidden(detail: impl fmt::Display) -> Self {
+        Self::of(ProblemKind::Forbidden).with_detail(detail)
     }
 
     /// `not-json`.

@@ -83,6 +83,9 @@ pub struct Refusal {
 pub enum ClientMessage {
     /// Append an event.
     Publish(Publish),
+    /// Who this is: the first message, where the server has asked for a credential and
+    /// the request has brought none. `hello` comes after it.
+    Auth(Auth),
 }
 
 impl ClientMessage {
@@ -146,6 +149,36 @@ impl<'de> Deserialize<'de> for Publish {
     }
 }
 
+/// The body of a [`ClientMessage::Auth`]: `{"auth":{"token":"…"}}`.
+///
+/// A page can set no header of a WebSocket's handshake, and what stands in the address
+/// is written into logs. A message is in neither.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, remote = "Self")]
+pub struct Auth {
+    /// What `Authorization: Bearer` would carry.
+    pub token: Box<str>,
+}
+
+impl std::fmt::Debug for Auth {
+    /// Without the token, which must not come into a log.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Auth")
+    }
+}
+
+impl Serialize for Auth {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Auth {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(Object(deserializer))
+    }
+}
+
 impl Publish {
     /// The event, and the key under which it is published.
     pub fn into_event(self) -> (IdempotencyKey, NewEvent) {
@@ -176,11 +209,17 @@ pub enum Close {
     TooMany,
     /// 1009: a message larger than this server accepts.
     TooLarge,
+    /// 3000 (IANA: Unauthorized): the client's credential is over. As
+    /// [`EndReason::Renew`](crate::EndReason::Renew).
+    Renew,
+    /// 3003 (IANA: Forbidden): the client may not listen any more. As
+    /// [`EndReason::Denied`](crate::EndReason::Denied).
+    Denied,
 }
 
 impl Close {
     /// Each of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Finished,
         Self::Shutdown,
         Self::Protocol,
@@ -188,6 +227,8 @@ impl Close {
         Self::NotUtf8,
         Self::TooMany,
         Self::TooLarge,
+        Self::Renew,
+        Self::Denied,
     ];
 
     /// The status code.
@@ -200,6 +241,8 @@ impl Close {
             Self::NotUtf8 => 1007,
             Self::TooMany => 1008,
             Self::TooLarge => 1009,
+            Self::Renew => 3000,
+            Self::Denied => 3003,
         }
     }
 
@@ -213,6 +256,8 @@ impl Close {
             Self::NotUtf8 => "not UTF-8",
             Self::TooMany => "too many",
             Self::TooLarge => "too large",
+            Self::Renew => "renew",
+            Self::Denied => "denied",
         }
     }
 

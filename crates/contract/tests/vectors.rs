@@ -7,7 +7,9 @@
 
 use contract::{
     headers, params,
-    socket::{Ack, ClientMessage, Close, Publish, Refusal, ServerMessage, SUBPROTOCOL},
+    socket::{
+        Ack, Auth, ClientMessage, Close, Publish, Refusal, ServerMessage, SUBPROTOCOL,
+    },
     stream::{StreamMessage, DEFAULT_TYPE},
     Accepted, Cursor, Data, End, EndReason, Event, Gap, GapReason, Heartbeat, Hello,
     IdempotencyKey, Kind, LogPage, NewEvent, Position, Problem, ProblemKind, Status,
@@ -292,7 +294,10 @@ fn each_member_has_an_example() {
         resume: cursor,
     };
     let hello = Hello { cursor, every: 1 };
-    let heartbeat = Heartbeat { every: 1 };
+    let heartbeat = Heartbeat {
+        every: 1,
+        cursor: Some(cursor),
+    };
     let problem = Problem {
         type_uri: "".into(),
         title: "".into(),
@@ -359,9 +364,12 @@ fn each_member_has_an_example() {
             | ServerMessage::Error(_) => {}
         }
     }
-    let client = ClientMessage::Publish(publish);
-    match &client {
-        ClientMessage::Publish(_) => {}
+    let auth = Auth { token: "a".into() };
+    let client = [ClientMessage::Publish(publish), ClientMessage::Auth(auth)];
+    for message in &client {
+        match message {
+            ClientMessage::Publish(_) | ClientMessage::Auth(_) => {}
+        }
     }
     for (shape, full) in [
         ("event", json!(event)),
@@ -411,7 +419,9 @@ fn the_page_names_all_of_it() {
     }
     for close in Close::ALL {
         let code = close.code().to_string();
-        let mut rows = page.lines().filter(|line| line.starts_with("| 1"));
+        let mut rows = page
+            .lines()
+            .filter(|line| line.starts_with("| 1") || line.starts_with("| 3"));
         assert!(rows.any(|row| row.contains(&code)), "{code}");
     }
     let names: Value = parse("names.json");

@@ -9,7 +9,7 @@
 //! use feed::{Feed, Retention};
 //! use signal::Signal;
 //! use std::time::Duration;
-//! use waiting::{ConnectionName, Door, Next, Places, Room};
+//! use waiting::{Door, Next, Places, Reader, Room};
 //!
 //! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
 //! let end = Signal::new();
@@ -17,7 +17,7 @@
 //! let door = Door::new(end.clone(), Places::new(900));
 //! let room = Room::new("sse", log.clone(), door);
 //!
-//! let mut wait = room.join(Position::Latest, ConnectionName(None)).unwrap();
+//! let mut wait = room.join(Position::Latest, Reader::anybody()).unwrap();
 //! wait.limit_silence(Duration::from_millis(1));
 //! assert!(matches!(wait.next().await, Next::Silence));
 //!
@@ -37,6 +37,7 @@
 //! - [`Wait`]: one client's wait for the next entry.
 //! - [`Door`], [`Places`], [`Cuts`]: who may wait, how many at once, and which of them
 //!   a reader may cut.
+//! - [`Reader`], [`Access`], [`Rights`]: who waits, and what it may see and publish.
 //! - [`LogPage`]: what is due, as one answer.
 //! - [`Framings`]: what a method writes for an event, made once for all its clients.
 //! - [`LogFlags`]: what the log keeps, as flags of a command.
@@ -52,6 +53,7 @@
 #[cfg(target_family = "wasm")]
 extern crate tokio_browser as tokio;
 
+mod access;
 mod counts;
 mod cuts;
 mod door;
@@ -67,6 +69,7 @@ mod silence;
 pub mod ticker;
 mod wait;
 
+pub use access::{Access, Over, Reader, Rights};
 pub use cuts::{ConnectionName, Cut, Cuts};
 pub use door::Door;
 #[cfg(not(target_family = "wasm"))]

@@ -1,6 +1,6 @@
 //! A page of the log: the whole answer to one request for events.
 
-use crate::counts::Counts;
+use crate::{counts::Counts, Access};
 use contract::{Position, Problem};
 use feed::{Batch, Feed, ReadError, BATCH_BYTES, BATCH_EVENTS};
 use std::sync::Arc;
@@ -16,19 +16,45 @@ pub struct LogPage {
 impl LogPage {
     /// Reads what is due now, at most [`BATCH_EVENTS`] events and [`BATCH_BYTES`]
     /// bytes. It never waits.
+    ///
+    /// Where a reader may see nothing of that, it reads on, so that an empty page means
+    /// that nothing is due: it is one of a log of bounded length.
     pub(crate) fn read(
         log: &Feed,
         position: Position,
+        access: Option<&Access>,
         counts: &Arc<Counts>,
     ) -> Result<Self, Problem> {
         let read = log.read(position, BATCH_EVENTS, BATCH_BYTES);
         if let Err(ReadError::Gap(gap)) = &read {
             counts.gap(gap);
         }
-        Ok(Self {
+        let mut page = Self {
             batch: read?,
             counts: counts.clone(),
-        })
+        };
+        let Some(access) = access else {
+            return Ok(page);
+        };
+        let after = page.batch.after;
+        page.filter(access);
+        while page.is_empty() && page.has_more() {
+            let next = Position::After(page.batch.next);
+            match log.read(next, BATCH_EVENTS, BATCH_BYTES) {
+                Ok(batch) => page.batch = batch,
+                // Trimmed meanwhile: the next request is told of it.
+                Err(_) => break,
+            }
+            page.filter(access);
+        }
+        // Which question this answers.
+        page.batch.after = after;
+        Ok(page)
+    }
+
+    /// Leaves out what may not be seen; where it leads to stays.
+    fn filter(&mut self, access: &Access) {
+        self.batch.events.retain(|event| access.sees(event));
     }
 
     /// Whether nothing was due.

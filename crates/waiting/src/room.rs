@@ -1,6 +1,6 @@
 //! Joining, asking and publishing.
 
-use crate::{counts::Counts, ConnectionName, Cuts, Door, LogPage, Wait};
+use crate::{counts::Counts, Access, Cuts, Door, LogPage, Reader, Wait};
 use contract::{
     Cursor, IdempotencyKey, NewEvent, Position, Problem, ProblemKind, Status,
 };
@@ -65,21 +65,32 @@ impl Room {
     /// Joins those who wait, at `position`.
     ///
     /// # Errors
-    /// In this order: 503 `ending`; 429 `too-many` where the client waits as often as it
-    /// may; 503 `busy` where no place is free; 400 `future-cursor`.
+    /// In this order: 401 `unauthorized` and 403 `forbidden` where the reader's access
+    /// is over; 503 `ending`; 429 `too-many` where the client waits as often as it may;
+    /// 503 `busy` where no place is free; 400 `future-cursor`.
     pub fn join(
         &self,
         position: Position,
-        name: ConnectionName,
+        reader: impl Into<Reader>,
     ) -> Result<Wait, Problem> {
+        let reader = reader.into();
+        reader.check()?;
         // The place first: a request that finds none costs nothing.
         let place = self.door.enter(&self.client)?;
         let subscription = self.log.subscribe(position)?;
-        let cut = self.cuts.register(name);
+        let cut = self.cuts.register(reader.name);
         let end = self.door.end().raised();
         let counts = self.counts.clone();
         let age = self.door.draw_age();
-        Ok(Wait::new(place, subscription, cut, end, age, counts))
+        Ok(Wait::new(
+            place,
+            subscription,
+            cut,
+            reader.access,
+            end,
+            age,
+            counts,
+        ))
     }
     // ANCHOR_END: join
 
@@ -91,9 +102,9 @@ impl Room {
     pub fn join_for_one_answer(
         &self,
         position: Position,
-        name: ConnectionName,
+        reader: impl Into<Reader>,
     ) -> Result<Wait, Problem> {
-        Ok(self.join(position, name)?.for_one_answer())
+        Ok(self.join(position, reader)?.for_one_answer())
     }
 
     // ANCHOR: rejoin
@@ -108,26 +119,32 @@ impl Room {
     pub fn rejoin(
         &self,
         last: Option<Cursor>,
-        name: ConnectionName,
+        reader: impl Into<Reader>,
     ) -> Result<Wait, Problem> {
+        let reader = reader.into();
         if let Some(cursor) = last {
-            match self.join(Position::After(cursor), name.clone()) {
+            match self.join(Position::After(cursor), reader.clone()) {
                 Err(problem) if problem.kind() == Some(ProblemKind::FutureCursor) => {}
                 joined => return joined,
             }
         }
-        let wait = self.join(Position::Earliest, name)?;
+        let wait = self.join(Position::Earliest, reader)?;
         Ok(wait.after_unknown_gap())
     }
     // ANCHOR_END: rejoin
 
-    /// What is due after `position`, now.
+    /// What is due after `position`, now, and may be seen by this reader.
     ///
     /// # Errors
-    /// 410 `expired` or `new-log` where events after the position are gone, 400
+    /// 401 `unauthorized` and 403 `forbidden` where the reader's access is over; 410 `expired` or `new-log` where events after the position are gone, 400
     /// `future-cursor`.
-    pub fn page(&self, position: Position) -> Result<LogPage, Problem> {
-        LogPage::read(&self.log, position, &self.counts)
+    pub fn page(
+        &self,
+        position: Position,
+        reader: &Reader,
+    ) -> Result<LogPage, Problem> {
+        reader.check()?;
+        LogPage::read(&self.log, position, reader.access.as_ref(), &self.counts)
     }
 
     /// What the log holds, or the problem that [`join`](Self::join) and
@@ -138,6 +155,22 @@ impl Room {
     pub fn status(&self, position: Position) -> Result<Status, Problem> {
         self.door.check(&self.client)?;
         Ok(self.log.read(position, 1, 0)?.log)
+    }
+
+    /// Publishes an event of somebody whose rights are known, or may be.
+    ///
+    /// # Errors
+    /// Those of [`Access::check_publish`] and of [`publish`](Self::publish).
+    pub async fn publish_as(
+        &self,
+        access: Option<&Access>,
+        key: Option<IdempotencyKey>,
+        event: NewEvent,
+    ) -> Result<Published, Problem> {
+        if let Some(access) = access {
+            access.check_publish(&event.kind)?;
+        }
+        self.publish(key, event).await
     }
 
     // ANCHOR: publish

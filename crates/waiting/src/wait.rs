@@ -1,6 +1,12 @@
 //! One client's wait for the next entry.
 
-use crate::{counts::Counts, cuts::Cuttable, silence::Silence, Place};
+use crate::{
+    access::{self, Watched},
+    counts::Counts,
+    cuts::Cuttable,
+    silence::Silence,
+    Access, Over, Place,
+};
 use contract::{metrics::WaitEnd, Cursor, Gap, GapReason, Status};
 use feed::{Batch, Delivery, Event, Subscription};
 use shares::Client;
@@ -33,10 +39,12 @@ pub enum Next {
     Aged,
     /// A reader asked for this connection to break.
     Cut,
+    /// This reader may not listen any more, or only with another credential.
+    Over(Over),
 }
 // ANCHOR_END: next_enum
 
-/// The two of [`Next`] that a method may have to notice also while it does not wait for
+/// Those of [`Next`] that a method may have to notice also while it does not wait for
 /// the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interrupted {
@@ -44,6 +52,8 @@ pub enum Interrupted {
     Ending,
     /// As [`Next::Cut`].
     Cut,
+    /// As [`Next::Over`].
+    Over(Over),
 }
 
 // ANCHOR: wait
@@ -62,6 +72,9 @@ pub struct Wait {
     end: Raised,
     /// Breaks this connection where a reader asked for that.
     cut: Cuttable,
+    /// What this reader may see, and until when. Boxed: most have none, and need no
+    /// room for it.
+    access: Option<Box<Watched>>,
     /// This client's place among those that may wait; free again when this is dropped.
     place: Place,
     /// What is counted of it.
@@ -87,6 +100,7 @@ impl Wait {
         place: Place,
         subscription: Subscription,
         cut: Cuttable,
+        access: Option<Access>,
         end: Raised,
         age: Option<Duration>,
         counts: Arc<Counts>,
@@ -100,6 +114,7 @@ impl Wait {
             silence,
             end,
             cut,
+            access: access.map(|access| Box::new(Watched::new(access))),
             place,
             counted: Counted {
                 counts,
@@ -163,6 +178,23 @@ impl Wait {
         self.silence.limit()
     }
 
+    /// Whether this event may still be shown to this reader. [`next`](Self::next) gives
+    /// out nothing else; but of what it gave out, some may wait to be written while a
+    /// right is withdrawn. So a method asks again before it writes an event.
+    pub fn sees(&self, event: &Event) -> bool {
+        self.access().is_none_or(|access| access.sees(event))
+    }
+
+    /// What this reader may do, where it is known.
+    pub fn access(&self) -> Option<&Access> {
+        self.access.as_ref().map(|watched| watched.access())
+    }
+
+    /// Why this reader's access is over, if it is.
+    pub fn over(&self) -> Option<Over> {
+        self.access()?.over()
+    }
+
     /// Moves after these events, and counts them as delivered: for a method that has
     /// read them once for many clients. They are the first after the cursor; `log` is
     /// what the log held when they were read.
@@ -178,50 +210,73 @@ impl Wait {
 
     // ANCHOR: next
     /// Waits for whatever comes first: events, a gap, too long a silence, the end of
-    /// the log, the end of the server, the wait's own age, or a cut.
+    /// the log, of the server, of the reader's access or of the wait's own age, or a
+    /// cut.
     ///
-    /// Cancel-safe: the cursor moves only when a batch or a gap is returned, and the
-    /// limit stays where it is. A caller may drop the future and call again.
+    /// Cancel-safe: the cursor moves only when a batch or a gap is returned, and past
+    /// what this reader may not see; and the limit stays where it is. A caller may drop
+    /// the future and call again.
     pub async fn next(&mut self) -> Next {
         self.counted.asleep = true;
-        let next = tokio::select! {
-            // In this order, and not in a random one: a connection that is cut, or has
-            // to end, must do so even while events pour in. So must a silence, since a
-            // method may limit it by the clock alone, to gather a burst or to send
-            // pings. The events come with the next call.
-            biased;
-            // Cancel-safe: a signal that was raised stays so.
-            () = self.cut.cut() => Next::Cut,
-            // Cancel-safe: polled in place, and the signal stays raised.
-            () = &mut self.end => Next::Ending,
-            // Cancel-safe: it only waits, until a time that is kept.
-            () = self.silence.passes() => match self.silence.is_over() {
-                true => Next::Aged,
-                false => Next::Silence,
-            },
-            // Cancel-safe: the gap is removed and the cursor moves only in the poll
-            // that returns. It registers for the wake-up and then looks at the log, so
-            // an event that comes between two calls is found.
-            next = due(&mut self.gap, &mut self.subscription) => next,
+        let next = loop {
+            let next = tokio::select! {
+                // In this order, and not in a random one: a connection that is cut, or
+                // has to end, must do so even while events pour in. So must a silence,
+                // since a method may limit it by the clock alone, to gather a burst or
+                // to send pings. The events come with the next call.
+                biased;
+                // Cancel-safe: a signal that was raised stays so.
+                () = self.cut.cut() => Next::Cut,
+                // Cancel-safe: polled in place, and the signal stays raised.
+                () = &mut self.end => Next::Ending,
+                // Cancel-safe: the same, and a time that is kept.
+                over = access::over(&mut self.access) => Next::Over(over),
+                // Cancel-safe: it only waits, until a time that is kept.
+                () = self.silence.passes() => match self.silence.is_over() {
+                    true => Next::Aged,
+                    false => Next::Silence,
+                },
+                // Cancel-safe: the gap is removed and the cursor moves only in the poll
+                // that returns. It registers for the wake-up and then looks at the log,
+                // so an event that comes between two calls is found.
+                next = due(&mut self.gap, &mut self.subscription) => next,
+            };
+            match (next, &self.access) {
+                // Where nothing of it is for this reader, it sleeps on, past it.
+                (Next::Batch(mut batch), Some(watched)) => {
+                    if watched.filter(&mut batch) {
+                        break Next::Batch(batch);
+                    }
+                }
+                (next, _) => break next,
+            }
         };
         self.counted.wakes(&next);
         next
     }
     // ANCHOR_END: next
 
-    /// Completes when the server ends or the connection is cut: for a method that has
-    /// to stop even while it waits to write to its peer, and so does not call
+    /// Completes when the server ends, the reader's access is over, or the connection is
+    /// cut: for a method that has to stop even while it waits to write to its peer, and so does not call
     /// [`next`](Self::next). Cancel-safe.
     pub fn interrupted(&self) -> impl Future<Output = Interrupted> + Send + 'static {
         let mut end = self.end.signal().raised();
         let mut cut = self.cut.signal().map(Signal::raised);
+        let access = self.access().cloned();
+        let mut access = access.map(|access| Box::new(Watched::new(access)));
         // In the order of `next`. By hand: `select!` in an `async` block would hold
-        // both twice, for as long as the connection lasts.
+        // all of them twice, for as long as the connection lasts.
         poll_fn(move |cx| {
             let cut = cut.as_mut().map(|cut| Pin::new(cut).poll(cx));
-            match cut {
-                Some(Poll::Ready(())) => Poll::Ready(Interrupted::Cut),
-                _ => Pin::new(&mut end).poll(cx).map(|()| Interrupted::Ending),
+            if let Some(Poll::Ready(())) = cut {
+                return Poll::Ready(Interrupted::Cut);
+            }
+            if Pin::new(&mut end).poll(cx).is_ready() {
+                return Poll::Ready(Interrupted::Ending);
+            }
+            match &mut access {
+                Some(watched) => watched.poll_over(cx).map(Interrupted::Over),
+                None => Poll::Pending,
             }
         })
     }
@@ -256,6 +311,11 @@ impl Drop for Wait {
             WaitEnd::Shutdown
         } else if self.subscription.is_finished() {
             WaitEnd::Finished
+        } else if let Some(over) = self.over() {
+            match over {
+                Over::Denied => WaitEnd::Denied,
+                Over::Renew => WaitEnd::Renew,
+            }
         } else if asleep || !one_answer {
             WaitEnd::Gone
         } else if due {

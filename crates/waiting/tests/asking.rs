@@ -12,7 +12,7 @@ use signal::Signal;
 use tower::ServiceExt;
 use waiting::{
     http::{status_route, After},
-    Door, Places, Room,
+    Door, Places, Reader, Room,
 };
 
 fn log(max_events: usize) -> Feed {
@@ -44,7 +44,7 @@ async fn page(
     State(room): State<Room>,
     After(after): After,
 ) -> Result<waiting::LogPage, ProblemResponse> {
-    Ok(room.page(after.unwrap_or_default())?)
+    Ok(room.page(after.unwrap_or_default(), &Reader::anybody())?)
 }
 
 async fn ask(router: Router, target: &str) -> (Response<()>, String) {
@@ -112,7 +112,9 @@ async fn what_a_page_does_not_hold_is_announced_and_the_end_as_well() {
 #[tokio::test]
 async fn members_that_say_nothing_are_left_out() {
     let feed = log(100);
-    let page = room(&feed).page(Position::Latest).unwrap();
+    let page = room(&feed)
+        .page(Position::Latest, &Reader::anybody())
+        .unwrap();
     assert!(page.is_empty() && !page.is_finished());
     let router = Router::new().route("/", get(|| async { page }));
     let (_, body) = ask(router, "/").await;
@@ -131,7 +133,9 @@ async fn what_is_gone_is_410_and_what_never_was_is_400() {
         ("bbbbbb.4", 410, "new-log"),
         ("aaaaaa.9", 400, "future-cursor"),
     ] {
-        let problem = room(&feed).page(after.parse().unwrap()).unwrap_err();
+        let problem = room(&feed)
+            .page(after.parse().unwrap(), &Reader::anybody())
+            .unwrap_err();
         assert_eq!((problem.status, problem.name()), (status, Some(name)));
     }
 }
@@ -194,7 +198,9 @@ async fn an_empty_page_never_promises_more_however_much_is_published_meanwhile()
     });
     let mut stuck = 0;
     while !publisher.is_finished() {
-        let page = room(&feed).page(Position::Latest).unwrap();
+        let page = room(&feed)
+            .page(Position::Latest, &Reader::anybody())
+            .unwrap();
         let body = page.into_response().into_body();
         let body = axum::body::to_bytes(body, 1_000_000).await.unwrap();
         let page: LogPage = serde_json::from_slice(&body).unwrap();

@@ -9,7 +9,10 @@ use tokio::{
     task::JoinHandle,
     time::{advance, timeout, Instant},
 };
-use waiting::{ConnectionName, Cuts, Door, Interrupted, Next, Places, Room, Wait};
+use waiting::{
+    Access, ConnectionName, Cuts, Door, Interrupted, Next, Over, Places, Reader,
+    Rights, Room, Wait,
+};
 
 const SILENCE: Duration = Duration::from_secs(15);
 
@@ -98,6 +101,8 @@ async fn name(wait: &mut Wait) -> &'static str {
         Next::Ending => "ending",
         Next::Aged => "aged",
         Next::Cut => "cut",
+        Next::Over(Over::Renew) => "renew",
+        Next::Over(Over::Denied) => "denied",
     }
 }
 
@@ -423,4 +428,199 @@ async fn an_aged_stream_loses_nothing_of_what_is_due() {
     assert_eq!(stand.places.in_use(), 0);
     let mut again = room.join(Position::After(cursor), named("a")).unwrap();
     assert_eq!(batch(&mut again).await, [1, 2]);
+}
+
+// Who may listen.
+
+/// Somebody who may see events with an even number alone.
+fn even() -> Rights {
+    Rights::all().seeing(|event| event.cursor().id.get().is_multiple_of(2))
+}
+
+impl Stand {
+    fn join_as(&self, access: &Access, position: Position) -> Wait {
+        let access = Some(access.clone());
+        let name = named("a");
+        self.room.join(position, Reader { name, access }).unwrap()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_reader_may_not_see_wakes_nobody_and_moves_its_cursor() {
+    let stand = stand();
+    let access = Access::new(even(), None);
+    let mut wait = stand.join_as(&access, Position::Latest);
+    wait.limit_silence(SILENCE);
+    stand.publish(1..=1).await;
+    let asleep = Instant::now();
+    assert_eq!(name(&mut wait).await, "silence", "and no batch");
+    assert_eq!(asleep.elapsed(), SILENCE, "by its own time");
+    assert_eq!(wait.cursor(), cursor(1), "past it all the same");
+    wait.limit_silence(SILENCE);
+    stand.publish(2..=3).await;
+    assert_eq!(batch(&mut wait).await, [2]);
+    assert_eq!(wait.cursor(), cursor(3));
+    // More than the log keeps, none of which would have been seen.
+    stand.publish(4..=4).await;
+    assert_eq!(batch(&mut wait).await, [4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_for_what_one_may_not_see_can_be_dropped_and_begun_again() {
+    let stand = stand();
+    let access = Access::new(even(), None);
+    let mut wait = stand.join_as(&access, Position::Latest);
+    for number in 1..=20 {
+        // Dropped after its first poll.
+        let next = tokio::time::timeout(Duration::ZERO, wait.next()).await;
+        assert!(next.is_err(), "{next:?}");
+        stand.publish(number..=number).await;
+        if number.is_multiple_of(2) {
+            assert_eq!(batch(&mut wait).await, [number]);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_right_that_is_withdrawn_holds_for_what_was_given_out_too() {
+    let stand = stand();
+    stand.publish(1..=3).await;
+    let access = Access::new(Rights::all(), None);
+    let mut wait = stand.join_as(&access, Position::Earliest);
+    let Next::Batch(due) = in_time(wait.next()).await else {
+        panic!("a batch")
+    };
+    let seen = |wait: &Wait| due.events.iter().filter(|event| wait.sees(event)).count();
+    assert_eq!(seen(&wait), 3);
+    access.change(even());
+    assert_eq!(seen(&wait), 1, "before it is written");
+    stand.publish(4..=5).await;
+    assert_eq!(batch(&mut wait).await, [4]);
+    access.end(Over::Denied);
+    assert_eq!(seen(&wait), 0, "nor after a logout");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_access_ends_all_that_was_begun_with_it_at_once() {
+    for (over, expected) in [(Over::Denied, "denied"), (Over::Renew, "renew")] {
+        let stand = stand();
+        let (access, other) = (
+            Access::new(Rights::all(), None),
+            Access::new(Rights::all(), None),
+        );
+        let waits = [
+            asleep(stand.join_as(&access, Position::Latest)).await,
+            asleep(stand.join_as(&other, Position::Latest)).await,
+        ];
+        let [ended, goes_on] = waits;
+        let begun = Instant::now();
+        access.end(over);
+        assert_eq!(in_time(ended).await.unwrap(), expected);
+        assert_eq!(begun.elapsed(), Duration::ZERO, "not at the next heartbeat");
+        assert!(!goes_on.is_finished(), "nor anybody else's");
+        let reader = Reader {
+            name: named("a"),
+            access: Some(access),
+        };
+        let refused = stand.room.join(Position::Latest, reader.clone());
+        let problem = refused.expect_err("it is over");
+        assert_eq!(problem.kind(), over.problem().kind());
+        let page = stand.room.page(Position::Earliest, &reader);
+        assert_eq!(page.unwrap_err().kind(), over.problem().kind());
+        assert_eq!(stand.places.in_use(), 1, "a refusal takes no place");
+        goes_on.abort();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_access_is_over_in_its_time_and_a_later_one_counts() {
+    let stand = stand();
+    let begun = Instant::now();
+    let access = Access::new(Rights::all(), Some(begun + SILENCE));
+    let mut wait = stand.join_as(&access, Position::Latest);
+    let mut interrupted = std::pin::pin!(wait.interrupted());
+    assert!(timeout(SILENCE / 2, &mut interrupted).await.is_err());
+    assert!(timeout(Duration::ZERO, wait.next()).await.is_err());
+    // Renewed while the wait goes on.
+    access.extend(begun + 3 * SILENCE);
+    assert_eq!(name(&mut wait).await, "renew");
+    assert_eq!(begun.elapsed(), 3 * SILENCE);
+    assert_eq!(interrupted.await, Interrupted::Over(Over::Renew));
+    assert_eq!(wait.over(), Some(Over::Renew));
+    assert_eq!(name(&mut wait).await, "renew", "and stays so");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_access_that_ends_is_heard_before_what_is_due() {
+    let stand = stand();
+    let access = Access::new(Rights::all(), None);
+    let mut wait = stand.join_as(&access, Position::Latest);
+    stand.publish(1..=1).await;
+    access.end(Over::Renew);
+    assert_eq!(name(&mut wait).await, "renew");
+    assert_eq!(wait.cursor(), cursor(0), "the next credential gets it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_leaves_out_what_may_not_be_seen_and_leads_past_it() {
+    let stand = stand();
+    stand.publish(1..=3).await;
+    let access = Some(Access::new(even(), None));
+    let name = named("a");
+    let reader = Reader { name, access };
+    let page = |after: u64| {
+        let position = Position::After(cursor(after));
+        let page = stand.room.page(position, &reader).unwrap();
+        serde_json::from_str::<contract::LogPage>(&page.into_json()).unwrap()
+    };
+    let first = page(0);
+    assert_eq!((first.after, first.next), (cursor(0), cursor(3)));
+    let ids: Vec<_> = first.events.iter().map(|event| event.id).collect();
+    assert_eq!(ids, [cursor(2)]);
+    let rest = page(2);
+    assert_eq!(
+        (rest.after, rest.next, rest.more),
+        (cursor(2), cursor(3), false)
+    );
+    assert!(rest.events.is_empty());
+}
+
+#[tokio::test]
+async fn an_empty_page_means_that_nothing_is_due_however_much_was_left_out() {
+    let log = Feed::new(Retention::default());
+    let end = Signal::new();
+    let room = Room::new("method", log.clone(), Door::new(end, Places::new(1)));
+    for number in 1..=3 * feed::BATCH_EVENTS {
+        let kind = match number == 2 * feed::BATCH_EVENTS {
+            true => "message",
+            false => "secret",
+        };
+        let data = Data::new(&number).unwrap();
+        log.publish(kind.parse().unwrap(), data).await.unwrap();
+    }
+    let rights = Rights::all().seeing(|event| event.kind().as_str() == "message");
+    let reader = Reader {
+        name: ConnectionName(None),
+        access: Some(Access::new(rights, None)),
+    };
+    let mut position = Position::Earliest;
+    let mut counts = Vec::new();
+    loop {
+        let page = room.page(position, &reader).unwrap().into_json();
+        let page: contract::LogPage = serde_json::from_str(&page).unwrap();
+        counts.push(page.events.len());
+        position = Position::After(page.next);
+        if !page.more {
+            break;
+        }
+    }
+    assert_eq!(counts, [1, 0], "one with what may be seen, and then none");
+    assert_eq!(position, Position::After(log.state().latest));
+}
+
+/// Most readers have no access, and each open connection has a wait.
+#[test]
+fn a_wait_has_room_for_one_pointer_more() {
+    assert_eq!(size_of::<Option<Access>>(), size_of::<usize>());
+    println!("a wait has {} bytes", size_of::<Wait>());
 }

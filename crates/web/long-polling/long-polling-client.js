@@ -7,12 +7,12 @@
  * asks the server to wait for up to N seconds when there is nothing to send.
  */
 
+import { Credentials } from "../shared/credentials.js";
 import {
   askStatus,
   cut,
   publish,
   randomName,
-  request,
   routeOf,
 } from "../shared/http.js";
 import { followLogPages } from "../shared/log-pages.js";
@@ -42,9 +42,15 @@ const UNWAITED = 1000;
  * @param {(page: LogPage) => void} [options.onPage] called with each answer, for a page
  *   that counts them
  * @param {() => number} [options.random] uniform in [0, 1)
+ * @param {import("../shared/credentials.js").Renew} [options.renew] for a server that
+ *   asks who is there: its `headers` go with each request
+ * @param {boolean} [options.withCredentials] see `Credentials`
  * @returns {Method}
  */
-export function createLongPolling(base, { onPage, random = Math.random } = {}) {
+export function createLongPolling(base, options = {}) {
+  const { onPage, random = Math.random } = options;
+  const credentials = new Credentials(options);
+  const send = credentials.request;
   // Names this page's requests, so that the server can break these and no one else's.
   const connection = randomName();
 
@@ -60,9 +66,9 @@ export function createLongPolling(base, { onPage, random = Math.random } = {}) {
           url.searchParams.set("connection", connection);
           // The first request does not wait. Its answer shows at once that the server
           // is there; one that waits would leave that open until something happens.
-          if (first) return request(url, { signal });
+          if (first) return send(url, { signal });
           const headers = { Prefer: `wait=${WAIT}` };
-          return request(url, { signal, headers, timeout: WAIT * 1000 + GRACE });
+          return send(url, { signal, headers, timeout: WAIT * 1000 + GRACE });
         },
         // ANCHOR_END: ask
         onPage,
@@ -75,8 +81,9 @@ export function createLongPolling(base, { onPage, random = Math.random } = {}) {
         },
         // ANCHOR_END: rest
       }),
-    verdict: (after, signal) => askStatus(base, after, signal),
-    publish: (kind, data, key) => publish(base, kind, data, key),
+    verdict: (after, signal) => askStatus(base, after, signal, send),
+    renews: credentials.renews,
+    publish: (kind, data, key) => publish(base, kind, data, key, send),
     cut: () => cut(base, connection),
   };
 }

@@ -3,10 +3,10 @@
  * Polling as a method of waiting: ask, pause, ask again.
  */
 
+import { Credentials } from "../shared/credentials.js";
 import {
   askStatus,
   publish,
-  request,
   REQUEST_TIMEOUT,
   routeOf,
 } from "../shared/http.js";
@@ -26,9 +26,15 @@ import { Rhythm } from "./rhythm.js";
  * @param {Rhythm} [options.rhythm]
  * @param {(page: LogPage) => void} [options.onPage] called with each answer, for a page
  *   that counts them
+ * @param {import("../shared/credentials.js").Renew} [options.renew] for a server that
+ *   asks who is there: its `headers` go with each request
+ * @param {boolean} [options.withCredentials] see `Credentials`
  * @returns {Method}
  */
-export function createPolling(base, { rhythm = new Rhythm(), onPage } = {}) {
+export function createPolling(base, options = {}) {
+  const { rhythm = new Rhythm(), onPage } = options;
+  const credentials = new Credentials(options);
+  const send = credentials.request;
   return {
     follow(after, signal) {
       let first = true;
@@ -38,7 +44,7 @@ export function createPolling(base, { rhythm = new Rhythm(), onPage } = {}) {
         ask(after, signal) {
           const url = routeOf("events", base);
           url.searchParams.set("after", after);
-          return request(url, { signal });
+          return send(url, { signal });
         },
         onPage,
         async *rest(_, signal) {
@@ -47,8 +53,9 @@ export function createPolling(base, { rhythm = new Rhythm(), onPage } = {}) {
         },
       });
     },
-    verdict: (after, signal) => askStatus(base, after, signal),
-    publish: (kind, data, key) => publish(base, kind, data, key),
+    verdict: (after, signal) => askStatus(base, after, signal, send),
+    renews: credentials.renews,
+    publish: (kind, data, key) => publish(base, kind, data, key, send),
   };
 }
 // ANCHOR_END: method

@@ -49,7 +49,7 @@ import { isCursor } from "./cursor.js";
  * @typedef {{ type: "hello", cursor: string, every: number }
  *   | { type: "event", event: LogEvent }
  *   | { type: "gap", gap: Gap }
- *   | { type: "heartbeat", every: number }
+ *   | { type: "heartbeat", every: number, cursor?: string }
  *   | { type: "ack", ref: string, id: string }
  *   | { type: "error", ref?: string, problem: Record<string, unknown> }
  *   | { type: "unknown" }} ServerMessage
@@ -152,21 +152,35 @@ export function readHello(value) {
 
 /**
  * @param {any} value
- * @returns {{ every: number } | null}
+ * @returns {{ every: number, cursor?: string } | null} with a cursor on a WebSocket, if
+ *   the reader stands past events that it was not sent
  */
 export function readHeartbeat(value) {
-  return isEvery(value?.every) ? { every: value.every } : null;
+  const { every, cursor } = value ?? {};
+  if (!isEvery(every)) return null;
+  if (cursor === undefined) return { every };
+  return isCursor(cursor) ? { every, cursor } : null;
 }
 
 /**
  * Why a stream ended on purpose.
  *
  * @param {any} value
- * @returns {{ reason: "shutdown" | "finished" } | null}
+ * @returns {{ reason: "shutdown" | "finished" | "renew" | "denied" | "unknown" } |
+ *   null}
  */
 export function readEnd(value) {
   const reason = value?.reason;
-  return reason === "shutdown" || reason === "finished" ? { reason } : null;
+  switch (reason) {
+    case "shutdown":
+    case "finished":
+    case "renew":
+    case "denied":
+      return { reason };
+    default:
+      // A reason that is not known yet: the stream is over, whatever the reason.
+      return isText(reason) ? { reason: "unknown" } : null;
+  }
 }
 
 /**

@@ -95,13 +95,14 @@ export async function readBody(response, signal) {
  * @param {URL} base where the server's routes lie, with `/` at its end
  * @param {string | null} after
  * @param {AbortSignal} signal
+ * @param {typeof request} [send] sends the request, with a credential perhaps
  * @returns {Promise<Verdict>} rejects only when `signal` is aborted
  */
-export async function askStatus(base, after, signal) {
+export async function askStatus(base, after, signal, send = request) {
   const url = routeOf("status", base);
   if (after !== null) url.searchParams.set("after", after);
   try {
-    const response = await request(url, { signal });
+    const response = await send(url, { signal });
     const body = readObject(response, await readBody(response, signal));
     if (!response.ok) return verdictOf(response, body);
     const status = readStatus(body);
@@ -109,6 +110,8 @@ export async function askStatus(base, after, signal) {
     return { kind: "unreachable", why: "The server's answer is no status." };
   } catch (error) {
     if (signal.aborted) throw error;
+    const verdict = /** @type {{ verdict?: Verdict }} */ (error).verdict;
+    if (verdict) return verdict;
     return { kind: "unreachable", why: messageOf(error) };
   }
 }
@@ -120,11 +123,12 @@ export async function askStatus(base, after, signal) {
  * @param {string} kind
  * @param {unknown} data any JSON value
  * @param {string} key a repeated key is one event
+ * @param {typeof request} [send] as for `askStatus`
  * @returns {Promise<string>} the event's cursor
  * @throws {Error} fit to be read
  */
-export async function publish(base, kind, data, key) {
-  const response = await request(routeOf("events", base), {
+export async function publish(base, kind, data, key, send = request) {
+  const response = await send(routeOf("events", base), {
     method: "POST",
     headers: { "Content-Type": "application/json", "Idempotency-Key": key },
     body: JSON.stringify({ kind, data }),
@@ -187,6 +191,7 @@ export function verdictOf(response, problem) {
   if (status === 410 && name !== null && typeof problem?.resume === "string") {
     return { kind: "gap", resume: problem.resume };
   }
+  if (status === 401 && name === "unauthorized") return { kind: "unauthorized", why };
   // The server itself refused, and would refuse the same request again (RFC 9110
   // §15.5). Any other answer may come from a proxy or a login page on the way.
   if (status >= 400 && name !== null) return { kind: "refused", why, name };

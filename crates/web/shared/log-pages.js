@@ -65,6 +65,7 @@ export async function* followLogPages(after, signal, asking) {
       body = await readBody(response, signal);
     } catch (error) {
       if (signal.aborted) return;
+      if (error instanceof Failure) throw error;
       // No answer came. Most likely `status` would get none either.
       throw unreachable(messageOf(error));
     }

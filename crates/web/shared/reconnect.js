@@ -26,6 +26,8 @@ import { pause, startTimer } from "./timer.js";
  * - `heartbeat`: nothing happened, and the connection lives.
  * - `reconnecting`: the connection broke, and the browser itself opens it again.
  * - `ending`: the server shuts down; it or another one goes on with the log. The last.
+ * - `renew`: the credential is over, and nothing was missed. The last.
+ * - `denied`: this reader may not listen any more. The last.
  * - `finished`: the log is complete, and nothing follows. The last.
  *
  * `cursor` is how far the log has been read, where no event says it. `every` is the
@@ -38,6 +40,8 @@ import { pause, startTimer } from "./timer.js";
  *   | { type: "heartbeat", cursor?: string, every?: number }
  *   | { type: "reconnecting", why: string }
  *   | { type: "ending" }
+ *   | { type: "renew" }
+ *   | { type: "denied" }
  *   | { type: "finished" }} Update
  */
 
@@ -47,9 +51,11 @@ import { pause, startTimer } from "./timer.js";
  * @typedef {{ kind: "ready", earliest: string, latest: string, finished: boolean }
  *   | { kind: "gap", resume: string }
  *   | { kind: "busy", retryAfter: number, why: string }
+ *   | { kind: "unauthorized", why: string }
  *   | { kind: "refused", why: string, name?: string }
  *   | { kind: "unreachable", why: string }} Verdict `retryAfter` is in milliseconds;
- *     "refused" will not change by asking again, and `name` is that of the problem
+ *     "unauthorized" may change with another credential; "refused" will not change by
+ *     asking again, and `name` is that of the problem
  */
 
 /** Why a wait is over before its log is. Its message is fit to be read. */
@@ -86,6 +92,7 @@ export function unreachable(why) {
  * @property {(kind: string, data: unknown, key: string) => Promise<string>} publish
  *   publishes an event and gives its cursor; a repeated `key` is one event. Rejects
  *   with an `Error` fit to be read
+ * @property {boolean} [renews] whether its next wait may have another credential
  * @property {() => Promise<void>} [cut] asks the server to break this connection, to
  *   watch what follows
  */
@@ -221,6 +228,11 @@ export class Follower {
   #paused = false;
   /** Whether it was the cursor that the server refused. */
   #refusedCursor = false;
+  /**
+   * Whether the last answer was that the credential is none, and nothing was open
+   * since.
+   */
+  #unauthorized = false;
   #watchdog;
 
   /**
@@ -271,6 +283,7 @@ export class Follower {
     // answer.
     if (this.#refusedCursor) this.cursor = null;
     this.#refusedCursor = false;
+    this.#unauthorized = false;
     this.#paused = false;
     this.backoff.reset();
     const run = {};
@@ -411,6 +424,13 @@ export class Follower {
           break;
         case "ending":
           throw unreachable("The server is shutting down.");
+        case "renew":
+          // The next wait has another credential, if there is one to have.
+          throw unreachable("The sign-in is over.");
+        case "denied": {
+          const why = "You may not listen any more. Sign in again.";
+          throw new Failure(why, { kind: "refused", why, name: "forbidden" });
+        }
         case "finished":
           yield this.#finish();
           return;
@@ -421,6 +441,7 @@ export class Follower {
 
   #opened(text = "Open: waiting for events.") {
     this.#openedAt = performance.now();
+    this.#unauthorized = false;
     let note;
     if (this.#hasBeenOpen) {
       if (!this.#leftByItself) this.counts.reconnects += 1;
@@ -507,6 +528,15 @@ export class Follower {
         return yield* this.#rest(verdict.why, verdict.retryAfter);
       case "unreachable":
         return yield* this.#rest(verdict.why, 0);
+      case "unauthorized": {
+        // Once. A credential that is refused as soon as it was renewed will not be
+        // better the next time.
+        const inVain = this.#unauthorized || !this.method.renews;
+        this.#unauthorized = true;
+        if (!inVain) return yield* this.#rest(verdict.why, 0);
+        yield this.#enter("failed", verdict.why);
+        return;
+      }
       case "refused":
         this.#refusedCursor =
           verdict.name === "future-cursor" || verdict.name === "bad-cursor";

@@ -34,6 +34,7 @@ macro_rules! files {
 pub const SHARED: Files = files!("shared":
     "breaks.js",
     "contract.js",
+    "credentials.js",
     "cursor.js",
     "describe.js",
     "http.js",

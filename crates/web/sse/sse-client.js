@@ -20,6 +20,7 @@ import {
   readHeartbeat,
   readHello,
 } from "../shared/contract.js";
+import { Credentials } from "../shared/credentials.js";
 import { askStatus, cut, publish, randomName, routeOf } from "../shared/http.js";
 import { Queue } from "../shared/queue.js";
 import { Failure, HEALTHY_AFTER } from "../shared/reconnect.js";
@@ -27,46 +28,86 @@ import { Failure, HEALTHY_AFTER } from "../shared/reconnect.js";
 /** @typedef {import("../shared/reconnect.js").Method} Method */
 /** @typedef {import("../shared/reconnect.js").Update} Update */
 
+/** What the follower is told of each reason to end. */
+const LAST = /** @type {const} */ ({
+  shutdown: "ending",
+  unknown: "ending",
+  finished: "finished",
+  renew: "renew",
+  denied: "denied",
+});
+
 /**
  * Makes the method for one server.
  *
  * @param {URL} base the absolute URL under which the server's routes lie, with `/` at
  *   its end
+ * @param {object} [options] for a server that asks who is there
+ * @param {import("../shared/credentials.js").Renew} [options.renew] its `query` goes
+ *   into the stream's address
+ * @param {boolean} [options.withCredentials] see `Credentials`
  * @returns {Method}
  */
-export function createSse(base) {
+export function createSse(base, { renew, withCredentials } = {}) {
   // Names this page's connections, so that the server can break these and no one
   // else's.
   const connection = randomName();
   // It outlives a connection, and with it the follower's next attempt.
   const browser = { mayRetry: true };
+  const credentials = new Credentials({ renew, withCredentials });
+  const send = credentials.request;
 
+  const route = () => {
+    const url = routeOf("events", base);
+    url.searchParams.set("connection", connection);
+    return url;
+  };
   return {
-    follow: (after, signal) => follow(base, connection, browser, after, signal),
-    verdict: (after, signal) => askStatus(base, after, signal),
-    publish: (kind, data, key) => publish(base, kind, data, key),
+    follow: (after, signal) =>
+      credentials.renews
+        ? followWithTicket(route(), credentials, after, signal)
+        : follow(route(), credentials, browser, after, signal),
+    verdict: (after, signal) => askStatus(base, after, signal, send),
+    publish: (kind, data, key) => publish(base, kind, data, key, send),
+    renews: credentials.renews,
     cut: () => cut(base, connection),
   };
 }
 
+// ANCHOR: ticket
 /**
- * @param {URL} base
- * @param {string} connection
- * @param {{ mayRetry: boolean }} browser whether it may come back by itself after the
- *   next break
+ * Follows with a ticket in the address. The browser's own reconnect would ask for the
+ * same address, whose ticket is used by then: it would be refused with 401, and the
+ * browser would give up for good. So it gets no try of its own here.
+ *
+ * @param {URL} url
+ * @param {Credentials} credentials
  * @param {string} after
  * @param {AbortSignal} signal
  * @returns {AsyncIterable<Update>}
  */
-function follow(base, connection, browser, after, signal) {
+async function* followWithTicket(url, credentials, after, signal) {
+  await credentials.forConnection(url, signal);
+  yield* follow(url, credentials, null, after, signal);
+}
+// ANCHOR_END: ticket
+
+/**
+ * @param {URL} url
+ * @param {{ withCredentials: boolean }} init
+ * @param {{ mayRetry: boolean } | null} browser whether it may come back by itself
+ *   after the next break; `null` if it never may
+ * @param {string} after
+ * @param {AbortSignal} signal
+ * @returns {AsyncIterable<Update>}
+ */
+function follow(url, { withCredentials }, browser, after, signal) {
   // ANCHOR: open
-  const url = routeOf("events", base);
   // The cursor goes into the URL because script cannot set a header of an EventSource.
   // When the browser reconnects by itself it asks for the same URL, now outdated, and
   // adds `Last-Event-ID`, which wins.
   url.searchParams.set("after", after);
-  url.searchParams.set("connection", connection);
-  const source = new EventSource(url);
+  const source = new EventSource(url, { withCredentials });
   /** @type {Queue<Update>} */
   const updates = new Queue(signal, () => source.close());
 
@@ -81,9 +122,9 @@ function follow(base, connection, browser, after, signal) {
     // That it opened is no proof: a server may accept everybody, and then fail.
     const wasOpen = openedAt !== null;
     const healthy = performance.now() - (openedAt ?? Infinity) >= HEALTHY_AFTER;
-    if (healthy) browser.mayRetry = true;
+    if (healthy && browser) browser.mayRetry = true;
     openedAt = null;
-    if (source.readyState === EventSource.CONNECTING && wasOpen && browser.mayRetry) {
+    if (source.readyState === EventSource.CONNECTING && wasOpen && browser?.mayRetry) {
       browser.mayRetry = false;
       const why =
         "The connection broke. The browser reconnects by itself, with Last-Event-ID.";
@@ -128,7 +169,7 @@ function follow(base, connection, browser, after, signal) {
 
   source.addEventListener("end", ({ data }) => {
     const end = readEnd(parseObject(data));
-    push(end && { type: end.reason === "finished" ? "finished" : "ending" });
+    push(end && { type: LAST[end.reason] });
     // Closes the source before the response ends, or the browser would take the end for
     // a break and come back.
     updates.end();

@@ -144,6 +144,7 @@ test("each problem is known by its name, and a gap by its status", () => {
     const { status, resume } = problem;
     const later = status === 408 || status === 429 || status >= 500;
     if (status === 410) assert.deepEqual(verdict, { kind: "gap", resume });
+    else if (status === 401) assert.equal(verdict.kind, "unauthorized", name);
     else assert.equal(verdict.kind, later ? "busy" : "refused", name);
   }
 });
@@ -284,7 +285,7 @@ test("each block of a stream is read", async () => {
       gap: { type: "gap", gap: value },
       hello: { type: "heartbeat", cursor: value.cursor, every },
       heartbeat: { type: "heartbeat", cursor: lastEventId, every },
-      end: { type: reason === "finished" ? "finished" : "ending" },
+      end: { type: reason === "shutdown" ? "ending" : reason },
     }[type];
     assert.deepEqual((await next).value, expected, name);
   }
@@ -299,6 +300,8 @@ test("a page does what each close code asks for", () => {
     "not UTF-8": "give-up",
     "too many": "again",
     "too large": "drop-largest",
+    renew: "renew",
+    denied: "denied",
   };
   const closes = parse("close.json");
   const done = closes.map(({ code, reason }) => [reason, afterClose(code)]);

@@ -8,10 +8,12 @@ import { readObject, readRetryAfter, request, verdictOf } from "../shared/http.j
 import { followLogPages } from "../shared/log-pages.js";
 import { Queue } from "../shared/queue.js";
 import { Backoff, Failure, Follower, Watchdog } from "../shared/reconnect.js";
-import { BASE, Heard, last, pass, policy, settle, start } from "./support.js";
+import { createLongPolling } from "../long-polling/long-polling-client.js";
+import { BASE, Heard, last, pageOf, pass, policy, problem, settle, start } from "./support.js";
 
 /** @param {{ kind: string }} verdict */
-const thenOf = ({ kind }) => ({ gap: "gap", refused: "final" })[kind] ?? "again";
+const thenOf = ({ kind }) =>
+  ({ gap: "gap", refused: "final", unauthorized: "renew" })[kind] ?? "again";
 
 test("a back-off draws between its bounds", () => {
   for (const { first: base, cap, failures, least, most } of policy.backoff) {
@@ -118,5 +120,28 @@ test("a gap is read whatever its reason is", () => {
     const read = readGap(gap, gap.reason);
     assert.equal(read?.reason ?? null, reason, JSON.stringify(gap));
     assert.equal(read?.asked, asked, JSON.stringify(gap));
+  }
+});
+
+test("a page without a way to renew stops at 401, and one with it asks anew, once", async () => {
+  for (const { renews, answers, then, asked: expected } of policy.unauthorized) {
+    let renewed = 0;
+    const renew = async () => ({ headers: { Authorization: `Bearer ${(renewed += 1)}` } });
+    const method = createLongPolling(BASE, renews ? { renew } : {});
+    const follower = new Follower(method, { backoff: new Backoff({ random: () => 0 }) });
+    follower.cursor = "k3f9x2.5";
+    start(follower);
+    await settle();
+    for (const status of answers) {
+      const name = status === 401 ? "unauthorized" : "busy";
+      const sent = last().headers.get("Authorization");
+      assert.equal(sent, renews ? `Bearer ${renewed}` : null);
+      await last().answer(status === 200 ? pageOf(5) : problem(name, status));
+      await pass(200);
+    }
+    const what = JSON.stringify(answers);
+    assert.equal(follower.state, then === "final" ? "failed" : "open", what);
+    assert.equal(renewed, expected, what);
+    follower.stop();
   }
 });

@@ -2,8 +2,8 @@
 // Run with `node --test crates/web/tests/`.
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
-import { Backoff, Follower } from "../shared/reconnect.js";
-import { BASE, Heard, json, last, pass, settle, start } from "./support.js";
+import { Backoff, Failure, Follower } from "../shared/reconnect.js";
+import { BASE, Heard, json, last, pass, policy, settle, start } from "./support.js";
 import { createSse } from "../sse/sse-client.js";
 
 /** The streams of this test, in order. @type {FakeEventSource[]} */
@@ -15,10 +15,14 @@ class FakeEventSource extends EventTarget {
   static OPEN = 1;
   static CLOSED = 2;
 
-  /** @param {URL} url */
-  constructor(url) {
+  /**
+   * @param {URL} url
+   * @param {EventSourceInit} [init]
+   */
+  constructor(url, init) {
     super();
     this.url = url;
+    this.init = init;
     this.readyState = FakeEventSource.CONNECTING;
     /** @type {(() => void) | null} */
     this.onopen = null;
@@ -95,7 +99,7 @@ test("what cannot be read ends the stream, so that no event is skipped", async (
     ["gap", "{}"],
     ["hello", '{"every":2000}'],
     ["heartbeat", "{}"],
-    ["end", '{"reason":"bored"}'],
+    ["end", '{"reason":1}'],
   ]) {
     const heard = new Heard(createSse(BASE));
     await settle();
@@ -170,4 +174,65 @@ test("streams that open and die at once are asked for less and less often", asyn
     assert.equal(sources.length, count + 1, `after ${delay} ms`);
   }
   follower.stop();
+});
+
+test("an end says by its reason whether to come back", async () => {
+  for (const { reason, then } of policy.ends) {
+    const follower = new Follower(createSse(BASE), { backoff: new Backoff({ random: () => 0 }) });
+    follower.cursor = "k3f9x2.5";
+    start(follower);
+    await settle();
+    const before = sources.length;
+    source().open();
+    const data = JSON.stringify({ reason });
+    source().dispatchEvent(new MessageEvent("end", { data }));
+    await settle();
+    assert.equal(source().readyState, FakeEventSource.CLOSED, reason);
+    await pass(200);
+    const expected = { stop: "ended", denied: "failed" }[String(then)] ?? "connecting";
+    assert.equal(follower.state, expected, reason);
+    assert.equal(sources.length - before, expected === "connecting" ? 1 : 0, reason);
+    assert.equal(follower.cursor, "k3f9x2.5", reason);
+    follower.stop();
+  }
+});
+
+test("each stream has a ticket of its own, and the browser gets no try with a used one", async () => {
+  let tickets = 0;
+  const renew = async () => ({ query: { ticket: `t${(tickets += 1)}` } });
+  const follower = new Follower(createSse(BASE, { renew, withCredentials: true }), {
+    backoff: new Backoff({ random: () => 0 }),
+  });
+  follower.cursor = "k3f9x2.5";
+  start(follower);
+  for (const ticket of ["t1", "t2", "t3"]) {
+    await settle();
+    assert.equal(source().url.searchParams.get("ticket"), ticket);
+    assert.equal(source().init?.withCredentials, true);
+    source().open();
+    // Healthy: without a ticket the browser would have its try.
+    await pass(6000);
+    await source().break();
+    assert.equal(source().readyState, FakeEventSource.CLOSED);
+    assert.equal(last().url.searchParams.get("ticket"), null, "not for the status");
+    await last().answer(json(200, { earliest: "k3f9x2.0", latest: "k3f9x2.5", finished: false }));
+    await pass(200);
+  }
+  follower.stop();
+});
+
+test("who gets no ticket comes back later, or stops where that is the last word", async () => {
+  let error = new Error("The sign-in does not answer.");
+  const renew = () => Promise.reject(error);
+  const follower = new Follower(createSse(BASE, { renew }), {
+    backoff: new Backoff({ random: () => 0 }),
+  });
+  follower.cursor = "k3f9x2.5";
+  start(follower);
+  await settle();
+  assert.equal(follower.state, "waiting");
+  error = new Failure("Signed out.", { kind: "refused", why: "Signed out." });
+  await pass(200);
+  assert.equal(follower.state, "failed");
+  assert.equal(sources.length, 0);
 });

@@ -171,11 +171,20 @@ test("a close says by its code whether to come back, and what becomes of what ha
     const small = outcome(method.publish("message", 1, "small"));
     const large = outcome(method.publish("message", "x".repeat(100), "large"));
     await socket().end(code);
-    const word = { stop: ["finished"], "give-up": ["failure", "refused"] }[String(then)];
+    const word = {
+      stop: ["finished"],
+      "give-up": ["failure", "refused"],
+      renew: ["renew"],
+      denied: ["denied"],
+    }[String(then)];
     const again = code === 1001 ? ["ending"] : ["failure", undefined];
     assert.deepEqual(heard.words.at(-1), word ?? again, String(code));
     const refused = [await small, await large].map(({ error }) => error instanceof Refused);
-    const expected = { "give-up": [true, true], "drop-largest": [false, true] }[String(then)];
+    const expected = {
+      "give-up": [true, true],
+      denied: [true, true],
+      "drop-largest": [false, true],
+    }[String(then)];
     assert.deepEqual(refused, expected ?? [false, false], String(code));
   }
 });
@@ -340,4 +349,29 @@ test("a cut names the connection of the sockets", async () => {
     last().url.searchParams.get("connection"),
     socket().url.searchParams.get("connection"),
   );
+});
+
+test("a token is the first message of each socket, and a heartbeat can move the cursor", async () => {
+  let tokens = 0;
+  const renew = async () => ({ token: `t${(tokens += 1)}` });
+  const follower = new Follower(createWebSocket(BASE, { renew }), {
+    backoff: new Backoff({ random: () => 0 }),
+  });
+  follower.cursor = "k3f9x2.5";
+  start(follower);
+  await settle();
+  socket().onopen?.();
+  assert.deepEqual(socket().sent, [{ auth: { token: "t1" } }]);
+  await socket().say({ hello: { cursor: "k3f9x2.5", every: 15000 } });
+  await socket().say({ heartbeat: { every: 15000, cursor: "k3f9x2.9" } });
+  assert.equal(follower.cursor, "k3f9x2.9");
+  await socket().end(3000);
+  await pass(200);
+  assert.equal(sockets.length, 2);
+  assert.equal(socket().url.searchParams.get("after"), "k3f9x2.9");
+  socket().onopen?.();
+  assert.deepEqual(socket().sent, [{ auth: { token: "t2" } }]);
+  await socket().say({ hello: { cursor: "k3f9x2.9", every: 15000 } });
+  await socket().end(3003);
+  assert.equal(follower.state, "failed");
 });

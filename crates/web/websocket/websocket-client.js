@@ -19,6 +19,7 @@ import {
   REQUEST_TIMEOUT,
   routeOf,
 } from "../shared/http.js";
+import { Credentials } from "../shared/credentials.js";
 import { Queue } from "../shared/queue.js";
 import { Failure } from "../shared/reconnect.js";
 import { startTimer } from "../shared/timer.js";
@@ -42,16 +43,23 @@ export class Refused extends Error {}
  * @param {object} [options]
  * @param {"events" | "board"} [options.log] which of the server's logs
  * @param {typeof WebSocket} [options.Socket] what to connect with
+ * @param {import("../shared/credentials.js").Renew} [options.renew] for a server that
+ *   asks who is there: its `query` goes into the socket's address, and its `token` is
+ *   the first message
+ * @param {boolean} [options.withCredentials] see `Credentials`
  * @returns {Method} its `publish` rejects with `Refused` where it would be in vain to
  *   send the same again
  */
-export function createWebSocket(base, { log = "events", Socket = WebSocket } = {}) {
+export function createWebSocket(base, options = {}) {
+  const { log = "events", Socket = WebSocket } = options;
   // Names this page's sockets, so that the server can break these and no one else's.
   const connection = randomName();
   // `events` came first, and has the plain names.
   const isRoom = log === "events";
   /** The socket on which the server has said hello, if any. @type {Outgoing | null} */
   let open = null;
+  const credentials = new Credentials(options);
+  const send = credentials.request;
 
   return {
     follow(after, signal) {
@@ -60,17 +68,26 @@ export function createWebSocket(base, { log = "events", Socket = WebSocket } = {
       // Script can set no header of a handshake, so the cursor goes into the URL.
       url.searchParams.set("after", after);
       url.searchParams.set("connection", connection);
-      const socket = new Socket(url, SUBPROTOCOL);
-      return follow(socket, signal, (outgoing) => (open = outgoing));
+      /** @param {string} [token] */
+      const connect = (token) => {
+        const socket = new Socket(url, SUBPROTOCOL);
+        return follow(socket, token, signal, (outgoing) => (open = outgoing));
+      };
+      if (!credentials.renews) return connect();
+      return (async function* () {
+        const { token } = await credentials.forConnection(url, signal);
+        yield* connect(token);
+      })();
     },
+    renews: credentials.renews,
     verdict: (after, signal) =>
-      askStatus(isRoom ? base : routeOf(`${log}/`, base), after, signal),
+      askStatus(isRoom ? base : routeOf(`${log}/`, base), after, signal, send),
     // ANCHOR: publish
     async publish(kind, data, key) {
       if (open) return open.publish(kind, data, key);
       // A `ref` and an `Idempotency-Key` are one thing to the server. So what broke off
       // with a socket may be sent again by a request, and is still one event.
-      if (isRoom) return publish(base, kind, data, key);
+      if (isRoom) return publish(base, kind, data, key, send);
       throw new Error("There is no connection.");
     },
     // ANCHOR_END: publish
@@ -82,12 +99,13 @@ export function createWebSocket(base, { log = "events", Socket = WebSocket } = {
  * Follows what comes over one socket.
  *
  * @param {WebSocket} socket
+ * @param {string | undefined} token the first message, if there is one to send
  * @param {AbortSignal} signal
  * @param {(outgoing: Outgoing | null) => void} setOutgoing called with where to publish
  *   from now on
  * @returns {AsyncIterable<Update>}
  */
-function follow(socket, signal, setOutgoing) {
+function follow(socket, token, signal, setOutgoing) {
   const outgoing = new Outgoing(socket);
   /** @type {Queue<Update>} */
   const updates = new Queue(signal, close);
@@ -120,7 +138,10 @@ function follow(socket, signal, setOutgoing) {
 
   // ANCHOR: close
   let wasOpen = false;
-  socket.onopen = () => (wasOpen = true);
+  socket.onopen = () => {
+    wasOpen = true;
+    if (token !== undefined) socket.send(JSON.stringify({ auth: { token } }));
+  };
 
   socket.onclose = ({ code, reason }) => {
     const given = reason || "no reason given";
@@ -130,6 +151,11 @@ function follow(socket, signal, setOutgoing) {
       // This page broke a rule, and would break it again.
       outgoing.end(new Refused(why));
       return updates.fail(new Failure(why, { kind: "refused", why }));
+    }
+    if (after === "denied") {
+      outgoing.end(new Refused(why));
+      updates.push({ type: "denied" });
+      return updates.end();
     }
     if (after === "drop-largest") outgoing.refuseLargest(why);
     outgoing.end(new Error("The connection broke before the answer came."));
@@ -141,8 +167,10 @@ function follow(socket, signal, setOutgoing) {
         : "The connection could not be opened.";
       return updates.fail(new Failure(lost));
     }
-    if (after !== "stop" && code !== 1001) return updates.fail(new Failure(why));
-    updates.push({ type: after === "stop" ? "finished" : "ending" });
+    if (after === "stop") updates.push({ type: "finished" });
+    else if (after === "renew") updates.push({ type: "renew" });
+    else if (code === 1001) updates.push({ type: "ending" });
+    else return updates.fail(new Failure(why));
     updates.end();
   };
 
@@ -163,7 +191,7 @@ function follow(socket, signal, setOutgoing) {
  * What to do after a close with this code (RFC 6455 §7.4.1).
  *
  * @param {number} code
- * @returns {"stop" | "give-up" | "drop-largest" | "again"}
+ * @returns {"stop" | "give-up" | "drop-largest" | "renew" | "denied" | "again"}
  */
 export function afterClose(code) {
   switch (code) {
@@ -175,6 +203,10 @@ export function afterClose(code) {
       return "give-up";
     case 1009: // Too large.
       return "drop-largest";
+    case 3000: // The credential is over.
+      return "renew";
+    case 3003: // No right to listen any more.
+      return "denied";
     default: // The server goes or has failed, a proxy has closed, or the code is new.
       return "again";
   }

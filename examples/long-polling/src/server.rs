@@ -15,7 +15,7 @@ use serving::{assets, fallbacks, Ending, ProblemResponse};
 use std::{sync::Arc, time::Duration};
 use waiting::{
     http::{cut_route, publish_route, status_route, After, Sender},
-    ConnectionName, Cut, Cuts, Door, Next, Places, Room,
+    Cut, Cuts, Door, Next, Places, Reader, Room,
 };
 
 /// What the handlers share.
@@ -49,20 +49,20 @@ async fn events(
     State(server): State<Arc<Server>>,
     After(after): After,
     PreferWait(wished): PreferWait,
-    name: ConnectionName,
+    reader: Reader,
     Sender(client): Sender,
 ) -> Result<Response, ProblemResponse> {
     let (room, config) = (server.room.for_client(client), &server.config);
     room.door().check_open()?;
     let position = after.unwrap_or_default();
     let granted = drawn(wished.min(config.max_wait));
-    let mut page = room.page(position)?;
+    let mut page = room.page(position, &reader)?;
     // Who has no cursor gets one at once, to wait with.
     if granted.is_zero() || !matches!(position, Position::After(_)) {
         return Ok((VARY, page).into_response());
     }
     if page.is_empty() && !page.is_finished() {
-        let mut wait = room.join_for_one_answer(position, name)?;
+        let mut wait = room.join_for_one_answer(position, reader.clone())?;
         wait.limit_silence(granted);
         let mut woken = wait.next().await;
         // Events are the beginning of a burst, perhaps. An answer costs the client a
@@ -75,7 +75,7 @@ async fn events(
             // `Connection: close` or GOAWAY goes with it: the client asks whoever
             // serves next, at once. An error would make it wait, and would count as
             // one.
-            page = room.page(position)?;
+            page = room.page(position, &reader)?;
             match woken {
                 Next::Batch(_) if !page.is_full() => woken = wait.next().await,
                 Next::Cut => return Ok(broken()),

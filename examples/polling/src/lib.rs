@@ -23,7 +23,7 @@ use serving::{assets, fallbacks, Ending, ProblemResponse};
 use std::{ops::RangeInclusive, sync::Arc};
 use waiting::{
     http::{publish_route, status_route, After},
-    Door, LogPage, Places, Room,
+    Door, LogPage, Places, Reader, Room,
 };
 
 /// What this method says of itself.
@@ -85,9 +85,10 @@ pub fn router(feed: Feed, config: Config, ending: Ending) -> Router {
 async fn events(
     State(server): State<Server>,
     After(after): After,
+    reader: Reader,
 ) -> Result<LogPage, ProblemResponse> {
     server.admit()?;
-    Ok(server.room.page(after.unwrap_or_default())?)
+    Ok(server.room.page(after.unwrap_or_default(), &reader)?)
 }
 // ANCHOR_END: events
 

@@ -16,7 +16,7 @@ use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
 };
-use waiting::ticker::Tick;
+use waiting::{ticker::Tick, Reader};
 
 /// The longest symbol taken, in bytes. Real ones have five letters at most on many
 /// exchanges, and funds a few more.
@@ -107,9 +107,11 @@ impl Written {
 /// `GET state`: the state, or 304 where the client has it.
 pub(crate) async fn state(
     State(server): State<Server>,
+    reader: Reader,
     request: HeaderMap,
 ) -> Result<Response, ProblemResponse> {
     server.admit()?;
+    reader.check_sees_all()?;
     // Tag and state are of one look.
     let (etag, json) = server.prices.read(|board, version| {
         let etag = etag(version);

@@ -106,7 +106,8 @@ async fn talk(
                     return Ok(None); // no answer to the last ping
                 }
                 heard = false;
-                send(socket, &ServerMessage::Heartbeat(Heartbeat { every })).await?;
+                let beat = Heartbeat { every, cursor: None };
+                send(socket, &ServerMessage::Heartbeat(beat)).await?;
                 socket.send(Message::Ping("".into())).await?;
                 continue;
             }

@@ -53,7 +53,11 @@ pub fn hello(cursor: Cursor, every: Duration, retry_ms: u64) -> Bytes {
 /// that this client was not sent.
 pub fn heartbeat(cursor: Cursor, every: Duration) -> Bytes {
     let every = milliseconds(every);
-    let heartbeat = StreamMessage::Heartbeat(Heartbeat { every });
+    let heartbeat = StreamMessage::Heartbeat(Heartbeat {
+        every,
+        // The block's id says it.
+        cursor: None,
+    });
     block(&format!("id: {cursor}\n"), &heartbeat, "")
 }
 

@@ -22,7 +22,7 @@ use serving::{assets, fallbacks, Ending, ProblemResponse};
 use std::{convert::Infallible, sync::Arc, time::Duration};
 use waiting::{
     http::{cut_route, publish_route, status_route, After, Sender},
-    ConnectionName, Cut, Cuts, Door, Framings, Next, Places, Room, Wait,
+    Cut, Cuts, Door, Framings, Next, Places, Reader, Room, Wait,
 };
 
 /// What the handlers share.
@@ -134,11 +134,11 @@ async fn events(
     version: Version,
     last: LastEventId,
     After(after): After,
-    name: ConnectionName,
+    reader: Reader,
     Sender(client): Sender,
 ) -> Result<Response, ProblemResponse> {
     let room = server.room.for_client(client);
-    let wait = join(&room, last, after.unwrap_or_default(), name)?;
+    let wait = join(&room, last, after.unwrap_or_default(), reader)?;
     Ok(stream(wait, server.blocks, &server.config, version, ()))
 }
 
@@ -147,14 +147,14 @@ pub(crate) fn join(
     room: &Room,
     last: LastEventId,
     after: Position,
-    name: ConnectionName,
+    reader: Reader,
 ) -> Result<Wait, Problem> {
     // The last id wins. A browser repeats the URL with its first `?after=` for ever,
     // and only the id moves on.
     match last {
-        LastEventId::Absent => room.join(after, name),
-        LastEventId::Cursor(cursor) => room.rejoin(Some(cursor), name),
-        LastEventId::Unknown => room.rejoin(None, name),
+        LastEventId::Absent => room.join(after, reader),
+        LastEventId::Cursor(cursor) => room.rejoin(Some(cursor), reader),
+        LastEventId::Unknown => room.rejoin(None, reader),
     }
 }
 
@@ -229,6 +229,10 @@ impl EventStream {
                 return Some(Ok(block));
             }
             if let Some(event) = self.batch.next() {
+                // A right may have been withdrawn since the batch came.
+                if !self.wait.sees(&event) {
+                    continue;
+                }
                 return Some(Ok(self.blocks.get(&event, framing::event)));
             }
             if self.over {
@@ -250,6 +254,7 @@ impl EventStream {
                 Next::Ending | Next::Aged => {
                     self.end(Ok(framing::end(EndReason::Shutdown)))
                 }
+                Next::Over(over) => self.end(Ok(framing::end(over.end_reason()))),
                 Next::Cut => self.end(Err(Cut)),
             };
         }

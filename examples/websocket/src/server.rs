@@ -16,7 +16,7 @@ use std::sync::Arc;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 use waiting::{
     http::{cut_route, publish_route, status_route, After, Sender},
-    ConnectionName, Cuts, Door, Framings, Places, Room,
+    Cuts, Door, Framings, Places, Reader, Room,
 };
 
 /// What the handlers and the sockets of one log share.
@@ -92,13 +92,13 @@ async fn open(
     State(server): State<Arc<Server>>,
     handshake: Handshake,
     After(after): After,
-    name: ConnectionName,
+    reader: Reader,
     Sender(client): Sender,
 ) -> Result<Response, ProblemResponse> {
     let handshake = handshake.choose()?;
     let room = server.room.for_client(client);
     // Now and not once the socket stands: what is refused needs an answer of HTTP.
-    let wait = room.join(after.unwrap_or_default(), name)?;
+    let wait = room.join(after.unwrap_or_default(), reader)?;
     let limits = server.config.limits();
     // Boxed, since it passes through several futures, and each would have room for it.
     let connection = Box::new(Connection {

@@ -9,7 +9,7 @@ use contract::{
 use futures_util::{SinkExt, StreamExt};
 use std::{future::Future, sync::Arc};
 use tokio_tungstenite::tungstenite::{Error, Message};
-use waiting::{Interrupted, Next, Room, Wait};
+use waiting::{Interrupted, Next, Over, Room, Wait};
 
 // ANCHOR: held
 /// What one open socket holds besides its buffers: its wait. No queue, and no second
@@ -149,6 +149,10 @@ impl Connection {
             // writes and not in one for each event.
             Next::Batch(batch) => {
                 for event in batch.events {
+                    // A right may be withdrawn while the peer takes its time.
+                    if !self.wait.sees(&event) {
+                        continue;
+                    }
                     let text = self.server.messages.get(&event, frames::event);
                     socket.feed(Message::Text(text)).await?;
                 }
@@ -164,13 +168,18 @@ impl Connection {
             Next::Silence => {
                 self.wait.limit_silence(self.server.config.heartbeat);
                 let every = self.every();
-                let heartbeat = ServerMessage::Heartbeat(Heartbeat { every });
+                let heartbeat = ServerMessage::Heartbeat(Heartbeat {
+                    every,
+                    // Past events that this client may not see.
+                    cursor: self.wait.access().map(|_| self.wait.cursor()),
+                });
                 socket.feed(frames::message(&heartbeat)).await?;
                 socket.feed(Message::Ping(Bytes::new())).await?;
             }
             Next::Finished => return Err(End::Closes(Close::Finished)),
             // To the client it is the same: this server is no longer for it.
             Next::Ending | Next::Aged => return Err(Interrupted::Ending.into()),
+            Next::Over(over) => return Err(Interrupted::Over(over).into()),
             Next::Cut => return Err(Interrupted::Cut.into()),
         }
         Ok(socket.flush().await?)
@@ -192,6 +201,8 @@ impl From<Interrupted> for End {
     fn from(why: Interrupted) -> Self {
         match why {
             Interrupted::Ending => Self::Closes(Close::Shutdown),
+            Interrupted::Over(Over::Renew) => Self::Closes(Close::Renew),
+            Interrupted::Over(Over::Denied) => Self::Closes(Close::Denied),
             Interrupted::Cut => Self::Dropped,
         }
     }
@@ -205,6 +216,12 @@ async fn answer(room: &Room, wait: &Wait, text: &str) -> ServerMessage {
     let admitted = wait.client().publish();
     let (reference, event) = match ClientMessage::read(text) {
         Ok(ClientMessage::Publish(publish)) => publish.into_event(),
+        // It comes before `hello`, where it was asked for.
+        Ok(ClientMessage::Auth(_)) => {
+            let problem = Problem::bad_event("no credential is asked for now");
+            room.count_refusal(&problem);
+            return frames::refusal(None, problem);
+        }
         Err(unreadable) => {
             let bad = Problem::bad_event(&unreadable);
             let problem = admitted.err().unwrap_or(bad);
@@ -217,7 +234,8 @@ async fn answer(room: &Room, wait: &Wait, text: &str) -> ServerMessage {
         return frames::refusal(Some(reference), problem);
     }
     // The ref is the Idempotency-Key of a `POST`.
-    match room.publish(Some(reference.clone()), event).await {
+    let published = room.publish_as(wait.access(), Some(reference.clone()), event);
+    match published.await {
         Ok(published) => frames::ack(reference, published.cursor),
         Err(problem) => {
             room.count_refusal(&problem);

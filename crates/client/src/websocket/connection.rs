@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{Error, Failure};
 use contract::{
-    socket::{ClientMessage, Close},
+    socket::{Auth, ClientMessage, Close},
     Problem,
 };
 use futures_util::{
@@ -46,6 +46,15 @@ impl Connection {
             unflushed: false,
             heard: Instant::now(),
         }
+    }
+
+    /// Says who this is, before anything else; what follows flushes it.
+    pub(super) async fn introduce(&mut self, auth: Auth) {
+        let message = ClientMessage::Auth(auth);
+        let text = serde_json::to_string(&message).expect("a text becomes JSON");
+        // As in `send`.
+        let _ = self.sink.feed(Message::text(text)).await;
+        self.unflushed = true;
     }
 
     /// Waits for whatever comes first, and returns what was read; `None` where

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     endpoint::Endpoint,
-    response::failure,
+    response::{denied, failure},
     subscription::{ConnectionState, Reconnect, SubscriptionState},
     watchdog::Watchdog,
     Error, Failure, Pace,
@@ -48,7 +48,8 @@ impl Reconnect for WebSocketFollower {
 
     async fn connect(&mut self) -> Result<ConnectionState<Self::Connection>, Failure> {
         let after = self.subscription.position().to_string();
-        let request = self.endpoint.get("events", Some((AFTER, &after)))?;
+        let after = Some((AFTER, &*after));
+        let (request, first) = self.endpoint.connection("events", after).await?;
         let opened =
             timeout(self.watchdog.patience(), open(request, Some(SUBPROTOCOL)));
         let socket = match opened.await.map_err(|_silence| Error::NoAnswer)?? {
@@ -56,7 +57,10 @@ impl Reconnect for WebSocketFollower {
             Opened::Refused(response) => return Err(failure(response).await),
         };
         self.outbox.resend();
-        let connection = Connection::new(*socket);
+        let mut connection = Connection::new(*socket);
+        if let Some(auth) = first {
+            connection.introduce(auth).await;
+        }
         Ok(ConnectionState::Connected(Box::new(connection)))
     }
 
@@ -106,8 +110,9 @@ impl WebSocketFollower {
         outbox: Outbox,
     ) -> Self {
         Self {
+            subscription: SubscriptionState::new(position, pace)
+                .with_renewal(endpoint.renews()),
             endpoint,
-            subscription: SubscriptionState::new(position, pace),
             watchdog: Watchdog::default(),
             outbox,
             connection: ConnectionState::default(),
@@ -138,6 +143,10 @@ impl WebSocketFollower {
             Some(ServerMessage::Gap(gap)) => self.subscription.gap(gap),
             Some(ServerMessage::Heartbeat(heartbeat)) => {
                 self.watchdog.heard_interval(ms(heartbeat.every));
+                // The server may be past events that it has not sent.
+                if let Some(cursor) = heartbeat.cursor {
+                    self.subscription.set_cursor(cursor);
+                }
                 self.subscription.heartbeat();
             }
             Some(ServerMessage::Ack(ack)) => {
@@ -178,8 +187,13 @@ impl WebSocketFollower {
                 self.outbox.fail(&reason);
                 return Err(Failure::Permanent(Error::Protocol(reason)));
             }
+            CloseAction::Deny => {
+                self.outbox.fail("the connection was ended");
+                return Err(denied());
+            }
             CloseAction::DropLargest => self.outbox.refuse_largest(),
-            CloseAction::Reconnect => {}
+            // The next connection has another credential, if there is one to have.
+            CloseAction::Renew | CloseAction::Reconnect => {}
         }
         Err(Error::NoAnswer.into())
     }
@@ -196,6 +210,10 @@ pub(crate) enum CloseAction {
     Stop,
     /// This program broke a rule and would break it again: never come back.
     GiveUp,
+    /// This client may not listen any more: never come back.
+    Deny,
+    /// Come back with another credential.
+    Renew,
     /// One of the messages that have no answer was too large: refuse it, and come back.
     DropLargest,
     /// Come back, after a wait that grows.
@@ -209,6 +227,8 @@ impl CloseAction {
             Some(Close::Finished) => Self::Stop,
             Some(Close::Protocol | Close::Binary | Close::NotUtf8) => Self::GiveUp,
             Some(Close::TooLarge) => Self::DropLargest,
+            Some(Close::Renew) => Self::Renew,
+            Some(Close::Denied) => Self::Deny,
             // The server goes or has failed, a proxy has closed, or the code is new.
             Some(Close::Shutdown | Close::TooMany) | None => Self::Reconnect,
         }

@@ -1,7 +1,8 @@
-//! The query parameter `connection`, and `POST cut`.
+//! Who asks: the query parameter `connection` and the access of the request; and `POST
+//! cut`.
 
 use super::refuse;
-use crate::{ConnectionName, Room};
+use crate::{Access, ConnectionName, Reader, Room};
 use ::http::{request::Parts, StatusCode};
 use axum::{
     extract::{FromRequestParts, Query},
@@ -30,6 +31,20 @@ impl<S: Sync> FromRequestParts<S> for ConnectionName {
             .ok()
             .and_then(|Query(Parameters { connection })| connection);
         Ok(Self(name))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Reader {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        state: &S,
+    ) -> Result<Self, Infallible> {
+        let name = ConnectionName::from_request_parts(parts, state).await?;
+        // Whoever has looked at the request's credential has left it there.
+        let access = parts.extensions.get::<Access>().cloned();
+        Ok(Self { name, access })
     }
 }
 

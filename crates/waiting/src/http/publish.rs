@@ -1,7 +1,7 @@
 //! `POST events`: how an event comes in over HTTP.
 
 use super::{json_body, refuse};
-use crate::Room;
+use crate::{Access, Room};
 use ::http::{header, HeaderMap, StatusCode};
 use axum::{
     extract::Request,
@@ -25,7 +25,8 @@ use std::borrow::Cow;
 /// [`JsonBody`](super::JsonBody).
 ///
 /// # Errors
-/// Answered as [`Problem`]s: 400 `bad-event`, 409 `finished`, 413 `too-large`, 415
+/// Answered as [`Problem`]s: 401 `unauthorized` and 403 `forbidden`, where the request
+/// has an [`Access`]; 400 `bad-event`, 409 `finished`, 413 `too-large`, 415
 /// `not-json`, 422 `key-reused`; and 408 `timed-out` by the edge.
 pub fn publish_route<S: Clone + Send + Sync + 'static>(room: &Room) -> MethodRouter<S> {
     let room = room.clone();
@@ -36,8 +37,11 @@ pub fn publish_route<S: Clone + Send + Sync + 'static>(room: &Room) -> MethodRou
 
 async fn publish(room: &Room, request: Request) -> Result<Published, Problem> {
     let key = idempotency_key(request.headers());
+    let access = request.extensions().get::<Access>().cloned();
+    // Before the body is read: who is nobody here costs no more than its head.
+    access.as_ref().map_or(Ok(()), Access::check)?;
     let event: NewEvent = json_body::read(request, &(), Problem::bad_event).await?;
-    room.publish(key?, event).await
+    room.publish_as(access.as_ref(), key?, event).await
 }
 
 fn answer(published: Published) -> Response {

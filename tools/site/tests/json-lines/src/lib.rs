@@ -18,7 +18,7 @@ use serving::{fallbacks, ProblemResponse};
 use std::time::Duration;
 use waiting::{
     http::{cut_route, publish_route, status_route, After},
-    ConnectionName, Cut, Cuts, Door, Next, Places, Room, Wait,
+    Cut, Cuts, Door, Next, Places, Reader, Room, Wait,
 };
 
 /// What this method says of itself.
@@ -57,10 +57,10 @@ fn router(host: Host) -> Router {
 async fn events(
     State(Server { room, every }): State<Server>,
     After(after): After,
-    name: ConnectionName,
+    reader: Reader,
 ) -> Result<Response, ProblemResponse> {
     let lines = Lines {
-        wait: room.join(after.unwrap_or_default(), name)?,
+        wait: room.join(after.unwrap_or_default(), reader)?,
         every,
         begun: false,
         over: false,
@@ -97,7 +97,10 @@ impl Lines {
         }
         self.wait.limit_silence(self.every);
         let next = self.wait.next().await;
-        self.over = matches!(next, Next::Finished | Next::Ending | Next::Aged | Next::Cut);
+        self.over = matches!(
+            next,
+            Next::Finished | Next::Ending | Next::Aged | Next::Cut | Next::Over(_)
+        );
         let message = match next {
             Next::Batch(batch) => {
                 let events = batch.events.iter().map(|event| {
@@ -107,12 +110,18 @@ impl Lines {
                 return Some(Ok(events.collect()));
             }
             Next::Gap(gap) => StreamMessage::Gap(gap),
-            Next::Silence => StreamMessage::Heartbeat(Heartbeat { every }),
+            Next::Silence => StreamMessage::Heartbeat(Heartbeat {
+                every,
+                cursor: Some(self.wait.cursor()),
+            }),
             Next::Finished => StreamMessage::End(End {
                 reason: EndReason::Finished,
             }),
             Next::Ending | Next::Aged => StreamMessage::End(End {
                 reason: EndReason::Shutdown,
+            }),
+            Next::Over(over) => StreamMessage::End(End {
+                reason: over.end_reason(),
             }),
             Next::Cut => return Some(Err(Cut)),
         };
