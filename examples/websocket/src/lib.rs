@@ -25,6 +25,7 @@ extern crate tokio_browser as tokio;
 pub mod close;
 mod config;
 mod echo;
+mod first;
 mod frames;
 mod handshake;
 mod server;
@@ -33,6 +34,7 @@ mod tunnel;
 mod walk;
 
 pub use config::{Config, FanOut};
+pub use first::AskFirst;
 pub use handshake::Handshake;
 pub use server::router;
 pub use tunnel::{Socket, Tunnel};

@@ -1,11 +1,11 @@
 //! The server: which sockets are opened, and over which log.
 
 use crate::{
-    echo::Echo, handshake::Handshake, socket::Connection, walk::Walk, Config, FanOut,
-    METHOD,
+    echo::Echo, first::AskFirst, handshake::Handshake, socket::Connection, walk::Walk,
+    Config, FanOut, METHOD,
 };
 use axum::{
-    extract::State,
+    extract::{Extension, State},
     response::Response,
     routing::{get, MethodRouter},
     Router,
@@ -28,7 +28,7 @@ pub(crate) struct Server {
     pub(crate) config: Arc<Config>,
     /// Where [`Config::fan_out`] asks for it.
     walk: Option<Walk>,
-    ending: Ending,
+    pub(crate) ending: Ending,
 }
 
 /// The server: routes relative to wherever it is mounted.
@@ -93,12 +93,17 @@ async fn open(
     handshake: Handshake,
     After(after): After,
     reader: Reader,
+    first: Option<Extension<AskFirst>>,
     Sender(client): Sender,
 ) -> Result<Response, ProblemResponse> {
     let handshake = handshake.choose()?;
     let room = server.room.for_client(client);
+    let position = after.unwrap_or_default();
+    if let (Some(Extension(first)), None) = (first, &reader.access) {
+        return Ok(first.open(server, room, handshake, position, reader)?);
+    }
     // Now and not once the socket stands: what is refused needs an answer of HTTP.
-    let wait = room.join(after.unwrap_or_default(), reader)?;
+    let wait = room.join(position, reader)?;
     let limits = server.config.limits();
     // Boxed, since it passes through several futures, and each would have room for it.
     let connection = Box::new(Connection {

@@ -146,6 +146,7 @@ fn each_method_of_the_list_has_all_its_places() -> anyhow::Result<()> {
     for entry in fs::read_dir(root.join("examples"))? {
         let name = entry?.file_name();
         let known = ["http2-push", "programs", "proxies", "rustfmt.toml"];
+        let known = ["access", "http2-push", "programs", "rustfmt.toml"];
         let listed = methods.iter().any(|method| name == method.name);
         ensure!(
             listed || known.iter().any(|known| name == *known),
@@ -209,6 +210,12 @@ const MAY_DEPEND: &[(&str, &str, &str)] = &[
         METHOD_TESTS,
     ),
     ("json-lines", METHOD, METHOD_TESTS),
+    // A login before the methods.
+    (
+        "access",
+        "contract feed long-polling polling serving sse waiting websocket",
+        METHOD_TESTS,
+    ),
     // The servers of the methods, and plainer ones.
     (
         "twin",
