@@ -14,7 +14,7 @@ use contract::Problem;
 use serving::ProblemResponse;
 use std::sync::Arc;
 use tower_sessions::Session;
-use tracing::{info_span, Instrument};
+use tracing::{info, info_span, Instrument};
 use url::form_urlencoded;
 use waiting::{Access, Places};
 use websocket::AskFirst;
@@ -64,25 +64,29 @@ pub(crate) async fn gate(
     let ticket = take_ticket(request.uri_mut());
     let span = info_span!("request", method = %request.method(), uri = %request.uri());
     let found = gate.judge(&session, ticket, request.headers()).await;
-    let passed = match found {
-        Ok(Some((known, access))) => {
-            request.extensions_mut().insert(known);
-            request.extensions_mut().insert(access);
-            next.run(request).instrument(span).await
+    let answer = async {
+        match found {
+            Ok(Some((known, access))) => {
+                request.extensions_mut().insert(known);
+                request.extensions_mut().insert(access);
+                next.run(request).await
+            }
+            // A page can set no header of a socket's handshake: this one may say it in
+            // its first message.
+            Ok(None) if asks_for_a_socket(request.headers()) => {
+                request.extensions_mut().insert(gate.first.clone());
+                next.run(request).await
+            }
+            Ok(None) => {
+                let problem = Problem::unauthorized("sign in, and ask again");
+                ProblemResponse(problem).into_response()
+            }
+            Err(problem) => ProblemResponse(problem).into_response(),
         }
-        // A page can set no header of a socket's handshake: this one may say it in its
-        // first message.
-        Ok(None) if asks_for_a_socket(request.headers()) => {
-            request.extensions_mut().insert(gate.first.clone());
-            next.run(request).instrument(span).await
-        }
-        Ok(None) => {
-            let problem = Problem::unauthorized("sign in, and ask again");
-            ProblemResponse(problem).into_response()
-        }
-        Err(problem) => ProblemResponse(problem).into_response(),
     };
-    passed
+    let answer = answer.instrument(span.clone()).await;
+    span.in_scope(|| info!(status = answer.status().as_u16(), "answered"));
+    answer
 }
 
 impl Gate {

@@ -14,8 +14,8 @@ use tokio::{
 use tokio_tungstenite::tungstenite::Message;
 
 #[tokio::test]
-async fn no_secret_is_in_the_log_of_a_server_that_tells_everything() -> anyhow::Result<()>
-{
+async fn no_secret_is_in_the_log_of_a_server_that_tells_everything(
+) -> anyhow::Result<()> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_access"));
     command
         .args(["--port", "0", "--rate", "0"])
@@ -67,7 +67,9 @@ async fn no_secret_is_in_the_log_of_a_server_that_tells_everything() -> anyhow::
         let answer = browser.get(base.join(&path)?).send().await?;
         ensure!(answer.status() == expected, "{}", answer.status());
     }
-    let asked = browser.get(base.join("polling/events")?).bearer_auth(&token);
+    let asked = browser
+        .get(base.join("polling/events")?)
+        .bearer_auth(&token);
     ensure!(asked.send().await?.status() == 200);
     let nobody = reqwest::Client::builder().no_proxy().build()?;
     for said in [&token, &ticket] {
@@ -77,23 +79,35 @@ async fn no_secret_is_in_the_log_of_a_server_that_tells_everything() -> anyhow::
         };
         let auth = json!({ "auth": { "token": said } }).to_string();
         socket.send(Message::text(auth)).await?;
-        in_time("an answer", socket.next()).await.context("an end")??;
+        in_time("an answer", socket.next())
+            .await
+            .context("an end")??;
     }
     let wrong = json!({ "name": "bob", "password": format!("{password}x") });
-    let answer = browser.post(base.join("login")?).json(&wrong).send().await?;
+    let answer = browser
+        .post(base.join("login")?)
+        .json(&wrong)
+        .send()
+        .await?;
     ensure!(answer.status() == 401);
 
     server.start_kill()?;
     let log = in_time("the end of the log", log).await??;
     // It does tell: the address is there, without the ticket.
-    ensure!(log.contains("connection=a-page"), "nothing of the request: {log}");
+    ensure!(
+        log.contains("connection=a-page"),
+        "nothing of the request: {log}"
+    );
     for (what, secret) in [
         ("password", password),
         ("session", &session),
         ("ticket", &ticket),
         ("token", &token),
     ] {
-        ensure!(!log.contains(secret.as_str()), "the {what} is in the log: {log}");
+        ensure!(
+            !log.contains(secret.as_str()),
+            "the {what} is in the log: {log}"
+        );
     }
     Ok(())
 }
