@@ -39,7 +39,7 @@ use tokio::{
 };
 use waiting::{
     http::{After, JsonBody, Sender},
-    ConnectionName, Door, Framings, Place, Places, Room,
+    Door, Framings, Place, Places, Room,
 };
 
 // ANCHOR: limits
@@ -381,13 +381,13 @@ pub(crate) async fn events(
     version: Version,
     last: LastEventId,
     After(after): After,
-    name: ConnectionName,
+    listener: waiting::Reader,
     Sender(client): Sender,
 ) -> Result<Response, ProblemResponse> {
     let generation = server.generations.get(&id, &server.config.generations)?;
     let after = after.unwrap_or(Position::Earliest);
     let room = generation.room.for_client(client);
-    let wait = server::join(&room, last, after, name)?;
+    let wait = server::join(&room, last, after, listener)?;
     let reader = Reader::of(&generation);
     let blocks = generation.blocks.clone();
     Ok(server::stream(
