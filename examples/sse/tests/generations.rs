@@ -91,8 +91,8 @@ fn last(seen: &str) -> (String, Value) {
 
 /// The last id that a reader has seen.
 fn cursor(seen: &str) -> &str {
-    let ids = seen.lines().filter_map(|line| line.strip_prefix("id: "));
-    ids.last().expect("an id")
+    let mut ids = seen.lines().filter_map(|line| line.strip_prefix("id: "));
+    ids.next_back().expect("an id")
 }
 
 const END: &str = "event: end\ndata: {\"reason\":\"finished\"}\n\n\r\n0\r\n\r\n";
