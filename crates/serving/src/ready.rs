@@ -1,13 +1,9 @@
 //! `GET ready`: whether a load balancer should send anybody here.
 
 use crate::{Ending, ProblemResponse};
-use axum::{
-    routing::{get, MethodRouter},
-    Json,
-};
+use axum::routing::{get, MethodRouter};
 use contract::Problem;
 use http::header;
-use serde_json::json;
 
 /// A `GET` that answers 200 `{"ready":true}`, and once the ending was
 /// [announced](Ending::announce) 503 `ending`.
@@ -24,8 +20,11 @@ pub fn ready<S: Clone + Send + Sync + 'static>(ending: &Ending) -> MethodRouter<
         match ending.is_announced() {
             true => Err(ProblemResponse(Problem::ending())),
             false => Ok((
-                [(header::CACHE_CONTROL, "no-store")],
-                Json(json!({ "ready": true })),
+                [
+                    (header::CONTENT_TYPE, "application/json"),
+                    (header::CACHE_CONTROL, "no-store"),
+                ],
+                r#"{"ready":true}"#,
             )),
         }
     })

@@ -98,27 +98,26 @@ export function mountSeventh(element, { base, hasNetwork }) {
 
     const begin = performance.now();
     const time = () => `${((performance.now() - begin) / 1000).toFixed(1)} s`;
-    let isAnswered = false;
-    const clock = setInterval(() => {
-      if (isAnswered) return;
+    const asking = new AbortController();
+    countUp(asking.signal, () => {
       seventh.textContent = `Asked for the status: ${time()}, no answer.`;
-    }, 100);
+    });
     const url = routeOf("status", base);
     url.searchParams.set("asked", String(Date.now()));
     const answer = request(url).then((response) => response.text());
     const letGo = pause(HELD, signal).then(() => {
-      if (!isAnswered) all[0].close();
+      if (!asking.signal.aborted) all[0].close();
     });
     try {
       await answer;
-      isAnswered = true;
+      asking.abort();
       const took = performance.now() - begin;
       seventh.textContent = `Asked for the status: answered after ${time()}.`;
       verdict.textContent = describe(took, url, hasNetwork);
     } catch (error) {
       verdict.textContent = messageOf(error);
     } finally {
-      clearInterval(clock);
+      asking.abort();
       for (const { close } of all) close();
       closeAll();
       streams = [];
@@ -138,6 +137,19 @@ export function mountSeventh(element, { base, hasNetwork }) {
       root.remove();
     },
   };
+}
+
+/**
+ * Shows the time anew until it is told to stop.
+ *
+ * @param {AbortSignal} stop
+ * @param {() => void} show
+ */
+async function countUp(stop, show) {
+  while (!stop.aborted) {
+    show();
+    await pause(100, stop);
+  }
 }
 
 /**

@@ -114,7 +114,8 @@ for (const { page, attributes, question, items, fold } of all) {
       const first = /^\*\*([^*]+?)\.?\*\*/m.exec(fold)?.[1] ?? "";
       const words = ["none", "one", "two", "three", "four", "five", "six"];
       const spelt = words.indexOf(first.toLowerCase());
-      const number = spelt < 0 ? Number(/[\d,]+/.exec(first)?.[0].replaceAll(",", "")) : spelt;
+      const digits = /[\d,]+(?:\.\d+)?/.exec(first)?.[0].replaceAll(",", "");
+      const number = spelt < 0 ? Number(digits) : spelt;
       assert.ok(least <= number && number <= most, `${first} is not ${answer}`);
     } else if (kind === "bytes") {
       const wanted = JSON.parse(answer);

@@ -19,12 +19,15 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use waiting::{Access, Places, Reader, Room};
 
+/// Says who has a token, or why nobody has it.
+type Judge = dyn Fn(&str) -> Result<Access, Problem> + Send + Sync;
+
 /// Where a request of nobody may open a socket: what its first message is judged by. A
 /// program puts it into the extensions of a request that has brought no credential.
 #[derive(Clone)]
 pub struct AskFirst {
     /// Who has this token.
-    judge: Arc<dyn Fn(&str) -> Result<Access, Problem> + Send + Sync>,
+    judge: Arc<Judge>,
     /// How long the message may take.
     patience: Duration,
     /// How many sockets may be open of which nobody knows whose they are.

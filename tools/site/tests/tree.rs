@@ -145,7 +145,13 @@ fn each_method_of_the_list_has_all_its_places() -> anyhow::Result<()> {
     // And the other way: whatever is there is in the list, but for what is no method.
     for entry in fs::read_dir(root.join("examples"))? {
         let name = entry?.file_name();
-        let known = ["access", "http2-push", "programs", "proxies", "rustfmt.toml"];
+        let known = [
+            "access",
+            "http2-push",
+            "programs",
+            "proxies",
+            "rustfmt.toml",
+        ];
         let listed = methods.iter().any(|method| name == method.name);
         ensure!(
             listed || known.iter().any(|known| name == *known),

@@ -72,15 +72,15 @@ impl Server {
         tokio::spawn(ticks);
         let (ending, places) = (Ending::new(), serving::Config::default().places());
         let shared = Places::new(places);
-        let host = || Host {
+        let hosting = || Host {
             shared: Some(shared.clone()),
             ..Host::alone(log.clone(), ending.clone())
         };
         let routers = METHODS
             .iter()
-            .map(|method| (method.name, (method.router)(host())));
+            .map(|method| (method.name, (method.router)(hosting())));
         let twins = (twin::NAME, twin::router(&shared, &ending));
-        let tabs = (tabs::NAME, tabs::router(host()));
+        let tabs = (tabs::NAME, tabs::router(hosting()));
         let routers = routers.chain([twins, tabs]);
         let router = routers.fold(Router::new(), |router, (name, method)| {
             router.nest(&format!("{PREFIX}/{name}/"), method)
