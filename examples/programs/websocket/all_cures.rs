@@ -168,6 +168,9 @@ async fn deliver(
 async fn answer(feed: &Feed, said: &str) -> ServerMessage {
     let publish = match ClientMessage::read(said) {
         Ok(ClientMessage::Publish(publish)) => publish,
+        Ok(ClientMessage::Auth(_)) => {
+            return refusal(None, Problem::bad_event("nobody was asked for a token"));
+        }
         Err(error) => return refusal(None, Problem::bad_event(error)),
     };
     let reference = publish.reference;
