@@ -52,6 +52,13 @@ const OTHERWISE: &[(Program, &str, &str)] = &[
     ),
 ];
 
+/// What a race decides behind a proxy, and why: it may hold.
+const RACES: &[(Program, &str, &str)] = &[(
+    Program::Caddy,
+    "a_message_that_is_too_large_closes_the_socket",
+    "Caddy breaks off as soon as the server's side ends, and its client still sends",
+)];
+
 fn main() -> ExitCode {
     let trials = Program::ALL.into_iter().flat_map(|program| {
         Method::ALL.iter().map(move |method| {
@@ -86,6 +93,9 @@ async fn holds(program: Program, method: Method) -> anyhow::Result<()> {
         let known = |(of, name, _): &(Program, &str, &str)| {
             *of == program && *name == case.name
         };
+        if RACES.iter().any(known) {
+            continue;
+        }
         let known = OTHERWISE.iter().any(known);
         match outcome {
             Ok(()) if known => wrong.push(format!("{}: it holds after all", case.name)),

@@ -479,8 +479,9 @@ fn conntrack(own: &Namespace) -> NotTried {
 /// Readers that read nothing.
 const STALLED: usize = 4;
 
-/// Bytes of a send buffer: a small one, and a larger one.
-const BUFFERS: [u64; 2] = [256 * 1024, 1024 * 1024];
+/// Bytes of a send buffer: a small one, and a larger one. Not larger than what the server itself
+/// leaves unsent (`serving::Config::unsent_in_system`), or that would be what is measured.
+const BUFFERS: [u64; 2] = [8 * 1024, 16 * 1024];
 
 /// A buffer takes a whole piece more, or has no room for one.
 const ABOUT: RangeInclusive<f64> = 0.7..=1.3;
@@ -519,7 +520,7 @@ async fn buffers(programs: &Programs, own: &Namespace) -> anyhow::Result<Found> 
 /// What the kernel holds for readers that read nothing, at the server's end.
 async fn stalled(programs: &Programs, own: &Namespace, most: u64) -> anyhow::Result<u64> {
     let least = 4096;
-    let first = 16 * 1024;
+    let first = most.min(16 * 1024);
     own.set("net.ipv4.tcp_wmem", &format!("{least} {first} {most}"))?;
     // What the readers' end holds is not asked.
     own.set("net.ipv4.tcp_rmem", &format!("{least} {first} {first}"))?;
