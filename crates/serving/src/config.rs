@@ -100,8 +100,8 @@ pub struct Config {
     /// reading, however slowly, is not ended. What a slow reader costs is bounded
     /// elsewhere: it holds a cursor and these buffers, and no queue.
     ///
-    /// A byte counts as moved when there is room for more of them, and Linux says so only
-    /// once a third of the send buffer is free, which may hold 4 MiB:
+    /// A byte counts as moved when there is room for more of them, and Linux says so
+    /// only once a third of the send buffer is free, which may hold 4 MiB:
     /// [`unsent_in_system`](Self::unsent_in_system) is what makes small steps seen.
     ///
     /// On HTTP/2 the same holds for answers behind a shut flow-control window: where 16
@@ -115,8 +115,8 @@ pub struct Config {
     /// Without it a reader that stops fills a send buffer of up to 4 MiB (Linux's
     /// default for `tcp_wmem`), which no limit of this process bounds and which holds
     /// events that are old by the time they are read. And one that reads slowly looks
-    /// like one that has stopped. What the peer has not acknowledged yet is not counted,
-    /// so that a fast connection stays fast.
+    /// like one that has stopped. What the peer has not acknowledged yet is not
+    /// counted, so that a fast connection stays fast.
     pub unsent_in_system: u32,
 
     /// How long the peer's system may leave bytes unacknowledged, or its receive window

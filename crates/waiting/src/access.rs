@@ -178,7 +178,8 @@ impl Access {
         self.over().is_none() && self.rights().see(event)
     }
 
-    /// Whether each event may be seen: for what is made of all of them, such as a state.
+    /// Whether each event may be seen: for what is made of all of them, such as a
+    /// state.
     pub fn sees_all(&self) -> bool {
         self.over().is_none() && self.rights().sees.is_none()
     }

@@ -136,7 +136,8 @@ impl Room {
     /// What is due after `position`, now, and may be seen by this reader.
     ///
     /// # Errors
-    /// 401 `unauthorized` and 403 `forbidden` where the reader's access is over; 410 `expired` or `new-log` where events after the position are gone, 400
+    /// 401 `unauthorized` and 403 `forbidden` where the reader's access is over; 410
+    /// `expired` or `new-log` where events after the position are gone, 400
     /// `future-cursor`.
     pub fn page(
         &self,

@@ -36,8 +36,8 @@ impl Silence {
         self.move_timer();
     }
 
-    /// From now on, all of it is over in this time, wherever the limit is; never, without
-    /// one.
+    /// From now on, all of it is over in this time, wherever the limit is; never,
+    /// without one.
     pub(crate) fn set_end(&mut self, end: Option<Duration>) {
         self.end = end.map(|end| Instant::now() + end.min(LONGEST));
         self.move_timer();

@@ -256,9 +256,9 @@ impl Wait {
     }
     // ANCHOR_END: next
 
-    /// Completes when the server ends, the reader's access is over, or the connection is
-    /// cut: for a method that has to stop even while it waits to write to its peer, and so does not call
-    /// [`next`](Self::next). Cancel-safe.
+    /// Completes when the server ends, the reader's access is over, or the connection
+    /// is cut: for a method that has to stop even while it waits to write to its peer,
+    /// and so does not call [`next`](Self::next). Cancel-safe.
     pub fn interrupted(&self) -> impl Future<Output = Interrupted> + Send + 'static {
         let mut end = self.end.signal().raised();
         let mut cut = self.cut.signal().map(Signal::raised);

@@ -98,8 +98,8 @@ impl Default for Config {
 /// pages of other origins from acting with a reader's cookie.
 ///
 /// `POST login` is open to everybody. All else needs a credential: `POST logout`,
-/// `POST ticket`, `POST token`, `GET me`, `POST rights`, and the methods, each under its
-/// name.
+/// `POST ticket`, `POST token`, `GET me`, `POST rights`, and the methods, each under
+/// its name.
 pub fn app(
     log: Feed,
     people: People,

@@ -4,8 +4,8 @@
 //! `POST generations` starts one and answers with its address. `GET
 //! generations/ID/events` streams its log, as `GET events` does the server's: from the
 //! beginning or after a cursor, to any number of readers, with `status` beside it.
-//! `DELETE generations/ID` ends it. A task makes the tokens, whether anybody reads or not, until nobody has read for
-//! a while.
+//! `DELETE generations/ID` ends it. A task makes the tokens, whether anybody reads or
+//! not, until nobody has read for a while.
 
 use crate::{
     server::{self, LastEventId, Server},
@@ -266,8 +266,8 @@ impl Generation {
     }
 }
 
-/// 128 bits from the system's randomness: whoever knows an address can read and stop, so
-/// nobody must guess one. The name of a log is shorter, and no secret.
+/// 128 bits from the system's randomness: whoever knows an address can read and stop,
+/// so nobody must guess one. The name of a log is shorter, and no secret.
 fn random_id() -> String {
     let [high, low] = [(); 2]
         .map(|()| getrandom::u64().expect("the system has a source of randomness"));

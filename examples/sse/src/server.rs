@@ -39,8 +39,8 @@ pub(crate) struct Server {
 /// The server: routes relative to wherever it is mounted.
 ///
 /// `GET events`, `POST events`, `GET status`, `POST tokens`, `POST generations` and
-/// what it makes, the page at `GET /` with its modules, and `POST cut`, which finds no stream to cut unless
-/// [`Config::demo_cut`] allows it.
+/// what it makes, the page at `GET /` with its modules, and `POST cut`, which finds no
+/// stream to cut unless [`Config::demo_cut`] allows it.
 pub fn router(feed: Feed, config: Config, ending: Ending) -> Router {
     let places = Places::new(config.max_streams).within(config.shared.as_ref());
     let door = Door::new(ending.signal(), places).with_max_age(config.max_age);

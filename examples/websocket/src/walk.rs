@@ -270,8 +270,8 @@ impl Walk {
         let walked = walked.expect("one of the two is there");
         let cursor = wait.cursor();
         let behind = cursor.epoch != walked.epoch || cursor.id < walked.id;
-        // What the walker writes, it writes to all. Who may not see all of it goes a path
-        // of its own.
+        // What the walker writes, it writes to all. Who may not see all of it goes a
+        // path of its own.
         let alone = wait.access().is_some();
         if behind || wait.is_finished() || wait.is_aged() || alone {
             return Err(member);

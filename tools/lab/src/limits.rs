@@ -479,48 +479,51 @@ fn conntrack(own: &Namespace) -> NotTried {
 /// Readers that read nothing.
 const STALLED: usize = 4;
 
-/// Bytes of a send buffer: a small one, and a larger one. Not larger than what the server itself
-/// leaves unsent (`serving::Config::unsent_in_system`), or that would be what is measured.
-const BUFFERS: [u64; 2] = [8 * 1024, 16 * 1024];
+/// What the kernel may take of a send buffer, in bytes: less, and more.
+const BUFFERS: [u64; 2] = [256 * 1024, 1024 * 1024];
+
+/// What the book's servers leave unsent in it: `serving::Config::unsent_in_system`.
+const UNSENT: u64 = 16 * 1024;
 
 /// A buffer takes a whole piece more, or has no room for one.
 const ABOUT: RangeInclusive<f64> = 0.7..=1.3;
 
+/// Readers that read nothing fill what the server leaves unsent, however much the kernel allows.
 async fn buffers(programs: &Programs, own: &Namespace) -> anyhow::Result<Found> {
-    let [lowered, raised] = BUFFERS;
-    let machine = |bytes: u64| Machine {
+    let [less, more] = BUFFERS;
+    let machine = Machine {
         stalled: 1.0,
-        send_buffer_bytes: bytes as f64,
-        tcp_memory_bytes: (bytes * STALLED as u64) as f64,
+        send_buffer_bytes: UNSENT as f64,
+        tcp_memory_bytes: (UNSENT * STALLED as u64) as f64,
         ..Machine::DEFAULTS
     };
     // So many readers fill the memory that as many buffers take.
-    let predicted = STALLED as f64 * lowered as f64;
-    ensure!(readers(&machine(lowered), LimitKind::Buffers) == STALLED as f64);
-    let seen = stalled(programs, own, lowered).await?;
-    let with_more = stalled(programs, own, raised).await?;
-    let each = with_more as f64 / STALLED as f64;
+    let predicted = (STALLED as u64 * UNSENT) as f64;
+    ensure!(readers(&machine, LimitKind::Buffers) == STALLED as f64);
+    let seen = stalled(programs, own, less).await?;
+    let with_more = stalled(programs, own, more).await?;
     ensure!(
-        ABOUT.contains(&(each / raised as f64)),
-        "with buffers of {raised} bytes each has {each:.0}"
+        ABOUT.contains(&(with_more as f64 / predicted)),
+        "with buffers of up to {more} bytes {STALLED} have {with_more}"
     );
     Ok(Found {
         kind: LimitKind::Buffers,
         lowered: format!(
-            "net.ipv4.tcp_wmem up to {lowered}, and {STALLED} readers that read nothing"
+            "{UNSENT} bytes unsent at most, net.ipv4.tcp_wmem up to {less}, and {STALLED} readers \
+             that read nothing"
         ),
         unit: "bytes in the kernel",
         predicted,
         tolerance: ABOUT,
         seen: seen as f64,
-        lifted: format!("with {raised} each it was {with_more}"),
+        lifted: format!("with up to {more} it was {with_more}"),
     })
 }
 
 /// What the kernel holds for readers that read nothing, at the server's end.
 async fn stalled(programs: &Programs, own: &Namespace, most: u64) -> anyhow::Result<u64> {
     let least = 4096;
-    let first = most.min(16 * 1024);
+    let first = 16 * 1024;
     own.set("net.ipv4.tcp_wmem", &format!("{least} {first} {most}"))?;
     // What the readers' end holds is not asked.
     own.set("net.ipv4.tcp_rmem", &format!("{least} {first} {first}"))?;
@@ -552,7 +555,7 @@ async fn stalled(programs: &Programs, own: &Namespace, most: u64) -> anyhow::Res
     }
     // The server writes until nothing more is taken. On a busy machine it may pause before, so what
     // is too little is looked at again.
-    let enough = ABOUT.start() * (STALLED as u64 * most) as f64;
+    let enough = ABOUT.start() * (STALLED as u64 * UNSENT) as f64;
     let mut seen = 0;
     eventually(|| {
         let held = held(address, &readers)?;

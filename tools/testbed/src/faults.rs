@@ -1,4 +1,5 @@
-//! What a fault comes to, method by method: noted by the tests that inject it, for the book's table.
+//! What a fault comes to, method by method: noted by the tests that inject it, for the book's
+//! table.
 
 use serde::{Deserialize, Serialize};
 use std::{

@@ -14,9 +14,9 @@ use axum::{
 /// failed, so its page asks here.
 ///
 /// # Errors
-/// Answered as [`Problem`](contract::Problem)s: 401 `unauthorized`, 403 `forbidden`, 400
-/// `bad-cursor` and `future-cursor`, 410 `expired` and `new-log`, 429 `too-many`, 503
-/// `busy` and `ending`.
+/// Answered as [`Problem`](contract::Problem)s: 401 `unauthorized`, 403 `forbidden`,
+/// 400 `bad-cursor` and `future-cursor`, 410 `expired` and `new-log`, 429 `too-many`,
+/// 503 `busy` and `ending`.
 pub fn status_route<S: Clone + Send + Sync + 'static>(room: &Room) -> MethodRouter<S> {
     let room = room.clone();
     get(

@@ -143,7 +143,8 @@ async fn meanwhile(proxy: &Proxy) -> anyhow::Result<()> {
 }
 
 /// Stream and socket live on for six heartbeats: longer than the shortened time-outs,
-/// by the server's own clock. The client of the socket answers pings, as a browser does.
+/// by the server's own clock. The client of the socket answers pings, as a browser
+/// does.
 async fn lives_on_heartbeats(proxy: &Proxy) -> anyhow::Result<()> {
     let door = proxy.door().await?;
     let base = door.base().join("live/websocket/")?;
