@@ -126,7 +126,7 @@ pub fn table(
     kept: &BTreeMap<String, BTreeMap<String, Seen>>,
 ) -> String {
     let mut html = String::from(
-        "<table class=\"faults\">\n<thead><tr><th>Fault</th><th>Method</th>\
+        "<div class=\"table-wrapper\">\n<table class=\"faults\">\n<thead><tr><th>Fault</th><th>Method</th>\
          <th>What happens</th></tr></thead>\n",
     );
     for title in titles.iter().filter(|title| title.page == page) {
@@ -159,7 +159,7 @@ pub fn table(
         }
         html.push_str("</tbody>\n");
     }
-    html.push_str("</table>\n");
+    html.push_str("</table>\n</div>\n");
     html
 }
 

@@ -71,8 +71,8 @@ pub(crate) async fn every_page_is_quiet_asks_no_other_host_and_fits_a_phone(
     for name in pages()? {
         page.open(&site.at(&name)).await?;
         let panels = panels(&page).await?;
-        let has_start = "return document.querySelector(arguments[0]) !== null";
-        if page.run(has_start, &[json!(part("start"))]).await? {
+        let has_status = "return document.querySelector(arguments[0]) !== null";
+        if page.run(has_status, &[json!(part("status"))]).await? {
             ready(&page).await?;
             page.click(&part("start")).await?;
             state(&page, "open").await?;
