@@ -96,7 +96,7 @@ const MARKUP = `
   <button type="submit" data-role="generate">Generate</button>
   <button type="button" data-role="stop-generating">Stop</button>
 </form>
-<div class="lp-output" data-role="output" role="region" aria-label="Generated text" aria-live="polite" aria-busy="false"></div>
+<div class="lp-output" data-role="output" role="region" aria-label="Generated text that survives" aria-live="polite" aria-busy="false"></div>
 `;
 
 /**
