@@ -10,13 +10,12 @@ use futures_util::{
     future::{BoxFuture, FutureExt as _},
     stream, StreamExt as _,
 };
-use harness::Server as Running;
+use harness::{conformance::Started, Server as Running};
 use libtest_mimic::Arguments;
 use proxies::{Configuration, Door, Program, Proxy};
 use serving::Ending;
 use std::{num::NonZeroU32, process::ExitCode, sync::Arc, time::Duration};
 use testbed::parts;
-use tokio::sync::Mutex;
 use url::Url;
 
 /// A guard against hanging; each case has its own.
@@ -115,10 +114,7 @@ fn by_default() -> Settings {
 
 /// A method alone, and the proxy in front of it.
 struct Behind {
-    base: Url,
-    feed: Feed,
-    /// Taken when it is stopped.
-    server: Mutex<Option<Running>>,
+    started: Started,
     _door: Door,
     _proxy: Proxy,
 }
@@ -134,14 +130,12 @@ impl Behind {
             ..Retention::default()
         });
         let router = |feed, ending| router(method, settings, feed, ending);
-        let server = Running::start(feed.clone(), router).await;
+        let server = Running::start(feed, router).await;
         let configuration = Configuration::right(program).to(server.address);
         let proxy = Proxy::start(configuration).await?;
         let door = proxy.door().await?;
         Ok(Self {
-            base: door.base(),
-            feed,
-            server: Mutex::new(Some(server)),
+            started: Started::new(server, door.base()),
             _door: door,
             _proxy: proxy,
         })
@@ -150,24 +144,15 @@ impl Behind {
 
 impl Server for Behind {
     fn base(&self) -> &Url {
-        &self.base
+        self.started.base()
     }
 
     fn stop(&self) -> BoxFuture<'_, Outcome> {
-        async move {
-            let Some(server) = self.server.lock().await.take() else {
-                return Ok(());
-            };
-            server.ending.begin();
-            let served = server.serving.await.map_err(|error| error.to_string())?;
-            served.map_err(|error| error.to_string())
-        }
-        .boxed()
+        self.started.stop()
     }
 
     fn finish(&self) -> BoxFuture<'_, Outcome> {
-        self.feed.finish();
-        async { Ok(()) }.boxed()
+        self.started.finish()
     }
 }
 

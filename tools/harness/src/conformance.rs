@@ -26,11 +26,23 @@ pub struct InProcess<R> {
     pub router: R,
 }
 
-struct Started {
+/// A server that the suite may stop, and whose log it may finish.
+pub struct Started {
     base: Url,
     feed: Feed,
     /// Taken when it is stopped.
     server: Mutex<Option<Running>>,
+}
+
+impl Started {
+    /// This server, to be asked at `base`: its own address, or that of what stands before it.
+    pub fn new(server: Running, base: Url) -> Self {
+        Self {
+            base,
+            feed: server.feed.clone(),
+            server: Mutex::new(Some(server)),
+        }
+    }
 }
 
 impl<R> Subject for InProcess<R>
@@ -48,12 +60,9 @@ where
                 ..Retention::default()
             });
             let router = |feed, ending| (self.router)(feed, settings, ending);
-            let server = Running::start(feed.clone(), router).await;
-            Ok(Box::new(Started {
-                base: base(server.address),
-                feed,
-                server: Mutex::new(Some(server)),
-            }) as Box<dyn Server>)
+            let server = Running::start(feed, router).await;
+            let base = base(server.address);
+            Ok(Box::new(Started::new(server, base)) as Box<dyn Server>)
         }
         .boxed()
     }

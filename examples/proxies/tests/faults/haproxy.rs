@@ -3,7 +3,7 @@
 use crate::{
     behind,
     common::{Connection, Settings, SOCKET, STREAM},
-    meanwhile, parked, waiting,
+    meanwhile, parked, waiting, workers,
 };
 use anyhow::ensure;
 use harness::say;
@@ -139,38 +139,8 @@ pub async fn http2_needs_alpn() -> anyhow::Result<()> {
 
 /// Workers with open streams and sockets stay, one more generation with each reload.
 pub async fn a_reload_leaves_old_workers() -> anyhow::Result<()> {
-    let (server, proxy) = behind(first(), Settings::default()).await?;
-    let mut connections = Vec::new();
-    for generation in 1..=3 {
-        ensure!(proxy.workers().len() == generation, "{:?}", proxy.workers());
-        let mut stream = Connection::through(&proxy, STREAM).await?;
-        let mut socket = Connection::through(&proxy, SOCKET).await?;
-        stream.until("event: hello").await?;
-        socket.until("hello").await?;
-        connections.extend([stream, socket]);
-        reload(&proxy).await?;
-    }
-    say(&server.feed, "the news").await;
-    for connection in &mut connections {
-        connection.until("the news").await?;
-    }
-    ensure!(proxy.workers().len() == 4, "{:?}", proxy.workers());
-
     let cuts = right().with("hard-stop-after 5m", "hard-stop-after 1s");
-    let (_server, proxy) = behind(cuts, Settings::default()).await?;
-    let mut stream = Connection::through(&proxy, STREAM).await?;
-    let mut socket = Connection::through(&proxy, SOCKET).await?;
-    stream.until("event: hello").await?;
-    socket.until("hello").await?;
-    reload(&proxy).await?;
-    stream.ended().await?;
-    socket.ended().await?;
-    ensure!(!stream.seen().contains("event: end"), "{}", stream.seen());
-    let mut again = Connection::through(&proxy, STREAM).await?;
-    again.until("event: hello").await?;
-    while proxy.workers().len() > 1 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    workers::stay_or_are_cut(first(), cuts, reload).await?;
     crate::came_to(
         "haproxy-reload",
         "haproxy::a_reload_leaves_old_workers",

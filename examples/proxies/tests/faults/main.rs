@@ -10,6 +10,7 @@ mod h2;
 mod haproxy;
 mod nginx;
 mod ports;
+mod workers;
 
 use client::{Client as _, Update};
 use common::{Connection, Settings};

@@ -5,7 +5,7 @@ use crate::{
     common::{Connection, Settings, SOCKET, STREAM},
     direct_stream,
     h2::{self, Http2},
-    meanwhile, parked, waiting,
+    meanwhile, parked, waiting, workers,
 };
 use anyhow::ensure;
 use axum::{body::Body, routing::get, Router};
@@ -307,41 +307,10 @@ pub async fn a_parked_request_is_answered_504() -> anyhow::Result<()> {
 
 /// Workers with open streams and sockets stay, one more generation with each reload.
 pub async fn a_reload_leaves_old_workers() -> anyhow::Result<()> {
-    let forever = right().workers(1).with("worker_shutdown_timeout 5m;", "");
-    let (server, proxy) = behind(forever, Settings::default()).await?;
-    let mut connections = Vec::new();
-    for generation in 1..=3 {
-        ensure!(proxy.workers().len() == generation, "{:?}", proxy.workers());
-        let mut stream = Connection::through(&proxy, STREAM).await?;
-        let mut socket = Connection::through(&proxy, SOCKET).await?;
-        stream.until("event: hello").await?;
-        socket.until("hello").await?;
-        connections.extend([stream, socket]);
-        reload(&proxy).await?;
-    }
-    say(&server.feed, "the news").await;
-    for connection in &mut connections {
-        connection.until("the news").await?;
-    }
-    ensure!(proxy.workers().len() == 4, "{:?}", proxy.workers());
-
-    let cuts = right()
-        .workers(1)
-        .with("worker_shutdown_timeout 5m;", "worker_shutdown_timeout 1s;");
-    let (_server, proxy) = behind(cuts, Settings::default()).await?;
-    let mut stream = Connection::through(&proxy, STREAM).await?;
-    let mut socket = Connection::through(&proxy, SOCKET).await?;
-    stream.until("event: hello").await?;
-    socket.until("hello").await?;
-    reload(&proxy).await?;
-    stream.ended().await?;
-    socket.ended().await?;
-    ensure!(!stream.seen().contains("event: end"), "{}", stream.seen());
-    let mut again = Connection::through(&proxy, STREAM).await?;
-    again.until("event: hello").await?;
-    while proxy.workers().len() > 1 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let one = right().workers(1);
+    let keeps = one.clone().with("worker_shutdown_timeout 5m;", "");
+    let cuts = one.with("worker_shutdown_timeout 5m;", "worker_shutdown_timeout 1s;");
+    workers::stay_or_are_cut(keeps, cuts, reload).await?;
     crate::came_to(
         "nginx-reload",
         "nginx::a_reload_leaves_old_workers",

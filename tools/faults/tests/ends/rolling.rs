@@ -206,15 +206,7 @@ pub async fn deployment(crowd: Crowd) -> anyhow::Result<()> {
     ensure!(after[2] * 4 < streams(), "{after:?}");
     let tallies = stand.tallies().await?;
     report(&tallies);
-    for tally in &tallies {
-        ensure!(tally.lost == 0 && tally.doubled == 0, "{tally:?}");
-        ensure!(tally.gaps.is_empty(), "{tally:?}");
-        // nginx asks another server for a request, and ends a stream with its server.
-        let request = matches!(tally.method, Method::Polling | Method::LongPolling);
-        // Where a machine has too much to do, a request may take too long.
-        let quiet = crowd.clients <= Crowd::SMALL.clients;
-        ensure!(!request || !quiet || tally.failures == 0, "{tally:?}");
-    }
+    nobody_has_lost_anything(&tallies, crowd)?;
     // Each stream was ended at least once, all but those that were on no ended server.
     let returns = tallies.iter().map(|tally| tally.returns.len());
     ensure!(returns.sum::<usize>() >= streams());
@@ -230,6 +222,20 @@ pub async fn deployment(crowd: Crowd) -> anyhow::Result<()> {
         };
         let test = "faults::ends::rolling/deployment";
         came_to("rolling-deployment", method.name(), what, test);
+    }
+    Ok(())
+}
+
+/// Each event came once, and no request failed.
+fn nobody_has_lost_anything(tallies: &[Tally], crowd: Crowd) -> anyhow::Result<()> {
+    for tally in tallies {
+        ensure!(tally.lost == 0 && tally.doubled == 0, "{tally:?}");
+        ensure!(tally.gaps.is_empty(), "{tally:?}");
+        // nginx asks another server for a request, and ends a stream with its server.
+        let request = matches!(tally.method, Method::Polling | Method::LongPolling);
+        // Where a machine has too much to do, a request may take too long.
+        let quiet = crowd.clients <= Crowd::SMALL.clients;
+        ensure!(!request || !quiet || tally.failures == 0, "{tally:?}");
     }
     Ok(())
 }
@@ -268,14 +274,7 @@ pub async fn share_of_a_new_server(crowd: Crowd, max_age: Duration) -> anyhow::R
     ensure!(took <= max_age + crowd.window * 10, "{took:?}");
     let tallies = stand.tallies().await?;
     report(&tallies);
-    for tally in &tallies {
-        ensure!(tally.lost == 0 && tally.doubled == 0, "{tally:?}");
-        ensure!(tally.gaps.is_empty(), "{tally:?}");
-        let request = matches!(tally.method, Method::Polling | Method::LongPolling);
-        // Where a machine has too much to do, a request may take too long.
-        let quiet = crowd.clients <= Crowd::SMALL.clients;
-        ensure!(!request || !quiet || tally.failures == 0, "{tally:?}");
-    }
+    nobody_has_lost_anything(&tallies, crowd)?;
     for method in [Method::Sse, Method::WebSocket] {
         let what = "ended as at a shutdown, at an age of its own; comes back with its cursor, \
                     nothing is lost, nothing comes twice, and a new server gets its share";
