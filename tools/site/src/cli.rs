@@ -44,7 +44,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve the book and its live servers; also what happens without a command
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Write the static site, where no live server is
     Build {
         /// Where to, by default `book` beside book.toml; a built book that is there is replaced
@@ -201,9 +201,9 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Er
     let cli = parse(arguments)?;
     let here = std::env::current_dir()?;
     let root = book::find_root(&here)?;
-    match cli.command.unwrap_or(Command::Serve(cli.serve)) {
+    match cli.command.unwrap_or(Command::Serve(Box::new(cli.serve))) {
         Command::Build { dest, worker } => build(&here, &root, dest, worker),
-        Command::Serve(arguments) => serve(root, arguments).await,
+        Command::Serve(arguments) => serve(root, *arguments).await,
     }
 }
 
