@@ -65,7 +65,8 @@ async fn loses_on_one_side(page: &Page) -> anyhow::Result<()> {
 
     let said = press(page, "behind").await?;
     let [_, lost, _, gaps] = counts(page, "real").await?;
-    assert!(lost >= 200 - 64 && gaps == 1, "{said}");
+    // Where the browser is slow, it falls behind more than once.
+    assert!(lost >= 200 - 64 && gaps >= 1, "{said}");
     let [_, lost, _, gaps] = counts(page, "plain").await?;
     assert!(lost >= 200 && gaps == 0, "{said}");
     Ok(())
