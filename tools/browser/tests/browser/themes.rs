@@ -15,7 +15,7 @@ use testbed::parts::Missing;
 pub(crate) const OFFERED: [&str; 2] = ["light", "navy"];
 
 /// Of the pages: all in one trial would take longer than a trial may.
-pub(crate) const PARTS: usize = 3;
+pub(crate) const PARTS: usize = 6;
 
 pub(crate) async fn nothing_serious_in(
     suite: Arc<Suite>,
