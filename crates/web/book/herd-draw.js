@@ -21,7 +21,7 @@ export const TITLES = {
 
 /** Letters, as in the book's other charts, and what stands around a panel. */
 const LETTERS = 15;
-const HEAD = 32;
+const HEAD = 38;
 const LEFT = 62;
 const RIGHT = 10;
 const FOOT = 44;
@@ -125,8 +125,8 @@ function drawPanel(title, herd, { x, top, height, most, width }) {
     `<path d="${area(LEAST, (tries) => Math.min(tries, bearable))}" fill="${CALM}"/>`,
     `<path d="${area(bearable, (tries) => tries)}" fill="${TOO_MANY}"/>`,
     `<path d="M${first} ${bottom}H${x(lasts)}" stroke="${INK}"/>`,
-    text(title, 4, top - 9, "start"),
-    text(tellEnd(herd), width - 4, top - 9, "end"),
+    text(title, 4, top - 13, "start"),
+    text(tellEnd(herd), width - 4, top - 13, "end"),
   );
   return lines.join("\n");
 }

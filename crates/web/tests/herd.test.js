@@ -129,7 +129,7 @@ const runsOf = (settings) =>
     const herd = herdOf(setting);
     const title = TITLES[herd.setting.policy];
     const isPlain = !setting.saysWhen || setting.away === 0;
-    return { title: isPlain ? title : `${title}, and heeds Retry-After`, herd };
+    return { title: isPlain ? title : `${title.replace(", always", "")}, heeding Retry-After`, herd };
   });
 
 const shown = runsOf(SHOWN);
