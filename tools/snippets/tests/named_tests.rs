@@ -1,7 +1,7 @@
-//! The tests and programs that the chapters name under "What goes wrong" are there: who reads of
-//! one wants to run it.
+//! The tests and programs that the chapters name are there, and so is what a line of `cargo test`
+//! would run: who reads of one wants to run it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -26,9 +26,10 @@ fn files(directory: &Path, ends: &[&str], found: &mut Vec<PathBuf>) {
     }
 }
 
-/// What is named and is not there, of a chapter's paragraphs that begin with "Test:" or "Tests:".
+/// What is named and is not there, of a chapter's paragraphs that begin with "Test:" or "Tests:", or
+/// with a line that runs some.
 fn missing(chapter: &str, code: &str, programs: &BTreeSet<String>) -> Vec<String> {
-    let paragraph = Regex::new(r"(?m)^Tests?: .*$").expect("a pattern");
+    let paragraph = Regex::new(r"(?m)^(?:Tests?: |`cargo test ).*$").expect("a pattern");
     // Names of functions and programs have more than one word here; crates are named without an
     // underscore.
     let function = Regex::new(r"`(?:[a-z0-9_]+::)*([a-z0-9]+(?:_[a-z0-9]+)+)`").expect("a pattern");
@@ -50,6 +51,113 @@ fn missing(chapter: &str, code: &str, programs: &BTreeSet<String>) -> Vec<String
         }
     }
     missing
+}
+
+/// The directories of this workspace's packages, by name.
+fn packages() -> BTreeMap<String, PathBuf> {
+    let name = Regex::new("(?m)^name = \"([^\"]+)\"").expect("a pattern");
+    let mut manifests = Vec::new();
+    for directory in ["crates", "examples", "tools"] {
+        files(&root().join(directory), &["Cargo.toml"], &mut manifests);
+    }
+    let package = |path: PathBuf| {
+        let manifest = fs::read_to_string(&path).expect("a manifest");
+        let name = name.captures(&manifest)?[1].to_owned();
+        Some((name, path.parent()?.to_owned()))
+    };
+    manifests.into_iter().filter_map(package).collect()
+}
+
+/// All code of one package, or of one of its test targets.
+fn code_of(directory: &Path, target: Option<&str>) -> Option<String> {
+    let mut sources = Vec::new();
+    match target {
+        None => files(directory, &[".rs"], &mut sources),
+        Some(target) => {
+            let file = directory.join(format!("tests/{target}.rs"));
+            let folder = directory.join("tests").join(target);
+            if file.is_file() {
+                sources.push(file);
+            }
+            if folder.is_dir() {
+                files(&folder, &[".rs"], &mut sources);
+            }
+            if sources.is_empty() {
+                return None;
+            }
+        }
+    }
+    let read = |path| fs::read_to_string(path).expect("a source");
+    Some(sources.into_iter().map(read).collect())
+}
+
+/// The lines of a chapter with `cargo test` that would run nothing. A name in capitals is for a
+/// reader to fill in.
+fn idle(chapter: &str, packages: &BTreeMap<String, PathBuf>) -> Vec<String> {
+    let line = Regex::new(
+        r"cargo test -p ([a-z][a-z0-9-]*)(?: --test ([a-z][a-z0-9_-]*))?(?: (?:-- )?([a-z0-9_:/-]+))?",
+    )
+    .expect("a pattern");
+    let mut idle = Vec::new();
+    for found in line.captures_iter(chapter) {
+        let package = packages.get(&found[1]);
+        let target = found.get(2).map(|target| target.as_str());
+        let code = package.and_then(|package| code_of(package, target));
+        let whole = package.and_then(|package| code_of(package, None));
+        let runs = code.zip(whole).is_some_and(|(code, whole)| {
+            let Some(filter) = found.get(3) else {
+                return true;
+            };
+            // A trial's name can be put together from those of a module, a proxy and a method.
+            let mut parts = filter
+                .as_str()
+                .split([':', '/'])
+                .filter(|part| !part.is_empty());
+            let last = parts.next_back().unwrap_or_default();
+            code.contains(last) && parts.all(|part| whole.contains(part))
+        });
+        if !runs {
+            idle.push(found[0].to_owned());
+        }
+    }
+    idle
+}
+
+#[test]
+fn each_line_of_cargo_test_runs_something() {
+    let packages = packages();
+    let mut chapters = Vec::new();
+    files(&root().join("src"), &[".md"], &mut chapters);
+    let mut wrong = Vec::new();
+    for chapter in chapters {
+        let text = fs::read_to_string(&chapter).expect("a chapter");
+        for line in idle(&text, &packages) {
+            wrong.push(format!("{}: {line}", chapter.display()));
+        }
+    }
+    assert_eq!(wrong, [""; 0]);
+}
+
+#[test]
+fn a_line_that_runs_nothing_is_found() {
+    let packages = packages();
+    let found = |line: &str| idle(line, &packages);
+    for sound in [
+        "cargo test -p snippets",
+        "cargo test -p snippets --test named_tests",
+        "cargo test -p snippets --test named_tests a_line_that_runs",
+        "cargo test -p proxies --test faults nginx::silence_is_cut",
+        "cargo test -p CRATE NAME",
+    ] {
+        assert_eq!(found(sound), [""; 0]);
+    }
+    for idle in [
+        "cargo test -p snippet",
+        "cargo test -p snippets --test named_test",
+        "cargo test -p proxies --test faults nginx::silence_is_kept",
+    ] {
+        assert_eq!(found(idle), [idle]);
+    }
 }
 
 #[test]
