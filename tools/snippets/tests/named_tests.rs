@@ -26,8 +26,8 @@ fn files(directory: &Path, ends: &[&str], found: &mut Vec<PathBuf>) {
     }
 }
 
-/// What is named and is not there, of a chapter's paragraphs that begin with "Test:" or "Tests:", or
-/// with a line that runs some.
+/// What is named and is not there, of a chapter's paragraphs that begin with "Test:", "Tests:" or a
+/// line that runs some.
 fn missing(chapter: &str, code: &str, programs: &BTreeSet<String>) -> Vec<String> {
     let paragraph = Regex::new(r"(?m)^(?:Tests?: |`cargo test ).*$").expect("a pattern");
     // Names of functions and programs have more than one word here; crates are named without an
