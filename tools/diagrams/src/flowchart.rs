@@ -190,6 +190,10 @@ impl Chart {
         let opened = SHAPES.into_iter().find(|(open, ..)| rest.starts_with(open));
         if let Some((open, close, shape)) = opened {
             let (inside, after) = rest[open.len()..].split_once(close)?;
+            // Another of mermaid's shapes, such as `[(…)]`, which has no drawing here.
+            if inside.starts_with(['(', '[', '{', '/', '\\']) {
+                return None;
+            }
             let node = &mut self.nodes[index];
             node.shape = shape;
             node.text = unquoted(inside).to_owned();

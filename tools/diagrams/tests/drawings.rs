@@ -155,6 +155,10 @@ fn nothing_unknown_is_left_out() {
             "A has no text",
         ),
         (
+            "flowchart TB\naccTitle: T\naccDescr: D\nA[(\"a\")]",
+            "unknown: A[(\"a\")]",
+        ),
+        (
             "flowchart TB\naccTitle: T\naccDescr: D\nA(\"a\")",
             "unknown: A(\"a\")",
         ),
