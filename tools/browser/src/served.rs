@@ -78,7 +78,7 @@ pub struct Asked {
     /// The status of the answer; `None` while there is none.
     pub status: Option<u16>,
     /// How the body of an answer without a known length ended: `Some(true)` by itself,
-    /// `Some(false)` because the client left or the server was cut.
+    /// `Some(false)` because the client left or the server was cut, also before an answer.
     pub whole: Option<bool>,
 }
 
@@ -324,7 +324,14 @@ async fn watched(State(witness): State<Witness>, mut request: Request, next: Nex
     let _ = held
         .wait_for(|held| !held.is_some_and(|holds| holds(&path)))
         .await;
+    // Dropped with this future, where the client leaves before there is an answer.
+    let mut end = End {
+        witness: witness.clone(),
+        number,
+        whole: Some(false),
+    };
     let response = next.run(request).await;
+    end.whole = None;
     witness.note(|all| all[number].status = Some(response.status().as_u16()));
     let is_page = response
         .headers()
@@ -336,16 +343,8 @@ async fn watched(State(witness): State<Witness>, mut request: Request, next: Nex
     if response.body().size_hint().exact().is_some() {
         return response;
     }
-    response.map(|body| {
-        witnessed(
-            body,
-            End {
-                witness,
-                number,
-                whole: false,
-            },
-        )
-    })
+    end.whole = Some(false);
+    response.map(|body| witnessed(body, end))
 }
 
 /// The same page, with the observer and its policy.
@@ -386,7 +385,7 @@ fn witnessed(body: Body, end: End) -> Body {
         (body.into_data_stream(), end),
         |(mut body, mut end)| async move {
             let piece: Option<Result<Bytes, axum::Error>> = body.next().await;
-            end.whole = piece.is_none();
+            end.whole = Some(piece.is_none());
             Some((piece?, (body, end)))
         },
     );
@@ -397,13 +396,14 @@ fn witnessed(body: Body, end: End) -> Body {
 struct End {
     witness: Witness,
     number: usize,
-    whole: bool,
+    /// None of a body that is not looked at.
+    whole: Option<bool>,
 }
 
 impl Drop for End {
     fn drop(&mut self) {
         let whole = self.whole;
         let number = self.number;
-        self.witness.note(|all| all[number].whole = Some(whole));
+        self.witness.note(|all| all[number].whole = whole);
     }
 }

@@ -9,6 +9,7 @@ mod book;
 mod copied_pages;
 mod folds;
 mod in_page;
+mod killed;
 mod listings;
 mod loading;
 mod long_polling_panel;
@@ -25,6 +26,7 @@ mod room;
 mod sheet;
 mod tabs;
 mod themes;
+mod tickets;
 mod tokens;
 mod twins;
 mod vectors;
@@ -101,6 +103,9 @@ fn everywhere(suite: &Arc<Suite>, kind: Kind) -> Vec<Trial> {
         websocket_panel::a_page_of_another_site_gets_no_socket,
         twins::a_page_of_another_origin_opens_the_plain_socket_alone,
         whiteboard::it_is_one_board_for_all_and_nothing_is_lost_in_a_cut,
+        killed::an_event_source_comes_back_by_itself,
+        tickets::each_connection_has_its_own_and_nothing_is_lost,
+        tickets::a_logout_in_one_tab_ends_the_stream_of_another,
         tokens::stop_ends_the_generator_too,
         tokens::a_text_comes_token_by_token,
         tokens::a_page_that_is_reloaded_in_mid_answer_reads_on,
@@ -164,6 +169,13 @@ fn everywhere(suite: &Arc<Suite>, kind: Kind) -> Vec<Trial> {
         "tabs::eight_tabs_share_one_stream",
         tabs::eight_tabs_share_one_stream,
     ));
+    trials.extend(for_each(
+        &[long_polling::METHOD, sse::METHOD],
+        suite,
+        kind,
+        "tabs::the_seventh_tab_waits",
+        tabs::the_seventh_tab_waits,
+    ));
     // Polling holds no connection that it could let go.
     let holding: Vec<_> = site::methods()
         .into_iter()
@@ -199,6 +211,10 @@ fn everywhere(suite: &Arc<Suite>, kind: Kind) -> Vec<Trial> {
 }
 
 fn main() -> ExitCode {
+    // What a test starts as a process of its own.
+    if std::env::var_os(killed::PLAYS).is_some() {
+        return killed::play();
+    }
     let suite = Suite::new();
     // axe-core reads the page, and not what a browser makes of it; and whether files are whole does
     // not hang on the browser that asks for them. One is enough here.
