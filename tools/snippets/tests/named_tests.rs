@@ -26,10 +26,11 @@ fn files(directory: &Path, ends: &[&str], found: &mut Vec<PathBuf>) {
     }
 }
 
-/// What is named and is not there, of a chapter's paragraphs that begin with "Test:", "Tests:" or a
-/// line that runs some.
+/// What is named and is not there, from a "Test:", a "Tests in …:" or a line that runs some to the
+/// end of the paragraph.
 fn missing(chapter: &str, code: &str, programs: &BTreeSet<String>) -> Vec<String> {
-    let paragraph = Regex::new(r"(?m)^(?:Tests?: |`cargo test ).*$").expect("a pattern");
+    let paragraph =
+        Regex::new(r"(?m)(?:\bTests?\b[^.:\n]{0,30}: |`cargo test ).*$").expect("a pattern");
     // Names of functions and programs have more than one word here; crates are named without an
     // underscore.
     let function = Regex::new(r"`(?:[a-z0-9_]+::)*([a-z0-9]+(?:_[a-z0-9]+)+)`").expect("a pattern");
@@ -201,5 +202,6 @@ fn a_name_that_nothing_has_is_found() {
     let sound = "Tests: `it_works` and `golden::it_works` in `polling`, the program `a_program`; \"a page is shown\" in `x.test.js`.";
     assert_eq!(found(sound), [""; 0]);
     assert_eq!(found("Test: `it_worked` in `polling`."), ["it_worked"]);
+    assert_eq!(found("It holds. Tests, in `a`: `it_held`."), ["it_held"]);
     assert_eq!(found("Tests: `it_works`; \"a page\"."), ["a page"]);
 }
