@@ -145,7 +145,7 @@ async fn gate(
 }
 // ANCHOR_END: gate
 
-fn news(server: &Server) -> impl Stream<Item = Event> {
+fn news(server: Server) -> impl Stream<Item = Event> {
     BroadcastStream::new(server.news.subscribe())
         .filter_map(async |news| news.ok())
         .map(|news| Event::default().data(news))
@@ -156,7 +156,7 @@ fn news(server: &Server) -> impl Stream<Item = Event> {
 async fn plain(
     State(server): State<Server>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    Sse::new(news(&server).map(Ok))
+    Sse::new(news(server).map(Ok))
 }
 // ANCHOR_END: plain
 
@@ -167,7 +167,7 @@ async fn events(
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let denied = Event::default().event("end").data(r#"{"reason":"denied"}"#);
     let last = stream::once(async { denied });
-    Sse::new(news(&server).take_until(over.wait()).chain(last).map(Ok))
+    Sse::new(news(server).take_until(over.wait()).chain(last).map(Ok))
 }
 // ANCHOR_END: events
 
