@@ -1,14 +1,17 @@
 //! The list of cases, and what each works with.
 
 use crate::{
-    observer::Observer, streams, wire, Hook, Method, Outcome, Refused, Running,
-    Settings, Transport,
+    observer::Observer,
+    streams::{self, access as streams_access},
+    wire::{self, access as wire_access},
+    Gate, Held, Hook, Method, Outcome, Refused, Running, Settings, Transport,
+    Withdrawn,
 };
 use contract::{Cursor, Data, IdempotencyKey, Kind, Position};
 use futures_util::future::{BoxFuture, FutureExt};
 use serde::Serialize;
 use std::{fmt::Debug, ops::RangeInclusive, time::Duration};
-use Hook::{Cut, Finish, Local, Start, Stop};
+use Hook::{Access, Cut, Finish, Local, Start, Stop};
 
 /// One sentence of the contract, and how it is tested.
 pub struct Case {
@@ -177,12 +180,30 @@ cases![
         "There is no message for the end. The frame that closes a WebSocket has a code, and a script can read it"),
     a_finished_log_closes_with_its_code(wire, WEBSOCKET, [Start, Finish],
         "A finished log of which nothing is left gets `hello`, and then the close."),
+
+    a_logout_ends_one_client_and_no_other(streams_access, ALL, [Start, Access],
+        "Nobody else notices."),
+    a_client_that_renews_loses_nothing(streams_access, ALL, [Start, Access],
+        "What a client has not been sent by then it gets with its next credential, after its cursor."),
+    a_right_withdrawn_holds_from_the_next_event_on(streams_access, ALL, [Start, Access],
+        "A right that is withdrawn holds from the next event on, also in what is open."),
+    nobody_listens_without_a_credential(wire_access, ALL, [Start, Access],
+        "there is no credential, or it is over; has `WWW-Authenticate`"),
+    a_logout_is_told_at_once(wire_access, ALL, [Start, Access],
+        "The three ends come at once, and not with the next heartbeat."),
+    an_expired_credential_is_told_at_once(wire_access, ALL, [Start, Access],
+        "it is over while the client waits"),
+    a_cursor_moves_past_what_is_left_out(wire_access, ALL, [Start, Access],
+        "Then `next` of a page, the `id` of a heartbeat in a stream, and the `cursor` of a heartbeat on a socket move the reader past them."),
+    what_one_has_no_right_to_is_forbidden(wire_access, ALL, [Start, Access],
+        "the caller is known, and has no right to this"),
 ];
 
 /// What a case starts its server with.
 pub(crate) struct Bench<'a> {
     transport: &'a dyn Transport,
     relayed: bool,
+    guarded: bool,
 }
 
 /// A server at work, and what the case publishes there.
@@ -210,6 +231,7 @@ impl<'a> Bench<'a> {
         Self {
             transport,
             relayed: case.needs.contains(&Cut),
+            guarded: case.needs.contains(&Access),
         }
     }
 
@@ -227,6 +249,7 @@ impl<'a> Bench<'a> {
             heartbeat,
             retention,
             relayed: self.relayed,
+            guarded: self.guarded,
         };
         let running = self.transport.start(settings).await?;
         let kind = format!("conformance-{:08x}", fastrand::u32(..));
@@ -254,6 +277,38 @@ impl Started {
         Ok((client, cursor))
     }
 
+    fn gate(&self) -> Result<&dyn Gate, String> {
+        let gate = self.running.gate();
+        gate.ok_or_else(|| "the server has no gate".to_owned())
+    }
+
+    /// A token of somebody new.
+    pub(crate) async fn admit(&self) -> Result<String, String> {
+        let token = self.gate()?.admit().await?;
+        match !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            true => Ok(token),
+            false => Err("what the gate gave is not fit for a header".to_owned()),
+        }
+    }
+
+    pub(crate) async fn withdraw(&self, token: &str, what: Withdrawn) -> Outcome {
+        self.gate()?.withdraw(token, what).await
+    }
+
+    /// As [`connected`](Self::connected), at the latest, with what is held.
+    pub(crate) async fn admitted(&self, held: &Held) -> Result<Observer, String> {
+        let updates = self.running.subscribe_as(held.clone(), Position::Latest);
+        let mut client = Observer::new(updates, self.kind.clone());
+        client.opened().await?;
+        Ok(client)
+    }
+
+    /// A kind of the case besides [`kind`](Self::kind).
+    pub(crate) fn other_kind(&self) -> Result<Kind, String> {
+        let kind = format!("{}-other", self.kind).parse();
+        kind.map_err(|_| "a kind is too long".to_owned())
+    }
+
     /// The end of the log as it is now.
     pub(crate) async fn latest(&self) -> Result<Cursor, String> {
         Ok(self.connected(Position::Latest).await?.1)
@@ -278,10 +333,20 @@ impl Started {
         &self,
         numbers: RangeInclusive<u64>,
     ) -> Result<Vec<Published>, String> {
+        self.put_of(&self.kind, numbers).await
+    }
+
+    /// The same, of this kind.
+    pub(crate) async fn put_of(
+        &self,
+        kind: &Kind,
+        numbers: RangeInclusive<u64>,
+    ) -> Result<Vec<Published>, String> {
         let mut published = Vec::new();
         for number in numbers {
             let cursor = self
-                .publish(None, &data(&number)?)
+                .running
+                .publish(None, kind.clone(), data(&number)?)
                 .await
                 .map_err(|Refused(why)| format!("event {number} was refused: {why}"))?;
             published.push(Published { cursor, number });

@@ -3,8 +3,8 @@
 //!
 //! A [`Case`] stands for one sentence of the contract. Most cases need only the address
 //! of a server. Some need a [`Hook`]: the suite then starts the server itself, ends it,
-//! completes its log or cuts its connections. A case whose hook is missing is not
-//! tried, and never counts as passed.
+//! completes its log, cuts its connections, or admits and dismisses its readers. A case
+//! whose hook is missing is not tried, and never counts as passed.
 //!
 //! The cases come in two kinds. Those of the module `streams` follow the log by the
 //! crate `client`, across as many connections as it takes. Those of the module `wire`
@@ -36,7 +36,7 @@ pub use method::Method;
 pub use relay::Relay;
 pub use report::{Report, Row, Verdict};
 pub use sockets::Sockets;
-pub use subject::{Address, Hook, Server, Settings, Subject};
+pub use subject::{Address, Gate, Held, Hook, Server, Settings, Subject, Withdrawn};
 pub use subject::{Refused, Running, Transport};
 
 use futures_util::{future::BoxFuture, stream, StreamExt};

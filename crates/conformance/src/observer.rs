@@ -8,11 +8,13 @@ use std::{collections::VecDeque, fmt::Debug, future::Future};
 
 pub(crate) struct Observer {
     updates: BoxStream<'static, Result<Update, Refused>>,
-    /// The kind of the events that the case publishes. Those of others are left out: a
+    /// The kinds of the events that the case publishes. Those of others are left out: a
     /// server that runs already may have other publishers.
-    kind: Kind,
+    kinds: Vec<Kind>,
     /// Events that came in one update but were not looked at yet.
     pending: VecDeque<Event>,
+    /// How often it has lost its connection.
+    losses: u32,
 }
 
 impl Observer {
@@ -22,18 +24,36 @@ impl Observer {
     ) -> Self {
         Self {
             updates,
-            kind,
+            kinds: vec![kind],
             pending: VecDeque::new(),
+            losses: 0,
+        }
+    }
+
+    /// The same, which looks at events of this kind as well.
+    pub(crate) fn also_of(mut self, kind: Kind) -> Self {
+        self.kinds.push(kind);
+        self
+    }
+
+    /// Whether nothing has happened to its connection so far.
+    pub(crate) fn undisturbed(&self) -> Result<(), String> {
+        match self.losses {
+            0 => Ok(()),
+            losses => Err(format!("a connection was lost {losses} times")),
         }
     }
 
     async fn update(&mut self) -> Result<Update, String> {
         match self.updates.next().await {
             Some(Ok(Update::Events(mut events))) => {
-                events.retain(|event| event.kind == self.kind);
+                events.retain(|event| self.kinds.contains(&event.kind));
                 Ok(Update::Events(events))
             }
-            Some(Ok(update)) => Ok(update),
+            Some(Ok(update)) => {
+                self.losses += u32::from(matches!(update, Update::Reconnecting(_)));
+                Ok(update)
+            }
             Some(Err(Refused(problem))) => Err(format!("refused: {problem}")),
             None => Err("the client ended".to_owned()),
         }

@@ -1,12 +1,12 @@
 //! The suite over a network, by the clients of the crate `client`.
 
 use crate::{
-    streams::random_key, subject::relay_to, Hook, Method, Outcome, Refused, Relay,
-    Running, Server, Settings, Subject, Transport,
+    streams::random_key, subject::relay_to, Gate, Held, Hook, Method, Outcome, Refused,
+    Relay, Running, Server, Settings, Subject, Transport,
 };
 use client::{
-    Client, Error, LongPollingClient, Pace, PollingClient, Publisher, Rhythm,
-    SseClient, Update, WebSocketClient,
+    Client, Credential, Endpoint, Error, LongPollingClient, Pace, PollingClient,
+    Publisher, Rhythm, SseClient, Update, WebSocketClient,
 };
 use contract::{Cursor, Data, IdempotencyKey, Kind, Position};
 use futures_util::{
@@ -54,6 +54,11 @@ impl Transport for Sockets {
             } else {
                 (None, base.clone())
             };
+            // Whoever publishes for the cases needs a credential as well.
+            let own = match server.gate() {
+                Some(gate) => Some(Held::new(gate.admit().await?)),
+                None => None,
+            };
             let running: Box<dyn Running> = match self.method {
                 Method::Polling => {
                     let rhythm = Rhythm {
@@ -65,7 +70,12 @@ impl Transport for Sockets {
                     Box::new(Clients {
                         method: self.method,
                         subscriber: client(through),
-                        publisher: client(base),
+                        publisher: named(
+                            client(base),
+                            own,
+                            PollingClient::with_endpoint,
+                        ),
+                        with: PollingClient::with_endpoint,
                         relay,
                         server,
                     })
@@ -78,28 +88,42 @@ impl Transport for Sockets {
                     Box::new(Clients {
                         method: self.method,
                         subscriber: client(through),
-                        publisher: client(base),
+                        publisher: named(
+                            client(base),
+                            own,
+                            LongPollingClient::with_endpoint,
+                        ),
+                        with: LongPollingClient::with_endpoint,
                         relay,
                         server,
                     })
                 }
-                Method::Sse => Box::new(Clients {
-                    method: self.method,
-                    subscriber: SseClient::with_pace(through, PACE),
-                    publisher: SseClient::with_pace(base, PACE),
-                    relay,
-                    server,
-                }),
-                Method::WebSocket => Box::new(Clients {
-                    method: self.method,
-                    subscriber: WebSocketClient::with_pace(through, PACE),
-                    publisher: OneSocket {
-                        client: WebSocketClient::with_pace(base, PACE),
-                        open: OnceCell::new(),
-                    },
-                    relay,
-                    server,
-                }),
+                Method::Sse => {
+                    let client = |base| SseClient::with_pace(base, PACE);
+                    Box::new(Clients {
+                        method: self.method,
+                        subscriber: client(through),
+                        publisher: named(client(base), own, SseClient::with_endpoint),
+                        with: SseClient::with_endpoint,
+                        relay,
+                        server,
+                    })
+                }
+                Method::WebSocket => {
+                    let client = |base| WebSocketClient::with_pace(base, PACE);
+                    let with = WebSocketClient::with_endpoint;
+                    Box::new(Clients {
+                        method: self.method,
+                        subscriber: client(through),
+                        publisher: OneSocket {
+                            client: named(client(base), own, with),
+                            open: OnceCell::new(),
+                        },
+                        with,
+                        relay,
+                        server,
+                    })
+                }
             };
             Ok(running)
         }
@@ -186,11 +210,25 @@ impl Publish for OneSocket {
     }
 }
 
+/// The same client, which proves with what is held, if anything is, who it is.
+fn named<C: Client>(client: C, held: Option<Held>, with: With<C>) -> C {
+    let Some(held) = held else { return client };
+    let endpoint = client.endpoint().clone().with_renewer(move || {
+        let credential = Credential::bearer(&held.get());
+        async { Ok(credential) }
+    });
+    with(client, endpoint)
+}
+
+/// Gives a client another endpoint.
+type With<C> = fn(C, Endpoint) -> C;
+
 /// A server, and the clients of it.
 struct Clients<C, P> {
     method: Method,
     subscriber: C,
     publisher: P,
+    with: With<C>,
     relay: Option<Relay>,
     server: Box<dyn Server>,
 }
@@ -206,12 +244,21 @@ fn updates(
     stream.map(|update| update.map_err(refused)).boxed()
 }
 
-impl<C: Client, P: Publish> Running for Clients<C, P> {
+impl<C: Client + Clone, P: Publish> Running for Clients<C, P> {
     fn subscribe(
         &self,
         position: Position,
     ) -> BoxStream<'static, Result<Update, Refused>> {
         updates(self.subscriber.subscribe(position))
+    }
+
+    fn subscribe_as(
+        &self,
+        held: Held,
+        position: Position,
+    ) -> BoxStream<'static, Result<Update, Refused>> {
+        let client = named(self.subscriber.clone(), Some(held), self.with);
+        updates(client.subscribe(position))
     }
 
     fn publish(
@@ -245,6 +292,10 @@ impl<C: Client, P: Publish> Running for Clients<C, P> {
 
     fn finish(&self) -> BoxFuture<'_, Outcome> {
         self.server.finish()
+    }
+
+    fn gate(&self) -> Option<&dyn Gate> {
+        self.server.gate()
     }
 
     fn address(&self) -> Option<(Method, &Url)> {

@@ -8,6 +8,8 @@ use contract::{Cursor, Data, Epoch, EventId, GapReason, Position};
 use futures_util::future::join;
 use std::time::Duration;
 
+pub(crate) mod access;
+
 pub(crate) const IS_RAW: bool = false;
 
 /// A cursor of a log that is not this one, whose number exists here as well: only the

@@ -7,7 +7,12 @@ use futures_util::{
     future::{BoxFuture, FutureExt},
     stream::BoxStream,
 };
-use std::{fmt, net::IpAddr, time::Duration};
+use std::{
+    fmt,
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 use url::{Host, Url};
 
 /// What a case may need besides an address.
@@ -24,16 +29,19 @@ pub enum Hook {
     /// The server is asked by an address of this machine, where other names are not its
     /// own.
     Local,
+    /// The server asks who its readers are, and the suite admits and dismisses them.
+    Access,
 }
 
 impl Hook {
     /// Each of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Start,
         Self::Stop,
         Self::Finish,
         Self::Cut,
         Self::Local,
+        Self::Access,
     ];
 
     /// The name, for a program to read.
@@ -44,6 +52,7 @@ impl Hook {
             Self::Finish => "finish",
             Self::Cut => "cut",
             Self::Local => "local",
+            Self::Access => "access",
         }
     }
 }
@@ -59,6 +68,9 @@ impl fmt::Display for Hook {
                 "needs a server that answers for 127.0.0.1, where the relay is"
             }
             Self::Local => "needs a server on this machine",
+            Self::Access => {
+                "needs a subject in Rust, to admit readers and dismiss them"
+            }
         })
     }
 }
@@ -72,6 +84,9 @@ pub struct Settings {
     pub retention: usize,
     /// Whether the clients of [`Running::subscribe`] can be cut.
     pub relayed: bool,
+    /// Whether it asks for a credential, where there is [`Hook::Access`]; else it is
+    /// open to everybody.
+    pub guarded: bool,
 }
 
 /// A server under test.
@@ -98,6 +113,66 @@ pub trait Server: Send + Sync {
 
     /// Completes the log, where there is [`Hook::Finish`].
     fn finish(&self) -> BoxFuture<'_, Outcome>;
+
+    /// Who decides whom it admits, where there is [`Hook::Access`] and it was asked to
+    /// be [guarded](Settings::guarded).
+    fn gate(&self) -> Option<&dyn Gate> {
+        None
+    }
+}
+
+/// Who is admitted to a server, and what they lose again, as the suite has it.
+pub trait Gate: Send + Sync {
+    /// Admits somebody new, who may see and publish everything. The answer is their
+    /// token, as `Authorization: Bearer TOKEN` has it (RFC 6750 §2.1).
+    fn admit(&self) -> BoxFuture<'_, Result<String, String>>;
+
+    /// Takes something away from whoever has this token, at once and for good.
+    fn withdraw<'a>(
+        &'a self,
+        token: &'a str,
+        what: Withdrawn,
+    ) -> BoxFuture<'a, Outcome>;
+}
+
+/// What is withdrawn from a reader.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Withdrawn {
+    /// The credential, which is over: with another one the reader goes on.
+    Credential,
+    /// All access: the reader has logged out.
+    Access,
+    /// The right to see and to publish events of this kind.
+    Kind(Kind),
+}
+
+/// The token that a client takes whenever it needs one. Clones share it.
+#[derive(Clone)]
+pub struct Held(Arc<Mutex<String>>);
+
+impl Held {
+    /// This one, for now.
+    pub fn new(token: String) -> Self {
+        Self(Arc::new(Mutex::new(token)))
+    }
+
+    /// The one that there is now.
+    pub fn get(&self) -> String {
+        let held = self.0.lock();
+        held.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Another one from now on.
+    pub fn replace(&self, token: String) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = token;
+    }
+}
+
+impl fmt::Debug for Held {
+    /// Without its content, which must not come into a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Held")
+    }
 }
 
 /// A server that runs already, known by nothing but its address.
@@ -174,7 +249,15 @@ pub trait Running: Send + Sync {
         position: Position,
     ) -> BoxStream<'static, Result<Update, Refused>>;
 
-    /// Publishes through the method, as a client would. No cut keeps it from the
+    /// The same, of somebody who proves with what is held then who it is.
+    fn subscribe_as(
+        &self,
+        held: Held,
+        position: Position,
+    ) -> BoxStream<'static, Result<Update, Refused>>;
+
+    /// Publishes through the method, as a client would, and with a credential of its own
+    /// where the server is guarded. No cut keeps it from the
     /// server.
     fn publish(
         &self,
@@ -195,6 +278,9 @@ pub trait Running: Send + Sync {
 
     /// As [`Server::finish`].
     fn finish(&self) -> BoxFuture<'_, Outcome>;
+
+    /// As [`Server::gate`].
+    fn gate(&self) -> Option<&dyn Gate>;
 
     /// The method, and where the cases in `wire` send their requests; `None` where
     /// there are no bytes.

@@ -3,7 +3,7 @@
 use crate::{
     cases::{equal, Bench, Published, Started},
     observer::in_time,
-    raw::{ask, send, Block, Blocks, Request, Whole, KEY},
+    raw::{ask, send, Answer, Block, Blocks, Request, Whole, KEY},
     streams::{foreign, future, random_key},
     Method, Outcome,
 };
@@ -27,6 +27,8 @@ use tokio_tungstenite::{
     WebSocketStream,
 };
 use url::Url;
+
+pub(crate) mod access;
 
 pub(crate) const IS_RAW: bool = true;
 
@@ -882,8 +884,16 @@ enum Sent {
 impl Socket {
     /// Opens a socket, and leaves `hello` to be read.
     async fn open(base: &Url, query: &str) -> Result<Self, String> {
-        let request = Request::upgrade(format!("events{query}"));
-        let answer = send(base, &request).await?;
+        Self::open_by(base, &Request::upgrade(format!("events{query}"))).await
+    }
+
+    async fn open_by(base: &Url, request: &Request) -> Result<Self, String> {
+        let answer = send(base, request).await?;
+        Self::opened(answer).await
+    }
+
+    /// The socket of this answer to a handshake.
+    async fn opened(answer: Answer) -> Result<Self, String> {
         if answer.status != 101 {
             return Err(answer.instead_of("101").await);
         }

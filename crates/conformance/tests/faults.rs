@@ -6,7 +6,10 @@
 //! so that a case which waits in vain fails at once.
 
 use client::Update;
-use conformance::{run, Method, Outcome, Refused, Running, Settings, Transport, CASES};
+use conformance::{
+    run, Gate, Held, Method, Outcome, Refused, Running, Settings, Transport, Withdrawn,
+    CASES,
+};
 use contract::{Cursor, Data, EventId, IdempotencyKey, Kind, Position};
 use feed::{Delivery, Event, Feed, PublishError, Retention, Subscription};
 use futures_util::{
@@ -14,7 +17,12 @@ use futures_util::{
     stream::{self, BoxStream, StreamExt},
 };
 use libtest_mimic::{Arguments, Failed, Trial};
-use std::{collections::VecDeque, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    process::ExitCode,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 use tokio::sync::watch;
 use url::Url;
 
@@ -51,6 +59,12 @@ enum Fault {
     IgnoresTheKey,
     /// Answers a publish with the id of the event before.
     MisnamesWhatItPublished,
+    /// Lets those who have logged out listen on.
+    HearsOfNoLogout,
+    /// Breaks the connections of all when one logs out.
+    DisturbsTheNeighbours,
+    /// Looks at rights once, when a connection begins.
+    ShowsWhatWasWithdrawn,
 }
 
 /// Which cases each fault fails. A fault that fails none, or a case that no fault
@@ -65,6 +79,7 @@ const CAUGHT: &[(Fault, &[&str])] = &[
             "an_expired_cursor_is_a_gap",
             "a_cursor_of_another_log_is_a_gap",
             "a_client_that_was_away_too_long_gets_a_gap",
+            "a_client_that_renews_loses_nothing",
         ],
     ),
     (
@@ -73,6 +88,7 @@ const CAUGHT: &[(Fault, &[&str])] = &[
             "nothing_is_lost_or_doubled_across_cuts",
             "a_client_that_saw_nothing_yet_loses_nothing",
             "a_client_that_was_away_too_long_gets_a_gap",
+            "a_client_that_renews_loses_nothing",
         ],
     ),
     (
@@ -81,6 +97,7 @@ const CAUGHT: &[(Fault, &[&str])] = &[
             "nothing_is_lost_or_doubled_across_cuts",
             "a_client_that_saw_nothing_yet_loses_nothing",
             "a_client_that_was_away_too_long_gets_a_gap",
+            "a_client_that_renews_loses_nothing",
         ],
     ),
     (
@@ -102,6 +119,9 @@ const CAUGHT: &[(Fault, &[&str])] = &[
             "every_client_sees_what_one_publishes",
             "a_retried_publish_is_one_event",
             "a_refused_publish_leaves_no_event",
+            "a_logout_ends_one_client_and_no_other",
+            "a_client_that_renews_loses_nothing",
+            "a_right_withdrawn_holds_from_the_next_event_on",
         ],
     ),
     (
@@ -146,6 +166,8 @@ const CAUGHT: &[(Fault, &[&str])] = &[
             "a_finished_log_lets_late_clients_read_to_its_end",
             "a_retried_publish_is_one_event",
             "a_refused_publish_leaves_no_event",
+            "a_client_that_renews_loses_nothing",
+            "a_right_withdrawn_holds_from_the_next_event_on",
         ],
     ),
     (Fault::ManglesLineEnds, &["data_comes_out_as_it_went_in"]),
@@ -176,7 +198,22 @@ const CAUGHT: &[(Fault, &[&str])] = &[
             "every_client_sees_what_one_publishes",
             "a_retried_publish_is_one_event",
             "a_refused_publish_leaves_no_event",
+            "a_logout_ends_one_client_and_no_other",
+            "a_client_that_renews_loses_nothing",
+            "a_right_withdrawn_holds_from_the_next_event_on",
         ],
+    ),
+    (
+        Fault::HearsOfNoLogout,
+        &["a_logout_ends_one_client_and_no_other"],
+    ),
+    (
+        Fault::DisturbsTheNeighbours,
+        &["a_logout_ends_one_client_and_no_other"],
+    ),
+    (
+        Fault::ShowsWhatWasWithdrawn,
+        &["a_right_withdrawn_holds_from_the_next_event_on"],
     ),
 ];
 
@@ -191,6 +228,54 @@ struct Server {
     link: watch::Sender<bool>,
     /// Whether the server ends.
     ending: watch::Sender<bool>,
+    gate: Readers,
+}
+
+/// Those who were admitted, by their tokens.
+#[derive(Clone)]
+struct Readers {
+    fault: Fault,
+    readers: Arc<Mutex<BTreeMap<String, watch::Sender<Reader>>>>,
+}
+
+/// What a reader has lost.
+#[derive(Clone, Default)]
+struct Reader {
+    /// The credential, or all access.
+    over: Option<Withdrawn>,
+    /// The right to see events of these kinds.
+    kinds: Vec<Kind>,
+    /// Nothing, but its connection is to break.
+    disturbed: bool,
+}
+
+impl Gate for Readers {
+    fn admit(&self) -> BoxFuture<'_, Result<String, String>> {
+        let mut readers = self.readers.lock().expect("no panic");
+        let token = readers.len().to_string();
+        readers.insert(token.clone(), watch::Sender::default());
+        async { Ok(token) }.boxed()
+    }
+
+    fn withdraw<'a>(
+        &'a self,
+        token: &'a str,
+        what: Withdrawn,
+    ) -> BoxFuture<'a, Outcome> {
+        for (other, reader) in &*self.readers.lock().expect("no panic") {
+            let what = what.clone();
+            reader.send_modify(|reader| match what {
+                Withdrawn::Access if other != token => {
+                    reader.disturbed = self.fault == Fault::DisturbsTheNeighbours;
+                }
+                _ if other != token => {}
+                Withdrawn::Access if self.fault == Fault::HearsOfNoLogout => {}
+                Withdrawn::Kind(kind) => reader.kinds.push(kind),
+                what => reader.over = Some(what),
+            });
+        }
+        async { Ok(()) }.boxed()
+    }
 }
 
 impl Transport for Direct {
@@ -208,6 +293,10 @@ impl Transport for Direct {
             heartbeat: settings.heartbeat,
             link: watch::Sender::new(true),
             ending: watch::Sender::new(false),
+            gate: Readers {
+                fault: self.0,
+                readers: Arc::default(),
+            },
         };
         async move { Ok(Box::new(server) as Box<dyn Running>) }.boxed()
     }
@@ -217,9 +306,10 @@ impl Transport for Direct {
     }
 }
 
-impl Running for Server {
-    fn subscribe(
+impl Server {
+    fn follow(
         &self,
+        held: Option<Held>,
         position: Position,
     ) -> BoxStream<'static, Result<Update, Refused>> {
         let client = Client {
@@ -228,6 +318,8 @@ impl Running for Server {
             heartbeat: self.heartbeat,
             link: self.link.subscribe(),
             ending: self.ending.subscribe(),
+            named: held.map(|held| (held, self.gate.clone())),
+            reader: watch::Sender::default().subscribe(),
             position,
             connection: None,
             drop_next: false,
@@ -238,6 +330,23 @@ impl Running for Server {
             client.update().await.map(|update| (update, client))
         })
         .boxed()
+    }
+}
+
+impl Running for Server {
+    fn subscribe(
+        &self,
+        position: Position,
+    ) -> BoxStream<'static, Result<Update, Refused>> {
+        self.follow(None, position)
+    }
+
+    fn subscribe_as(
+        &self,
+        held: Held,
+        position: Position,
+    ) -> BoxStream<'static, Result<Update, Refused>> {
+        self.follow(Some(held), position)
     }
 
     fn publish(
@@ -295,6 +404,10 @@ impl Running for Server {
         async { Ok(()) }.boxed()
     }
 
+    fn gate(&self) -> Option<&dyn Gate> {
+        Some(&self.gate)
+    }
+
     fn address(&self) -> Option<(Method, &Url)> {
         None
     }
@@ -307,6 +420,10 @@ struct Client {
     heartbeat: Duration,
     link: watch::Receiver<bool>,
     ending: watch::Receiver<bool>,
+    /// Where it says who it is, and to whom.
+    named: Option<(Held, Readers)>,
+    /// Whose connection it is.
+    reader: watch::Receiver<Reader>,
     /// Where the next connection starts.
     position: Position,
     connection: Option<Subscription>,
@@ -345,6 +462,13 @@ impl Client {
             || *self.ending.borrow()
         {
             std::future::pending::<()>().await;
+        }
+        if let Some((held, readers)) = &self.named {
+            let readers = readers.readers.lock().expect("no panic");
+            let reader = &readers[&held.get()];
+            // Once is enough.
+            reader.send_modify(|reader| reader.disturbed = false);
+            self.reader = reader.subscribe();
         }
         let latest = self.feed.state().latest;
         let earliest = self.feed.state().earliest;
@@ -392,13 +516,23 @@ impl Client {
 
     async fn wait(&mut self, mut connection: Subscription) {
         let (mut link, mut ending) = (self.link.clone(), self.ending.clone());
+        let mut reader = self.reader.clone();
         tokio::select! {
             // First what is certain: a connection that is cut or ended carries nothing
-            // more. Every arm may be dropped: two watch a flag, `next` is cancel-safe,
+            // more. Every arm may be dropped: three watch a value, `next` is cancel-safe,
             // and the timer starts anew each time.
             biased;
             _ = link.wait_for(|passing| !passing) => self.lost(),
             _ = ending.wait_for(|ending| *ending) => self.lost(),
+            Ok(reader) = reader.wait_for(|reader| reader.disturbed || reader.over.is_some())
+                => match reader.over {
+                    Some(Withdrawn::Access) => {
+                        let forbidden = Refused("forbidden".to_owned());
+                        self.ready.push_back(Err(forbidden));
+                        self.over = true;
+                    }
+                    _ => self.lost(),
+                },
             delivery = connection.next() => match delivery {
                 Some(delivery) => {
                     if !std::mem::take(&mut self.drop_next) {
@@ -444,9 +578,15 @@ impl Client {
             }
             Delivery::Batch(batch) => {
                 self.position = Position::After(batch.next);
+                let withdrawn = self.reader.borrow().kinds.clone();
+                let is_shown = |event: &&Arc<Event>| {
+                    self.fault == Fault::ShowsWhatWasWithdrawn
+                        || !withdrawn.contains(event.kind())
+                };
                 let mut events: Vec<contract::Event> = batch
                     .events
                     .iter()
+                    .filter(is_shown)
                     .map(|event| self.decoded(event))
                     .collect();
                 if self.fault == Fault::Reorders {

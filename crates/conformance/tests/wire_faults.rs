@@ -3,7 +3,7 @@
 //! has to fail.
 
 use conformance::{
-    test, Hook, Method, Outcome, Server, Settings, Subject, Verdict, CASES,
+    test, Gate, Hook, Method, Outcome, Server, Settings, Subject, Verdict, CASES,
 };
 use feed::{Feed, Retention};
 use futures_util::future::{BoxFuture, FutureExt};
@@ -379,6 +379,83 @@ const FAULTS: &[Fault] = &[
         b"\x03\xf0",
         &["a_finished_log_closes_with_its_code"],
     ),
+    fault(
+        Sse,
+        Down,
+        b"www-authenticate",
+        b"www-authemticate",
+        &["nobody_listens_without_a_credential"],
+    ),
+    fault(
+        Sse,
+        Down,
+        b"\"reason\":\"denied\"",
+        b"\"reason\":\"denial\"",
+        &["a_logout_is_told_at_once"],
+    ),
+    fault(
+        Sse,
+        Down,
+        b"\"reason\":\"renew\"",
+        b"\"reason\":\"other\"",
+        &["an_expired_credential_is_told_at_once"],
+    ),
+    // The close frame's code: 3000 and 3003, each become 1008.
+    fault(
+        WebSocket,
+        Down,
+        b"\x0b\xbb",
+        b"\x03\xf0",
+        &["a_logout_is_told_at_once"],
+    ),
+    fault(
+        WebSocket,
+        Down,
+        b"\x0b\xb8",
+        b"\x03\xf0",
+        &["an_expired_credential_is_told_at_once"],
+    ),
+    fault(
+        LongPolling,
+        Down,
+        b"HTTP/1.1 401",
+        b"HTTP/1.1 403",
+        &[
+            "nobody_listens_without_a_credential",
+            "an_expired_credential_is_told_at_once",
+        ],
+    ),
+    fault(
+        LongPolling,
+        Down,
+        b"2026:forbidden",
+        b"2026:f_rbidden",
+        &[
+            "a_logout_is_told_at_once",
+            "what_one_has_no_right_to_is_forbidden",
+        ],
+    ),
+    fault(
+        Polling,
+        Down,
+        b"\"next\":\"",
+        b"\"nest\":\"",
+        &["a_cursor_moves_past_what_is_left_out"],
+    ),
+    fault(
+        Sse,
+        Down,
+        b"event: heartbeat",
+        b"event: heartbeet",
+        &["a_cursor_moves_past_what_is_left_out"],
+    ),
+    fault(
+        WebSocket,
+        Down,
+        b"\"cursor\":\"",
+        b"\"curser\":\"",
+        &["a_cursor_moves_past_what_is_left_out"],
+    ),
 ];
 
 fn main() -> ExitCode {
@@ -511,6 +588,10 @@ impl Server for Behind {
 
     fn finish(&self) -> BoxFuture<'_, Outcome> {
         self.right.finish()
+    }
+
+    fn gate(&self) -> Option<&dyn Gate> {
+        self.right.gate()
     }
 }
 

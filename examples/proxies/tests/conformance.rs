@@ -3,14 +3,14 @@
 
 use axum::Router;
 use conformance::{
-    Case, Hook, Method, Outcome, Server, Settings, Sockets, Subject, CASES,
+    Case, Gate, Hook, Method, Outcome, Server, Settings, Sockets, Subject, CASES,
 };
 use feed::{Feed, Retention};
 use futures_util::{
     future::{BoxFuture, FutureExt as _},
     stream, StreamExt as _,
 };
-use harness::{conformance::Started, Server as Running};
+use harness::{conformance::Started, Doorkeeper, Server as Running};
 use libtest_mimic::Arguments;
 use proxies::{Configuration, Door, Program, Proxy};
 use serving::Ending;
@@ -75,7 +75,7 @@ async fn holds(program: Program, method: Method) -> anyhow::Result<()> {
     let own = Sockets::new(method, Arc::new(Own { program, method }));
     let cases = CASES.iter().filter(|case| case.methods.contains(&method));
     let run = |case: &'static Case| {
-        let starts = [Hook::Start, Hook::Stop, Hook::Finish];
+        let starts = [Hook::Start, Hook::Stop, Hook::Finish, Hook::Access];
         let anew = case.needs.iter().any(|hook| starts.contains(hook));
         let sockets = if anew { &own } else { &shared };
         async move { (case, conformance::run(case, sockets).await) }
@@ -109,6 +109,7 @@ fn by_default() -> Settings {
         heartbeat: Duration::from_secs(15),
         retention: 10_000,
         relayed: false,
+        guarded: false,
     }
 }
 
@@ -129,13 +130,17 @@ impl Behind {
             max_events: settings.retention,
             ..Retention::default()
         });
-        let router = |feed, ending| router(method, settings, feed, ending);
+        let gate = settings.guarded.then(Doorkeeper::default);
+        let router = |feed, ending| {
+            let router = router(method, settings, feed, ending);
+            Doorkeeper::before(gate.as_ref(), router)
+        };
         let server = Running::start(feed, router).await;
         let configuration = Configuration::right(program).to(server.address);
         let proxy = Proxy::start(configuration).await?;
         let door = proxy.door().await?;
         Ok(Self {
-            started: Started::new(server, door.base()),
+            started: Started::new(server, door.base()).guarded(gate),
             _door: door,
             _proxy: proxy,
         })
@@ -153,6 +158,10 @@ impl Server for Behind {
 
     fn finish(&self) -> BoxFuture<'_, Outcome> {
         self.started.finish()
+    }
+
+    fn gate(&self) -> Option<&dyn Gate> {
+        self.started.gate()
     }
 }
 

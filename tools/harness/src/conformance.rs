@@ -1,8 +1,8 @@
 //! The conformance suite against a method's router in the same process.
 
-use crate::{server::base, Server as Running};
+use crate::{server::base, Doorkeeper, Server as Running};
 use axum::Router;
-use conformance::{Hook, Method, Outcome, Server, Settings, Subject};
+use conformance::{Gate, Hook, Method, Outcome, Server, Settings, Subject};
 use feed::{Feed, Retention};
 use futures_util::future::{BoxFuture, FutureExt};
 use serving::Ending;
@@ -26,10 +26,11 @@ pub struct InProcess<R> {
     pub router: R,
 }
 
-/// A server that the suite may stop, and whose log it may finish.
+/// A server that the suite may stop, whose log it may finish, and whose readers it may admit.
 pub struct Started {
     base: Url,
     feed: Feed,
+    gate: Option<Doorkeeper>,
     /// Taken when it is stopped.
     server: Mutex<Option<Running>>,
 }
@@ -40,8 +41,15 @@ impl Started {
         Self {
             base,
             feed: server.feed.clone(),
+            gate: None,
             server: Mutex::new(Some(server)),
         }
+    }
+
+    /// The same, where somebody stands [before its router](Doorkeeper::before).
+    #[must_use]
+    pub fn guarded(self, gate: Option<Doorkeeper>) -> Self {
+        Self { gate, ..self }
     }
 }
 
@@ -59,10 +67,15 @@ where
                 max_events: settings.retention,
                 ..Retention::default()
             });
-            let router = |feed, ending| (self.router)(feed, settings, ending);
+            let gate = settings.guarded.then(Doorkeeper::default);
+            let router = |feed, ending| {
+                let router = (self.router)(feed, settings, ending);
+                Doorkeeper::before(gate.as_ref(), router)
+            };
             let server = Running::start(feed, router).await;
             let base = base(server.address);
-            Ok(Box::new(Started::new(server, base)) as Box<dyn Server>)
+            let started = Started::new(server, base).guarded(gate);
+            Ok(Box::new(started) as Box<dyn Server>)
         }
         .boxed()
     }
@@ -91,5 +104,10 @@ impl Server for Started {
     fn finish(&self) -> BoxFuture<'_, Outcome> {
         self.feed.finish();
         async { Ok(()) }.boxed()
+    }
+
+    fn gate(&self) -> Option<&dyn Gate> {
+        let gate = self.gate.as_ref()?;
+        Some(gate)
     }
 }

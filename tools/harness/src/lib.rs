@@ -6,8 +6,10 @@
 //! Here a failure is a panic: only tests call this, and the tool that writes the book's captures.
 
 pub mod conformance;
+mod doorkeeper;
 mod server;
 
+pub use doorkeeper::Doorkeeper;
 pub use server::{say, still_feed, Server};
 
 use client::Pace;

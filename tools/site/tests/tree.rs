@@ -241,7 +241,7 @@ const MAY_DEPEND: &[(&str, &str, &str)] = &[
         "client conformance contract feed harness long-polling polling serving sse websocket",
     ),
     ("testbed", "serving", ""),
-    ("harness", "client conformance contract feed serving", ""),
+    ("harness", "client conformance contract feed serving waiting", ""),
     ("site", SITE, "harness json-lines testbed"),
     // Whatever drives the site from outside.
     (

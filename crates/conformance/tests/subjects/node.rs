@@ -6,7 +6,7 @@ use anyhow::{ensure, Context as _};
 use conformance::{
     program::{start_client, Program, Signal},
     scripted::Script,
-    test, Method, Report,
+    test, Hook, Method, Report, Row, Verdict,
 };
 use libtest_mimic::Trial;
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -42,7 +42,12 @@ fn node(file: &str) -> anyhow::Result<String> {
 
 fn all_passed(report: &Report) -> anyhow::Result<()> {
     ensure!(report.failed() == 0, "\n{}", report.failures());
-    ensure!(report.not_tried() == 0, "{}", report.sum());
+    let tried = |row: &Row| match &row.verdict {
+        // It is open to everybody.
+        Verdict::NotTried(missing) => missing[..] == [Hook::Access],
+        verdict => *verdict != Verdict::NotReached,
+    };
+    ensure!(report.rows.iter().all(tried), "{}", report.sum());
     ensure!(report.rows.len() >= 9, "only {}", report.sum());
     Ok(())
 }
