@@ -44,7 +44,7 @@ use axum::{
 use feed::Feed;
 use gate::{gate, Gate};
 use login::Desk;
-use serving::{fallbacks, Ending};
+use serving::{assets, fallbacks, Ending};
 use std::{sync::Arc, time::Duration};
 use tower_sessions::{
     cookie::{time::Duration as CookieDuration, SameSite},
@@ -99,7 +99,7 @@ impl Default for Config {
 ///
 /// `POST login` is open to everybody. All else needs a credential: `POST logout`,
 /// `POST ticket`, `POST token`, `GET me`, `POST rights`, and the methods, each under
-/// its name.
+/// its name, with what their pages share under `shared/`.
 pub fn app(
     log: Feed,
     people: People,
@@ -109,6 +109,8 @@ pub fn app(
     let logins = Logins::new(people, config.clone());
     let desk = Desk::new(logins.clone(), config.clone());
     let gated = methods(log, &config, ending)
+        // Each page asks for `../shared/`.
+        .nest("/shared", assets::router(web::SHARED))
         .merge(
             Router::new()
                 .route("/logout", post(login::logout))

@@ -218,7 +218,7 @@ const MAY_DEPEND: &[(&str, &str, &str)] = &[
     // A login before the methods.
     (
         "access",
-        "contract feed long-polling polling serving sse waiting websocket",
+        "contract feed long-polling polling serving sse waiting web websocket",
         METHOD_TESTS,
     ),
     // The servers of the methods, and plainer ones.

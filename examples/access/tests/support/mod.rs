@@ -1,4 +1,5 @@
 //! What the tests of the login share.
+#![allow(dead_code, reason = "each test program uses its own part of this")]
 
 use access::{app, Config, Logins, May, People};
 use client::{
