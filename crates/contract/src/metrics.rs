@@ -82,6 +82,8 @@ values! {
         Cut = "cut",
         /// The server ends.
         Shutdown = "shutdown",
+        /// It had lasted as long as a stream may, and its client comes back.
+        Aged = "aged",
         /// The log is complete, and the client has all of it.
         Finished = "finished",
         /// The reader may not listen any more.

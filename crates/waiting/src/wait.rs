@@ -307,8 +307,10 @@ impl Drop for Wait {
         } = self.counted;
         let end = if self.cut.is_cut() {
             WaitEnd::Cut
-        } else if self.end.signal().is_raised() || self.counted.aged {
+        } else if self.end.signal().is_raised() {
             WaitEnd::Shutdown
+        } else if self.counted.aged {
+            WaitEnd::Aged
         } else if self.subscription.is_finished() {
             WaitEnd::Finished
         } else if let Some(over) = self.over() {

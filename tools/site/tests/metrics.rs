@@ -11,6 +11,7 @@ use std::{
     future::Future,
     io::Write as _,
     process::{Command, ExitCode, Stdio},
+    time::Duration,
 };
 use testbed::{
     eventually, in_time,
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
     let mut trials = vec![
         trial("long_polling_is_counted", long_polling_is_counted),
         trial("polling_is_counted", polling_is_counted),
+        trial("age_is_counted", age_is_counted),
         trial("refusals_are_counted", refusals_are_counted),
         trial("connections_are_counted", connections_are_counted),
         trial("ticks_are_counted", ticks_are_counted),
@@ -118,10 +120,14 @@ impl Stand {
     }
 
     async fn with(method: Method, edge: serving::Config) -> Self {
+        Self::of(method, edge, |host| host).await
+    }
+
+    async fn of(method: Method, edge: serving::Config, change: fn(Host) -> Host) -> Self {
         // For the rest of the process: the guard borrows it.
         let recorder: &'static Recorder = Box::leak(Box::default());
         let here = ::metrics::set_default_local_recorder(recorder);
-        let router = |log, ending| (method.router)(Host::alone(log, ending));
+        let router = |log, ending| (method.router)(change(Host::alone(log, ending)));
         let server = Server::start_with(still_feed(2), edge, router).await;
         // Its edge makes its handles in its own task.
         eventually("the edge", || {
@@ -401,6 +407,28 @@ async fn is_counted(stream: Stream) -> anyhow::Result<()> {
     stand.server.ending.begin();
     peer.until("shutdown").await;
     stand.ends(method, "shutdown").await;
+    Ok(())
+}
+
+/// What a client of the two reads at the end is what it reads at a shutdown. The count tells them
+/// apart.
+async fn age_is_counted() -> anyhow::Result<()> {
+    for stream in streams() {
+        let method = stream.method;
+        if method.name == json_lines::METHOD.name {
+            // It knows no age.
+            continue;
+        }
+        let young = |mut host: Host| {
+            host.max_age = Some(Duration::from_millis(200));
+            host
+        };
+        let mut stand = Stand::of(method, serving::Config::default(), young).await;
+        let mut peer = stand.open(&stream, "after=latest").await;
+        stand.opens(method).await;
+        peer.until("shutdown").await;
+        stand.ends(method, "aged").await;
+    }
     Ok(())
 }
 
