@@ -539,6 +539,61 @@ async fn nothing_of_what_one_may_not_see_goes_over_the_wire_and_the_cursor_moves
 }
 
 #[tokio::test]
+async fn a_finished_log_whose_rest_is_left_out_has_an_end_for_browsers_too() {
+    let stand = Stand::start(Config::default()).await;
+    let bob = stand.sign_in("bob").await;
+    stand.say("message", "seen").await;
+    stand.say("secret", "not seen").await;
+    stand.log().finish();
+    let first = bob.get(stand.url("sse/events?after=k3f9x2.1"));
+    let answer = first.send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    let text = in_time("the end", answer.text()).await.unwrap();
+    let ids = text.lines().filter_map(|line| line.strip_prefix("id: "));
+    let last = ids.last().expect("an id");
+    assert_eq!(last, "k3f9x2.2", "{text}");
+    assert!(
+        text.ends_with("data: {\"reason\":\"finished\"}\n\n"),
+        "{text}"
+    );
+    // As an `EventSource` does by itself, whatever it makes of the last event.
+    let again = bob.get(stand.url("sse/events?after=k3f9x2.1"));
+    let answer = again.header("Last-Event-ID", last).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::NO_CONTENT);
+}
+
+#[tokio::test]
+async fn a_logout_ends_a_text_that_is_being_generated() {
+    let stand = Stand::start(Config::default()).await;
+    let asked = async |person: &reqwest::Client| {
+        let body = json!({ "prompt": "why?" });
+        let asked = person.post(stand.url("sse/tokens")).json(&body);
+        let mut answer = asked.send().await.expect("an answer");
+        assert_eq!(answer.status(), StatusCode::OK);
+        let first = in_time("a token", answer.chunk()).await.expect("a token");
+        assert!(first.is_some());
+        answer
+    };
+    let (ada, bob) = (stand.sign_in("ada").await, stand.sign_in("bob").await);
+    let (ends, mut goes_on) = (asked(&ada).await, asked(&bob).await);
+    let left = ada.post(stand.url("logout")).send().await.unwrap();
+    assert!(left.status().is_success());
+    let rest = in_time("the end", ends.text()).await.unwrap();
+    let last = "event: end\ndata: {\"reason\":\"denied\"}\n\n";
+    assert!(rest.ends_with(last), "{rest}");
+    assert!(!rest.contains("event: done"), "{rest}");
+    let next = in_time("the next token", goes_on.chunk()).await.unwrap();
+    assert!(next.is_some(), "nobody else's ends");
+    // And nothing new begins.
+    let body = json!({ "prompt": "why?" });
+    let refused = ada.post(stand.url("sse/tokens")).json(&body).send().await;
+    assert_eq!(
+        problem_of(refused.unwrap()).await,
+        known(401, "unauthorized")
+    );
+}
+
+#[tokio::test]
 async fn publishing_needs_a_right_too() {
     let stand = Stand::start(Config::default()).await;
     let bob = stand.sign_in("bob").await;

@@ -249,7 +249,7 @@ impl EventStream {
                 Next::Silence => {
                     Some(Ok(framing::heartbeat(self.wait.cursor(), self.every)))
                 }
-                Next::Finished => self.end(Ok(framing::end(EndReason::Finished))),
+                Next::Finished => self.finish(),
                 // To the client it is the same: this server is no longer for it.
                 Next::Ending | Next::Aged => {
                     self.end(Ok(framing::end(EndReason::Shutdown)))
@@ -260,6 +260,21 @@ impl EventStream {
         }
     }
     // ANCHOR_END: next
+
+    /// What comes last where the log is finished.
+    fn finish(&mut self) -> Option<Result<Bytes, Cut>> {
+        let end = framing::end(EndReason::Finished);
+        let last = match self.wait.access() {
+            // Its rest may have been left out, and then no block had the last id. A
+            // browser that comes back with it gets 204, and stops.
+            Some(_) => {
+                let moved = framing::heartbeat(self.wait.cursor(), self.every);
+                [moved, end].concat().into()
+            }
+            None => end,
+        };
+        self.end(Ok(last))
+    }
 
     fn end(&mut self, last: Result<Bytes, Cut>) -> Option<Result<Bytes, Cut>> {
         self.over = true;

@@ -6,20 +6,26 @@
 //! answer, and asks again. `EventSource` cannot read it, because it only sends GET and
 //! would ask again by itself at the end.
 
-use crate::server::{Server, STREAM_HEADERS};
+use crate::{
+    framing,
+    server::{Server, STREAM_HEADERS},
+};
 use axum::{
     body::{Body, Bytes},
     extract::State,
     response::{IntoResponse, Response},
 };
 use contract::Problem;
-use futures_util::{stream, Stream, StreamExt};
+use futures_util::{
+    future::{select, Either},
+    stream, Stream, StreamExt,
+};
 use serde::{Deserialize, Serialize};
 use serving::ProblemResponse;
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, future::Future, time::Duration};
 use waiting::{
     http::{JsonBody, Sender},
-    Place,
+    Over, Place, Reader,
 };
 
 /// The longest prompt, in characters: a few paragraphs, since the answer repeats it.
@@ -77,8 +83,10 @@ pub(crate) fn generate(prompt: &str) -> Vec<String> {
 pub(crate) async fn answer(
     State(server): State<Server>,
     Sender(client): Sender,
+    reader: Reader,
     JsonBody(request): JsonBody<Request>,
 ) -> Result<Response, ProblemResponse> {
+    reader.check()?;
     let prompt = request.prompt()?;
     let door = server.room.door();
     let place = door.enter(&client)?;
@@ -87,6 +95,7 @@ pub(crate) async fn answer(
     // `take_until` ends the body when the server ends. No `done` was sent then, so the
     // client knows that this is not the whole answer.
     let events = events(tokens, server.config.token_pause, place).take_until(stopped);
+    let events = until_over(events, reader.over());
     Ok((STREAM_HEADERS, Body::from_stream(events)).into_response())
 }
 
@@ -116,3 +125,22 @@ fn block(event: &str, data: &impl Serialize) -> Bytes {
     format!("{event}data: {data}\n\n").into()
 }
 // ANCHOR_END: answer
+
+/// The same, until whoever asked may not have it any more; then why, as its last event.
+fn until_over(
+    events: impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static,
+    over: impl Future<Output = Over> + Send + 'static,
+) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
+    let begun = Some((Box::pin(events), Box::pin(over)));
+    stream::unfold(begun, |state| async move {
+        let (mut events, over) = state?;
+        // Either may be dropped: the stream keeps what it has, and an access that is
+        // over stays so.
+        match select(over, events.next()).await {
+            Either::Left((over, _)) => {
+                Some((Ok(framing::end(over.end_reason())), None))
+            }
+            Either::Right((event, over)) => Some((event?, Some((events, over)))),
+        }
+    })
+}
