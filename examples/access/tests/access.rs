@@ -549,8 +549,8 @@ async fn a_finished_log_whose_rest_is_left_out_has_an_end_for_browsers_too() {
     let answer = first.send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::OK);
     let text = in_time("the end", answer.text()).await.unwrap();
-    let ids = text.lines().filter_map(|line| line.strip_prefix("id: "));
-    let last = ids.last().expect("an id");
+    let mut ids = text.lines().filter_map(|line| line.strip_prefix("id: "));
+    let last = ids.next_back().expect("an id");
     assert_eq!(last, "k3f9x2.2", "{text}");
     assert!(
         text.ends_with("data: {\"reason\":\"finished\"}\n\n"),
