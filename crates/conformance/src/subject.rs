@@ -256,8 +256,8 @@ pub trait Running: Send + Sync {
         position: Position,
     ) -> BoxStream<'static, Result<Update, Refused>>;
 
-    /// Publishes through the method, as a client would, and with a credential of its own
-    /// where the server is guarded. No cut keeps it from the
+    /// Publishes through the method, as a client would, and with a credential of its
+    /// own where the server is guarded. No cut keeps it from the
     /// server.
     fn publish(
         &self,

@@ -249,6 +249,12 @@ struct Reader {
     disturbed: bool,
 }
 
+impl Reader {
+    fn is_cut_off(&self) -> bool {
+        self.disturbed || self.over.is_some()
+    }
+}
+
 impl Gate for Readers {
     fn admit(&self) -> BoxFuture<'_, Result<String, String>> {
         let mut readers = self.readers.lock().expect("no panic");
@@ -519,20 +525,19 @@ impl Client {
         let mut reader = self.reader.clone();
         tokio::select! {
             // First what is certain: a connection that is cut or ended carries nothing
-            // more. Every arm may be dropped: three watch a value, `next` is cancel-safe,
-            // and the timer starts anew each time.
+            // more. Every arm may be dropped: three watch a value, `next` is
+            // cancel-safe, and the timer starts anew each time.
             biased;
             _ = link.wait_for(|passing| !passing) => self.lost(),
             _ = ending.wait_for(|ending| *ending) => self.lost(),
-            Ok(reader) = reader.wait_for(|reader| reader.disturbed || reader.over.is_some())
-                => match reader.over {
-                    Some(Withdrawn::Access) => {
-                        let forbidden = Refused("forbidden".to_owned());
-                        self.ready.push_back(Err(forbidden));
-                        self.over = true;
-                    }
-                    _ => self.lost(),
-                },
+            Ok(reader) = reader.wait_for(Reader::is_cut_off) => match reader.over {
+                Some(Withdrawn::Access) => {
+                    let forbidden = Refused("forbidden".to_owned());
+                    self.ready.push_back(Err(forbidden));
+                    self.over = true;
+                }
+                _ => self.lost(),
+            },
             delivery = connection.next() => match delivery {
                 Some(delivery) => {
                     if !std::mem::take(&mut self.drop_next) {

@@ -255,8 +255,8 @@ impl Reader {
         ConnectionName(None).into()
     }
 
-    /// Completes when the reader's access is over, at once; never where nobody asked who
-    /// it is. For an answer that takes long and is no [`Wait`](crate::Wait).
+    /// Completes when the reader's access is over, at once; never where nobody asked
+    /// who it is. For an answer that takes long and is no [`Wait`](crate::Wait).
     pub fn over(&self) -> impl Future<Output = Over> + Send + 'static {
         let watched = self.access.clone().map(Watched::new);
         let mut watched = watched.map(Box::new);
