@@ -148,13 +148,13 @@ export function mount(element, { base: relative, Socket }) {
     gone.lost += lost;
     gone.doubled += doubled;
     // As a tab that is closed: nothing of its own is told of it.
-    closed.element.remove();
+    leave(closed);
     cards = cards.filter((card) => card !== closed);
     draw();
   }
 
   function stop() {
-    for (const card of cards) card.element.remove();
+    for (const card of cards) leave(card);
     cards = [];
     Object.assign(gone, { lost: 0, doubled: 0 });
     note.textContent = "";
@@ -252,6 +252,19 @@ export function mount(element, { base: relative, Socket }) {
       root.remove();
     },
   };
+}
+
+/**
+ * Leaves the page of a tab, and then takes its frame away: WebKit hangs when a frame is
+ * removed whose page still waits.
+ *
+ * @param {Card} card
+ */
+function leave({ frame, element }) {
+  element.hidden = true;
+  delete element.dataset.role;
+  frame.addEventListener("load", () => element.remove(), { once: true });
+  frame.src = "about:blank";
 }
 
 /** @param {Card} card @returns {TabHere | undefined} once its page has loaded */
