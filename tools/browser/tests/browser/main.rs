@@ -90,6 +90,7 @@ fn everywhere(suite: &Arc<Suite>, kind: Kind) -> Vec<Trial> {
         worker::another_worker_is_another_log,
         worker::an_old_worker_serves_a_new_site_and_a_new_one_old_tabs,
         worker::a_site_that_names_no_worker_ends_it,
+        worker::many_tabs_share_one_stream_and_the_seventh_does_not_wait,
         worker::what_is_not_below_its_path_is_not_its_own,
         polling_panel::a_client_far_behind_catches_up_without_its_pauses,
         polling_panel::a_hidden_page_asks_less_often_and_at_once_when_it_is_shown,

@@ -214,6 +214,67 @@ pub(crate) async fn two_tabs_share_one_room(suite: Arc<Suite>, here: Page) -> an
     Ok(())
 }
 
+/// The panels of the chapter on many tabs.
+const TABS: &str = ".live-panel[data-method=tabs]:not([data-view])";
+const SEVENTH: &str = ".live-panel[data-method=tabs][data-view=seventh]";
+
+/// Waits until as many tabs of the panel are open and have had an event, and the server counts one
+/// stream for them.
+async fn share(page: &Page, tabs: u32) -> anyhow::Result<()> {
+    page.until(
+        &format!("{tabs} tabs with one stream"),
+        "const panel = document.querySelector(arguments[0]);
+        const open = [...panel.querySelectorAll('[data-role=tab][data-state=open]')];
+        const had = open.filter((tab) => parseInt(tab.querySelector('[data-role=had]')?.textContent) > 0);
+        const is = (role, text) => panel.querySelector(`[data-role=${role}]`).textContent === text;
+        const right = had.length === arguments[1] && is('streams', '1') && is('lost', '0') && is('doubled', '0');
+        if (!right) throw new Error(panel.textContent);
+        return right",
+        &[json!(TABS), json!(tabs)],
+    )
+    .await
+}
+
+pub(crate) async fn many_tabs_share_one_stream_and_the_seventh_does_not_wait(
+    suite: Arc<Suite>,
+    page: Page,
+) -> anyhow::Result<()> {
+    let site = Site::start(&suite).await?;
+    page.open(&site.at("production/tabs.html")).await?;
+    let offer = format!("{TABS} .live-panel-start");
+    let is_there = "return document.querySelector(arguments[0]) !== null";
+    page.until("the offer", is_there, &[json!(offer)]).await?;
+    // It presses Start by itself.
+    page.click(&offer).await?;
+    share(&page, 3).await?;
+    let more = format!("{TABS} [data-role=more]");
+    page.click(&more).await?;
+    share(&page, 4).await?;
+    let leader = format!("{TABS} [data-role=close]");
+    page.click(&leader).await?;
+    share(&page, 3).await?;
+    // The other way, too.
+    page.run::<Value>(
+        "const select = document.querySelector(arguments[0]);
+        select.value = 'worker';
+        select.dispatchEvent(new Event('change'))",
+        &[json!(format!("{TABS} select"))],
+    )
+    .await?;
+    share(&page, 3).await?;
+    page.click(&format!("{TABS} [data-role=stop]")).await?;
+    page.click(&format!("{SEVENTH} [data-role=start]")).await?;
+    page.until(
+        "word that it did not wait",
+        "return document.querySelector(arguments[0])?.textContent.includes('a service worker answers here')",
+        &[json!(format!("{SEVENTH} [data-role=verdict]"))],
+    )
+    .await?;
+    assert_eq!(site.asked_below("in-browser"), 0);
+    assert_eq!(page.complaints().await?, Vec::<String>::new());
+    Ok(())
+}
+
 pub(crate) async fn another_worker_is_another_log(
     suite: Arc<Suite>,
     page: Page,
