@@ -1,11 +1,8 @@
 //! A peer that vanishes: from one moment to the next nothing that is sent to it
 //! arrives, and nothing comes back.
 //!
-//! It runs in a network namespace of its own, at the other end of a pair of virtual
-//! interfaces. To make it vanish, the server's side is told another hardware address
-//! for it, so that every packet is for nobody.
+//! It runs in a network namespace of its own.
 
-use anyhow::{ensure, Context as _};
 use axum::{body::Body, extract::State, response::IntoResponse, routing::get, Router};
 use bytes::Bytes;
 use libtest_mimic::{Arguments, Trial};
@@ -15,14 +12,11 @@ use std::{
     env,
     io::{Read as _, Write as _},
     net::SocketAddr,
-    process::{Child, Command, ExitCode},
+    process::{Child, ExitCode},
     sync::Arc,
     time::Duration,
 };
-use testbed::{
-    eventually,
-    parts::{trial, Forbidden, Missing},
-};
+use testbed::{eventually, link::Link, parts::trial};
 use tokio::{net::TcpListener, sync::Semaphore, time::sleep};
 
 /// The program is also the peer, in its namespace: `vanished peer ADDRESS PATH`.
@@ -57,13 +51,13 @@ fn be_peer(address: &str, path: &str) -> ExitCode {
 }
 
 async fn vanishes(path: &'static str) -> anyhow::Result<()> {
-    let link = Link::new(usize::from(path == "/parked"))?;
+    let link = Link::new()?;
     let places = Arc::new(Semaphore::new(1));
     let router = Router::new()
         .route("/stream", get(stream))
         .route("/parked", get(park))
         .with_state(places.clone());
-    let listener = TcpListener::bind((link.ours.as_str(), 0)).await?;
+    let listener = TcpListener::bind((link.ours(), 0)).await?;
     let address = listener.local_addr()?;
     let config = Config {
         keep_alive: Duration::from_secs(1),
@@ -77,7 +71,11 @@ async fn vanishes(path: &'static str) -> anyhow::Result<()> {
         config,
         Ending::new(),
     ));
-    let _peer = link.peer(address, path)?;
+    let peer = link
+        .inside()?
+        .args([PEER, &address.to_string(), path])
+        .spawn()?;
+    let _peer = Killed(peer);
     eventually("the place is taken", || places.available_permits() == 0).await;
     link.swallow()?;
     eventually("the place is free", || places.available_permits() == 1).await;
@@ -101,93 +99,6 @@ async fn stream(State(places): State<Arc<Semaphore>>) -> impl IntoResponse {
 async fn park(State(places): State<Arc<Semaphore>>) {
     let _place = places.try_acquire_owned();
     std::future::pending::<()>().await
-}
-
-/// What `ip` says where the system does not allow a namespace, or has no virtual
-/// interfaces.
-const FORBIDDEN: [&str; 5] = [
-    "not permitted",
-    "Permission denied",
-    "Read-only file system",
-    "Unknown device type",
-    "not supported",
-];
-
-/// A namespace and the way to it; gone when dropped.
-struct Link {
-    name: String,
-    /// The server's address.
-    ours: String,
-    theirs: String,
-}
-
-impl Link {
-    /// `number` tells several of one process apart.
-    fn new(number: usize) -> anyhow::Result<Self> {
-        let pid = std::process::id();
-        let network = format!("198.18.{}", (pid as usize + number) % 256);
-        let link = Self {
-            name: format!("w{number}-{pid}"),
-            ours: format!("{network}.1"),
-            theirs: format!("{network}.2"),
-        };
-        let Link { name, ours, theirs } = &link;
-        link.ip(&format!("netns add {name}"))?;
-        link.ip(&format!(
-            "link add {name} type veth peer name inside netns {name}"
-        ))?;
-        link.ip(&format!("address add {ours}/30 dev {name}"))?;
-        link.ip(&format!("link set {name} up"))?;
-        link.ip(&format!("-n {name} address add {theirs}/30 dev inside"))?;
-        link.ip(&format!("-n {name} link set inside up"))?;
-        Ok(link)
-    }
-
-    fn ip(&self, arguments: &str) -> anyhow::Result<()> {
-        let ip = Command::new("ip")
-            .args(arguments.split_whitespace())
-            .output()
-            .context("ip, of iproute2, cannot be run")
-            .map_err(Missing)?;
-        if !ip.status.success() {
-            let words = String::from_utf8_lossy(&ip.stderr);
-            let error = anyhow::anyhow!("`ip {arguments}`: {}", words.trim());
-            let forbidden = FORBIDDEN.iter().any(|word| words.contains(word));
-            return Err(match forbidden {
-                true => Forbidden(error).into(),
-                false => error,
-            });
-        }
-        Ok(())
-    }
-
-    fn peer(&self, address: SocketAddr, path: &str) -> anyhow::Result<Killed> {
-        let program = env::current_exe()?;
-        let peer = Command::new("ip")
-            .args(["netns", "exec", &self.name])
-            .arg(program)
-            .args([PEER, &address.to_string(), path])
-            .spawn()?;
-        Ok(Killed(peer))
-    }
-
-    /// From now on nothing arrives there.
-    fn swallow(&self) -> anyhow::Result<()> {
-        let Self { name, theirs, .. } = self;
-        let nobody = format!(
-            "neigh replace {theirs} lladdr 02:00:00:00:00:01 dev {name} nud permanent"
-        );
-        let swallowed = self.ip(&nobody);
-        ensure!(swallowed.is_ok(), "{swallowed:?}");
-        Ok(())
-    }
-}
-
-impl Drop for Link {
-    fn drop(&mut self) {
-        // With it go its interfaces. Where it was not made, there is none.
-        let _ = self.ip(&format!("netns delete {}", self.name));
-    }
 }
 
 struct Killed(Child);

@@ -4,7 +4,7 @@ use axum::Router;
 use contract::{Data, Kind};
 use feed::{Feed, Retention};
 use serving::{guard, Allowed, Ending};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use tokio::{net::TcpListener, task::JoinHandle};
 use url::Url;
 
@@ -12,7 +12,7 @@ use url::Url;
 pub struct Server {
     /// The log that it serves.
     pub feed: Feed,
-    /// Where it listens: a free port of the loopback interface.
+    /// Where it listens: a free port, of the loopback interface unless asked for otherwise.
     pub address: SocketAddr,
     /// Begin it to shut the server down.
     pub ending: Ending,
@@ -32,7 +32,17 @@ impl Server {
         edge: serving::Config,
         router: impl FnOnce(Feed, Ending) -> Router,
     ) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        Self::start_at(Ipv4Addr::LOCALHOST, feed, edge, router).await
+    }
+
+    /// The same at another address of this system.
+    pub async fn start_at(
+        address: Ipv4Addr,
+        feed: Feed,
+        edge: serving::Config,
+        router: impl FnOnce(Feed, Ending) -> Router,
+    ) -> Self {
+        let listener = TcpListener::bind((address, 0)).await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let ending = Ending::new();
         let router = guard(router(feed.clone(), ending.clone()), Allowed::default());

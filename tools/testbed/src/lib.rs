@@ -1,5 +1,5 @@
 //! What tests share: a raw socket, files of expected bytes, a server that follows a script, a
-//! listener without sockets, and parts from outside that may be missing.
+//! listener without sockets, a network that loses packets, and parts from outside that may be missing.
 //!
 //! It knows no log and no client: tests of the HTTP edge need neither. What the tests of the
 //! methods share besides is in the crate `harness`.
@@ -8,11 +8,13 @@
 
 pub mod faults;
 mod golden;
+pub mod link;
 mod metrics;
 pub mod parts;
 mod pipes;
 mod raw;
 mod script;
+pub mod seeded;
 
 pub use golden::{compare, exchange, transcript};
 pub use metrics::Metrics;

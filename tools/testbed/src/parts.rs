@@ -55,7 +55,7 @@ where
     T: Future<Output = anyhow::Result<()>> + 'static,
 {
     Trial::ignorable_test(name, move || {
-        let runtime = tokio::runtime::Runtime::new()?;
+        let runtime = crate::seeded::runtime()?;
         let tested = runtime.block_on(async { tokio::time::timeout(limit, test()).await });
         outcome(tested.context("it hangs").and_then(|tested| tested))
     })
