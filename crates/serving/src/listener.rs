@@ -73,6 +73,7 @@ impl Listener for TcpListener {
     }
 }
 
+// ANCHOR: prepare
 fn prepare(stream: &TcpStream, config: &Config) -> io::Result<()> {
     // Nagle's algorithm keeps a small write back until the one before is acknowledged,
     // and a peer may put that off for 40 ms or more. An event is a small write that
@@ -100,6 +101,7 @@ fn prepare(stream: &TcpStream, config: &Config) -> io::Result<()> {
         .with_retries(config.keep_alive_probes);
     socket.set_tcp_keepalive(&probes)
 }
+// ANCHOR_END: prepare
 
 /// Completes once the peer has closed its side or reset the connection, whether or not
 /// what it sent before was read.

@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let settings = std::env::args().nth(1).unwrap_or_else(|| "{}".to_owned());
     let served = async { faults::serve(serde_json::from_str(&settings)?).await };
-    match served.await {
+    let runtime = testbed::seeded::runtime().expect("a runtime");
+    match runtime.block_on(served) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => serving::command::fail("faults", error),
     }

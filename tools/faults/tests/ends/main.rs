@@ -1,7 +1,8 @@
 //! Ends and beginnings: servers that are told to end, that are killed, that are replaced, and the
 //! clients that come back.
 //!
-//! With `--long`, or `LONG_FAULTS=1`, ten times as many clients take part.
+//! With `--long`, or `LONG_FAULTS=1`, ten times as many clients take part, and the run says its
+//! seed: see `testbed::seeded` for what is held to it.
 
 #[cfg(unix)]
 mod balanced;
@@ -81,8 +82,8 @@ fn main() -> ExitCode {
         }),
     ]);
     if long {
-        // At a pace that a small machine can follow. What the clients draw has no seed: it is their
-        // own code that draws.
+        testbed::seeded::say();
+        // At a pace that a small machine can follow.
         let crowd = Crowd {
             clients: 2_000,
             pace: Duration::from_secs(3),

@@ -27,7 +27,7 @@ pub fn play(method: &OsStr) -> ExitCode {
         websocket::METHOD,
     ];
     let method = methods.into_iter().find(|it| method == it.name);
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let runtime = testbed::seeded::runtime().expect("a runtime");
     runtime.block_on(method::run(method.expect("a method")))
 }
 

@@ -25,20 +25,21 @@ const GREEDY: u8 = 2;
 const OTHER: u8 = 3;
 
 /// Longer than a test.
-const HEARTBEAT: Duration = Duration::from_secs(60);
+pub const HEARTBEAT: Duration = Duration::from_secs(60);
 
 /// As if there were no limits for an address.
-const NONE: Limits = Limits {
+pub const NONE: Limits = Limits {
     connections: usize::MAX,
     waits: usize::MAX,
     reads: Rate::new(u32::MAX, u32::MAX),
     publishes: Rate::new(u32::MAX, u32::MAX),
     refused_publishes: u32::MAX,
+    tasks: usize::MAX,
     addresses: 100,
     loopback: true,
 };
 
-fn edge(max_connections: usize, per_address: Limits) -> Config {
+pub fn edge(max_connections: usize, per_address: Limits) -> Config {
     Config {
         max_connections,
         per_address,

@@ -2,20 +2,63 @@
 //! sockets: what becomes of them, and what the others notice.
 //!
 //! Clients tell themselves apart by addresses of the loopback network, such as 127.0.0.2.
+//!
+//! With `--long`, or `LONG_FAULTS=1`, those that take their time are run too, and the run
+//! says its seed: see `testbed::seeded` for what is held to it.
 
+mod crowd;
+mod half_open;
 mod limits;
 mod nginx;
 mod peer;
 mod readers;
 
+use crowd::Crowd;
 use libtest_mimic::{Arguments, Trial};
-use std::{process::ExitCode, time::Duration};
+use std::{env, net::Ipv4Addr, process::ExitCode, time::Duration};
 use testbed::parts::trial;
 
 fn main() -> ExitCode {
+    // What a test starts as a process of its own.
+    if let Some(method) = env::var_os(half_open::PLAYS) {
+        return half_open::play(&method);
+    }
     let limit = Duration::from_secs(120);
+    let long = env::args().any(|argument| argument == "--long")
+        || env::var_os("LONG_FAULTS").is_some_and(|value| value == "1");
+    if long {
+        testbed::seeded::say();
+    }
+    let arguments = Arguments::from_iter(env::args().filter(|argument| argument != "--long"));
     let mut trials = Vec::<Trial>::new();
     for method in METHODS {
+        trials.push(trial(
+            &format!("half_open::{}", method.name),
+            limit,
+            move || half_open::vanishes(method),
+        ));
+        trials.push(trial(
+            &format!("more_than_room::{}", method.name),
+            limit,
+            move || async move {
+                match method.waits {
+                    Some(_) => crowd::gives_up_waits(method).await,
+                    None => crowd::gives_up_polls().await,
+                }
+            },
+        ));
+        if long {
+            trials.push(trial(
+                &format!("the_slowest_that_stays::{}", method.name),
+                limit,
+                move || readers::slowest(method),
+            ));
+            trials.push(trial(
+                &format!("half_open_by_default::{}", method.name),
+                limit,
+                move || half_open::by_default(method),
+            ));
+        }
         trials.push(trial(
             &format!("one_address_takes_all::{}", method.name),
             limit,
@@ -42,6 +85,14 @@ fn main() -> ExitCode {
         limit,
         nginx::socket,
     ));
+    trials.push(trial("a_crowd_that_is_refused::polling", limit, || {
+        crowd::is_refused_at_once(Crowd::SMALL)
+    }));
+    if long {
+        trials.push(trial("a_crowd_that_is_refused::a-thousand", limit, || {
+            crowd::is_refused_at_once(Crowd(1_000))
+        }));
+    }
     trials.push(trial("poll_flood::polling", limit, limits::poll_flood));
     trials.push(trial("publish_flood::polling", limit, limits::post_flood));
     trials.push(trial(
@@ -54,7 +105,7 @@ fn main() -> ExitCode {
         limit,
         limits::a_trusted_proxy_says_who_asks,
     ));
-    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+    libtest_mimic::run(&arguments, trials).exit_code()
 }
 
 /// The methods that are tried.
@@ -72,9 +123,20 @@ async fn server(
     edge: serving::Config,
     heartbeat: Duration,
 ) -> harness::Server {
+    server_at(Ipv4Addr::LOCALHOST, method, keep_events, edge, heartbeat).await
+}
+
+/// The same at another address of this system.
+async fn server_at(
+    address: Ipv4Addr,
+    method: method::Method,
+    keep_events: usize,
+    edge: serving::Config,
+    heartbeat: Duration,
+) -> harness::Server {
     let places = edge.places();
     let feed = harness::still_feed(keep_events);
-    harness::Server::start_with(feed, edge, move |log, ending| {
+    harness::Server::start_at(address, feed, edge, move |log, ending| {
         (method.router)(method::Host {
             places,
             heartbeat,

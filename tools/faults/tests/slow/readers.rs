@@ -11,11 +11,15 @@ use client::{
 use contract::{Data, Position};
 use faults::{Child, Settings};
 use futures_util::{Stream, StreamExt};
+use harness::Server;
 use method::Method;
 use serving::Config;
 use std::{pin::Pin, time::Duration};
 use testbed::{eventually, faults::came_to, in_time};
-use tokio::{io::AsyncReadExt, time::sleep};
+use tokio::{
+    io::AsyncReadExt,
+    time::{sleep, timeout},
+};
 use url::Url;
 
 /// What the system keeps for a reader that does not read, in the reader; as little as it allows.
@@ -152,12 +156,11 @@ pub async fn stops(method: Method) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A reader that takes a byte ten times within the time that a write may wait. Its window never
-/// opens: it is cut as one that takes nothing. One that takes some kilobytes each time is slow,
-/// and stays.
-pub async fn byte_at_a_time(method: Method) -> anyhow::Result<()> {
+/// A server whose writes may wait for `PROGRESS`, with more in its log than all buffers on the way
+/// take; and the request for all of it.
+async fn with_much_to_send(method: Method) -> anyhow::Result<(Server, String)> {
     let edge = Config {
-        write_progress: Duration::from_secs(2),
+        write_progress: PROGRESS,
         unacknowledged: Duration::from_secs(60),
         ..Config::default()
     };
@@ -165,7 +168,6 @@ pub async fn byte_at_a_time(method: Method) -> anyhow::Result<()> {
     let server = server(method, 1_000, edge, Duration::from_secs(60)).await;
     let kind: contract::Kind = "message".parse()?;
     let data = Data::new(&"x".repeat(EVENT))?;
-    // More than all buffers on the way take.
     for _ in 0..1_000 {
         server.feed.publish(kind.clone(), data.clone()).await?;
     }
@@ -173,7 +175,44 @@ pub async fn byte_at_a_time(method: Method) -> anyhow::Result<()> {
         "polling" | "long-polling" => 500,
         _ => 1,
     };
-    let request = wait(method.name, "earliest").repeat(times);
+    Ok((server, wait(method.name, "earliest").repeat(times)))
+}
+
+/// How long a write may wait.
+const PROGRESS: Duration = Duration::from_secs(2);
+
+/// How many bytes a reader takes within that time, and stays. With 30 s it is 1.1 kB a second.
+const ENOUGH: usize = 32 * 1024;
+
+/// Takes so many bytes in each `PROGRESS`, a tenth of them ten times, for `periods` of these;
+/// whether it is still there.
+async fn stays(server: &Server, request: &str, bytes: usize, periods: u32) -> anyhow::Result<bool> {
+    let mut peer = Peer::connect(1, ROOM, server.address).await?;
+    peer.write(request).await?;
+    let mut bytes = vec![0; bytes / 10];
+    let mut turn = tokio::time::interval(PROGRESS / 10);
+    for _ in 0..10 * periods {
+        turn.tick().await;
+        // Never for long: what there is was sent before.
+        let _ = timeout(PROGRESS / 10, peer.socket.read_exact(&mut bytes)).await;
+    }
+    Ok(server.ending.open() > 0)
+}
+
+/// How slowly a reader may take what it is sent, and stays: tried with the powers of two.
+pub async fn slowest(method: Method) -> anyhow::Result<()> {
+    for kib in [1, 2, 4, 8, 12, 16, 24, 32, 64] {
+        let (server, request) = with_much_to_send(method).await?;
+        let stays = stays(&server, &request, kib * 1024, 6).await?;
+        println!("{}: {kib} KiB in {PROGRESS:?}: {stays}", method.name);
+    }
+    Ok(())
+}
+
+/// A reader that takes a byte ten times within the time that a write may wait. Its window never
+/// opens: it is cut as one that takes nothing. One that takes `ENOUGH` is slow, and stays.
+pub async fn byte_at_a_time(method: Method) -> anyhow::Result<()> {
+    let (server, request) = with_much_to_send(method).await?;
     let mut peer = Peer::connect(1, ROOM, server.address).await?;
     peer.write(&request).await?;
     eventually("it is connected", || server.ending.open() > 0).await;
@@ -186,22 +225,12 @@ pub async fn byte_at_a_time(method: Method) -> anyhow::Result<()> {
     };
     in_time("its end", ended).await;
 
-    let mut slow = Peer::connect(1, ROOM, server.address).await?;
-    slow.write(&request).await?;
-    eventually("it is connected", || server.ending.open() > 0).await;
-    let mut bytes = vec![0; 8 * 1024];
-    // Three times as long as a write may wait.
-    for _ in 0..60 {
-        let read = in_time("bytes", slow.socket.read(&mut bytes)).await?;
-        ensure!(read > 0, "it is not cut");
-        sleep(Duration::from_millis(100)).await;
-    }
-    ensure!(server.ending.open() > 0, "it is not cut");
+    ensure!(stays(&server, &request, ENOUGH, 4).await?, "it is not cut");
     came_to(
         "byte-a-second",
         method.name,
         "opens no window, and is cut when no write has moved for as long as `write_progress`; \
-         one that reads some kilobytes a second stays",
+         one that takes 32 KiB in that time, a kilobyte a second by default, stays",
         &format!("faults::slow::a_byte_at_a_time::{}", method.name),
     );
     Ok(())
