@@ -87,6 +87,7 @@ struct Taken {
     limits: Limits,
     connections: AtomicUsize,
     waits: AtomicUsize,
+    tasks: AtomicUsize,
     reads: DefaultDirectRateLimiter,
     publishes: DefaultDirectRateLimiter,
     /// When it was last looked up. After a while both rates are as new.
@@ -103,6 +104,7 @@ impl Taken {
             limits,
             connections: AtomicUsize::new(0),
             waits: AtomicUsize::new(0),
+            tasks: AtomicUsize::new(0),
             reads: rate(limits.reads),
             publishes: rate(limits.publishes),
             seen: Mutex::new(Instant::now()),
@@ -283,6 +285,16 @@ impl Client {
         }
     }
 
+    /// Work that outlives its request.
+    ///
+    /// # Errors
+    /// 429 `too-many`.
+    pub fn task(&self) -> Result<Share, Problem> {
+        let tasks = self.0.as_ref().map_or(0, |taken| taken.limits.tasks);
+        self.take(|taken| (&taken.tasks, taken.limits.tasks))
+            .ok_or_else(|| later(format_args!("{tasks} tasks of this address go on")))
+    }
+
     /// A request that publishes nothing.
     ///
     /// # Errors
@@ -398,6 +410,7 @@ mod tests {
         let shares = shares(Limits {
             connections: 2,
             waits: 1,
+            tasks: 1,
             reads: Rate::new(1, 3),
             publishes: Rate::new(1, 2),
             ..Limits::default()
@@ -407,6 +420,8 @@ mod tests {
         assert!(one.connect().is_none());
         let wait = one.wait().unwrap();
         assert!(one.check_wait().is_err());
+        let task = one.task().unwrap();
+        assert_eq!(one.task().unwrap_err().status, 429);
         for (allowed, ask) in [
             (3, Client::read as fn(&Client) -> Result<(), Problem>),
             (2, Client::publish as fn(&Client) -> Result<(), Problem>),
@@ -420,8 +435,10 @@ mod tests {
             assert!(refused.retry_after.is_some());
         }
         assert!(other.connect().is_some() && other.wait().is_ok());
+        assert!(other.task().is_ok());
         assert!(other.read().is_ok() && other.publish().is_ok());
-        drop((connections, wait));
+        drop((connections, wait, task));
+        assert!(one.task().is_ok());
         assert!(one.connect().is_some() && one.wait().is_ok());
     }
 

@@ -70,6 +70,13 @@ pub struct Limits {
     /// for its answers, or sends in bursts, never gets there.
     pub refused_publishes: u32,
 
+    /// How much work that outlives its request, such as a text that is generated, one
+    /// address may have under way; default 5. Beyond it: 429 `too-many`.
+    ///
+    /// Such work costs more than what a connection does, and a connection that ends does
+    /// not end it.
+    pub tasks: usize,
+
     /// How many addresses are remembered; default 10,000. Those beyond share one
     /// address's limits until others have been quiet for some seconds.
     ///
@@ -91,6 +98,7 @@ impl Default for Limits {
             reads: Rate::new(100, 500),
             publishes: Rate::new(20, 100),
             refused_publishes: 100,
+            tasks: 5,
             addresses: 10_000,
             loopback: false,
         }

@@ -80,8 +80,19 @@ impl Places {
     /// # Errors
     /// 429 `too-many` where it has as many as it may; 503 `busy` where none is free.
     pub fn acquire_for(&self, client: &Client) -> Result<Place, Problem> {
-        // First: who has too many is told so, also where the others have all.
-        let share = client.wait()?;
+        self.acquire_with(client.wait()?)
+    }
+
+    /// Acquires a place for work of this client that outlives its request.
+    ///
+    /// # Errors
+    /// As [`acquire_for`](Self::acquire_for).
+    pub fn acquire_for_task(&self, client: &Client) -> Result<Place, Problem> {
+        self.acquire_with(client.task()?)
+    }
+
+    /// The share first: who has too many is told so, also where the others have all.
+    fn acquire_with(&self, share: Share) -> Result<Place, Problem> {
         let of_total = self.total.as_ref().map(|total| total.acquire());
         match self.free.clone().try_acquire_owned() {
             Ok(permit) => Ok(Place {

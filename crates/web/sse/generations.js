@@ -8,6 +8,7 @@ import { parseObject } from "../shared/contract.js";
 import {
   describeProblem,
   messageOf,
+  randomName,
   readBody,
   request,
   routeOf,
@@ -26,17 +27,18 @@ import { createSse } from "./sse-client.js";
 
 // ANCHOR: start
 /**
- * Starts a text.
+ * Starts a text, or finds the one that was started with this key.
  *
  * @param {URL} base where the server's routes lie
  * @param {string} prompt
+ * @param {string} key the same for as long as there is no answer
  * @returns {Promise<string>} its name, which is a part of its address
  * @throws {Error} if the server refuses
  */
-export async function start(base, prompt) {
+export async function start(base, prompt, key) {
   const response = await request(routeOf("generations", base), {
     method: "POST",
-    headers: { "Content-Type": "application/json" },
+    headers: { "Content-Type": "application/json", "Idempotency-Key": key },
     body: JSON.stringify({ prompt }),
   });
   const answer = parseObject(await readBody(response));
@@ -122,6 +124,13 @@ export function createGenerationPanel(element, { base }) {
   setEnabled(buttons.stop, false);
 
   const kept = `generation ${base.pathname}`;
+  const pending = `${kept} asked`;
+  /**
+   * What was asked for and has no answer yet.
+   *
+   * @type {{ prompt: string, key: string } | null}
+   */
+  let asked = null;
   /** What is read now. @type {{ name: string, follower: Follower } | null} */
   let reading = null;
 
@@ -153,25 +162,29 @@ export function createGenerationPanel(element, { base }) {
     reading = null;
     // Where the server refuses, the status line has said why.
     if (last) status.set(last.state, last.text);
-    remember(null);
+    remember(kept, null);
     output.setAttribute("aria-busy", "false");
     setEnabled(buttons.generate, true);
     setEnabled(buttons.stop, false);
   }
 
-  /** @param {string | null} name */
-  function remember(name) {
+  /**
+   * @param {string} item
+   * @param {string | null} value
+   */
+  function remember(item, value) {
     try {
-      if (name === null) sessionStorage.removeItem(kept);
-      else sessionStorage.setItem(kept, name);
+      if (value === null) sessionStorage.removeItem(item);
+      else sessionStorage.setItem(item, value);
     } catch {
       // A browser that keeps nothing: then a reload loses the address.
     }
   }
 
-  function recall() {
+  /** @param {string} item */
+  function recall(item) {
     try {
-      return sessionStorage.getItem(kept);
+      return sessionStorage.getItem(item);
     } catch {
       return null;
     }
@@ -181,9 +194,16 @@ export function createGenerationPanel(element, { base }) {
     setEnabled(buttons.generate, false);
     status.set("connecting", "Asking…");
     try {
-      const name = await start(base, prompt.value);
+      // Whoever asks again for want of an answer gets the text that is there.
+      if (asked?.prompt !== prompt.value)
+        asked = { prompt: prompt.value, key: randomName() };
+      // Before it is sent: a reload may come before the answer.
+      remember(pending, JSON.stringify(asked));
+      const name = await start(base, asked.prompt, asked.key);
       // Before anything is read: from here on the text is not lost with the page.
-      remember(name);
+      remember(kept, name);
+      remember(pending, null);
+      asked = null;
       await read(name);
     } catch (error) {
       status.set("failed", messageOf(error));
@@ -204,8 +224,14 @@ export function createGenerationPanel(element, { base }) {
   keepKeys(prompt);
   element.replaceChildren(root);
 
-  const name = recall();
+  const name = recall(kept);
+  const before = parseObject(recall(pending) ?? "");
   if (name !== null) read(name);
+  else if (typeof before?.prompt === "string" && typeof before.key === "string") {
+    asked = { prompt: before.prompt, key: before.key };
+    prompt.value = asked.prompt;
+    generate();
+  }
   return {
     destroy() {
       reading?.follower.stop();

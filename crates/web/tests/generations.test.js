@@ -6,10 +6,12 @@ import { createReader, readLast, start, stop } from "../sse/generations.js";
 import { asked, BASE, json, last, problem, settle } from "./support.js";
 
 test("a text is started once, and stopped at its address", async () => {
-  const started = start(BASE, "Why?");
+  const started = start(BASE, "Why?", "a-key");
   assert.equal(last().url.href, "http://server.test/live/generations");
   assert.equal(last().init.method, "POST");
   assert.equal(last().init.body, '{"prompt":"Why?"}');
+  const headers = new Headers(last().init.headers);
+  assert.equal(headers.get("Idempotency-Key"), "a-key");
   await last().answer(json(201, { id: "4d0f" }));
   assert.equal(await started, "4d0f");
 
@@ -22,7 +24,7 @@ test("a text is started once, and stopped at its address", async () => {
 });
 
 test("a refusal is told in its own words, and nothing is asked again", async () => {
-  const refused = assert.rejects(start(BASE, "Why?"), /No place is free/);
+  const refused = assert.rejects(start(BASE, "Why?", "a-key"), /No place is free/);
   await last().answer(problem("busy", 503, { title: "No place is free" }));
   await refused;
   assert.equal(asked.length, 1);

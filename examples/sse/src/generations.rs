@@ -1,7 +1,8 @@
 //! A text that is generated token by token and outlives its reader's connection: each
 //! generation is a log of its own.
 //!
-//! `POST generations` starts one and answers with its address. `GET
+//! `POST generations` starts one and answers with its address; asked again with the same
+//! `Idempotency-Key`, it answers with the same address and starts nothing. `GET
 //! generations/ID/events` streams its log, as `GET events` does the server's: from the
 //! beginning or after a cursor, to any number of readers, with `status` beside it.
 //! `DELETE generations/ID` ends it. A task makes the tokens, whether anybody reads or
@@ -18,7 +19,7 @@ use axum::{
     Json,
 };
 use bytes::Bytes;
-use contract::{Cursor, Data, Position, Problem};
+use contract::{Cursor, Data, IdempotencyKey, Position, Problem};
 use feed::{Feed, PublishError, Retention};
 use futures_util::{stream, FutureExt, Stream, StreamExt};
 use serde::Serialize;
@@ -38,7 +39,7 @@ use tokio::{
     time::{timeout, Instant},
 };
 use waiting::{
-    http::{After, JsonBody, Sender},
+    http::{After, JsonBody, Key, Sender},
     Door, Framings, Place, Places, Room,
 };
 
@@ -46,7 +47,8 @@ use waiting::{
 /// What is kept of generations, and how long one goes on.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// How many run at once; default 20. One more is refused with 503 `busy`.
+    /// How many run at once; default 20. One more is refused with 503 `busy`. How many
+    /// of them one address may have is the edge's limit (`tasks` of its `Limits`).
     pub running: usize,
     /// How many are kept at once, running or done; default 100.
     pub kept: usize,
@@ -116,6 +118,8 @@ impl fmt::Debug for Model {
 struct Generation {
     /// Its part of the address.
     id: String,
+    /// By what it is found again when its answer was lost.
+    asked: Option<Asked>,
     room: Room,
     log: Feed,
     /// The block of each event, made once for all readers.
@@ -126,6 +130,13 @@ struct Generation {
     stop: Signal,
     /// When it was done.
     done: OnceLock<Instant>,
+}
+
+/// What somebody has asked for, and will ask for again where no answer comes.
+#[derive(PartialEq, Eq)]
+struct Asked {
+    key: IdempotencyKey,
+    prompt: String,
 }
 
 // ANCHOR: last
@@ -178,7 +189,7 @@ struct Started {
 }
 
 impl Generation {
-    fn new(door: Door, limits: &Limits) -> Self {
+    fn new(door: Door, limits: &Limits, asked: Option<Asked>) -> Self {
         // Room for the last event. The bytes are counted as they are made.
         let log = Feed::new(Retention {
             max_events: limits.max_tokens + 1,
@@ -186,6 +197,7 @@ impl Generation {
         });
         Self {
             id: random_id(),
+            asked,
             room: Room::new(crate::METHOD.name, log.clone(), door),
             log,
             blocks: Framings::default(),
@@ -193,6 +205,18 @@ impl Generation {
             stop: Signal::new(),
             done: OnceLock::new(),
         }
+    }
+
+    /// Makes the text and ends its log.
+    async fn run(self: Arc<Self>, tokens: Tokens, limits: Limits, place: Place) {
+        let made = AssertUnwindSafe(self.make(tokens, &limits));
+        // A model that panics has failed too, and its readers wait for a word.
+        let made = made.catch_unwind().await;
+        let last = made.unwrap_or_else(|_| Some(Last::failed("the model panicked")));
+        if let Some(last) = last {
+            self.finish(last).await;
+        }
+        drop(place);
     }
 
     // ANCHOR: run
@@ -306,21 +330,38 @@ impl Generations {
     }
 
     // ANCHOR: add
-    /// Keeps one more, with its place among those that run. Nothing runs for what is
-    /// kept: those that are past their time, and if there is no room the one that was
-    /// done first, go when another one comes.
+    /// Keeps one more, with its place among those that run; or finds the one that was
+    /// asked for with this key before, which needs none. Nothing runs for what is kept:
+    /// those that are past their time, and if there is no room the one that was done
+    /// first, go when another one comes.
     ///
     /// # Errors
-    /// 503 `ending`, and 503 `busy` where as many run as may.
+    /// 503 `ending`, 422 `key-reused` for another prompt, 429 `too-many` where as many
+    /// of this client run as may, and 503 `busy` where as many of all.
     fn add(
         &self,
         door: &Door,
+        sender: &Sender,
         limits: &Limits,
-    ) -> Result<(Arc<Generation>, Place), Problem> {
+        asked: Option<Asked>,
+    ) -> Result<(Arc<Generation>, Option<Place>), Problem> {
         door.check_open()?;
-        let place = self.running.acquire()?;
+        // Held until it is kept: the same key may come twice at once.
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|generation| !generation.is_done_for(limits.kept_for));
+        if let Some(asked) = &asked {
+            let before = |it: &&Asked| it.key == asked.key;
+            let same =
+                |it: &&Arc<Generation>| it.asked.as_ref().filter(before).is_some();
+            match kept.iter().find(same) {
+                Some(it) if it.asked.as_ref() == Some(asked) => {
+                    return Ok((it.clone(), None))
+                }
+                Some(_) => return Err(Problem::key_reused()),
+                None => {}
+            }
+        }
+        let place = self.running.acquire_for_task(&sender.0)?;
         if kept.len() >= limits.kept {
             // No more run than are kept, and this one is not among them yet: one of
             // them is done.
@@ -330,9 +371,9 @@ impl Generations {
                 kept.remove(first);
             }
         }
-        let generation = Arc::new(Generation::new(door.clone(), limits));
+        let generation = Arc::new(Generation::new(door.clone(), limits, asked));
         kept.push_back(generation.clone());
-        Ok((generation, place))
+        Ok((generation, Some(place)))
     }
     // ANCHOR_END: add
 
@@ -349,29 +390,34 @@ impl Generations {
 }
 
 // ANCHOR: routes
-/// `POST generations`: starts one, and says where it is.
+/// `POST generations`: starts one, and says where it is; or where the one is that was
+/// started with this key.
 pub(crate) async fn start(
     State(server): State<Server>,
+    sender: Sender,
+    Key(key): Key,
     JsonBody(request): JsonBody<Request>,
 ) -> Result<Response, ProblemResponse> {
     let prompt = request.prompt()?;
     let limits = server.config.generations.clone();
-    let (generation, place) = server.generations.add(server.room.door(), &limits)?;
-    let id = generation.id.clone();
-    let tokens = server.config.model.generate(&prompt);
-    tokio::spawn(async move {
-        let made = AssertUnwindSafe(generation.make(tokens, &limits));
-        // A model that panics has failed too, and its readers wait for a word.
-        let made = made.catch_unwind().await;
-        let last = made.unwrap_or_else(|_| Some(Last::failed("the model panicked")));
-        if let Some(last) = last {
-            generation.finish(last).await;
-        }
-        drop(place);
+    let asked = key.map(|key| {
+        let prompt = prompt.clone();
+        Asked { key, prompt }
     });
+    let door = server.room.door();
+    let (generation, place) = server.generations.add(door, &sender, &limits, asked)?;
+    let id = generation.id.clone();
+    let status = match place {
+        Some(place) => {
+            let tokens = server.config.model.generate(&prompt);
+            tokio::spawn(generation.run(tokens, limits, place));
+            StatusCode::CREATED
+        }
+        None => StatusCode::OK,
+    };
     // Relative, since only whoever has mounted the router knows where it is.
     let location = [(header::LOCATION, format!("generations/{id}"))];
-    Ok((StatusCode::CREATED, location, Json(Started { id })).into_response())
+    Ok((status, location, Json(Started { id })).into_response())
 }
 
 /// `GET generations/ID/events`: its log, from the beginning or after a cursor.

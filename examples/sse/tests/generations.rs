@@ -8,7 +8,7 @@ use harness::{still_feed, Server};
 use serde_json::Value;
 use sse::{Config, Limits, Model, Tokens};
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -135,6 +135,100 @@ async fn a_page_that_is_reloaded_in_mid_answer_reads_on() {
     let again = format!("GET /generations/{id}/events?after={at} HTTP/1.1");
     let again = answer_to(&server, &again, "").await;
     assert!(again.contains("HTTP/1.1 204 "));
+}
+
+/// Asks for a text with this key, in these words.
+async fn ask(server: &Server, key: &str, body: &str) -> String {
+    let head = format!(
+        "POST /generations HTTP/1.1\nContent-Type: {JSON}\n\
+         Content-Length: {}\nIdempotency-Key: {key}",
+        body.len()
+    );
+    answer_to(server, &head, body).await
+}
+
+fn id_in(answer: &str) -> &str {
+    let id = answer.split("\"id\":\"").nth(1).expect(answer);
+    id.split('"').next().expect(answer)
+}
+
+#[tokio::test]
+async fn a_start_whose_answer_was_lost_is_repeated_and_makes_one_text() {
+    // The model has one text for each of these; a third would panic.
+    let (model, [mouth, _other]) = spoken();
+    let server = start(still_feed(1), config(model)).await;
+    let head = format!(
+        "POST /generations HTTP/1.1\nHost: 127.0.0.1\nContent-Type: {JSON}\n\
+         Content-Length: {}\nIdempotency-Key: a-key",
+        WHY.len()
+    );
+    let mut lost = Raw::send(&server, &head, WHY).await;
+    // It is under way, and nobody takes the answer.
+    lost.until("HTTP/1.1 201 ").await;
+    drop(lost);
+
+    let again = ask(&server, "a-key", WHY).await;
+    assert!(again.contains("HTTP/1.1 200 "), "{again}");
+    let id = id_in(&again).to_owned();
+    assert!(again.contains(&format!("location: generations/{id}\r\n")));
+    say(&mouth, "To learn.");
+    drop(mouth);
+    let mut reader = read(&server, &id, "").await;
+    reader.until(END).await;
+    assert_eq!(text(&reader.seen), "To learn.");
+    // Also when it is done, for as long as it is kept.
+    let late = ask(&server, "a-key", WHY).await;
+    assert!(late.contains(" 200 ") && id_in(&late) == id, "{late}");
+
+    // The same key for something else is a mistake, and another key another text.
+    let other = ask(&server, "a-key", r#"{"prompt":"How?"}"#).await;
+    assert!(other.contains(" 422 ") && other.contains(":key-reused"));
+    let other = ask(&server, "b-key", WHY).await;
+    assert!(other.contains(" 201 ") && id_in(&other) != id, "{other}");
+    let none = ask(&server, &"x".repeat(65), WHY).await;
+    assert!(none.contains(" 400 "), "{none}");
+    came_to(
+        "start-lost",
+        "sse",
+        "asks again with the same `Idempotency-Key` and gets the address of the text that was begun; \
+         no second one is made",
+        "sse::generations::a_start_whose_answer_was_lost_is_repeated_and_makes_one_text",
+    );
+}
+
+#[tokio::test]
+async fn the_same_key_twice_at_once_makes_one_text() {
+    let (model, [_mouth]) = spoken();
+    let server = start(still_feed(1), config(model)).await;
+    let asked = (0..20).map(|_| ask(&server, "a-key", WHY));
+    let answers = futures_util::future::join_all(asked).await;
+    let ids: BTreeSet<_> = answers.iter().map(|answer| id_in(answer)).collect();
+    assert_eq!(ids.len(), 1, "{answers:?}");
+    let new = answers.iter().filter(|answer| answer.contains(" 201 "));
+    assert_eq!(new.count(), 1);
+}
+
+#[tokio::test]
+async fn one_address_has_a_few_texts_made_at_once() {
+    let (model, [mouth, _another]) = spoken();
+    let mut edge = serving::Config::default();
+    edge.per_address.tasks = 1;
+    edge.per_address.loopback = true;
+    let config = config(model);
+    let server = Server::start_with(still_feed(1), edge, |feed, ending| {
+        sse::router(feed, config, ending)
+    })
+    .await;
+    let first = ask(&server, "a-key", WHY).await;
+    assert!(first.contains(" 201 "), "{first}");
+    let refused = ask(&server, "b-key", WHY).await;
+    assert!(refused.contains(" 429 ") && refused.contains(":too-many"));
+    assert!(refused.contains("retry-after: "), "{refused}");
+    // Who asks for what is there takes nothing.
+    let again = ask(&server, "a-key", WHY).await;
+    assert!(again.contains(" 200 "), "{again}");
+    drop(mouth);
+    generate_after_another(&server).await;
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ mod status;
 pub use after::After;
 pub use connection::cut_route;
 pub use json_body::JsonBody;
-pub use publish::publish_route;
+pub use publish::{publish_route, Key};
 pub use sender::Sender;
 pub use status::status_route;
 

@@ -2,9 +2,9 @@
 
 use super::{json_body, refuse};
 use crate::{Access, Room};
-use ::http::{header, HeaderMap, StatusCode};
+use ::http::{header, request::Parts, HeaderMap, StatusCode};
 use axum::{
-    extract::Request,
+    extract::{FromRequestParts, Request},
     response::{IntoResponse, Response},
     routing::{post, MethodRouter},
     Json,
@@ -52,6 +52,25 @@ fn answer(published: Published) -> Response {
     let id = published.cursor;
     let no_store = [(header::CACHE_CONTROL, "no-store")];
     (status, no_store, Json(Accepted { id })).into_response()
+}
+
+/// The `Idempotency-Key` of a request, if it has one: an extractor, for what must not be
+/// done twice and is no publish.
+///
+/// # Errors
+/// 400 `bad-event`.
+#[derive(Clone, Debug)]
+pub struct Key(pub Option<IdempotencyKey>);
+
+impl<S: Sync> FromRequestParts<S> for Key {
+    type Rejection = Response;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        _state: &S,
+    ) -> Result<Self, Response> {
+        idempotency_key(&parts.headers).map(Self).map_err(refuse)
+    }
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {
