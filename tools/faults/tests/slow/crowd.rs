@@ -109,9 +109,8 @@ pub async fn gives_up_waits(method: Method) -> anyhow::Result<()> {
     came_to(
         "more-than-room",
         method.name,
-        "idle connections give way first; then a new wait gets `503` with a drawn `Retry-After`, \
-         and none that waits is given up; pages and publishes are served, and where every \
-         connection has a request the next one waits for its turn",
+        "idle connections give way first; then a new wait gets `503` with `Retry-After`, and none \
+         that waits is ended for it; pages and publishes are served, at last each in its turn",
         &format!("faults::slow::more_than_room::{}", method.name),
     );
     Ok(())
@@ -366,8 +365,8 @@ pub async fn is_refused_at_once(crowd: Crowd) -> anyhow::Result<()> {
     came_to(
         "crowd-refused",
         "polling",
-        "clients that heed the drawn `Retry-After` are refused less than half as often as clients \
-         that come each second, and not in waves; a publish beside them is taken each time",
+        "who heeds the drawn `Retry-After` is refused less than half as often as who comes each \
+         second, and not in waves; a publish beside the crowd is taken each time",
         "faults::slow::a_crowd_that_is_refused::polling",
     );
     Ok(())

@@ -120,8 +120,8 @@ fn tried(method: &str) -> (&'static [Tried], &'static str) {
                 (Idle, SMALL, true),
                 (KeepAlive, SMALL, true),
             ],
-            "holds no place; its connection ends by the limit for idle ones, or by TCP keep-alive; \
-             the client gives its request up after 10 s and asks again: nothing lost",
+            "holds no place; its connection ends as an idle one, or by TCP keep-alive; the client \
+             gives its request up after 10 s, and asks again: nothing is lost",
         ),
         "long-polling" => (
             &[
@@ -131,9 +131,9 @@ fn tried(method: &str) -> (&'static [Tried], &'static str) {
                 // It is answered, and the answer reaches nobody.
                 (Unacknowledged, SMALL, true),
             ],
-            "in silence only TCP keep-alive frees its place; an answer frees it, and ends the \
-             connection when it stays unacknowledged; the client gives its request up 10 s after \
-             its wait and asks again: nothing lost",
+            "in silence only TCP keep-alive frees its place; an answer ends its connection when \
+             nobody acknowledges it; the client gives up 10 s after its wait, and asks again: \
+             nothing is lost",
         ),
         "sse" => (
             &[
@@ -144,9 +144,9 @@ fn tried(method: &str) -> (&'static [Tried], &'static str) {
                 (Unacknowledged, 0, true),
                 (Write, MUCH, true),
             ],
-            "is cut when a heartbeat stays unacknowledged (`TCP_USER_TIMEOUT`), and not by TCP \
-             keep-alive; the client misses two heartbeats and comes back with its cursor: nothing \
-             lost",
+            "is cut when a heartbeat is not acknowledged (`TCP_USER_TIMEOUT`), and not by TCP \
+             keep-alive; the client misses two heartbeats, and comes back with its cursor: \
+             nothing is lost",
         ),
         _ => (
             &[
@@ -156,9 +156,9 @@ fn tried(method: &str) -> (&'static [Tried], &'static str) {
                 (Pong, 0, true),
                 (Write, MUCH, true),
             ],
-            "is dropped after two heartbeats without a pong, or when a message stays \
-             unacknowledged; the client misses two heartbeats and comes back with its cursor: \
-             nothing lost",
+            "is dropped after two heartbeats without a pong, or when a message is not \
+             acknowledged; the client misses two heartbeats, and comes back with its cursor: \
+             nothing is lost",
         ),
     }
 }
