@@ -73,8 +73,8 @@ pub struct Limits {
     /// How much work that outlives its request, such as a text that is generated, one
     /// address may have under way; default 5. Beyond it: 429 `too-many`.
     ///
-    /// Such work costs more than what a connection does, and a connection that ends does
-    /// not end it.
+    /// Such work costs more than a connection, and a connection that ends does not end
+    /// it.
     pub tasks: usize,
 
     /// How many addresses are remembered; default 10,000. Those beyond share one

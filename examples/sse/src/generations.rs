@@ -1,8 +1,8 @@
 //! A text that is generated token by token and outlives its reader's connection: each
 //! generation is a log of its own.
 //!
-//! `POST generations` starts one and answers with its address; asked again with the same
-//! `Idempotency-Key`, it answers with the same address and starts nothing. `GET
+//! `POST generations` starts one and answers with its address; asked again with the
+//! same `Idempotency-Key`, it answers with the same address and starts nothing. `GET
 //! generations/ID/events` streams its log, as `GET events` does the server's: from the
 //! beginning or after a cursor, to any number of readers, with `status` beside it.
 //! `DELETE generations/ID` ends it. A task makes the tokens, whether anybody reads or

@@ -1,5 +1,6 @@
 //! What tests share: a raw socket, files of expected bytes, a server that follows a script, a
-//! listener without sockets, a network that loses packets, and parts from outside that may be missing.
+//! listener without sockets, a network that loses packets, and parts from outside that may be
+//! missing.
 //!
 //! It knows no log and no client: tests of the HTTP edge need neither. What the tests of the
 //! methods share besides is in the crate `harness`.

@@ -54,8 +54,8 @@ fn answer(published: Published) -> Response {
     (status, no_store, Json(Accepted { id })).into_response()
 }
 
-/// The `Idempotency-Key` of a request, if it has one: an extractor, for what must not be
-/// done twice and is no publish.
+/// The `Idempotency-Key` of a request, if it has one: an extractor, for what must not
+/// be done twice and is no publish.
 ///
 /// # Errors
 /// 400 `bad-event`.
