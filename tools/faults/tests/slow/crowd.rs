@@ -16,7 +16,10 @@ use std::{
     time::{Duration, Instant},
 };
 use testbed::{eventually, faults::came_to, in_time};
-use tokio::time::{sleep, timeout};
+use tokio::{
+    io::AsyncReadExt as _,
+    time::{sleep, timeout},
+};
 
 /// Of forty connections, 36 are for those who wait.
 const CONNECTIONS: usize = 40;
@@ -84,13 +87,10 @@ pub async fn gives_up_waits(method: Method) -> anyhow::Result<()> {
         anyhow::Ok(())
     };
     in_time("every place is taken", taken).await?;
-    let mut closed = idle.into_iter().take(PLACES);
-    let closed = closed.try_for_each(|peer| {
-        let ended = matches!(peer.socket.try_read(&mut [0]), Ok(0));
-        ensure!(ended, "an idle connection is still there");
-        Ok(())
-    });
-    closed?;
+    for mut peer in idle.into_iter().take(PLACES) {
+        let ended = in_time("an idle one gives way", peer.socket.read(&mut [0])).await;
+        ensure!(matches!(ended, Ok(0)), "{ended:?}");
+    }
 
     is_refused(&server, &request).await?;
     if method.name == "long-polling" {
