@@ -550,15 +550,19 @@ test("two that take the lock by force at once leave one stream", async () => {
 test("a holder that says nothing for long, and answers, keeps its lock", async () => {
   const tabs = await open(3);
   const [holder] = roles(tabs);
+  const questions = () => browser.said.filter(({ type }) => type === "ask").length;
+  let [before, moments] = [questions(), 0];
   for (let seconds = 0; seconds < 60; seconds += 3) {
     await pass(3000);
     // As the server does.
     if (seconds % 15 === 0) await log.beat();
+    // Within one step the clocks of two tabs may run out, and neither hears the other.
+    if (questions() > before) moments += 1;
+    before = questions();
   }
   assert.equal(browser.locks.holder("room"), holder);
-  const questions = browser.said.filter(({ type }) => type === "ask").length;
-  // Two at the start, and then one for all in each silence.
-  assert.ok(questions <= 2 + 60 / 5, `${questions} questions`);
+  // One answer is for all, and they are content for five seconds at least.
+  assert.ok(moments > 0 && moments <= 60 / 5, `asked at ${moments} times`);
   await log.publish(1);
   had(tabs, 1);
 });
