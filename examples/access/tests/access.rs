@@ -444,11 +444,19 @@ async fn a_right_that_is_withdrawn_in_mid_stream_holds_from_the_next_event_on() 
         }
         stand.say("message", "after").await;
         assert_eq!(texts(&mut updates, 1).await, ["after"], "{method}");
+        let what = match method {
+            "polling" => "the next page",
+            "long-polling" => "the next answer",
+            "sse" => "the stream stays open and",
+            _ => "the socket stays open and",
+        };
         came_to(
             "right-withdrawn",
             method,
-            "it stays open, and from the next event on what may not be seen is left out; \
-             the cursor moves past it",
+            &format!(
+                "{what} leaves out what may not be seen, from the next event on; the \
+                 cursor moves past it"
+            ),
             "access::access::a_right_that_is_withdrawn_in_mid_stream_holds_from_the_next_event_on",
         );
     }
