@@ -453,7 +453,7 @@ const FAULTS: &[Fault] = &[
         WebSocket,
         Down,
         b"\"cursor\":\"",
-        b"\"curser\":\"",
+        b"\"person\":\"",
         &["a_cursor_moves_past_what_is_left_out"],
     ),
 ];
