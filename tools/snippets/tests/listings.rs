@@ -108,6 +108,7 @@ fn a_line_that_matters_is_in_the_listing_once() {
         ("let none", "`let none` is in 0"),
         ("", "`` is in 0"),
         ("let sum ;; hidden", "`hidden` is in 0"),
+        ("let same ;; let sum", "`let sum` stands before"),
     ] {
         let line = format!(r#"<p class="listing" data-lines='{lines}'>code/src/lib.rs</p>"#);
         refused(&chapter(&line), 1, part);

@@ -78,16 +78,24 @@ pub(super) fn check(
                     .to_owned(),
             ),
         }
+        let mut last = 0;
         for text in name
             .name("lines")
             .into_iter()
             .flat_map(|lines| lines.as_str().split(SEPARATOR))
         {
-            let found = lines_with(after, &unescape(text));
-            if found != 1 {
-                let message =
-                    format!("`{text}` is in {found} lines of the listing, and not in one");
-                problem(at, message);
+            match *lines_with(after, &unescape(text)) {
+                [line] if line < last => {
+                    let message = format!("`{text}` stands before the piece to its left");
+                    problem(at, message);
+                }
+                [line] => last = line,
+                ref found => {
+                    let found = found.len();
+                    let message =
+                        format!("`{text}` is in {found} lines of the listing, and not in one");
+                    problem(at, message);
+                }
             }
         }
     }
@@ -111,18 +119,20 @@ fn name_above<'a>(raw: &'a str, fence: &Fence) -> Option<(usize, &'a str)> {
     above[at..].starts_with(OPENING).then(|| (at, &above[at..]))
 }
 
-/// How many of the lines that a reader sees hold a text.
-fn lines_with(fence: &Fence, text: &str) -> usize {
+/// Which of the lines that a reader sees hold a text.
+fn lines_with(fence: &Fence, text: &str) -> Vec<usize> {
     if text.trim().is_empty() {
-        return 0;
+        return Vec::new();
     }
     let is_hidden = |line: &str| line.trim() == "#" || line.trim_start().starts_with("# ");
     let hides = fence.info.starts_with("rust");
     fence
         .content
         .lines()
-        .filter(|line| !(hides && is_hidden(line)) && line.contains(text))
-        .count()
+        .enumerate()
+        .filter(|(_, line)| !(hides && is_hidden(line)) && line.contains(text))
+        .map(|(number, _)| number)
+        .collect()
 }
 
 /// The texts are code, and code has more `"` than `'`.
