@@ -129,7 +129,8 @@ const runsOf = (settings) =>
     const herd = herdOf(setting);
     const title = TITLES[herd.setting.policy];
     const isPlain = !setting.saysWhen || setting.away === 0;
-    return { title: isPlain ? title : `${title.replace(", always", "")}, heeding Retry-After`, herd };
+    const heeding = `${title.replace(", always", "")}, heeding Retry-After`;
+    return { title: isPlain ? title : heeding, herd };
   });
 
 const shown = runsOf(SHOWN);
