@@ -12,7 +12,7 @@ use browser::{
     served::{Asked, Served},
     suite::Suite,
 };
-use contract::Problem;
+use contract::{Cursor, Problem};
 use serde_json::{json, Value};
 use serving::ProblemResponse;
 use std::{
@@ -106,10 +106,14 @@ async fn server(issuer: &Issuer) -> anyhow::Result<Served> {
     Ok(server.await?)
 }
 
-async fn follow(page: &Page, server: &Served) -> anyhow::Result<()> {
+/// Opens the page, which follows the log and has got an event of it; and that event's id.
+async fn follow(page: &Page, server: &Served) -> anyhow::Result<Cursor> {
     page.open(&server.root).await?;
     page.run::<Value>(FOLLOW, &[]).await?;
-    open(page).await
+    open(page).await?;
+    let first = publish(server, "18").await?;
+    shows(page, &["18"]).await?;
+    Ok(first)
 }
 
 async fn open(page: &Page) -> anyhow::Result<()> {
@@ -129,9 +133,7 @@ pub(crate) async fn each_connection_has_its_own_and_nothing_is_lost(
     drop(suite);
     let issuer = Issuer::default();
     let server = server(&issuer).await?;
-    follow(&page, &server).await?;
-    let first = publish(&server, "18").await?;
-    shows(&page, &["18"]).await?;
+    let first = follow(&page, &server).await?;
     // The connection breaks, as in a tunnel, and something happens meanwhile.
     page.run::<Value>("return method.cut()", &[]).await?;
     publish(&server, "19").await?;
@@ -170,8 +172,6 @@ pub(crate) async fn a_logout_in_one_tab_ends_the_stream_of_another(
     other.open(&server.root).await?;
     page.to_front().await?;
     follow(&page, &server).await?;
-    publish(&server, "18").await?;
-    shows(&page, &["18"]).await?;
     other.to_front().await?;
     let logout = "return fetch('/logout', { method: 'POST' }).then(() => true)";
     other.run::<Value>(logout, &[]).await?;
