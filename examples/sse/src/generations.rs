@@ -350,15 +350,13 @@ impl Generations {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|generation| !generation.is_done_for(limits.kept_for));
         if let Some(asked) = &asked {
-            let before = |it: &&Asked| it.key == asked.key;
-            let same =
-                |it: &&Arc<Generation>| it.asked.as_ref().filter(before).is_some();
-            match kept.iter().find(same) {
-                Some(it) if it.asked.as_ref() == Some(asked) => {
-                    return Ok((it.clone(), None))
+            let same_key = |it: &Asked| it.key == asked.key;
+            let mut kept = kept.iter();
+            if let Some(it) = kept.find(|it| it.asked.as_ref().is_some_and(same_key)) {
+                if it.asked.as_ref() == Some(asked) {
+                    return Ok((it.clone(), None));
                 }
-                Some(_) => return Err(Problem::key_reused()),
-                None => {}
+                return Err(Problem::key_reused());
             }
         }
         let place = self.running.acquire_for_task(&sender.0)?;
