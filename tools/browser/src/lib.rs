@@ -23,7 +23,7 @@ use std::time::Duration;
 
 /// How long a test waits for a condition before it counts as hung. Long: it is met only where
 /// something is broken, and a machine that also compiles is slow.
-pub const HANG: Duration = Duration::from_secs(30);
+pub const HANG: Duration = Duration::from_secs(60);
 
 /// How often a condition is looked at. Short beside what a person notices, and long beside what one
 /// look costs.

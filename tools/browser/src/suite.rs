@@ -31,7 +31,7 @@ use tokio::{net::TcpListener, runtime::Runtime, sync::OnceCell, time::timeout};
 
 /// How long one test may take in all. Each of its waits has its own, shorter guard; this one also
 /// covers a browser that no longer answers.
-const TEST_LIMIT: Duration = Duration::from_secs(120);
+const TEST_LIMIT: Duration = Duration::from_secs(300);
 
 /// Where the site of [`Suite::published`] believes to be published: who serves it there, and under
 /// which path.

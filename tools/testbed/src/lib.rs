@@ -27,7 +27,7 @@ use futures_util::{Stream, StreamExt};
 use std::{fmt::Debug, future::Future, time::Duration};
 
 /// Turns a hang into a failure; nothing is measured by it.
-pub const HANG: Duration = Duration::from_secs(30);
+pub const HANG: Duration = Duration::from_secs(60);
 
 /// Makes what is drawn on this thread the same in each run, from here on: such as what a server in
 /// a test of one thread draws for `Retry-After`.

@@ -297,7 +297,8 @@ fn main() -> ExitCode {
     for kind in Kind::ALL {
         trials.extend(everywhere(&suite, kind));
     }
-    // A browser keeps one processor busy, and takes up to a gigabyte of memory.
+    // A browser keeps one processor busy while its trial does not wait, and takes up to a gigabyte
+    // of memory.
     let processors = available_parallelism().map_or(1, usize::from);
-    suite.finish(trials, processors.min(8))
+    suite.finish(trials, (processors + 1).min(8))
 }
