@@ -1,5 +1,6 @@
 //! What a number of readers needs for each method: connections, memory, processor time,
-//! bandwidth, machines and money; and which limit of one machine they meet first.
+//! bandwidth, machines and money; which limit of one machine they meet first; and what
+//! many servers over one log take, with a zone to spare.
 //!
 //! The formulas are over what the lab has measured ([`measured`]), over prices and over
 //! a machine, all of which a caller may replace. Nothing here reads a file or a clock,
@@ -18,9 +19,11 @@ mod bill;
 mod limits;
 pub mod measured;
 pub mod numbers;
+mod servers;
 
 pub use bill::{Bill, Prices, Tier, HOURS_PER_MONTH};
 pub use limits::{Limit, LimitKind, Machine};
+pub use servers::{Engine, Plan, Servers, SPREAD};
 
 /// A way to wait.
 #[derive(Clone, Copy, Debug, PartialEq)]

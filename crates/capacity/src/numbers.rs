@@ -1,13 +1,13 @@
 //! The same formulas from a list of numbers to a list of numbers, as callers in other
 //! languages have them.
 
-use crate::{Bill, Costs, LimitKind, Load, Machine, Method, Prices};
+use crate::{Bill, Costs, Engine, LimitKind, Load, Machine, Method, Prices, Servers};
 
 /// What goes in, in this order. `method` is 0 for polling, 1 for long polling, 2 for
 /// SSE and 3 for WebSocket; `header_bytes` is what each request carries besides;
 /// `state_bytes` is what each poll brings that asks for a state and not for events, 0
-/// for one that asks for events.
-pub const INPUTS: [&str; 18] = [
+/// for one that asks for events. `engine` is 0 for NATS JetStream and 1 for PostgreSQL.
+pub const INPUTS: [&str; 26] = [
     "readers",
     "events_per_s",
     "event_bytes",
@@ -17,6 +17,14 @@ pub const INPUTS: [&str; 18] = [
     "interval_s",
     "header_bytes",
     "state_bytes",
+    "log_events_per_s",
+    "engine",
+    "places",
+    "accepts_per_s",
+    "zones",
+    "copies",
+    "notice_s",
+    "return_s",
     "event_cpu_us",
     "event_up",
     "event_down",
@@ -31,8 +39,9 @@ pub const INPUTS: [&str; 18] = [
 /// What comes out, in this order. Money is in dollars for a month: of machines of one's
 /// own and their traffic, and of what a network bills for traffic and requests. A limit
 /// is its place in [`LimitKind::ALL`]: the first that one machine meets with a system's
-/// defaults, and with the settings raised.
-pub const OUTPUTS: [&str; 17] = [
+/// defaults, and with the settings raised. From `servers` on it is what many servers
+/// come to, with a zone of them to spare and without it.
+pub const OUTPUTS: [&str; 32] = [
     "lateness_s",
     "connections",
     "requests_per_s",
@@ -50,9 +59,25 @@ pub const OUTPUTS: [&str; 17] = [
     "limit_readers",
     "raised_limit",
     "raised_limit_readers",
+    "servers",
+    "log_bytes_per_s",
+    "log_connections",
+    "most_log_connections",
+    "server_down_bytes_per_s",
+    "full_server_down_bytes_per_s",
+    "lost_readers",
+    "herd_per_s",
+    "least_return_s",
+    "back_s",
+    "missed_events",
+    "catch_up_bytes",
+    "server_catch_up_bytes_per_s",
+    "quorum",
+    "copies_left",
 ];
 
-/// Calculates; nothing where there are other numbers than [`INPUTS`] says.
+/// Calculates; nothing where there are other numbers than [`INPUTS`] says, or fewer than
+/// two zones.
 #[must_use]
 pub fn calculate(inputs: &[f64]) -> Option<[f64; OUTPUTS.len()]> {
     if inputs.len() != INPUTS.len() {
@@ -69,6 +94,17 @@ pub fn calculate(inputs: &[f64]) -> Option<[f64; OUTPUTS.len()]> {
     };
     let (number, interval_s) = (next()?, next()?);
     let (header_bytes, state_bytes) = (next()?, next()?);
+    let (log_events_per_s, engine) = (next()?, next()?);
+    let servers = Servers {
+        // A state that is polled is made of events, too.
+        log_events_per_s: log_events_per_s.max(load.events_per_s),
+        places: next()?,
+        accepts_per_s: next()?,
+        zones: next()?,
+        copies: next()?,
+        notice_s: next()?,
+        return_s: next()?,
+    };
     let costs = Costs {
         event_cpu_us: next()?,
         event_up: next()?,
@@ -81,6 +117,10 @@ pub fn calculate(inputs: &[f64]) -> Option<[f64; OUTPUTS.len()]> {
         kernel_kib: next()?,
     };
     let method = method_of(number, interval_s)?;
+    let engine = engine_of(engine)?;
+    if servers.zones < 2.0 {
+        return None;
+    }
     let costs = costs.with_headers(method, header_bytes);
     let lateness = load.lateness_s(method, &costs);
     let (load, costs) = match method {
@@ -109,6 +149,7 @@ pub fn calculate(inputs: &[f64]) -> Option<[f64; OUTPUTS.len()]> {
     };
     let [limit, limit_readers] = first(&Machine::DEFAULTS);
     let [raised_limit, raised_limit_readers] = first(&Machine::RAISED);
+    let plan = servers.plan(&load, method, &costs, &Machine::RAISED, &engine);
     Some([
         lateness,
         needs.connections,
@@ -127,7 +168,29 @@ pub fn calculate(inputs: &[f64]) -> Option<[f64; OUTPUTS.len()]> {
         limit_readers,
         raised_limit,
         raised_limit_readers,
+        plan.servers,
+        plan.log_bytes_per_s,
+        plan.log_connections,
+        engine.most_connections,
+        plan.server_down_bytes_per_s,
+        plan.full_server_down_bytes_per_s,
+        plan.lost_readers,
+        plan.herd_per_s,
+        plan.least_return_s,
+        plan.back_s,
+        plan.missed_events,
+        plan.catch_up_bytes,
+        plan.server_catch_up_bytes_per_s,
+        servers.quorum(),
+        servers.copies_left(),
     ])
+}
+
+fn engine_of(number: f64) -> Option<Engine> {
+    let engines = [Engine::JETSTREAM, Engine::POSTGRES];
+    let mut numbered = engines.into_iter().enumerate();
+    let (_, engine) = numbered.find(|(place, _)| *place as f64 == number)?;
+    Some(engine)
 }
 
 fn method_of(number: f64, interval_s: f64) -> Option<Method> {

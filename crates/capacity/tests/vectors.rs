@@ -7,7 +7,7 @@
 use capacity::{
     measured,
     numbers::{calculate, INPUTS, OUTPUTS},
-    Costs, LimitKind, Method, Wire,
+    Costs, Engine, LimitKind, Machine, Method, Servers, Wire,
 };
 use serde_json::{json, Value};
 use std::{env, fs, path::Path};
@@ -39,6 +39,18 @@ fn flat(costs: &Costs) -> [f64; 9] {
     ]
 }
 
+/// Events of the log a second, engine, places, accepts, zones, copies, until a reader has
+/// noticed, range of its return: beside each of the loads.
+const SERVERS: [[f64; 8]; 7] = [
+    [0.0, 0.0, 16_000.0, 1000.0, 3.0, 3.0, 31.0, 1.0],
+    [0.0, 1.0, 900.0, 1000.0, 2.0, 2.0, 31.0, 5.0],
+    [0.0, 1.0, 50_000.0, 5000.0, 3.0, 5.0, 31.0, 60.0],
+    [30.0, 0.0, 100.0, 10.0, 4.0, 1.0, 5.0, 30.0],
+    [1e4, 1.0, 1.0, 1.0, 2.0, 3.0, 0.0, 0.1],
+    [40_000.0, 0.0, 1000.0, 200.0, 5.0, 4.0, 31.0, 1.0],
+    [0.0, 0.0, 16_000.0, 1000.0, 3.0, 3.0, 31.0, 1.0],
+];
+
 /// Readers, events a second, bytes of an event, round trip, keep-alive, interval, bytes
 /// of headers and of a state.
 const LOADS: [[f64; 8]; 7] = [
@@ -61,9 +73,9 @@ fn number(value: f64) -> Value {
 
 fn vectors() -> Value {
     let mut sums = Vec::new();
-    for [readers, events, bytes, round_trip, keep_alive, interval, headers, state] in
-        LOADS
-    {
+    for (load, servers) in LOADS.into_iter().zip(SERVERS) {
+        let [readers, events, bytes, round_trip, keep_alive, interval, headers, state] =
+            load;
         for method in 0..4 {
             let load = [
                 readers,
@@ -76,7 +88,7 @@ fn vectors() -> Value {
                 headers,
                 state,
             ];
-            let inputs = [&load[..], &flat(&COSTS)].concat();
+            let inputs = [&load[..], &servers, &flat(&COSTS)].concat();
             let outputs = calculate(&inputs).expect("they are as many as it takes");
             sums.push(json!({
                 "inputs": inputs,
@@ -137,21 +149,41 @@ fn a_list_of_numbers_gives_what_the_types_give() {
     let method = Method::Polling { interval_s: 10.0 };
     let load = capacity::Load::EXAMPLE;
     let inputs = [10_000.0, 0.1, 200.0, 0.05, 60.0, 0.0, 10.0, 0.0, 0.0];
-    let inputs = [&inputs[..], &flat(&wire.polling)].concat();
+    let inputs = [&inputs[..], &SERVERS[0], &flat(&wire.polling)].concat();
     let outputs = calculate(&inputs).expect("they are as many as it takes");
     let needs = load.needs(method, &wire.polling);
     assert_eq!(outputs[0], load.lateness_s(method, &wire.polling));
     assert_eq!(outputs[2], needs.requests_per_s);
     assert_eq!(outputs[7], needs.down_bytes_per_s);
+    let (machine, engine) = (&Machine::RAISED, &Engine::JETSTREAM);
+    let servers = Servers::EXAMPLE;
+    let plan = servers.plan(&load, method, &wire.polling, machine, engine);
+    let output = |name| {
+        let place = OUTPUTS.iter().position(|output| *output == name);
+        outputs[place.expect("it is one of them")]
+    };
+    assert_eq!(output("servers"), plan.servers);
+    assert_eq!(output("log_bytes_per_s"), plan.log_bytes_per_s);
+    assert_eq!(output("most_log_connections"), engine.most_connections);
+    assert_eq!(
+        output("server_catch_up_bytes_per_s"),
+        plan.server_catch_up_bytes_per_s
+    );
+    assert_eq!(output("copies_left"), servers.copies_left());
 }
 
 #[test]
 fn other_numbers_give_nothing() {
-    let inputs = vec![1.0; INPUTS.len()];
+    let place = |name| INPUTS.iter().position(|input| *input == name).unwrap();
+    let mut inputs = vec![1.0; INPUTS.len()];
+    assert_eq!(calculate(&inputs), None, "there is one zone");
+    inputs[place("zones")] = 2.0;
     assert!(calculate(&inputs).is_some());
     assert_eq!(calculate(&inputs[1..]), None);
     assert_eq!(calculate(&[]), None);
-    let mut unknown = inputs;
-    unknown[5] = 4.0;
-    assert_eq!(calculate(&unknown), None);
+    for (name, value) in [("method", 4.0), ("engine", 2.0), ("engine", 0.5)] {
+        let mut unknown = inputs.clone();
+        unknown[place(name)] = value;
+        assert_eq!(calculate(&unknown), None, "{name}");
+    }
 }

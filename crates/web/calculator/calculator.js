@@ -7,7 +7,14 @@
 import { HTTP1 } from "../figures/measured.js";
 import { addStyles, createSection, find, keepKeys } from "../shared/panel.js";
 import { CLOUDS, judge } from "./clouds.js";
-import { NUMBERS, PRESETS, readInputs, readNumber, writeInputs } from "./inputs.js";
+import {
+  NUMBERS,
+  PRESETS,
+  readEngine,
+  readInputs,
+  readNumber,
+  writeInputs,
+} from "./inputs.js";
 import { KEEP_ALIVE, LIMITS, loadFormulas, METHODS, sum } from "./sums.js";
 
 /** @typedef {import("./clouds.js").MethodName} MethodName */
@@ -21,6 +28,11 @@ const MARKUP = `
   <span data-role="numbers" class="calculator-numbers"></span>
   <label>HTTP <select data-role="http" name="http"><option value="2">2, over TLS</option><option value="1.1">1.1, without TLS</option></select></label>
   <label class="calculator-wide">Cloud <select data-role="cloud" name="cloud"><option value="">none that is in the way</option></select></label>
+  <fieldset class="calculator-many">
+    <legend>Many servers over one log</legend>
+    <label class="calculator-wide">The log <select data-role="engine" name="engine"><option value="jetstream">NATS JetStream</option><option value="postgres">PostgreSQL</option></select></label>
+    <span data-role="many-numbers" class="calculator-numbers"></span>
+  </fieldset>
 </form>
 <p class="lp-note" data-role="summary" role="status"></p>
 <table class="lp-table calculator-table">
@@ -28,10 +40,16 @@ const MARKUP = `
   <thead><tr data-role="heads"><th scope="col">What</th></tr></thead>
   <tbody data-role="sums"></tbody>
 </table>
+<table class="lp-table calculator-table" data-role="many">
+  <caption>On many servers, with a zone to spare</caption>
+  <thead><tr data-role="many-heads"><th scope="col">What</th></tr></thead>
+  <tbody data-role="many-sums"></tbody>
+</table>
+<p class="lp-note" data-role="copies"></p>
 <details>
   <summary>The formulas</summary>
   <dl class="calculator-formulas" data-role="formulas"></dl>
-  <p>They are the Rust code of <code>crates/capacity</code>, compiled for your browser, over what the lab has measured. A network that bills requests sees the stream's opening alone. Processor time and memory are those without TLS. What a server itself takes is not in the lateness: this book's long polling waits up to 20 ms for more events before it answers.</p>
+  <p>They are the Rust code of <code>crates/capacity</code>, compiled for your browser, over what the lab has measured. A network that bills requests sees the stream's opening alone. Processor time and memory are those without TLS. What a server itself takes is not in the lateness: this book's long polling waits up to 20 ms for more events before it answers. Over many servers, an opening is not in what they catch up.</p>
 </details>
 `;
 
@@ -44,10 +62,16 @@ const TITLES = {
 };
 
 /**
- * The rows of the table, each with its formula.
+ * A row of a table, with its formula.
  *
- * @type {{ title: string, formula: string, value: (sums: Sums) => string }[]}
+ * @typedef {object} Row
+ * @property {string} title
+ * @property {string} formula
+ * @property {(sums: Sums, inputs: Inputs) => string} value
+ * @property {(sums: Sums, inputs: Inputs) => boolean} [fails] it does not work so
  */
+
+/** What all clients need. @type {Row[]} */
 const ROWS = [
   {
     title: "Late, on average",
@@ -124,6 +148,81 @@ const ROWS = [
   },
 ];
 
+/** What many servers come to. @type {Row[]} */
+const MANY_ROWS = [
+  {
+    title: "Servers, in all zones",
+    formula:
+      "Zones × the servers of one. Those of the other zones hold everybody: the more " +
+      "of (connections / places) and what Machines says, for clients / (zones − 1).",
+    value: ({ servers }) => formatCount(servers),
+  },
+  {
+    title: "Connections to the log",
+    formula:
+      "Servers × their connections: one to JetStream; nine to PostgreSQL, of which " +
+      "eight publish and read. In brackets how many it accepts, with its defaults.",
+    value: ({ log_connections: connections, most_log_connections: most }) =>
+      `${formatCount(connections)} (of ${formatCount(most)})`,
+    fails: ({ log_connections: connections, most_log_connections: most }) =>
+      connections > most,
+  },
+  {
+    title: "Bytes out of the log",
+    formula:
+      "Servers × (events of the log × (payload + what is around it) + a look each " +
+      "second): a copy to each server, however few of its clients wait for it.",
+    value: ({ log_bytes_per_s }) => formatBits(log_bytes_per_s),
+  },
+  {
+    title: "Bytes out of a server",
+    formula: "Bytes to clients / servers; in brackets without a zone of them.",
+    value: ({ server_down_bytes_per_s: all, full_server_down_bytes_per_s: fewer }) =>
+      `${formatBits(all)} (${formatBits(fewer)})`,
+  },
+  {
+    title: "A zone lost: clients come back",
+    formula: "Clients / zones.",
+    value: ({ lost_readers }) => formatCount(lost_readers),
+  },
+  {
+    title: "To each server, a second",
+    formula:
+      "Those who come back / servers that are left / the range from which they draw " +
+      "their return.",
+    value: ({ herd_per_s }) => formatCount(herd_per_s),
+    fails: ({ herd_per_s }, { accepts }) => herd_per_s > accepts,
+  },
+  {
+    title: "They should draw from",
+    formula:
+      "1.25 × those who come to a server / what it lets in, in a second: the rule of " +
+      "the herd in Ends and beginnings.",
+    value: ({ least_return_s }) => `${formatSeconds(least_return_s)} or more`,
+  },
+  {
+    title: "All are back after",
+    formula:
+      "What passes until they notice, and then the longer of the range and what it " +
+      "takes to let them in. Who is one too many waits; if refused, it takes longer.",
+    value: ({ back_s }, { notice }) => formatSeconds(notice + back_s),
+  },
+  {
+    title: "Missed by each, events",
+    formula:
+      "Events to each × (until it notices + half of the time until all are back).",
+    value: ({ missed_events }) => formatCount(missed_events),
+  },
+  {
+    title: "Catching up",
+    formula:
+      "Those who come back × what they have missed × (payload + what is around it). " +
+      "In brackets out of each server, until all are back.",
+    value: ({ catch_up_bytes: bytes, server_catch_up_bytes_per_s: each }) =>
+      `${formatBytes(bytes)} (${formatBits(each)})`,
+  },
+];
+
 /** @type {NumberName[]} */
 const NAMES = /** @type {NumberName[]} */ (Object.keys(NUMBERS));
 
@@ -145,24 +244,29 @@ export async function mount(element) {
   const preset = select(root, "preset");
   const http = select(root, "http");
   const cloud = select(root, "cloud");
-  const fields = createFields(find(root, "numbers"));
+  const engine = select(root, "engine");
+  const fields = createFields(find(root, "numbers"), find(root, "many-numbers"));
   for (const { title } of PRESETS) preset.add(new Option(title, title));
   for (const { name } of CLOUDS) cloud.add(new Option(name, name));
   createHeads(find(root, "heads"));
-  const rows = createRows(find(root, "sums"));
+  createHeads(find(root, "many-heads"));
+  const rows = createRows(find(root, "sums"), ROWS);
+  const cloudRow = createCloudRow(find(root, "sums"));
+  const manyRows = createRows(find(root, "many-sums"), MANY_ROWS);
   createFormulas(find(root, "formulas"));
-  keepTable(/** @type {HTMLTableElement} */ (root.querySelector("table")));
+  for (const table of root.querySelectorAll("table")) keepTable(table);
 
   let inputs = readInputs(new URLSearchParams(location.search));
 
   function draw() {
     const all = METHODS.map((method) => sum(inputs, method));
-    for (const [place, { value }] of ROWS.entries())
-      rows.set(place, all.map(value));
+    rows.draw(all, inputs);
     const chosen = CLOUDS.find(({ name }) => name === inputs.cloud);
-    rows.setCloud(
+    cloudRow.draw(
       chosen ? METHODS.map((method) => judge(chosen, method, inputs.readers)) : null,
     );
+    manyRows.draw(all, inputs);
+    find(root, "copies").textContent = describeCopies(inputs, all[0]);
     const parts = METHODS.map((method, place) => {
       const { requests_per_s: requests, lateness_s: late } = all[place];
       const often = requests > 0 ? `${formatCount(requests)} requests a second, ` : "";
@@ -176,6 +280,7 @@ export async function mount(element) {
     for (const name of NAMES) fields[name].value = String(inputs[name]);
     http.value = inputs.http;
     cloud.value = inputs.cloud;
+    engine.value = inputs.engine;
     const asked = JSON.stringify({ ...inputs, cloud: "" });
     const found = PRESETS.find((it) => JSON.stringify(it.inputs) === asked);
     preset.value = found?.title ?? "";
@@ -205,6 +310,10 @@ export async function mount(element) {
     preset.value = "";
   });
   cloud.addEventListener("change", () => change({ cloud: cloud.value }));
+  engine.addEventListener("change", () => {
+    change({ engine: readEngine(engine.value) });
+    preset.value = "";
+  });
   preset.addEventListener("change", () => {
     const chosen = PRESETS.find(({ title }) => title === preset.value);
     if (!chosen) return;
@@ -227,11 +336,12 @@ function select(root, role) {
 
 /**
  * @param {HTMLElement} place
+ * @param {HTMLElement} manyPlace of those about many servers
  * @returns {Record<NumberName, HTMLInputElement>}
  */
-function createFields(place) {
+function createFields(place, manyPlace) {
   const entries = NAMES.map((name) => {
-    const { label: words, least, most } = NUMBERS[name];
+    const { label: words, least, most, whole, many } = NUMBERS[name];
     const label = document.createElement("label");
     const field = document.createElement("input");
     field.type = "number";
@@ -239,10 +349,10 @@ function createFields(place) {
     field.dataset.role = name;
     field.min = String(least);
     field.max = String(most);
-    field.step = "any";
-    field.inputMode = "decimal";
+    field.step = whole ? "1" : "any";
+    field.inputMode = whole ? "numeric" : "decimal";
     label.append(words, " ", field);
-    place.append(label);
+    (many ? manyPlace : place).append(label);
     return [name, field];
   });
   return Object.fromEntries(entries);
@@ -267,42 +377,54 @@ function createHeads(row) {
   }
 }
 
-/** @param {HTMLElement} body */
-function createRows(body) {
-  /** @param {string} title */
-  const create = (title) => {
-    const row = document.createElement("tr");
-    const head = document.createElement("th");
-    head.scope = "row";
-    head.textContent = title;
-    row.append(head);
-    const cells = METHODS.map((method) => {
-      const cell = document.createElement("td");
-      // What its column is called, where there is no room for columns.
-      const column = document.createElement("span");
-      column.className = "calculator-column";
-      column.setAttribute("aria-hidden", "true");
-      column.append(createTitle(method));
-      const value = document.createElement("span");
-      cell.append(column, value);
-      row.append(cell);
-      return value;
-    });
-    body.append(row);
-    return { row, cells };
-  };
-  const rows = ROWS.map(({ title }) => create(title));
-  const cloud = create("The cloud");
+/** @param {HTMLElement} body @param {string} title */
+function createRow(body, title) {
+  const row = document.createElement("tr");
+  const head = document.createElement("th");
+  head.scope = "row";
+  head.textContent = title;
+  row.append(head);
+  const cells = METHODS.map((method) => {
+    const cell = document.createElement("td");
+    // What its column is called, where there is no room for columns.
+    const column = document.createElement("span");
+    column.className = "calculator-column";
+    column.setAttribute("aria-hidden", "true");
+    column.append(createTitle(method));
+    const value = document.createElement("span");
+    cell.append(column, value);
+    row.append(cell);
+    return value;
+  });
+  body.append(row);
+  return { row, cells };
+}
+
+/** @param {HTMLElement} body @param {Row[]} rows */
+function createRows(body, rows) {
+  const created = rows.map(({ title }) => createRow(body, title));
   return {
-    /** @param {number} place @param {string[]} texts */
-    set(place, texts) {
-      for (const [column, cell] of rows[place].cells.entries())
-        cell.textContent = texts[column];
+    /** @param {Sums[]} all of each method @param {Inputs} inputs */
+    draw(all, inputs) {
+      for (const [place, { value, fails }] of rows.entries()) {
+        for (const [column, cell] of created[place].cells.entries()) {
+          const wrong = fails?.(all[column], inputs) ?? false;
+          cell.textContent = (wrong ? "✕ " : "") + value(all[column], inputs);
+          if (fails) cell.dataset.fits = wrong ? "no" : "yes";
+        }
+      }
     },
+  };
+}
+
+/** @param {HTMLElement} body */
+function createCloudRow(body) {
+  const { row, cells } = createRow(body, "The cloud");
+  return {
     /** @param {ReturnType<typeof judge>[] | null} verdicts */
-    setCloud(verdicts) {
-      cloud.row.hidden = verdicts === null;
-      for (const [column, cell] of cloud.cells.entries()) {
+    draw(verdicts) {
+      row.hidden = verdicts === null;
+      for (const [column, cell] of cells.entries()) {
         const { verdict, why } = verdicts?.[column] ?? { verdict: "yes", why: "" };
         const words = { yes: "✓ works.", if: "◑ works, if:", no: "✕ ruled out." };
         cell.textContent = `${words[verdict]} ${why}`;
@@ -310,6 +432,36 @@ function createRows(body) {
       }
     },
   };
+}
+
+/**
+ * What becomes of the log when a zone is lost.
+ *
+ * @param {Inputs} inputs
+ * @param {Sums} sums
+ * @returns {string}
+ */
+export function describeCopies({ engine, copies, zones }, sums) {
+  const { quorum, copies_left: left } = sums;
+  const kept =
+    `The log has ${count(copies, "copy", "copies")} in ${zones} zones. Without the ` +
+    `zone that has the most of them, ${count(left, "is", "are")} left.`;
+  if (left === 0)
+    return `${kept} ✕ Nothing can be published until the zone is back.`;
+  if (engine === "postgres")
+    return (
+      `${kept} PostgreSQL has one that is written to: if that one is lost, nothing ` +
+      "can be published until another is promoted."
+    );
+  return left >= quorum
+    ? `${kept} ✓ ${quorum} must agree, so publishing goes on.`
+    : `${kept} ✕ ${quorum} must agree, so nothing can be published until the zone is ` +
+        "back.";
+}
+
+/** @param {number} number @param {string} one @param {string} more */
+function count(number, one, more) {
+  return `${number} ${number === 1 ? one : more}`;
 }
 
 /**
@@ -332,7 +484,7 @@ function keepTable(table) {
 
 /** @param {HTMLElement} list */
 function createFormulas(list) {
-  for (const { title, formula } of ROWS) {
+  for (const { title, formula } of [...ROWS, ...MANY_ROWS]) {
     const term = document.createElement("dt");
     term.textContent = title;
     const text = document.createElement("dd");

@@ -6,6 +6,7 @@
 
 import { HTTP1, HTTP2_TLS } from "../figures/measured.js";
 import init, { calculate } from "../formulas/formulas.js";
+import { ENGINES } from "./inputs.js";
 
 /** @typedef {import("./inputs.js").Inputs} Inputs */
 /** @typedef {import("./clouds.js").MethodName} MethodName */
@@ -37,6 +38,14 @@ export const INPUTS = /** @type {const} */ ([
   "interval_s",
   "header_bytes",
   "state_bytes",
+  "log_events_per_s",
+  "engine",
+  "places",
+  "accepts_per_s",
+  "zones",
+  "copies",
+  "notice_s",
+  "return_s",
   ...COSTS,
 ]);
 
@@ -59,6 +68,21 @@ export const OUTPUTS = /** @type {const} */ ([
   "limit_readers",
   "raised_limit",
   "raised_limit_readers",
+  "servers",
+  "log_bytes_per_s",
+  "log_connections",
+  "most_log_connections",
+  "server_down_bytes_per_s",
+  "full_server_down_bytes_per_s",
+  "lost_readers",
+  "herd_per_s",
+  "least_return_s",
+  "back_s",
+  "missed_events",
+  "catch_up_bytes",
+  "server_catch_up_bytes_per_s",
+  "quorum",
+  "copies_left",
 ]);
 
 /** What runs out, in the order in which the formulas number it. */
@@ -120,6 +144,14 @@ export function toNumbers(inputs, method, costs) {
     // Over HTTP/2 a header that was sent before is a number.
     header_bytes: inputs.http === "2" ? 0 : inputs.headers,
     state_bytes: inputs.state,
+    log_events_per_s: inputs.log / 60,
+    engine: ENGINES.indexOf(inputs.engine),
+    places: inputs.places,
+    accepts_per_s: inputs.accepts,
+    zones: inputs.zones,
+    copies: inputs.copies,
+    notice_s: inputs.notice,
+    return_s: inputs.returns,
     ...costs,
   };
   return Float64Array.from(INPUTS, (name) => named[name]);

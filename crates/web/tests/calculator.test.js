@@ -3,10 +3,23 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { before, test } from "node:test";
-import { formatCount, formatDollars, formatSeconds } from "../calculator/calculator.js";
+import {
+  describeCopies,
+  formatCount,
+  formatDollars,
+  formatSeconds,
+} from "../calculator/calculator.js";
 import { CLOUDS, judge, LONGEST_WAIT } from "../calculator/clouds.js";
-import { DEFAULT, NUMBERS, PRESETS, readInputs, writeInputs } from "../calculator/inputs.js";
+import {
+  DEFAULT,
+  NUMBERS,
+  PRESETS,
+  readInputs,
+  readNumber,
+  writeInputs,
+} from "../calculator/inputs.js";
 import { INPUTS, LIMITS, METHODS, OUTPUTS, sum } from "../calculator/sums.js";
+import { DEFAULT as HERD, SPREAD } from "../book/herd.js";
 import { calculate, initSync } from "../formulas/formulas.js";
 import { SERVER } from "../race/model.js";
 
@@ -115,6 +128,54 @@ test("the presets make the sums of Worked choices", () => {
   );
 });
 
+test("the log of each case has as many events as its text says", () => {
+  /** @param {string} heading */
+  const log = (heading) => PRESETS.find((it) => it.heading === heading)?.inputs.log ?? NaN;
+  near(log("a-chat") / 60, figure("case-chat-messages"), "messages of all rooms");
+  near(log("a-token-stream") / 60, figure("case-tokens"), "tokens of all answers");
+  // Each change goes to seven others.
+  near((log("a-collaborative-editor") / 60) * 7, figure("case-editor-out"), "changes");
+});
+
+test("many servers begin with what the book has measured, and with its clients", () => {
+  assert.equal(DEFAULT.places, figure("scale-most"));
+  assert.equal(DEFAULT.accepts, 1000 / HERD.work);
+  // Two heartbeats and a second, as the clients wait.
+  assert.equal(DEFAULT.notice, 2 * 15 + 1);
+  const { servers, lost_readers: lost, least_return_s: least } = sum(DEFAULT, "sse");
+  assert.equal(servers, 3);
+  near(least, (SPREAD * lost) / 2 / DEFAULT.accepts, "the rule of the herd");
+});
+
+test("a reader of one room costs its server the events of all", () => {
+  const one = sum({ ...DEFAULT, log: 0 }, "sse");
+  assert.deepEqual(sum({ ...DEFAULT, log: DEFAULT.events }, "sse"), one);
+  const all = sum({ ...DEFAULT, log: 60 * DEFAULT.events }, "sse");
+  assert.ok(all.log_bytes_per_s > one.log_bytes_per_s);
+  assert.deepEqual({ ...all, log_bytes_per_s: one.log_bytes_per_s }, one);
+});
+
+test("it is said what becomes of the log when a zone is lost", () => {
+  /** @param {Partial<Inputs>} change */
+  const said = (change) => {
+    const inputs = { ...DEFAULT, ...change };
+    return describeCopies(inputs, sum(inputs, "sse"));
+  };
+  assert.match(said({}), /3 copies in 3 zones\. .* 2 are left\. ✓ 2 must agree/);
+  assert.match(said({ zones: 2 }), / 1 is left\. ✕ 2 must agree/);
+  assert.match(said({ copies: 1 }), /1 copy in 3 zones\. .* 0 are left\. ✕ Nothing/);
+  assert.match(said({ engine: "postgres", copies: 2 }), /another is promoted/);
+});
+
+test("zones, copies and places are whole, and there are two zones", () => {
+  for (const name of /** @type {const} */ (["zones", "copies", "places"])) {
+    assert.equal(readNumber(name, "2.5"), null);
+    assert.equal(readNumber(name, "3"), 3);
+  }
+  assert.equal(readNumber("zones", "1"), null);
+  assert.equal(readNumber("returns", "2.5"), 2.5);
+});
+
 test("each preset is a case of Worked choices, and all are there", () => {
   const found = read("src/choosing/cases.md").matchAll(/^## (.*)$/gm);
   const cases = Array.from(found, ([, heading]) => heading).slice(0, 7);
@@ -138,7 +199,9 @@ test("more headers make larger requests, unless they were sent before", () => {
 });
 
 test("an address keeps what was asked, and nothing wrong comes of another one", () => {
-  for (const { inputs } of [...PRESETS, { inputs: { ...DEFAULT, cloud: "Heroku" } }]) {
+  /** @type {Inputs} */
+  const other = { ...DEFAULT, cloud: "Heroku", engine: "postgres", zones: 2 };
+  for (const { inputs } of [...PRESETS, { inputs: other }]) {
     const query = new URLSearchParams("highlight=poll");
     writeInputs(query, inputs);
     assert.deepEqual(readInputs(new URLSearchParams(query.toString())), inputs);
@@ -149,7 +212,9 @@ test("an address keeps what was asked, and nothing wrong comes of another one", 
   const query = new URLSearchParams("bytes=7&cloud=Heroku");
   writeInputs(query, DEFAULT);
   assert.equal(query.toString(), "readers=10000");
-  const wrong = "readers=-1&events=soon&bytes=&interval=0&rtt=1e99&http=3&cloud=nowhere&state=NaN";
+  const wrong =
+    "readers=-1&events=soon&bytes=&interval=0&rtt=1e99&http=3&cloud=nowhere&state=NaN" +
+    "&zones=1&copies=2.5&engine=paper";
   assert.deepEqual(readInputs(new URLSearchParams(wrong)), DEFAULT);
   for (const [name, { least, most }] of Object.entries(NUMBERS)) {
     const value = DEFAULT[/** @type {keyof Inputs} */ (name)];

@@ -5,7 +5,7 @@ use crate::{
     tables::{head, line},
     text::{count, thousands, Part, Unit},
 };
-use capacity::{Bill, LimitKind, Load, Machine, Method, Prices, Wire};
+use capacity::{Bill, Engine, LimitKind, Load, Machine, Method, Plan, Prices, Servers, Wire};
 
 const READERS: [f64; 3] = [1e4, 1e6, 1e8];
 
@@ -74,6 +74,15 @@ pub(crate) fn figures(wire: &Wire) -> Vec<Part> {
         part("first-limit-readers", about(default.readers)),
         part("raised-limit", raised.kind.name().to_owned()),
         part("raised-limit-readers", about(raised.readers)),
+        part("zones", zones_conditions()),
+        part("zones-postgres", {
+            let Engine {
+                connections,
+                most_connections,
+                ..
+            } = Engine::POSTGRES;
+            count((most_connections / connections).floor())
+        }),
     ]
 }
 
@@ -82,7 +91,87 @@ pub(crate) fn tables(wire: &Wire) -> Vec<Part> {
     vec![
         ("capacity".to_owned(), needs(wire)),
         ("limits".to_owned(), limits(wire)),
+        ("zones".to_owned(), zones(wire)),
     ]
+}
+
+/// Of the table of zones.
+fn zones_conditions() -> String {
+    let Servers {
+        places,
+        accepts_per_s,
+        zones,
+        notice_s,
+        return_s,
+        ..
+    } = Servers::EXAMPLE;
+    let seconds = |number: f64| Unit::Milliseconds.number(1000.0 * number);
+    format!(
+        "{} zones; a server has places for {} and lets in {} a second; who loses it notices after \
+         {}, and comes back within {}, drawn",
+        Unit::Count.number(zones),
+        thousands(places),
+        thousands(accepts_per_s),
+        seconds(notice_s),
+        seconds(return_s),
+    )
+}
+
+/// Readers of SSE on many servers over one log, and what becomes of them with a zone.
+fn zones(wire: &Wire) -> String {
+    let titles = [
+        "Readers by SSE",
+        "Servers, in all zones",
+        "Connections to JetStream, to PostgreSQL",
+        "Out of the log; out of each server",
+        "A zone lost: to each server a second; to draw from",
+        "All are back after; catching up",
+    ];
+    let mut lines = head(titles.map(str::to_owned));
+    for readers in [1e4, 1e5, 1e6, 1e7] {
+        let load = Load {
+            readers,
+            ..Load::EXAMPLE
+        };
+        let servers = Servers::EXAMPLE;
+        let plan =
+            |engine: &Engine| servers.plan(&load, Method::Sse, &wire.sse, &Machine::RAISED, engine);
+        let Plan {
+            servers: number,
+            log_bytes_per_s,
+            log_connections,
+            server_down_bytes_per_s,
+            herd_per_s,
+            least_return_s,
+            back_s,
+            catch_up_bytes,
+            ..
+        } = plan(&Engine::JETSTREAM);
+        let bits = |bytes: f64| Unit::BitsPerSecond.number(8.0 * bytes);
+        let seconds = |number: f64| Unit::Milliseconds.number(1000.0 * number);
+        let cells = [
+            count(readers),
+            count(number),
+            format!(
+                "{}; {}",
+                count(log_connections),
+                count(plan(&Engine::POSTGRES).log_connections)
+            ),
+            format!(
+                "{}; {}",
+                bits(log_bytes_per_s),
+                bits(server_down_bytes_per_s)
+            ),
+            format!("{}; {}", count(herd_per_s.round()), seconds(least_return_s)),
+            format!(
+                "{}; {}",
+                seconds(servers.notice_s + back_s),
+                Unit::Bytes.number(catch_up_bytes)
+            ),
+        ];
+        lines.push(line(cells.into_iter()));
+    }
+    lines.join("\n")
 }
 
 fn needs(wire: &Wire) -> String {

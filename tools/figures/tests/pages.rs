@@ -337,3 +337,38 @@ fn what_the_prose_says_of_bursts_is_so() {
     );
     assert!(row.unwrap().ratio_median > Some(gain("hyper-stream")));
 }
+
+/// What the section on zones says in words.
+#[test]
+fn what_the_prose_says_of_zones_is_so() {
+    use capacity::{measured::HTTP2_TLS, Engine, Load, Machine, Method, Servers};
+    let plan = |readers: f64, zones: f64, engine: &Engine| {
+        let load = Load {
+            readers,
+            ..Load::EXAMPLE
+        };
+        let servers = Servers {
+            zones,
+            ..Servers::EXAMPLE
+        };
+        servers.plan(&load, Method::Sse, &HTTP2_TLS.sse, &Machine::RAISED, engine)
+    };
+    // Readers of a table's row whose connections are more than PostgreSQL accepts.
+    let plan_of = plan(1e5, 3.0, &Engine::POSTGRES);
+    assert!(plan_of.log_connections > Engine::POSTGRES.most_connections);
+    assert!(8.0 * plan_of.log_bytes_per_s < 0.001 * Machine::RAISED.bits_per_s);
+    for readers in [1e4, 1e5, 1e6, 1e7] {
+        let plan = plan(readers, 3.0, &Engine::JETSTREAM);
+        assert!(plan.herd_per_s > Servers::EXAMPLE.accepts_per_s);
+        assert!(plan.least_return_s > Servers::EXAMPLE.return_s);
+    }
+    // Where no server is filled by a part alone: twice, half as many again, a third more.
+    let spare = 16_000.0 * 60.0;
+    for (zones, wanted) in [(2.0, 120.0), (3.0, 90.0), (4.0, 80.0)] {
+        assert_eq!(
+            plan(spare, zones, &Engine::JETSTREAM).servers,
+            wanted,
+            "{zones}"
+        );
+    }
+}

@@ -138,6 +138,8 @@ pub(crate) async fn the_calculator_keeps_its_numbers_in_the_address(
     const POLLING: usize = 1;
     /// Of its rows.
     const REQUESTS: usize = 1;
+    /// Of the table about many servers.
+    const CONNECTIONS: usize = 1;
     let server = published(&suite).await?;
     page.open(&at(&server, CHOOSING)).await?;
     start(&page, CALCULATOR).await?;
@@ -166,6 +168,22 @@ pub(crate) async fn the_calculator_keeps_its_numbers_in_the_address(
         )
         .await?;
     assert_eq!(verdicts, ["yes", "yes", "no", "yes"]);
+    // Of two zones one is lost, and with it most of the log; and each server holds nine connections.
+    let copies = || async {
+        let script = "return document.querySelector(arguments[0]).textContent";
+        page.run::<String>(script, &[json!(part("copies"))]).await
+    };
+    assert!(copies().await?.contains("✓ 2 must agree"));
+    set(&page, "zones", "2").await?;
+    assert!(copies().await?.contains("✕ 2 must agree"));
+    set(&page, "zones", "1").await?;
+    assert!(copies().await?.contains("in 2 zones"), "there are two");
+    set(&page, "engine", "postgres").await?;
+    let many = column(&page, "[data-role=many]", POLLING).await?;
+    assert!(many[CONNECTIONS].ends_with("18 (of 97)"), "{many:?}");
+    set(&page, "places", "100").await?;
+    let many = column(&page, "[data-role=many]", POLLING).await?;
+    assert!(many[CONNECTIONS].contains("✕ 900 (of 97)"), "{many:?}");
     // Nothing comes of what is no number of readers.
     set(&page, "readers", "-1").await?;
     assert!(requests().await?.ends_with("2,500"));
@@ -177,6 +195,8 @@ pub(crate) async fn the_calculator_keeps_its_numbers_in_the_address(
     ready(&page, CALCULATOR).await?;
     assert!(requests().await?.ends_with("2,500"), "{address}");
     assert_eq!(value(&page, "cloud").await?, "Azure Front Door");
+    assert_eq!(value(&page, "engine").await?, "postgres");
+    assert_eq!(value(&page, "places").await?, "100");
     fits_a_phone(&page, &address, CALCULATOR).await?;
     assert_eq!(page.complaints().await?, [""; 0]);
     Ok(())
