@@ -45,7 +45,7 @@ const MARKUP = `
   <thead><tr data-role="many-heads"><th scope="col">What</th></tr></thead>
   <tbody data-role="many-sums"></tbody>
 </table>
-<p class="lp-note" data-role="copies"></p>
+<p class="lp-note" data-role="kept"></p>
 <details>
   <summary>The formulas</summary>
   <dl class="calculator-formulas" data-role="formulas"></dl>
@@ -266,7 +266,7 @@ export async function mount(element) {
       chosen ? METHODS.map((method) => judge(chosen, method, inputs.readers)) : null,
     );
     manyRows.draw(all, inputs);
-    find(root, "copies").textContent = describeCopies(inputs, all[0]);
+    find(root, "kept").textContent = describeCopies(inputs, all[0]);
     const parts = METHODS.map((method, place) => {
       const { requests_per_s: requests, lateness_s: late } = all[place];
       const often = requests > 0 ? `${formatCount(requests)} requests a second, ` : "";

@@ -55,13 +55,18 @@ export const NUMBERS = {
   rtt: { label: "Round trip, ms", least: 0, most: 10_000 },
   headers: { label: "Headers of HTTP/1.1 besides, bytes", least: 0, most: 100_000 },
   state: { label: "State in each poll, bytes", least: 0, most: 1e7 },
-  log: { label: "Events in the log, a minute", least: 0, most: 1e9, many: true },
+  log: {
+    label: "Events in the log a minute, if more",
+    least: 0,
+    most: 1e9,
+    many: true,
+  },
   places: { label: "Places of a server", least: 1, most: 1e7, whole: true, many: true },
   accepts: { label: "It lets in, a second", least: 1, most: 1e6, many: true },
   zones: { label: "Zones", least: 2, most: 10, whole: true, many: true },
   copies: { label: "Copies of the log", least: 1, most: 9, whole: true, many: true },
   notice: { label: "A loss is noticed after, s", least: 0, most: 3600, many: true },
-  returns: { label: "Then they return within, s", least: 0.1, most: 3600, many: true },
+  returns: { label: "They return within, s", least: 0.1, most: 3600, many: true },
 };
 
 /** The load of "On many machines" and "In several zones". @type {Inputs} */
