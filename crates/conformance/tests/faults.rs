@@ -379,6 +379,7 @@ impl Running for Server {
                     PublishError::TooLarge { .. } => "too-large",
                     PublishError::KeyReused => "key-reused",
                     PublishError::Finished => "finished",
+                    PublishError::Unavailable => "unavailable",
                 };
                 Refused(name.to_owned())
             })

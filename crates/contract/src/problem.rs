@@ -70,6 +70,8 @@ problem_kinds! {
     TooMany = "too-many", 429, "One client asks for too much";
     /// 503: this server is shutting down.
     Ending = "ending", 503, "This server is going away";
+    /// 503: the log is on other machines, and they do not answer.
+    Unavailable = "unavailable", 503, "The log cannot be reached";
     /// 408: the request took longer to arrive than this server waits.
     TimedOut = "timed-out", 408, "The request took too long to arrive";
     /// 400: the request holds no event that the log could append.
@@ -316,6 +318,11 @@ impl Problem {
     /// `finished`.
     pub fn finished() -> Self {
         Self::of(ProblemKind::Finished)
+    }
+
+    /// `unavailable`. Its answer has `Retry-After`, which the server draws.
+    pub fn unavailable() -> Self {
+        Self::of(ProblemKind::Unavailable)
     }
 
     /// `busy`. Its answer has `Retry-After`, which the server draws.

@@ -30,6 +30,7 @@
 //! - [`Batch`]: what is due, and what the log held at that moment.
 //! - [`Subscription`]: a reader's place, and the wait for what comes after it.
 //! - [`View`]: a state folded from the log.
+//! - [`Source`]: a log that several servers share, of which this one is then a window.
 
 // In a browser tokio has no clock: the same names, on the browser's timers.
 #[cfg(target_family = "wasm")]
@@ -39,13 +40,17 @@ mod event;
 mod log;
 mod problem;
 mod ring;
+mod source;
 mod subscription;
 mod view;
 mod wake;
 
 pub use event::Event;
-pub use log::{Builder, Feed, FutureCursor, PublishError, Published, ReadError};
+pub use log::{
+    draw_epoch, Builder, Feed, FutureCursor, PublishError, Published, ReadError,
+};
 pub use ring::Retention;
+pub use source::{Entries, Entry, Filler, Source, Unavailable};
 pub use subscription::{Delivery, Subscription, BATCH_BYTES, BATCH_EVENTS};
 pub use view::View;
 

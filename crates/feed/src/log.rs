@@ -3,6 +3,7 @@
 use crate::{
     event::Draft,
     ring::{Retention, Ring},
+    source::{Filler, Source, Sourced, Unavailable},
     wake::WakeUps,
     Batch, Event, Subscription,
 };
@@ -37,6 +38,8 @@ pub(crate) struct Shared {
     clock: Clock,
     /// The largest event taken, in bytes of its data.
     max_event_bytes: usize,
+    /// What this is a window of; `None` where the window is all there is.
+    pub(crate) source: Option<Sourced>,
 }
 
 type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
@@ -49,7 +52,7 @@ impl Shared {
         self.ring.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> std::sync::RwLockWriteGuard<'_, Ring> {
+    pub(crate) fn write(&self) -> std::sync::RwLockWriteGuard<'_, Ring> {
         self.ring.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -64,7 +67,7 @@ pub struct Builder {
 
 /// A name for a log that begins, from the system's randomness: a generator that starts
 /// from a clock would give two servers that start together the same.
-fn random_epoch() -> Epoch {
+pub fn draw_epoch() -> Epoch {
     Epoch::from_number(getrandom::u64().expect("the system has a source of randomness"))
 }
 
@@ -109,13 +112,29 @@ impl Builder {
     /// # Panics
     /// Where no epoch is set and the system has no source of randomness.
     pub fn build(self) -> Feed {
-        let epoch = self.epoch.unwrap_or_else(random_epoch);
+        self.build_over(None)
+    }
+
+    /// A window of the log that `source` has, empty until the [`Filler`] fills it. It
+    /// has the epoch of the source and no clock of its own.
+    ///
+    /// # Panics
+    /// Where the system has no source of randomness.
+    pub fn build_window(self, source: Arc<dyn Source>) -> (Feed, Filler) {
+        let feed = self.build_over(Some(Sourced::new(source)));
+        let shared = Arc::downgrade(&feed.shared);
+        (feed, Filler { shared })
+    }
+
+    fn build_over(self, source: Option<Sourced>) -> Feed {
+        let epoch = self.epoch.unwrap_or_else(draw_epoch);
         Feed {
             shared: Arc::new(Shared {
                 ring: RwLock::new(Ring::new(epoch, self.retention)),
                 wake_ups: WakeUps::new(),
                 clock: self.clock,
                 max_event_bytes: self.max_event_bytes,
+                source,
             }),
         }
     }
@@ -146,6 +165,15 @@ pub enum ReadError {
         /// The place after the newest event.
         latest: Cursor,
     },
+    /// It needs the [`Source`], which does not answer.
+    #[error("{Unavailable}")]
+    Unavailable,
+}
+
+impl From<Unavailable> for ReadError {
+    fn from(Unavailable: Unavailable) -> Self {
+        Self::Unavailable
+    }
 }
 
 impl From<FutureCursor> for ReadError {
@@ -154,7 +182,8 @@ impl From<FutureCursor> for ReadError {
     }
 }
 
-/// Why an event was not taken. None of these has an effect on the log.
+/// Why an event was not taken. But for `Unavailable`, none of these has an effect on
+/// the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum PublishError {
     /// The data is larger than the log takes.
@@ -171,6 +200,15 @@ pub enum PublishError {
     /// The log is finished.
     #[error("this log is finished and takes no more events")]
     Finished,
+    /// The [`Source`] did not answer: the event may be in the log or not.
+    #[error("{Unavailable}")]
+    Unavailable,
+}
+
+impl From<Unavailable> for PublishError {
+    fn from(Unavailable: Unavailable) -> Self {
+        Self::Unavailable
+    }
 }
 
 /// What [`Feed::publish_once`] did.
@@ -206,18 +244,18 @@ impl Feed {
     /// end, and whoever looks finds the event at once. This needs readers that wait in
     /// a tokio runtime with a timer; elsewhere each event wakes all.
     ///
-    /// Asynchronous and fallible because a log shared among machines is; this one, held
-    /// in memory, answers at once.
+    /// A log in memory answers at once; a window of a [`Source`] when the engine does.
     ///
     /// # Errors
-    /// [`PublishError::TooLarge`] and [`PublishError::Finished`].
+    /// [`PublishError::TooLarge`], [`PublishError::Finished`] and
+    /// [`PublishError::Unavailable`].
     pub async fn publish(
         &self,
         kind: Kind,
         data: Data,
     ) -> Result<Cursor, PublishError> {
-        self.append(None, kind, data)
-            .map(|published| published.cursor)
+        let published = self.append(None, kind, data).await?;
+        Ok(published.cursor)
     }
 
     /// Appends one event, unless an event with this key and the same content is there
@@ -233,10 +271,10 @@ impl Feed {
         kind: Kind,
         data: Data,
     ) -> Result<Published, PublishError> {
-        self.append(Some(key), kind, data)
+        self.append(Some(key), kind, data).await
     }
 
-    fn append(
+    async fn append(
         &self,
         key: Option<IdempotencyKey>,
         kind: Kind,
@@ -247,8 +285,21 @@ impl Feed {
         if bytes > limit {
             return Err(PublishError::TooLarge { bytes, limit });
         }
+        match &self.shared.source {
+            // Boxed: the log in memory needs no room for it.
+            Some(source) => Box::pin(source.append(key, kind, data)).await,
+            None => self.append_here(key, kind, &data),
+        }
+    }
+
+    fn append_here(
+        &self,
+        key: Option<IdempotencyKey>,
+        kind: Kind,
+        data: &Data,
+    ) -> Result<Published, PublishError> {
         // Before the lock, which all readers wait for.
-        let draft = Draft::new(kind, &data);
+        let draft = Draft::new(kind, data);
         let cursor = {
             // The look-up, the id, the clock and the append happen under one lock: ids
             // follow the order of entries, and of two attempts with one key exactly one
@@ -302,6 +353,43 @@ impl Feed {
         }
         ring.after(cursor, max_events, max_bytes)
             .map_err(ReadError::Gap)
+    }
+
+    /// Waits until this window has come to `position`, where the log that it is of has.
+    /// A cursor that another server gave may be ahead of this one, which is late, and
+    /// is not of the future for that. At once where there is no [`Source`], or no need.
+    ///
+    /// # Errors
+    /// [`ReadError::Future`] where the cursor is ahead of the log;
+    /// [`ReadError::Unavailable`] where the source does not answer, or the window does
+    /// not get there within 5 s.
+    pub async fn reach(&self, position: Position) -> Result<(), ReadError> {
+        match self.shared.source {
+            Some(_) => Box::pin(self.shared.reach(position)).await,
+            None => Ok(()),
+        }
+    }
+
+    /// As [`read`](Self::read), and where the window does not hold what is due, from
+    /// the [`Source`].
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), with a gap only where the source has lost the events as
+    /// well, and as [`reach`](Self::reach).
+    pub async fn fetch(
+        &self,
+        position: Position,
+        max_events: usize,
+        max_bytes: usize,
+    ) -> Result<Batch, ReadError> {
+        self.reach(position).await?;
+        match self.read(position, max_events, max_bytes) {
+            Err(ReadError::Gap(gap)) if self.shared.source.is_some() => {
+                let found = self.shared.read_through(gap, max_events, max_bytes);
+                Box::pin(found).await?.map_err(ReadError::Gap)
+            }
+            read => read,
+        }
     }
 
     /// First the history after `position`, then what comes, with nothing lost and
@@ -370,7 +458,7 @@ mod tests {
 
     #[test]
     fn no_two_logs_have_one_name() {
-        assert_ne!(random_epoch(), random_epoch());
+        assert_ne!(draw_epoch(), draw_epoch());
     }
 
     #[tokio::test]

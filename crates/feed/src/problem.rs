@@ -8,6 +8,7 @@ impl From<ReadError> for Problem {
         match error {
             ReadError::Gap(gap) => Self::gap(gap),
             ReadError::Future { asked, latest } => Self::future_cursor(asked, latest),
+            ReadError::Unavailable => Self::unavailable(),
         }
     }
 }
@@ -24,6 +25,7 @@ impl From<PublishError> for Problem {
             PublishError::TooLarge { .. } => Self::too_large(error),
             PublishError::KeyReused => Self::key_reused(),
             PublishError::Finished => Self::finished(),
+            PublishError::Unavailable => Self::unavailable(),
         }
     }
 }
@@ -52,6 +54,8 @@ mod tests {
             (too_large.into(), ProblemKind::TooLarge),
             (PublishError::KeyReused.into(), ProblemKind::KeyReused),
             (PublishError::Finished.into(), ProblemKind::Finished),
+            (PublishError::Unavailable.into(), ProblemKind::Unavailable),
+            (ReadError::Unavailable.into(), ProblemKind::Unavailable),
         ] {
             assert_eq!(problem.kind(), Some(kind));
         }

@@ -119,9 +119,34 @@ impl Ring {
         self.push(draft.into_event(self.cursor(id), at), key)
     }
 
-    /// Appends an event that already has its id. This is the narrow seam: a backend
-    /// that shares one log among many nodes would fill each node's window here, with
-    /// the log's ids, and nothing else would change.
+    /// Appends an event that has its id from the log that is shared.
+    pub(crate) fn fill(&mut self, event: Event) {
+        let Cursor { epoch, id } = event.cursor();
+        if epoch != self.epoch || id <= self.latest {
+            return;
+        }
+        if id.get() > self.latest.get() + 1 {
+            // A window has no holes.
+            self.begin(self.cursor(EventId::new(id.get() - 1)));
+        }
+        self.push(event, None);
+    }
+
+    /// Forgets all, and goes on after `place`.
+    pub(crate) fn begin(&mut self, place: Cursor) {
+        *self = Self {
+            latest: place.id,
+            evicted: place.id,
+            finished: self.finished,
+            ..Self::new(place.epoch, self.retention)
+        };
+    }
+
+    /// Whether this window has come to `cursor`.
+    pub(crate) fn has_come_to(&self, cursor: Cursor) -> bool {
+        cursor.epoch == self.epoch && cursor.id <= self.latest
+    }
+
     fn push(&mut self, event: Event, key: Option<IdempotencyKey>) -> Cursor {
         let cursor = event.cursor();
         self.latest = cursor.id;

@@ -1,10 +1,10 @@
 //! Waiting for the next entry.
 
-use crate::{log::Shared, Batch, FutureCursor};
-use contract::{Cursor, Gap, Position};
+use crate::{log::Shared, source::Unavailable, Batch, FutureCursor};
+use contract::{Cursor, Gap, GapReason, Position};
 use futures_util::stream::{self, Stream};
-use std::sync::Arc;
-use tokio::sync::watch;
+use std::{sync::Arc, time::Duration};
+use tokio::{sync::watch, time::timeout};
 
 /// Events in one batch at most: one write then carries many, and one slow reader holds
 /// references to few.
@@ -12,6 +12,9 @@ pub const BATCH_EVENTS: usize = 256;
 
 /// Bytes of JSON in one batch at most: about what a socket's send buffer takes at once.
 pub const BATCH_BYTES: usize = 64 * 1024;
+
+/// A source that did not answer is asked again after this, or when anything comes.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What a subscription yields.
 #[derive(Clone, Debug)]
@@ -46,6 +49,8 @@ enum Look {
     Due(Delivery),
     Nothing,
     Finished,
+    /// The window has lost it, and the source may have it.
+    Behind(Gap),
 }
 
 impl Subscription {
@@ -98,6 +103,11 @@ impl Subscription {
                 Look::Due(delivery) => return Some(delivery),
                 Look::Finished => return None,
                 Look::Nothing => {}
+                // Boxed: those who are not behind need no room for it.
+                Look::Behind(gap) => match Box::pin(self.read_through(gap)).await {
+                    Some(delivery) => return Some(delivery),
+                    None => continue,
+                },
             }
             // The sender lives in `shared`, which this subscription holds: an error
             // cannot happen, and would mean that nothing can be published any more.
@@ -113,7 +123,27 @@ impl Subscription {
     pub fn try_next(&mut self) -> Option<Delivery> {
         match self.look() {
             Look::Due(delivery) => Some(delivery),
-            Look::Nothing | Look::Finished => None,
+            Look::Nothing | Look::Finished | Look::Behind(_) => None,
+        }
+    }
+
+    /// From the source, or a gap where it has lost it too. `None` where it did not
+    /// answer, and may do so now.
+    async fn read_through(&mut self, gap: Gap) -> Option<Delivery> {
+        let found = self.shared.read_through(gap, BATCH_EVENTS, BATCH_BYTES);
+        match found.await {
+            Ok(Ok(batch)) => {
+                self.cursor = batch.next;
+                Some(Delivery::Batch(batch))
+            }
+            Ok(Err(gap)) => {
+                self.cursor = gap.resume;
+                Some(Delivery::Gap(gap))
+            }
+            Err(Unavailable) => {
+                timeout(ASK_AGAIN, self.woken.changed()).await.ok();
+                None
+            }
         }
     }
 
@@ -156,6 +186,11 @@ impl Subscription {
             Ok(batch) => {
                 self.cursor = batch.next;
                 Look::Due(Delivery::Batch(batch))
+            }
+            Err(gap)
+                if gap.reason == GapReason::Expired && self.shared.source.is_some() =>
+            {
+                Look::Behind(gap)
             }
             Err(gap) => {
                 self.cursor = gap.resume;

@@ -53,10 +53,13 @@ async fn run_with(method: Method, matches: ArgMatches) -> ExitCode {
     let heartbeat = heartbeat.map_or(crate::HEARTBEAT, |heartbeat| heartbeat.0);
     let max_age = matches.try_get_one::<MaxAge>(MAX_AGE).ok().flatten();
     let max_age = max_age.map(|age| age.0);
-    let (log, ticks) = log.log();
+    let (log, work) = match log.open().await {
+        Ok(opened) => opened,
+        Err(error) => return command::fail(method.name, error),
+    };
     command::run(method.name, &options, &tls, options.edge(), |ending| {
-        // Ends with the process; the log is in memory and needs no goodbye.
-        tokio::spawn(ticks);
+        // Ends with the process: no log needs a goodbye.
+        tokio::spawn(work);
         (method.router)(Host {
             places,
             heartbeat,

@@ -1,7 +1,9 @@
 //! The flags of a log, which the command line of every server shares.
 
 use crate::ticker::{self, Rate};
+use engines::{Address, OpenError, Opened};
 use feed::{Feed, Retention};
+use futures_util::future::join;
 use std::future::Future;
 
 /// What the log of a server keeps, and the invented ticks in it.
@@ -9,6 +11,11 @@ use std::future::Future;
 /// A binary flattens them into its own, beside those of the edge.
 #[derive(Clone, Debug, clap::Args)]
 pub struct LogFlags {
+    /// Where the log is kept: `memory`, or an engine that several servers may share, at
+    /// nats://…, postgres://… or file:…, each of which a feature of cargo brings
+    #[arg(long, value_name = "ADDRESS", default_value_t)]
+    pub log: Address,
+
     /// Invented stock ticks a second; 0 for none
     // A negative number is a wrong rate, and clap would report it as an unknown flag.
     #[arg(
@@ -46,16 +53,27 @@ impl LogFlags {
         }
     }
 
-    /// An empty log, and the ticks that are to be published in it: a task for the
-    /// runtime, which ends with the process.
-    pub fn log(&self) -> (Feed, impl Future<Output = ()> + Send + 'static) {
-        let log = Feed::new(self.retention());
-        let ticks = ticker::run(log.clone(), self.rate, self.seed);
-        // The log refuses no tick but after its end, and that ends the ticker as well.
-        let ticks = async {
-            ticks.await.ok();
+    /// The log, and what is to be done for it: to fill it from its engine, and to
+    /// publish the ticks. That is a task for the runtime, which ends with the process.
+    ///
+    /// # Errors
+    /// Where the engine cannot be reached, or this program was built without it.
+    pub async fn open(
+        &self,
+    ) -> Result<(Feed, impl Future<Output = ()> + Send + 'static), OpenError> {
+        let Opened { feed, filling } =
+            engines::open(&self.log, self.retention()).await?;
+        let ticks = ticker::run(feed.clone(), self.rate, self.seed);
+        let work = async {
+            let filled = async {
+                if let Some(filling) = filling {
+                    filling.await;
+                }
+            };
+            // The log refuses no tick but after its end, and that ends the ticker.
+            join(filled, ticks).await.1.ok();
         };
-        (log, ticks)
+        Ok((feed, work))
     }
 }
 
@@ -85,11 +103,13 @@ mod tests {
         let flags = parse(&["--rate", "0", "--keep-events", "7"]).unwrap();
         assert_eq!(flags.retention().max_events, 7);
         assert_eq!(flags.rate, Rate::NONE);
+        assert_eq!(flags.log, Address::Memory);
         for (flags, words) in [
             (["--rate", "-1"], "--rate"),
             (["--rate", "often"], "events a second"),
             (["--keep-events", "0"], "1 or more"),
             (["--keep-bytes", "much"], "1 or more"),
+            (["--log", "mysql://a/b"], "nats://"),
         ] {
             let error = parse(&flags).unwrap_err();
             assert!(error.contains(words), "{flags:?}: {error}");

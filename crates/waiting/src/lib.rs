@@ -17,7 +17,7 @@
 //! let door = Door::new(end.clone(), Places::new(900));
 //! let room = Room::new("sse", log.clone(), door);
 //!
-//! let mut wait = room.join(Position::Latest, Reader::anybody()).unwrap();
+//! let mut wait = room.join(Position::Latest, Reader::anybody()).await.unwrap();
 //! wait.limit_silence(Duration::from_millis(1));
 //! assert!(matches!(wait.next().await, Next::Silence));
 //!
@@ -72,6 +72,8 @@ mod wait;
 pub use access::{Access, Over, Reader, Rights};
 pub use cuts::{ConnectionName, Cut, Cuts};
 pub use door::Door;
+#[cfg(not(target_family = "wasm"))]
+pub use engines::OpenError;
 #[cfg(not(target_family = "wasm"))]
 pub use flags::LogFlags;
 pub use framings::Framings;

@@ -1,6 +1,6 @@
 //! A page of the log: the whole answer to one request for events.
 
-use crate::{counts::Counts, Access};
+use crate::{counts::Counts, problem, Access};
 use contract::{Position, Problem};
 use feed::{Batch, Feed, ReadError, BATCH_BYTES, BATCH_EVENTS};
 use std::sync::Arc;
@@ -15,22 +15,22 @@ pub struct LogPage {
 
 impl LogPage {
     /// Reads what is due now, at most [`BATCH_EVENTS`] events and [`BATCH_BYTES`]
-    /// bytes. It never waits.
+    /// bytes. It waits for no event.
     ///
     /// Where a reader may see nothing of that, it reads on, so that an empty page means
     /// that nothing is due: it is one of a log of bounded length.
-    pub(crate) fn read(
+    pub(crate) async fn read(
         log: &Feed,
         position: Position,
         access: Option<&Access>,
         counts: &Arc<Counts>,
     ) -> Result<Self, Problem> {
-        let read = log.read(position, BATCH_EVENTS, BATCH_BYTES);
+        let read = log.fetch(position, BATCH_EVENTS, BATCH_BYTES).await;
         if let Err(ReadError::Gap(gap)) = &read {
             counts.gap(gap);
         }
         let mut page = Self {
-            batch: read?,
+            batch: read.map_err(problem::of)?,
             counts: counts.clone(),
         };
         let Some(access) = access else {
@@ -40,7 +40,7 @@ impl LogPage {
         page.filter(access);
         while page.is_empty() && page.has_more() {
             let next = Position::After(page.batch.next);
-            match log.read(next, BATCH_EVENTS, BATCH_BYTES) {
+            match log.fetch(next, BATCH_EVENTS, BATCH_BYTES).await {
                 Ok(batch) => page.batch = batch,
                 // Trimmed meanwhile: the next request is told of it.
                 Err(_) => break,

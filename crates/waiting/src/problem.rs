@@ -1,6 +1,6 @@
 //! The refusals of a room.
 
-use contract::Problem;
+use contract::{Problem, ProblemKind};
 use std::ops::RangeInclusive;
 
 /// Seconds until a refused client should ask again: each is told a number of its own
@@ -19,6 +19,15 @@ pub(crate) fn ending() -> Problem {
     later(Problem::ending())
 }
 
+/// What the log refuses.
+pub(crate) fn of(refused: impl Into<Problem>) -> Problem {
+    let problem = refused.into();
+    match problem.kind() {
+        Some(ProblemKind::Unavailable) => later(problem),
+        _ => problem,
+    }
+}
+
 fn later(problem: Problem) -> Problem {
     Problem {
         retry_after: Some(fastrand::u16(RETRY_AFTER)),
@@ -29,11 +38,13 @@ fn later(problem: Problem) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use feed::PublishError;
     use std::collections::BTreeSet;
 
     #[test]
     fn those_who_are_refused_together_get_different_times() {
-        for refuse in [busy, ending] {
+        let unavailable = || of(PublishError::Unavailable);
+        for refuse in [busy, ending, unavailable] {
             let times = (0..500).map(|_| refuse().retry_after.expect("a time"));
             assert_eq!(times.collect::<BTreeSet<_>>(), RETRY_AFTER.collect());
         }

@@ -1,6 +1,6 @@
 //! Joining, asking and publishing.
 
-use crate::{counts::Counts, Access, Cuts, Door, LogPage, Reader, Wait};
+use crate::{counts::Counts, problem, Access, Cuts, Door, LogPage, Reader, Wait};
 use contract::{
     Cursor, IdempotencyKey, NewEvent, Position, Problem, ProblemKind, Status,
 };
@@ -67,8 +67,9 @@ impl Room {
     /// # Errors
     /// In this order: 401 `unauthorized` and 403 `forbidden` where the reader's access
     /// is over; 503 `ending`; 429 `too-many` where the client waits as often as it may;
-    /// 503 `busy` where no place is free; 400 `future-cursor`.
-    pub fn join(
+    /// 503 `busy` where no place is free; 400 `future-cursor`; 503 `unavailable`
+    /// where the log cannot be reached.
+    pub async fn join(
         &self,
         position: Position,
         reader: impl Into<Reader>,
@@ -77,6 +78,8 @@ impl Room {
         reader.check()?;
         // The place first: a request that finds none costs nothing.
         let place = self.door.enter(&self.client)?;
+        // Another server may have given the cursor, and this one be late.
+        self.log.reach(position).await.map_err(problem::of)?;
         let subscription = self.log.subscribe(position)?;
         let cut = self.cuts.register(reader.name);
         let end = self.door.end().raised();
@@ -99,12 +102,12 @@ impl Room {
     ///
     /// # Errors
     /// As [`join`](Self::join).
-    pub fn join_for_one_answer(
+    pub async fn join_for_one_answer(
         &self,
         position: Position,
         reader: impl Into<Reader>,
     ) -> Result<Wait, Problem> {
-        Ok(self.join(position, reader)?.for_one_answer())
+        Ok(self.join(position, reader).await?.for_one_answer())
     }
 
     // ANCHOR: rejoin
@@ -116,19 +119,19 @@ impl Room {
     ///
     /// # Errors
     /// As [`join`](Self::join), but for `future-cursor`.
-    pub fn rejoin(
+    pub async fn rejoin(
         &self,
         last: Option<Cursor>,
         reader: impl Into<Reader>,
     ) -> Result<Wait, Problem> {
         let reader = reader.into();
         if let Some(cursor) = last {
-            match self.join(Position::After(cursor), reader.clone()) {
+            match self.join(Position::After(cursor), reader.clone()).await {
                 Err(problem) if problem.kind() == Some(ProblemKind::FutureCursor) => {}
                 joined => return joined,
             }
         }
-        let wait = self.join(Position::Earliest, reader)?;
+        let wait = self.join(Position::Earliest, reader).await?;
         Ok(wait.after_unknown_gap())
     }
     // ANCHOR_END: rejoin
@@ -139,13 +142,13 @@ impl Room {
     /// 401 `unauthorized` and 403 `forbidden` where the reader's access is over; 410
     /// `expired` or `new-log` where events after the position are gone, 400
     /// `future-cursor`.
-    pub fn page(
+    pub async fn page(
         &self,
         position: Position,
         reader: &Reader,
     ) -> Result<LogPage, Problem> {
         reader.check()?;
-        LogPage::read(&self.log, position, reader.access.as_ref(), &self.counts)
+        LogPage::read(&self.log, position, reader.access.as_ref(), &self.counts).await
     }
 
     /// What the log holds, or the problem that [`join`](Self::join) and
@@ -153,9 +156,10 @@ impl Room {
     ///
     /// # Errors
     /// As these.
-    pub fn status(&self, position: Position) -> Result<Status, Problem> {
+    pub async fn status(&self, position: Position) -> Result<Status, Problem> {
         self.door.check(&self.client)?;
-        Ok(self.log.read(position, 1, 0)?.log)
+        let batch = self.log.fetch(position, 1, 0).await;
+        Ok(batch.map_err(problem::of)?.log)
     }
 
     /// Publishes an event of somebody whose rights are known, or may be.
@@ -179,7 +183,7 @@ impl Room {
     /// same event.
     ///
     /// # Errors
-    /// 409 `finished`, 413 `too-large`, 422 `key-reused`.
+    /// 409 `finished`, 413 `too-large`, 422 `key-reused`, 503 `unavailable`.
     pub async fn publish(
         &self,
         key: Option<IdempotencyKey>,
@@ -206,9 +210,13 @@ impl Room {
     ) -> Result<Published, Problem> {
         let NewEvent { kind, data } = event;
         match key {
-            Some(key) => Ok(self.log.publish_once(key, kind, data).await?),
+            Some(key) => {
+                let published = self.log.publish_once(key, kind, data).await;
+                published.map_err(problem::of)
+            }
             None => {
-                let cursor = self.log.publish(kind, data).await?;
+                let cursor = self.log.publish(kind, data).await;
+                let cursor = cursor.map_err(problem::of)?;
                 let repeated = false;
                 Ok(Published { cursor, repeated })
             }

@@ -141,6 +141,8 @@ pub async fn run(feed: Feed, rate: Rate, seed: u64) -> Result<(), PublishError> 
             let data = Data::new(&tick).expect("a tick becomes JSON");
             match feed.publish(kind.clone(), data).await {
                 Ok(_) => published.increment(1),
+                // A price of a moment ago is nothing to wait with.
+                Err(PublishError::Unavailable) => {}
                 Err(PublishError::Finished) => return Ok(()),
                 Err(error) => return Err(error),
             }

@@ -44,7 +44,9 @@ async fn page(
     State(room): State<Room>,
     After(after): After,
 ) -> Result<waiting::LogPage, ProblemResponse> {
-    Ok(room.page(after.unwrap_or_default(), &Reader::anybody())?)
+    Ok(room
+        .page(after.unwrap_or_default(), &Reader::anybody())
+        .await?)
 }
 
 async fn ask(router: Router, target: &str) -> (Response<()>, String) {
@@ -114,6 +116,7 @@ async fn members_that_say_nothing_are_left_out() {
     let feed = log(100);
     let page = room(&feed)
         .page(Position::Latest, &Reader::anybody())
+        .await
         .unwrap();
     assert!(page.is_empty() && !page.is_finished());
     let router = Router::new().route("/", get(|| async { page }));
@@ -135,6 +138,7 @@ async fn what_is_gone_is_410_and_what_never_was_is_400() {
     ] {
         let problem = room(&feed)
             .page(after.parse().unwrap(), &Reader::anybody())
+            .await
             .unwrap_err();
         assert_eq!((problem.status, problem.name()), (status, Some(name)));
     }
@@ -200,6 +204,7 @@ async fn an_empty_page_never_promises_more_however_much_is_published_meanwhile()
     while !publisher.is_finished() {
         let page = room(&feed)
             .page(Position::Latest, &Reader::anybody())
+            .await
             .unwrap();
         let body = page.into_response().into_body();
         let body = axum::body::to_bytes(body, 1_000_000).await.unwrap();

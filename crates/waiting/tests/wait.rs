@@ -48,8 +48,8 @@ fn stand() -> Stand {
 }
 
 impl Stand {
-    fn join(&self, position: Position) -> Wait {
-        self.room.join(position, named("a")).unwrap()
+    async fn join(&self, position: Position) -> Wait {
+        self.room.join(position, named("a")).await.unwrap()
     }
 
     async fn publish(&self, numbers: std::ops::RangeInclusive<u64>) {
@@ -122,7 +122,7 @@ async fn asleep(mut wait: Wait) -> JoinHandle<&'static str> {
 async fn history_comes_first_and_then_what_happens() {
     let stand = stand();
     stand.publish(1..=2).await;
-    let mut wait = stand.join(Position::Earliest);
+    let mut wait = stand.join(Position::Earliest).await;
     assert_eq!(wait.cursor(), cursor(0));
     assert_eq!(batch(&mut wait).await, [1, 2]);
     assert_eq!(wait.cursor(), cursor(2));
@@ -134,7 +134,7 @@ async fn history_comes_first_and_then_what_happens() {
 #[tokio::test(start_paused = true)]
 async fn who_lags_behind_gets_a_gap_and_goes_on() {
     let stand = stand();
-    let mut wait = stand.join(Position::Latest);
+    let mut wait = stand.join(Position::Latest).await;
     stand.publish(1..=5).await;
     let Next::Gap(gap) = in_time(wait.next()).await else {
         panic!("a gap")
@@ -151,8 +151,10 @@ async fn who_lags_behind_gets_a_gap_and_goes_on() {
 #[tokio::test(start_paused = true)]
 async fn what_was_read_once_for_many_is_not_read_again() {
     let stand = stand();
-    let (mut reader, mut other) =
-        (stand.join(Position::Latest), stand.join(Position::Latest));
+    let (mut reader, mut other) = (
+        stand.join(Position::Latest).await,
+        stand.join(Position::Latest).await,
+    );
     stand.publish(1..=3).await;
     let Next::Batch(read) = in_time(reader.next()).await else {
         panic!("a batch")
@@ -166,7 +168,7 @@ async fn what_was_read_once_for_many_is_not_read_again() {
 #[tokio::test(start_paused = true)]
 async fn silence_is_counted_from_where_the_limit_was_set() {
     let stand = stand();
-    let mut wait = stand.join(Position::Latest);
+    let mut wait = stand.join(Position::Latest).await;
     let start = Instant::now();
     wait.limit_silence(SILENCE);
     advance(Duration::from_secs(10)).await;
@@ -193,26 +195,30 @@ async fn silence_is_counted_from_where_the_limit_was_set() {
 async fn a_finished_log_hands_out_its_rest_first() {
     let stand = stand();
     stand.publish(1..=2).await;
-    let mut wait = stand.join(Position::Earliest);
+    let mut wait = stand.join(Position::Earliest).await;
     stand.log.finish();
     assert!(!wait.is_finished());
     assert_eq!(batch(&mut wait).await, [1, 2]);
     assert!(wait.is_finished());
     assert_eq!(name(&mut wait).await, "finished");
-    let waiting = asleep(self::stand().join(Position::Latest)).await;
+    let waiting = asleep(self::stand().join(Position::Latest).await).await;
     waiting.abort();
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_servers_end_and_a_cut_wake_who_waits() {
     let first = stand();
-    let waiting = asleep(first.join(Position::Latest)).await;
+    let waiting = asleep(first.join(Position::Latest).await).await;
     first.end.raise();
     assert_eq!(in_time(waiting).await.unwrap(), "ending");
 
     let second = stand();
-    let waiting = asleep(second.join(Position::Latest)).await;
-    let other = second.room.join(Position::Latest, named("b")).unwrap();
+    let waiting = asleep(second.join(Position::Latest).await).await;
+    let other = second
+        .room
+        .join(Position::Latest, named("b"))
+        .await
+        .unwrap();
     let other = asleep(other).await;
     assert!(second.room.cuts().cut("a"));
     assert_eq!(in_time(waiting).await.unwrap(), "cut");
@@ -225,7 +231,7 @@ async fn the_servers_end_and_a_cut_wake_who_waits() {
 async fn of_several_outcomes_the_cut_comes_first_and_the_events_last() {
     let stand = stand();
     stand.publish(1..=1).await;
-    let mut wait = stand.join(Position::Earliest);
+    let mut wait = stand.join(Position::Earliest).await;
     wait.limit_silence(SILENCE);
     advance(SILENCE * 2).await;
     assert_eq!(name(&mut wait).await, "silence");
@@ -240,7 +246,7 @@ async fn of_several_outcomes_the_cut_comes_first_and_the_events_last() {
 #[tokio::test(start_paused = true)]
 async fn a_call_that_is_dropped_loses_nothing() {
     let stand = stand();
-    let mut wait = stand.join(Position::Latest);
+    let mut wait = stand.join(Position::Latest).await;
     let start = Instant::now();
     wait.limit_silence(SILENCE);
     for n in 1..=20 {
@@ -254,7 +260,7 @@ async fn a_call_that_is_dropped_loses_nothing() {
     assert_eq!(name(&mut wait).await, "silence");
     assert!(start.elapsed() < SILENCE + Duration::from_secs(1));
     // And so is a gap that was not handed out.
-    let mut wait = stand.room.rejoin(None, named("a")).unwrap();
+    let mut wait = stand.room.rejoin(None, named("a")).await.unwrap();
     stand.end.raise();
     assert_eq!(name(&mut wait).await, "ending");
     stand.room.cuts().cut("a");
@@ -269,7 +275,10 @@ async fn no_event_falls_between_the_look_and_the_sleep() {
     let log = Feed::new(Retention::default());
     let door = Door::new(Signal::new(), Places::unlimited());
     let room = Room::new("method", log.clone(), door);
-    let mut wait = room.join(Position::Latest, ConnectionName(None)).unwrap();
+    let mut wait = room
+        .join(Position::Latest, ConnectionName(None))
+        .await
+        .unwrap();
     let (ask, mut asked) = tokio::sync::mpsc::channel(1);
     let publisher = tokio::spawn(async move {
         while let Some(round) = asked.recv().await {
@@ -295,7 +304,7 @@ async fn no_event_falls_between_the_look_and_the_sleep() {
 #[tokio::test(start_paused = true)]
 async fn a_method_that_waits_for_something_else_is_interrupted_as_well() {
     let first = stand();
-    let wait = first.join(Position::Latest);
+    let wait = first.join(Position::Latest).await;
     let interrupted = tokio::spawn(wait.interrupted());
     // Events are no interruption.
     first.publish(1..=1).await;
@@ -312,28 +321,28 @@ async fn a_method_that_waits_for_something_else_is_interrupted_as_well() {
 #[tokio::test]
 async fn joining_checks_the_end_then_the_place_then_the_position() {
     let stand = stand();
-    let kind = |position| {
-        let refused = stand.room.join(position, named("a"));
+    let kind = async |position| {
+        let refused = stand.room.join(position, named("a")).await;
         let refused = refused.map_err(|problem| problem.kind().unwrap());
-        let status = stand.room.status(position);
+        let status = stand.room.status(position).await;
         let status = status.map_err(|problem| problem.kind().unwrap());
         assert_eq!(refused.as_ref().err(), status.as_ref().err());
         refused.err()
     };
     let (here, ahead) = (Position::Latest, Position::After(cursor(9)));
-    assert_eq!(kind(here), None);
-    assert_eq!(kind(ahead), Some(ProblemKind::FutureCursor));
+    assert_eq!(kind(here).await, None);
+    assert_eq!(kind(ahead).await, Some(ProblemKind::FutureCursor));
     assert_eq!(stand.places.in_use(), 0, "a refusal keeps no place");
-    let held = [stand.join(here), stand.join(here)];
+    let held = [stand.join(here).await, stand.join(here).await];
     for position in [here, ahead] {
-        assert_eq!(kind(position), Some(ProblemKind::Busy));
+        assert_eq!(kind(position).await, Some(ProblemKind::Busy));
     }
     assert_eq!(stand.log.subscribers(), 2, "a refusal subscribes nobody");
-    let problem = stand.room.join(here, named("a")).unwrap_err();
+    let problem = stand.room.join(here, named("a")).await.unwrap_err();
     assert!(problem.retry_after.is_some());
     stand.end.raise();
     for position in [here, ahead] {
-        assert_eq!(kind(position), Some(ProblemKind::Ending));
+        assert_eq!(kind(position).await, Some(ProblemKind::Ending));
     }
     drop(held);
     assert_eq!((stand.places.in_use(), stand.log.subscribers()), (0, 0));
@@ -345,7 +354,7 @@ async fn who_comes_back_from_nowhere_gets_a_gap_and_all_that_is_kept() {
     let stand = stand();
     stand.publish(1..=5).await;
     for last in [None, Some(cursor(9))] {
-        let mut wait = stand.room.rejoin(last, named("a")).unwrap();
+        let mut wait = stand.room.rejoin(last, named("a")).await.unwrap();
         assert_eq!((wait.cursor(), stand.places.in_use()), (cursor(2), 1));
         let Next::Gap(gap) = in_time(wait.next()).await else {
             panic!("a gap")
@@ -359,15 +368,19 @@ async fn who_comes_back_from_nowhere_gets_a_gap_and_all_that_is_kept() {
         assert_eq!(batch(&mut wait).await, [3, 4, 5]);
     }
     // What the log itself can judge, it does.
-    let mut wait = stand.room.rejoin(Some(cursor(4)), named("a")).unwrap();
+    let mut wait = stand
+        .room
+        .rejoin(Some(cursor(4)), named("a"))
+        .await
+        .unwrap();
     assert_eq!(batch(&mut wait).await, [5]);
     let other: Cursor = "aaaaaa.4".parse().unwrap();
-    let mut stranger = stand.room.rejoin(Some(other), named("a")).unwrap();
+    let mut stranger = stand.room.rejoin(Some(other), named("a")).await.unwrap();
     assert!(matches!(
         in_time(stranger.next()).await,
         Next::Gap(Gap { reason: GapReason::NewLog, asked: Some(asked), .. }) if asked == other
     ));
-    let full = stand.room.rejoin(None, named("a")).unwrap_err();
+    let full = stand.room.rejoin(None, named("a")).await.unwrap_err();
     assert_eq!(full.kind(), Some(ProblemKind::Busy));
 }
 
@@ -380,7 +393,7 @@ async fn a_stream_ends_at_an_age_of_its_own_and_one_answer_does_not() {
     let room = aging(&stand, MINUTE);
     let mut ages = Vec::new();
     for _ in 0..200 {
-        let mut wait = room.join(Position::Latest, named("a")).unwrap();
+        let mut wait = room.join(Position::Latest, named("a")).await.unwrap();
         let opened = Instant::now();
         // Silences, and events, do not put it off.
         let mut seen = Vec::new();
@@ -410,6 +423,7 @@ async fn a_stream_ends_at_an_age_of_its_own_and_one_answer_does_not() {
 
     let mut request = room
         .join_for_one_answer(Position::Latest, named("a"))
+        .await
         .unwrap();
     request.limit_silence(MINUTE * 10);
     assert_eq!(name(&mut request).await, "silence");
@@ -419,14 +433,17 @@ async fn a_stream_ends_at_an_age_of_its_own_and_one_answer_does_not() {
 async fn an_aged_stream_loses_nothing_of_what_is_due() {
     let stand = stand();
     let room = aging(&stand, Duration::from_secs(2));
-    let mut wait = room.join(Position::Latest, named("a")).unwrap();
+    let mut wait = room.join(Position::Latest, named("a")).await.unwrap();
     advance(Duration::from_secs(3)).await;
     stand.publish(1..=2).await;
     assert_eq!(name(&mut wait).await, "aged", "before what is due");
     let cursor = wait.cursor();
     drop(wait);
     assert_eq!(stand.places.in_use(), 0);
-    let mut again = room.join(Position::After(cursor), named("a")).unwrap();
+    let mut again = room
+        .join(Position::After(cursor), named("a"))
+        .await
+        .unwrap();
     assert_eq!(batch(&mut again).await, [1, 2]);
 }
 
@@ -438,10 +455,13 @@ fn even() -> Rights {
 }
 
 impl Stand {
-    fn join_as(&self, access: &Access, position: Position) -> Wait {
+    async fn join_as(&self, access: &Access, position: Position) -> Wait {
         let access = Some(access.clone());
         let name = named("a");
-        self.room.join(position, Reader { name, access }).unwrap()
+        self.room
+            .join(position, Reader { name, access })
+            .await
+            .unwrap()
     }
 }
 
@@ -449,7 +469,7 @@ impl Stand {
 async fn what_a_reader_may_not_see_wakes_nobody_and_moves_its_cursor() {
     let stand = stand();
     let access = Access::new(even(), None);
-    let mut wait = stand.join_as(&access, Position::Latest);
+    let mut wait = stand.join_as(&access, Position::Latest).await;
     wait.limit_silence(SILENCE);
     stand.publish(1..=1).await;
     let asleep = Instant::now();
@@ -469,7 +489,7 @@ async fn what_a_reader_may_not_see_wakes_nobody_and_moves_its_cursor() {
 async fn a_wait_for_what_one_may_not_see_can_be_dropped_and_begun_again() {
     let stand = stand();
     let access = Access::new(even(), None);
-    let mut wait = stand.join_as(&access, Position::Latest);
+    let mut wait = stand.join_as(&access, Position::Latest).await;
     for number in 1..=20 {
         // Dropped after its first poll.
         let next = tokio::time::timeout(Duration::ZERO, wait.next()).await;
@@ -486,7 +506,7 @@ async fn a_right_that_is_withdrawn_holds_for_what_was_given_out_too() {
     let stand = stand();
     stand.publish(1..=3).await;
     let access = Access::new(Rights::all(), None);
-    let mut wait = stand.join_as(&access, Position::Earliest);
+    let mut wait = stand.join_as(&access, Position::Earliest).await;
     let Next::Batch(due) = in_time(wait.next()).await else {
         panic!("a batch")
     };
@@ -509,8 +529,8 @@ async fn an_access_ends_all_that_was_begun_with_it_at_once() {
             Access::new(Rights::all(), None),
         );
         let waits = [
-            asleep(stand.join_as(&access, Position::Latest)).await,
-            asleep(stand.join_as(&other, Position::Latest)).await,
+            asleep(stand.join_as(&access, Position::Latest).await).await,
+            asleep(stand.join_as(&other, Position::Latest).await).await,
         ];
         let [ended, goes_on] = waits;
         let begun = Instant::now();
@@ -522,10 +542,10 @@ async fn an_access_ends_all_that_was_begun_with_it_at_once() {
             name: named("a"),
             access: Some(access),
         };
-        let refused = stand.room.join(Position::Latest, reader.clone());
+        let refused = stand.room.join(Position::Latest, reader.clone()).await;
         let problem = refused.expect_err("it is over");
         assert_eq!(problem.kind(), over.problem().kind());
-        let page = stand.room.page(Position::Earliest, &reader);
+        let page = stand.room.page(Position::Earliest, &reader).await;
         assert_eq!(page.unwrap_err().kind(), over.problem().kind());
         assert_eq!(stand.places.in_use(), 1, "a refusal takes no place");
         goes_on.abort();
@@ -537,7 +557,7 @@ async fn an_access_is_over_in_its_time_and_a_later_one_counts() {
     let stand = stand();
     let begun = Instant::now();
     let access = Access::new(Rights::all(), Some(begun + SILENCE));
-    let mut wait = stand.join_as(&access, Position::Latest);
+    let mut wait = stand.join_as(&access, Position::Latest).await;
     let mut interrupted = std::pin::pin!(wait.interrupted());
     assert!(timeout(SILENCE / 2, &mut interrupted).await.is_err());
     assert!(timeout(Duration::ZERO, wait.next()).await.is_err());
@@ -554,7 +574,7 @@ async fn an_access_is_over_in_its_time_and_a_later_one_counts() {
 async fn an_access_that_ends_is_heard_before_what_is_due() {
     let stand = stand();
     let access = Access::new(Rights::all(), None);
-    let mut wait = stand.join_as(&access, Position::Latest);
+    let mut wait = stand.join_as(&access, Position::Latest).await;
     stand.publish(1..=1).await;
     access.end(Over::Renew);
     assert_eq!(name(&mut wait).await, "renew");
@@ -568,16 +588,16 @@ async fn a_page_leaves_out_what_may_not_be_seen_and_leads_past_it() {
     let access = Some(Access::new(even(), None));
     let name = named("a");
     let reader = Reader { name, access };
-    let page = |after: u64| {
+    let page = async |after: u64| {
         let position = Position::After(cursor(after));
-        let page = stand.room.page(position, &reader).unwrap();
+        let page = stand.room.page(position, &reader).await.unwrap();
         serde_json::from_str::<contract::LogPage>(&page.into_json()).unwrap()
     };
-    let first = page(0);
+    let first = page(0).await;
     assert_eq!((first.after, first.next), (cursor(0), cursor(3)));
     let ids: Vec<_> = first.events.iter().map(|event| event.id).collect();
     assert_eq!(ids, [cursor(2)]);
-    let rest = page(2);
+    let rest = page(2).await;
     assert_eq!(
         (rest.after, rest.next, rest.more),
         (cursor(2), cursor(3), false)
@@ -606,7 +626,7 @@ async fn an_empty_page_means_that_nothing_is_due_however_much_was_left_out() {
     let mut position = Position::Earliest;
     let mut counts = Vec::new();
     loop {
-        let page = room.page(position, &reader).unwrap().into_json();
+        let page = room.page(position, &reader).await.unwrap().into_json();
         let page: contract::LogPage = serde_json::from_str(&page).unwrap();
         counts.push(page.events.len());
         position = Position::After(page.next);

@@ -42,9 +42,12 @@ async fn main() -> ExitCode {
         places: options.edge().places(),
         ..Config::default()
     };
-    let (log, ticks) = log.log();
+    let (log, work) = match log.open().await {
+        Ok(opened) => opened,
+        Err(error) => return command::fail("access", error),
+    };
     command::run("access", &options, &tls, options.edge(), |ending| {
-        tokio::spawn(ticks);
+        tokio::spawn(work);
         app(log, all, config, ending).0
     })
     .await

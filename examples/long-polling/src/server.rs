@@ -56,13 +56,14 @@ async fn events(
     room.door().check_open()?;
     let position = after.unwrap_or_default();
     let granted = drawn(wished.min(config.max_wait));
-    let mut page = room.page(position, &reader)?;
+    let mut page = room.page(position, &reader).await?;
     // Who has no cursor gets one at once, to wait with.
     if granted.is_zero() || !matches!(position, Position::After(_)) {
         return Ok((VARY, page).into_response());
     }
     if page.is_empty() && !page.is_finished() {
-        let mut wait = room.join_for_one_answer(position, reader.clone())?;
+        let wait = room.join_for_one_answer(position, reader.clone());
+        let mut wait = wait.await?;
         wait.limit_silence(granted);
         let mut woken = wait.next().await;
         // Events are the beginning of a burst, perhaps. An answer costs the client a
@@ -75,7 +76,7 @@ async fn events(
             // `Connection: close` or GOAWAY goes with it: the client asks whoever
             // serves next, at once. An error would make it wait, and would count as
             // one.
-            page = room.page(position, &reader)?;
+            page = room.page(position, &reader).await?;
             match woken {
                 Next::Batch(_) if !page.is_full() => woken = wait.next().await,
                 Next::Cut => return Ok(broken()),

@@ -88,7 +88,7 @@ async fn events(
     reader: Reader,
 ) -> Result<LogPage, ProblemResponse> {
     server.admit()?;
-    Ok(server.room.page(after.unwrap_or_default(), &reader)?)
+    Ok(server.room.page(after.unwrap_or_default(), &reader).await?)
 }
 // ANCHOR_END: events
 

@@ -431,7 +431,7 @@ pub(crate) async fn events(
     let generation = server.generations.get(&id, &server.config.generations)?;
     let after = after.unwrap_or(Position::Earliest);
     let room = generation.room.for_client(client);
-    let wait = server::join(&room, last, after, listener)?;
+    let wait = server::join(&room, last, after, listener).await?;
     let reader = Reader::of(&generation);
     let blocks = generation.blocks.clone();
     Ok(server::stream(
@@ -450,7 +450,7 @@ pub(crate) async fn status(
     After(after): After,
 ) -> Result<Response, ProblemResponse> {
     let generation = server.generations.get(&id, &server.config.generations)?;
-    let status = generation.room.status(after.unwrap_or_default())?;
+    let status = generation.room.status(after.unwrap_or_default()).await?;
     let no_store = [(header::CACHE_CONTROL, "no-store")];
     Ok((no_store, Json(status)).into_response())
 }

@@ -138,12 +138,12 @@ async fn events(
     Sender(client): Sender,
 ) -> Result<Response, ProblemResponse> {
     let room = server.room.for_client(client);
-    let wait = join(&room, last, after.unwrap_or_default(), reader)?;
+    let wait = join(&room, last, after.unwrap_or_default(), reader).await?;
     Ok(stream(wait, server.blocks, &server.config, version, ()))
 }
 
 /// Joins a room where the client stands.
-pub(crate) fn join(
+pub(crate) async fn join(
     room: &Room,
     last: LastEventId,
     after: Position,
@@ -152,9 +152,9 @@ pub(crate) fn join(
     // The last id wins. A browser repeats the URL with its first `?after=` for ever,
     // and only the id moves on.
     match last {
-        LastEventId::Absent => room.join(after, reader),
-        LastEventId::Cursor(cursor) => room.rejoin(Some(cursor), reader),
-        LastEventId::Unknown => room.rejoin(None, reader),
+        LastEventId::Absent => room.join(after, reader).await,
+        LastEventId::Cursor(cursor) => room.rejoin(Some(cursor), reader).await,
+        LastEventId::Unknown => room.rejoin(None, reader).await,
     }
 }
 

@@ -63,7 +63,7 @@ impl AskFirst {
     ///
     /// # Errors
     /// 503 where too many have not said it yet; 400 `future-cursor`.
-    pub(crate) fn open(
+    pub(crate) async fn open(
         self,
         server: Arc<Server>,
         room: Room,
@@ -73,7 +73,7 @@ impl AskFirst {
     ) -> Result<Response, Problem> {
         let place = self.places.acquire()?;
         // What would be refused later is refused now, where it can be read.
-        if let Err(problem) = room.status(position) {
+        if let Err(problem) = room.status(position).await {
             if problem.kind() == Some(ProblemKind::FutureCursor) {
                 return Err(problem);
             }
@@ -94,7 +94,7 @@ impl AskFirst {
                     Ok(access) => {
                         let access = Some(access);
                         let joined = room.join(position, Reader { access, ..reader });
-                        joined.map_err(|problem| closes_for(&problem))
+                        joined.await.map_err(|problem| closes_for(&problem))
                     }
                     Err(end) => Err(end),
                 };

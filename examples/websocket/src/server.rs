@@ -100,10 +100,11 @@ async fn open(
     let room = server.room.for_client(client);
     let position = after.unwrap_or_default();
     if let (Some(Extension(first)), None) = (first, &reader.access) {
-        return Ok(first.open(server, room, handshake, position, reader)?);
+        let opened = first.open(server, room, handshake, position, reader);
+        return Ok(opened.await?);
     }
     // Now and not once the socket stands: what is refused needs an answer of HTTP.
-    let wait = room.join(position, reader)?;
+    let wait = room.join(position, reader).await?;
     let limits = server.config.limits();
     // Boxed, since it passes through several futures, and each would have room for it.
     let connection = Box::new(Connection {

@@ -140,6 +140,9 @@ pub enum Error {
     /// Changes cannot be watched.
     #[error("cannot watch the book's sources: {0}")]
     Watch(#[from] notify::Error),
+    /// The log cannot be had.
+    #[error(transparent)]
+    Log(#[from] waiting::OpenError),
     /// More places than connections leave.
     #[error(transparent)]
     Places(#[from] TooManyPlaces),
@@ -276,7 +279,7 @@ async fn serve(
     // Its directory goes: the book is in memory.
     drop(edition);
 
-    let (feed, ticks) = log.log();
+    let (feed, work) = log.open().await?;
     let reload = changes.map(|changes| {
         let reload = Reload::default();
         tokio::spawn(rebuild(
@@ -299,7 +302,7 @@ async fn serve(
             // Cancel-safe: it only waits.
             () = ended => {}
             // Dropped between two ticks or before one: nothing reads the feed any more.
-            () = ticks => {}
+            () = work => {}
         }
     });
 

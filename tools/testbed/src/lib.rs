@@ -1,12 +1,13 @@
 //! What tests share: a raw socket, files of expected bytes, a server that follows a script, a
-//! listener without sockets, a network that loses packets, and parts from outside that may be
-//! missing.
+//! listener without sockets, a network that loses packets, engines that keep a log, and parts from
+//! outside that may be missing.
 //!
 //! It knows no log and no client: tests of the HTTP edge need neither. What the tests of the
 //! methods share besides is in the crate `harness`.
 //!
 //! Here a failure is a panic: only tests call this, and the tool that writes the book's captures.
 
+pub mod engine;
 pub mod faults;
 mod golden;
 pub mod link;

@@ -23,7 +23,8 @@ pub fn status_route<S: Clone + Send + Sync + 'static>(room: &Room) -> MethodRout
         move |reader: Reader, After(after): After, Sender(client): Sender| async move {
             reader.check().map_err(refuse)?;
             let position = after.unwrap_or_default();
-            let status = room.for_client(client).status(position).map_err(refuse)?;
+            let status = room.for_client(client).status(position).await;
+            let status = status.map_err(refuse)?;
             Ok::<_, axum::response::Response>((
                 [(header::CACHE_CONTROL, "no-store")],
                 Json(status),

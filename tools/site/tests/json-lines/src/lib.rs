@@ -60,7 +60,7 @@ async fn events(
     reader: Reader,
 ) -> Result<Response, ProblemResponse> {
     let lines = Lines {
-        wait: room.join(after.unwrap_or_default(), reader)?,
+        wait: room.join(after.unwrap_or_default(), reader).await?,
         every,
         begun: false,
         over: false,

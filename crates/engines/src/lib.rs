@@ -1,0 +1,142 @@
+//! Logs that outlive their process, or that several servers share.
+//!
+//! [`open`] gives a [`Feed`] for an [`Address`]: the log in memory, or a window of one
+//! that an engine keeps. Whoever waits for the next entry cannot tell one from the
+//! other.
+//!
+//! - `nats://…`: a stream of NATS JetStream (feature `nats`).
+//! - `postgres://…`: a table of PostgreSQL (feature `postgres`).
+//! - `file:…`: a file of SQLite, which the servers of one machine may share (feature
+//!   `file`).
+
+mod address;
+#[cfg(feature = "file")]
+mod file;
+#[cfg(feature = "nats")]
+mod nats;
+#[cfg(feature = "postgres")]
+mod postgres;
+
+pub use address::{Address, AddressError};
+
+use feed::{Feed, Retention};
+use std::{error::Error, fmt, future::Future, pin::Pin};
+use thiserror::Error;
+
+/// A log, and the work that fills it.
+pub struct Opened {
+    /// The log.
+    pub feed: Feed,
+    /// Fills the log for as long as it is polled; it has no end. `None` where nothing
+    /// has to.
+    pub filling: Option<Filling>,
+}
+
+/// A task for the runtime.
+pub type Filling = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl fmt::Debug for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Opened").field(&self.feed).finish()
+    }
+}
+
+impl Opened {
+    fn in_memory(retention: Retention) -> Self {
+        Self {
+            feed: Feed::new(retention),
+            filling: None,
+        }
+    }
+}
+
+/// What an engine's client says.
+type Failure = Box<dyn Error + Send + Sync>;
+
+/// Why there is no log.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// This program was built without the engine.
+    #[error(
+        "this program was built without {engine}; build it with `--features {feature}`"
+    )]
+    Missing {
+        /// Which engine.
+        engine: &'static str,
+        /// The feature of cargo that brings it.
+        feature: &'static str,
+    },
+    /// The engine did not answer, or refused.
+    #[error("{engine} at {address}: {error}")]
+    Engine {
+        /// Which engine.
+        engine: &'static str,
+        /// Where, without a password.
+        address: String,
+        /// What it said.
+        error: Failure,
+    },
+}
+
+/// Opens the log at `address`, and makes it where there is none. When it returns, the
+/// newest events are in the window: at most what `retention` says.
+///
+/// # Errors
+/// Where this program was built without the engine, and where the engine cannot be
+/// reached or refuses.
+pub async fn open(
+    address: &Address,
+    retention: Retention,
+) -> Result<Opened, OpenError> {
+    let opened: Result<Opened, Failure> = match address {
+        Address::Memory => Ok(Opened::in_memory(retention)),
+        #[cfg(feature = "nats")]
+        Address::Nats(url) => nats::open(url, retention).await,
+        #[cfg(feature = "postgres")]
+        Address::Postgres(url) => postgres::open(url, retention).await,
+        #[cfg(feature = "file")]
+        Address::File(path) => file::open(path, retention).await,
+        #[cfg(not(all(feature = "file", feature = "nats", feature = "postgres")))]
+        _ => {
+            let (engine, feature) = (address.engine(), address.feature());
+            return Err(OpenError::Missing { engine, feature });
+        }
+    };
+    opened.map_err(|error| OpenError::Engine {
+        engine: address.engine(),
+        address: address.to_string(),
+        error,
+    })
+}
+
+#[cfg(all(
+    test,
+    not(any(feature = "file", feature = "nats", feature = "postgres"))
+))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn without_the_engine_it_is_said_which_feature_is_missing() {
+        for (address, words) in [
+            (
+                "nats://a:4222",
+                "without NATS JetStream; build it with `--features nats`",
+            ),
+            (
+                "postgres://a/b",
+                "without PostgreSQL; build it with `--features postgres`",
+            ),
+            (
+                "file:log.db",
+                "without SQLite; build it with `--features file`",
+            ),
+        ] {
+            let address = address.parse().unwrap();
+            let error = open(&address, Retention::default()).await.unwrap_err();
+            assert!(error.to_string().contains(words), "{error}");
+        }
+        let memory = open(&Address::Memory, Retention::default()).await;
+        assert!(memory.is_ok());
+    }
+}

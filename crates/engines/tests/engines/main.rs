@@ -1,0 +1,356 @@
+//! What each engine owes a log: one order at every server, and nothing lost by a
+//! restart.
+
+use anyhow::{bail, Context as _};
+use contract::{Cursor, Data, GapReason, IdempotencyKey, Position};
+use engines::{open, Opened};
+use feed::{Delivery, Feed, PublishError, ReadError, Retention, Subscription};
+use libtest_mimic::Arguments;
+use std::{future::Future, pin::Pin, process::ExitCode, time::Duration};
+use testbed::{
+    engine::{Engine, Kind},
+    parts,
+};
+use tokio::{task::JoinHandle, time::timeout};
+
+/// A guard against hanging.
+const LIMIT: Duration = Duration::from_secs(180);
+
+/// How long one thing may take, generous: other tests run beside it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A server's view of the log, and the task that fills it.
+struct Server {
+    feed: Feed,
+    filling: Option<JoinHandle<()>>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(filling) = &self.filling {
+            filling.abort();
+        }
+    }
+}
+
+impl Server {
+    async fn start(engine: &Engine) -> anyhow::Result<Self> {
+        Self::keeping(engine, 1000).await
+    }
+
+    async fn keeping(engine: &Engine, max_events: usize) -> anyhow::Result<Self> {
+        let retention = Retention {
+            max_events,
+            ..Retention::default()
+        };
+        let Opened { feed, filling } =
+            open(&engine.address().parse()?, retention).await?;
+        let filling = filling.map(tokio::spawn);
+        Ok(Self { feed, filling })
+    }
+
+    async fn publish(&self, number: u64) -> Result<Cursor, PublishError> {
+        let kind = "message".parse().expect("it is a kind");
+        self.feed.publish(kind, data(number)).await
+    }
+
+    async fn publish_as(
+        &self,
+        key: &IdempotencyKey,
+        number: u64,
+    ) -> Result<feed::Published, PublishError> {
+        let kind = "message".parse().expect("it is a kind");
+        self.feed
+            .publish_once(key.clone(), kind, data(number))
+            .await
+    }
+
+    fn follow(&self, position: Position) -> anyhow::Result<Subscription> {
+        Ok(self.feed.subscribe(position)?)
+    }
+}
+
+fn data(number: u64) -> Data {
+    Data::new(&number).expect("a number is JSON")
+}
+
+async fn next(subscription: &mut Subscription) -> anyhow::Result<Delivery> {
+    let next = timeout(PATIENCE, subscription.next());
+    next.await
+        .context("nothing comes")?
+        .context("the log ended")
+}
+
+/// The next events, as many as these.
+async fn take(
+    subscription: &mut Subscription,
+    count: usize,
+) -> anyhow::Result<Vec<(Cursor, u64)>> {
+    let mut taken = Vec::new();
+    while taken.len() < count {
+        match next(subscription).await? {
+            Delivery::Gap(gap) => bail!("after {taken:?}: {gap}"),
+            Delivery::Batch(batch) => {
+                let missing = count - taken.len();
+                for event in batch.events.into_iter().take(missing) {
+                    taken.push((event.cursor(), event.data().parse()?));
+                    // What came with it is read again.
+                    subscription.move_after(event.cursor());
+                }
+            }
+        }
+    }
+    Ok(taken)
+}
+
+async fn eventually<F: Future<Output = bool>>(
+    what: &str,
+    mut holds: impl FnMut() -> F,
+) {
+    let looks = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(PATIENCE, looks)
+        .await
+        .unwrap_or_else(|_| panic!("{what}"));
+}
+
+/// Two servers publish at once, and both, and a third that comes later, see one order.
+async fn all_servers_see_one_order(kind: Kind) -> anyhow::Result<()> {
+    let engine = Engine::start(kind).await?;
+    let (a, b) = (Server::start(&engine).await?, Server::start(&engine).await?);
+    let (mut at_a, mut at_b) =
+        (a.follow(Position::Earliest)?, b.follow(Position::Earliest)?);
+    let publish = |server: &Server, from: u64| {
+        let feed = server.feed.clone();
+        tokio::spawn(async move {
+            for number in from..from + 50 {
+                feed.publish("message".parse().expect("a kind"), data(number))
+                    .await?;
+            }
+            Ok::<_, PublishError>(())
+        })
+    };
+    let (by_a, by_b) = (publish(&a, 0), publish(&b, 1000));
+    by_a.await??;
+    by_b.await??;
+    let seen = take(&mut at_a, 100).await?;
+    assert_eq!(seen, take(&mut at_b, 100).await?);
+    // Ids are without a hole, and each publisher's own order is kept.
+    let ids: Vec<_> = seen.iter().map(|(cursor, _)| cursor.id.get()).collect();
+    assert_eq!(ids, (1..=100).collect::<Vec<_>>());
+    let of_a: Vec<_> = seen
+        .iter()
+        .map(|(_, number)| *number)
+        .filter(|it| *it < 1000)
+        .collect();
+    assert_eq!(of_a, (0..50).collect::<Vec<_>>());
+
+    let late = Server::start(&engine).await?;
+    let mut at_late = late.follow(Position::Earliest)?;
+    assert_eq!(seen, take(&mut at_late, 100).await?);
+    Ok(())
+}
+
+/// A retry that reaches another server is the same event.
+async fn a_key_is_known_at_every_server(kind: Kind) -> anyhow::Result<()> {
+    let engine = Engine::start(kind).await?;
+    let (a, b) = (Server::start(&engine).await?, Server::start(&engine).await?);
+    let key: IdempotencyKey = "a-key".parse()?;
+    let first = a.publish_as(&key, 1).await?;
+    let again = b.publish_as(&key, 1).await?;
+    assert_eq!((again.cursor, again.repeated), (first.cursor, true));
+    assert_eq!(b.publish_as(&key, 2).await, Err(PublishError::KeyReused));
+    let second = b.publish(2).await?;
+    assert_eq!(second.id.get(), first.cursor.id.get() + 1);
+    Ok(())
+}
+
+/// The log is there when a server starts again, and so is the engine's after it was
+/// killed.
+async fn a_cursor_survives_restarts(kind: Kind) -> anyhow::Result<()> {
+    let mut engine = Engine::start(kind).await?;
+    let server = Server::start(&engine).await?;
+    let first = server.publish(1).await?;
+    server.publish(2).await?;
+    drop(server);
+    engine.kill();
+    engine.go_on().await?;
+    let server = Server::start(&engine).await?;
+    let third = server.publish(3).await?;
+    assert_eq!((third.epoch, third.id.get()), (first.epoch, 3));
+    let mut reader = server.follow(Position::After(first))?;
+    let numbers: Vec<_> = take(&mut reader, 2)
+        .await?
+        .into_iter()
+        .map(|(_, number)| number)
+        .collect();
+    assert_eq!(numbers, [2, 3]);
+    Ok(())
+}
+
+/// What a small window has lost is read from the engine.
+async fn a_window_is_read_through(kind: Kind) -> anyhow::Result<()> {
+    let engine = Engine::start(kind).await?;
+    let server = Server::keeping(&engine, 5).await?;
+    let mut first = None;
+    for number in 1..=20 {
+        let cursor = server.publish(number).await?;
+        first.get_or_insert(cursor);
+    }
+    let first = first.context("none was published")?;
+    let mut newest = server.follow(Position::After(first))?;
+    let numbers: Vec<_> = take(&mut newest, 19)
+        .await?
+        .into_iter()
+        .map(|(_, number)| number)
+        .collect();
+    assert_eq!(numbers, (2..=20).collect::<Vec<_>>());
+    let page = server
+        .feed
+        .fetch(Position::After(first), 4, usize::MAX)
+        .await?;
+    assert_eq!(page.events.len(), 4);
+    // One that comes later has the same window.
+    let late = Server::keeping(&engine, 5).await?;
+    assert_eq!(late.feed.state().earliest.id.get(), 15);
+    Ok(())
+}
+
+/// While the engine is away, publishers are told, readers wait, and nothing is lost.
+async fn an_engine_goes_and_comes_back(kind: Kind) -> anyhow::Result<()> {
+    let mut engine = Engine::start(kind).await?;
+    let (a, b) = (Server::start(&engine).await?, Server::start(&engine).await?);
+    let first = a.publish(1).await?;
+    let mut reader = b.follow(Position::Earliest)?;
+    take(&mut reader, 1).await?;
+    engine.kill();
+    assert_eq!(a.publish(2).await, Err(PublishError::Unavailable));
+    // What is in the window needs no engine.
+    assert_eq!(b.feed.read(Position::Latest, 1, 1)?.after, first);
+    let future = Position::After(Cursor {
+        id: contract::EventId::new(2),
+        ..first
+    });
+    assert_eq!(b.feed.reach(future).await, Err(ReadError::Unavailable));
+    engine.go_on().await?;
+    eventually("a publish is taken again", || async {
+        a.publish(3).await.is_ok()
+    })
+    .await;
+    let (cursor, number) = take(&mut reader, 1).await?[0];
+    assert_eq!((cursor.epoch, number), (first.epoch, 3));
+    Ok(())
+}
+
+/// Where somebody has deleted the log, another one begins, and readers are told.
+async fn a_deleted_log_is_another_log(kind: Kind) -> anyhow::Result<()> {
+    let mut engine = Engine::start(kind).await?;
+    let (a, b) = (Server::start(&engine).await?, Server::start(&engine).await?);
+    let mut readers = [a.follow(Position::Earliest)?, b.follow(Position::Earliest)?];
+    for number in 1..=3 {
+        a.publish(number).await?;
+    }
+    for reader in &mut readers {
+        take(reader, 3).await?;
+    }
+    engine.delete_log().await?;
+    let mut found = Vec::new();
+    for reader in &mut readers {
+        let Delivery::Gap(gap) = next(reader).await? else {
+            bail!("no gap")
+        };
+        assert_eq!(gap.reason, GapReason::NewLog);
+        found.push(gap.resume);
+    }
+    assert_eq!(found[0], found[1], "both have found the same log");
+    eventually("a publish is taken again", || async {
+        b.publish(4).await.is_ok()
+    })
+    .await;
+    for reader in &mut readers {
+        let (cursor, number) = take(reader, 1).await?[0];
+        assert_eq!(
+            (cursor.epoch, cursor.id.get(), number),
+            (found[0].epoch, 1, 4)
+        );
+    }
+    Ok(())
+}
+
+/// A copy that is older than what readers have is another log, as long as a server
+/// knows.
+async fn a_log_that_was_rolled_back_is_another_log(kind: Kind) -> anyhow::Result<()> {
+    let mut engine = Engine::start(kind).await?;
+    let server = Server::start(&engine).await?;
+    let mut reader = server.follow(Position::Earliest)?;
+    server.publish(1).await?;
+    engine.backup().await?;
+    eventually("a publish is taken again", || async {
+        server.publish(2).await.is_ok()
+    })
+    .await;
+    let seen = take(&mut reader, 2).await?;
+    engine.restore().await?;
+    let Delivery::Gap(gap) = next(&mut reader).await? else {
+        bail!("no gap")
+    };
+    assert_eq!(gap.reason, GapReason::NewLog);
+    assert_ne!(gap.resume.epoch, seen[0].0.epoch);
+    eventually("a publish is taken again", || async {
+        server.publish(3).await.is_ok()
+    })
+    .await;
+    // What the copy had may be part of the new log, or not.
+    let (mut cursor, mut number) = take(&mut reader, 1).await?[0];
+    if number == 1 {
+        (cursor, number) = take(&mut reader, 1).await?[0];
+    }
+    assert_eq!(
+        (cursor.epoch, cursor.id.get(), number),
+        (gap.resume.epoch, 2, 3)
+    );
+    Ok(())
+}
+
+type Test = fn(Kind) -> Pin<Box<dyn Future<Output = anyhow::Result<()>>>>;
+
+macro_rules! tests {
+    ($($name:ident)*) => {
+        &[$((stringify!($name), |kind| Box::pin($name(kind)))),*]
+    };
+}
+
+/// What every engine owes.
+const OF_ALL: &[(&str, Test)] = tests! {
+    all_servers_see_one_order
+    a_key_is_known_at_every_server
+    a_cursor_survives_restarts
+    a_window_is_read_through
+};
+
+/// What those owe that are programs of their own.
+const OF_PROGRAMS: &[(&str, Test)] = tests! {
+    an_engine_goes_and_comes_back
+    a_deleted_log_is_another_log
+    a_log_that_was_rolled_back_is_another_log
+};
+
+fn main() -> ExitCode {
+    let kinds = [
+        ("file", Kind::File, cfg!(feature = "file")),
+        ("nats", Kind::Nats, cfg!(feature = "nats")),
+        ("postgres", Kind::Postgres, cfg!(feature = "postgres")),
+    ];
+    let mut trials = Vec::new();
+    for (engine, kind, built) in kinds {
+        let programs = OF_PROGRAMS.iter().filter(|_| kind != Kind::File);
+        let tests = OF_ALL.iter().chain(programs).filter(|_| built);
+        trials.extend(tests.map(|&(name, test)| {
+            parts::trial(&format!("{engine}::{name}"), LIMIT, move || test(kind))
+        }));
+    }
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
