@@ -9,7 +9,7 @@ pub const SPREAD: f64 = 1.25;
 /// What keeps the log, as each server meets it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Engine {
-    /// Connections that one server holds to it.
+    /// Connections that one server holds to it, at most.
     pub connections: f64,
     /// How many it accepts in all, with its own defaults.
     pub most_connections: f64,
@@ -26,17 +26,17 @@ impl Engine {
     pub const JETSTREAM: Self = Self {
         connections: 1.0,
         most_connections: 65_536.0,
-        event_down: 120.0,
-        quiet_down_per_s: 900.0,
+        event_down: 130.0,
+        quiet_down_per_s: 850.0,
     };
 
-    /// PostgreSQL, as the crate `engines` reads its tables: eight connections that
+    /// PostgreSQL, as the crate `engines` reads its tables: up to eight connections that
     /// publish and read, and one that is notified. Three of a hundred are kept for
     /// whoever administers it. The same facts have the sources.
     pub const POSTGRES: Self = Self {
         connections: 9.0,
         most_connections: 97.0,
-        event_down: 120.0,
+        event_down: 125.0,
         quiet_down_per_s: 60.0,
     };
 }

@@ -160,8 +160,8 @@ const MANY_ROWS = [
   {
     title: "Connections to the log",
     formula:
-      "Servers × their connections: one to JetStream; nine to PostgreSQL, of which " +
-      "eight publish and read. In brackets how many it accepts, with its defaults.",
+      "Servers × their connections: one to JetStream; up to nine to PostgreSQL, of " +
+      "which eight publish and read. In brackets how many it accepts, by default.",
     value: ({ log_connections: connections, most_log_connections: most }) =>
       `${formatCount(connections)} (of ${formatCount(most)})`,
     fails: ({ log_connections: connections, most_log_connections: most }) =>
