@@ -151,6 +151,7 @@ fn each_method_of_the_list_has_all_its_places() -> anyhow::Result<()> {
             "programs",
             "proxies",
             "rustfmt.toml",
+            "servers",
         ];
         let listed = methods.iter().any(|method| name == method.name);
         ensure!(
@@ -241,6 +242,12 @@ const MAY_DEPEND: &[(&str, &str, &str)] = &[
         "proxies",
         "testbed tls",
         "client conformance contract feed harness long-polling polling serving sse websocket",
+    ),
+    // No method: several servers over one log.
+    (
+        "servers",
+        "contract",
+        "client engines feed long-polling method polling serving site sse testbed waiting websocket",
     ),
     ("testbed", "serving", ""),
     ("harness", "client conformance contract feed serving waiting", ""),
