@@ -314,11 +314,17 @@ impl Tables {
             if bytes > max_bytes && !entries.is_empty() {
                 break;
             }
+            let id = EventId::new(u64::try_from(row.try_get::<_, i64>(0)?)?);
+            let kind = row.try_get::<_, &str>(2)?.parse();
+            let (Ok(kind), Ok(data)) = (kind, Data::from_json(data)) else {
+                warn!(%id, "no event by the contract: its readers are told of a gap");
+                continue;
+            };
             entries.push(Entry {
-                id: EventId::new(u64::try_from(row.try_get::<_, i64>(0)?)?),
+                id,
                 at: Timestamp::from_millisecond(row.try_get(1)?)?,
-                kind: row.try_get::<_, &str>(2)?.parse()?,
-                data: Data::from_json(data)?,
+                kind,
+                data,
             });
         }
         Ok(Entries { epoch, entries })

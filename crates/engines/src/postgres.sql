@@ -10,7 +10,8 @@ create table if not exists waiting.log (
 create table if not exists waiting.events (
     id bigint primary key,
     at timestamptz not null default clock_timestamp(),
-    kind text not null,
+    -- As the contract has it: whoever publishes another from here is told at once.
+    kind text not null check (kind ~ '^[a-z][a-z0-9-]{0,31}$'),
     data json not null
 ) partition by range (id);
 

@@ -315,6 +315,27 @@ async fn a_log_that_was_rolled_back_is_another_log(kind: Kind) -> anyhow::Result
     Ok(())
 }
 
+/// What somebody else has put into the tables stops nobody: readers are told of a gap.
+async fn a_row_that_is_no_event_is_a_gap(kind: Kind) -> anyhow::Result<()> {
+    let engine = Engine::start(kind).await?;
+    let server = Server::start(&engine).await?;
+    let mut reader = server.follow(Position::Earliest)?;
+    let first = server.publish(1).await?;
+    let kind = engine.psql("select waiting.publish('No Kind', '2')");
+    assert!(kind.is_err(), "the publisher is told");
+    // JSON, and a number that no double holds.
+    engine.psql("select waiting.publish('message', '1e999')")?;
+    let third = server.publish(3).await?;
+    assert_eq!(third.id.get(), first.id.get() + 2);
+    assert_eq!(take(&mut reader, 1).await?, [(first, 1)]);
+    let Delivery::Gap(gap) = next(&mut reader).await? else {
+        bail!("no gap")
+    };
+    assert_eq!(gap.resume.id.get(), third.id.get() - 1);
+    assert_eq!(take(&mut reader, 1).await?, [(third, 3)]);
+    Ok(())
+}
+
 type Test = fn(Kind) -> Pin<Box<dyn Future<Output = anyhow::Result<()>>>>;
 
 macro_rules! tests {
@@ -338,6 +359,11 @@ const OF_PROGRAMS: &[(&str, Test)] = tests! {
     a_log_that_was_rolled_back_is_another_log
 };
 
+/// What tables owe, which other programs write.
+const OF_TABLES: &[(&str, Test)] = tests! {
+    a_row_that_is_no_event_is_a_gap
+};
+
 fn main() -> ExitCode {
     let kinds = [
         ("file", Kind::File, cfg!(feature = "file")),
@@ -347,7 +373,9 @@ fn main() -> ExitCode {
     let mut trials = Vec::new();
     for (engine, kind, built) in kinds {
         let programs = OF_PROGRAMS.iter().filter(|_| kind != Kind::File);
-        let tests = OF_ALL.iter().chain(programs).filter(|_| built);
+        let tables = OF_TABLES.iter().filter(|_| kind == Kind::Postgres);
+        let tests = OF_ALL.iter().chain(programs).chain(tables);
+        let tests = tests.filter(|_| built);
         trials.extend(tests.map(|&(name, test)| {
             parts::trial(&format!("{engine}::{name}"), LIMIT, move || test(kind))
         }));
