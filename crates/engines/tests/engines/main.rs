@@ -1,6 +1,9 @@
 //! What each engine owes a log: one order at every server, and nothing lost by a
 //! restart.
 
+#[cfg(feature = "postgres")]
+mod commits;
+
 use anyhow::{bail, Context as _};
 use contract::{Cursor, Data, GapReason, IdempotencyKey, Position};
 use engines::{open, Opened};
@@ -380,5 +383,23 @@ fn main() -> ExitCode {
             parts::trial(&format!("{engine}::{name}"), LIMIT, move || test(kind))
         }));
     }
+    #[cfg(feature = "postgres")]
+    trials.extend([
+        parts::trial(
+            "postgres::an_id_of_a_sequence_is_never_read",
+            LIMIT,
+            commits::an_id_of_a_sequence_is_never_read,
+        ),
+        parts::trial(
+            "postgres::ids_of_the_log_are_in_the_order_of_commits",
+            LIMIT,
+            commits::ids_of_the_log_are_in_the_order_of_commits,
+        ),
+        parts::trial(
+            "postgres::an_event_is_published_with_its_row_or_not_at_all",
+            LIMIT,
+            commits::an_event_is_published_with_its_row_or_not_at_all,
+        ),
+    ]);
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
