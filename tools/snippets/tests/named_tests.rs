@@ -96,7 +96,8 @@ fn code_of(directory: &Path, target: Option<&str>) -> Option<String> {
 /// reader to fill in.
 fn idle(chapter: &str, packages: &BTreeMap<String, PathBuf>) -> Vec<String> {
     let line = Regex::new(
-        r"cargo test -p ([a-z][a-z0-9-]*)(?: --test ([a-z][a-z0-9_-]*))?(?: (?:-- )?([a-z0-9_:/-]+))?",
+        r"(?x)cargo\ test\ -p\ ([a-z][a-z0-9-]*)(?:\ --(?:all-features|features\ [a-z]+))?
+        (?:\ --test\ ([a-z][a-z0-9_-]*))?(?:\ (?:--\ )?([a-z0-9_:/-]+))?",
     )
     .expect("a pattern");
     let mut idle = Vec::new();

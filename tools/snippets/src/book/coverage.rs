@@ -276,7 +276,8 @@ fn tests_below(directory: &Path, modules: &mut Vec<String>, tests: &mut Tests) {
 }
 
 /// Test functions (`#[test]`, `#[tokio::test(…)]`, also inside a macro's braces), trials
-/// (`Trial::test("name", …)`), and the conformance suite's cases and runs.
+/// (`Trial::test("name", …)`, or `tests! { name }` for trials of several kinds), and the
+/// conformance suite's cases and runs.
 fn tests_in(tokens: TokenStream, modules: &mut Vec<String>, tests: &mut Tests) {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     let ident = |at: usize| match tokens.get(at) {
@@ -338,6 +339,19 @@ fn tests_in(tokens: TokenStream, modules: &mut Vec<String>, tests: &mut Tests) {
                         _ => None,
                     });
                     tests.cases.extend(names);
+                }
+                if group.delimiter() == Delimiter::Brace
+                    && ends_with(&tokens[..at], &["tests", "!"])
+                {
+                    tests.tests.extend(group.stream().into_iter().filter_map(
+                        |token| match token {
+                            TokenTree::Ident(name) => Some(Test {
+                                path: vec![name.to_string()],
+                                ignored: false,
+                            }),
+                            _ => None,
+                        },
+                    ));
                 }
                 let module = at
                     .checked_sub(2)

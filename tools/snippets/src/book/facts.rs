@@ -37,7 +37,7 @@ static DATED: LazyLock<Regex> = LazyLock::new(|| {
         r"\b(?i:versions?) \d+(?:\.\d+)*",
         r"(?:^|[^\d.])\d+\.\d+\.\d+(?:[^\d.]|\.?$|\.[^\d])",
         // "nginx 1.22", "Chrome 106"
-        r"\b(?:Android|Apache|Caddy|Chrome|Chromium|Edge|Envoy|Firefox|Go|HAProxy|iOS|Linux|Node(?:\.js)?|Python|Safari|Varnish|WebKit|WebKitGTK|axum|curl|h2|hyper|nghttp2|nginx|tokio|tokio-tungstenite|tower-http|tungstenite) \d+(?:\.\d+)*",
+        r"\b(?:Android|Apache|Caddy|Chrome|Chromium|Edge|Envoy|Firefox|Go|HAProxy|iOS|Kafka|Linux|NATS|Node(?:\.js)?|PostgreSQL|Python|Redis|SQLite|Safari|Varnish|WebKit|WebKitGTK|axum|curl|h2|hyper|nghttp2|nginx|tokio|tokio-tungstenite|tower-http|tungstenite) \d+(?:\.\d+)*",
     ];
     Regex::new(&patterns.join("|")).expect("a valid pattern")
 });

@@ -12,7 +12,7 @@ use super::includes::line_of;
 use super::Problem;
 
 /// The pages that have to have this form. Any other page that has the box is held to it as well,
-/// outside of [`PRODUCTION`].
+/// outside of [`OTHER`].
 const METHODS: [&str; 5] = [
     "polling/index.md",
     "long-polling/index.md",
@@ -43,8 +43,8 @@ const SECTIONS: [&str; 13] = [
 const OPTIONAL: [&str; 3] = ["What replaced it", COSTS, COPY];
 
 const COPY: &str = "Copy this";
-/// The folder of the pages whose box lists what a team has to do, and which compare no methods.
-const PRODUCTION: &str = "production";
+/// The folders of the pages whose box lists what a team has to do, and which compare no methods.
+const OTHER: [&str; 2] = ["production", "servers"];
 const FAILURES: &str = "What goes wrong";
 const COSTS: &str = "What it costs, measured";
 
@@ -84,7 +84,7 @@ pub(super) fn check<'a>(
         let blocks = blocks(text);
         let mut faults = Vec::new();
         costs(&blocks, &mut faults);
-        if text.contains(BOX) && !path.starts_with(PRODUCTION) {
+        if text.contains(BOX) && !OTHER.iter().any(|other| path.starts_with(other)) {
             in_short(&blocks, &mut faults);
             order(&blocks, &mut faults);
             failures(&blocks, &mut faults);
