@@ -162,6 +162,7 @@ async fn ensure(
                 _ => return Err(error.into()),
             },
         }
+        // ANCHOR: stream
         let epoch = feed::draw_epoch();
         let made = context.create_stream(stream::Config {
             name: name.to_owned(),
@@ -172,6 +173,7 @@ async fn ensure(
             duplicate_window: DUPLICATES,
             ..stream::Config::default()
         });
+        // ANCHOR_END: stream
         match made.await {
             Ok(stream) => {
                 info!(stream = name, %epoch, "a new log");

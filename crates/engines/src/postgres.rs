@@ -213,6 +213,7 @@ impl Tables {
         Ok(any)
     }
 
+    // ANCHOR: fill
     /// Fills the window until nobody holds the log.
     async fn fill(&self, filler: &Filler, retention: Retention) {
         let mut away = false;
@@ -235,6 +236,7 @@ impl Tables {
             }
         }
     }
+    // ANCHOR_END: fill
 
     /// Passes on the database's notifications, for ever.
     async fn listen(&self) {

@@ -209,6 +209,7 @@ impl Sourced {
 }
 
 impl Shared {
+    // ANCHOR: reach
     /// See [`Feed::reach`](crate::Feed::reach).
     pub(crate) async fn reach(&self, position: Position) -> Result<(), ReadError> {
         let (Some(sourced), Position::After(asked)) = (&self.source, position) else {
@@ -242,6 +243,7 @@ impl Shared {
             .await
             .map_err(|_| ReadError::Unavailable)
     }
+    // ANCHOR_END: reach
 
     /// What the engine holds of what this gap says is gone, or what is really gone.
     pub(crate) async fn read_through(
