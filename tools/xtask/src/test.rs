@@ -18,12 +18,36 @@ const PORT: u16 = 4000;
 /// A proxy that does not exist: no test may ask one on the way to this machine.
 const PROXY: &str = "http://127.0.0.1:9";
 
-/// Runs `cargo test`; without `arguments` for everything, beside a running site.
+/// The packages with tests of what `cargo test` leaves out: a log that an engine keeps. One build
+/// for all of them.
+const WITH_ENGINES: [&str; 4] = [
+    "test",
+    "--package=engines",
+    "--package=servers",
+    "--all-features",
+];
+
+/// Runs `cargo test`, and then the tests of the engines with their features; without `arguments`
+/// for everything, beside a running site.
 ///
 /// # Errors
 /// If a test fails.
 pub fn test(steps: &mut Steps, arguments: &[String]) -> anyhow::Result<()> {
-    let mut tests = Step::cargo(&["test"]).arguments(arguments);
+    let tests = without_proxy(Step::cargo(&["test"]).arguments(arguments));
+    if !arguments.is_empty() {
+        return steps.run("tests", tests);
+    }
+    // Also builds the site that runs beside the tests.
+    steps.run("tests built", Step::cargo(&["test", "--no-run"]))?;
+    let beside = Site::start(steps)?;
+    steps.run_in_parts("tests", tests, by_target)?;
+    drop(beside);
+    let engines = without_proxy(Step::cargo(&WITH_ENGINES));
+    steps.run_in_parts("tests with engines", engines, by_target)
+}
+
+/// The same step, with a proxy in its environment that no test may ask.
+fn without_proxy(mut tests: Step) -> Step {
     for name in [
         "http_proxy",
         "https_proxy",
@@ -37,15 +61,7 @@ pub fn test(steps: &mut Steps, arguments: &[String]) -> anyhow::Result<()> {
     for name in ["no_proxy", "NO_PROXY"] {
         tests = tests.variable(name, None::<&str>);
     }
-    if !arguments.is_empty() {
-        return steps.run("tests", tests);
-    }
-    // Also builds the site that runs beside the tests.
-    steps.run("tests built", Step::cargo(&["test", "--no-run"]))?;
-    let beside = Site::start(steps)?;
-    let tested = steps.run_in_parts("tests", tests, by_target);
-    drop(beside);
-    tested
+    tests
 }
 
 /// Targets that take less than this share one line of the table.
