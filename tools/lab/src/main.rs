@@ -20,6 +20,8 @@ mod bench;
 mod burst;
 mod clients;
 mod compare;
+#[cfg(unix)]
+mod engines;
 mod floor;
 mod hold;
 mod job;
@@ -63,6 +65,9 @@ enum Command {
     /// Measure other servers on the same events, through one client for all
     #[cfg(unix)]
     Peers(peers::Options),
+    /// Measure a log that an engine keeps, beside one in memory
+    #[cfg(unix)]
+    Engines(engines::Options),
     /// Lower a limit on purpose, and see whether it bites where it is calculated to
     #[cfg(target_os = "linux")]
     Limits(limits::Options),
@@ -98,6 +103,8 @@ fn main() -> ExitCode {
         Command::Scale(options) => scale::run(options),
         #[cfg(unix)]
         Command::Peers(options) => peers::run(options),
+        #[cfg(unix)]
+        Command::Engines(options) => engines::run(&options),
         #[cfg(target_os = "linux")]
         Command::Limits(options) => limits::run(&options),
         #[cfg(unix)]

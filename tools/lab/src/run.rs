@@ -65,7 +65,7 @@ impl<T: Serialize> Kept<T> {
     }
 }
 
-/// Measures, and keeps and sums up what was measured, however it ends.
+/// Measures the servers of these programs, and keeps and sums up what was measured, however it ends.
 ///
 /// `heading` says what was asked for. `sum_up` writes and prints what the run comes to, and returns
 /// what is wrong with it.
@@ -80,10 +80,26 @@ pub fn run<P: Serialize, T: Serialize>(
     measure: impl AsyncFnOnce(&P, &mut Kept<T>) -> anyhow::Result<()>,
     sum_up: impl FnOnce(&Run<P>, &Kept<T>) -> anyhow::Result<Vec<String>>,
 ) -> anyhow::Result<ExitCode> {
+    let profile = programs.profile();
+    in_process(&options.out, profile, parameters, heading, measure, sum_up)
+}
+
+/// The same of what runs in this process, which has this profile.
+///
+/// # Errors
+/// As [`run`].
+pub fn in_process<P: Serialize, T: Serialize>(
+    out: &Option<PathBuf>,
+    profile: String,
+    parameters: P,
+    heading: impl FnOnce(&P) -> String,
+    measure: impl AsyncFnOnce(&P, &mut Kept<T>) -> anyhow::Result<()>,
+    sum_up: impl FnOnce(&Run<P>, &Kept<T>) -> anyhow::Result<Vec<String>>,
+) -> anyhow::Result<ExitCode> {
     let started = jiff::Timestamp::now();
-    let out = options.out.clone();
+    let out = out.clone();
     let out = out.unwrap_or_else(|| programs::new_directory(started));
-    let run = Run::new(started, programs.profile(), parameters);
+    let run = Run::new(started, profile, parameters);
     let mut kept = Kept {
         directory: Directory::create(&out, &run)?,
         records: Vec::new(),
