@@ -103,8 +103,7 @@ struct Parameters {
 
 impl Parameters {
     fn new(options: &Options) -> Self {
-        let or = |full, quick| if options.quick { quick } else { full };
-        let (missed, missed_rate) = or((3000, 50), (300, 5));
+        let or = |full: u32, quick: u32| if options.quick { quick } else { full };
         Self {
             quick: options.quick,
             repetitions: options.repetitions.unwrap_or(or(9, 1)),
@@ -113,8 +112,8 @@ impl Parameters {
             in_turn: or(500, 50),
             at_once: or(2000, 200),
             publishers: 32,
-            missed,
-            missed_rate,
+            missed: or(3000, 300),
+            missed_rate: or(50, 5),
             small_window: 100,
             data_bytes: 100,
             window: 10_000,

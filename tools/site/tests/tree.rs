@@ -263,7 +263,7 @@ const MAY_DEPEND: &[(&str, &str, &str)] = &[
     ("captures", "harness polling serving sse testbed", ""),
     ("snippets", "", READER),
     // It measures programs, and links none of them.
-    ("lab", "capacity client contract tls", "testbed"),
+    ("lab", "capacity client contract engines feed testbed tls", ""),
     ("figures", "capacity", ""),
     (
         "recordings",
