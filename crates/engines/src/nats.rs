@@ -289,10 +289,10 @@ impl JetStream {
         // What has come meanwhile comes together, and wakes readers once.
         let mut messages = messages.ready_chunks(TOGETHER);
         while let Some(together) = messages.next().await {
-            let entries = together.into_iter().map(|message| entry(&message?));
+            let together: Vec<_> = together.into_iter().collect::<Result<_, _>>()?;
             filler.append(Entries {
                 epoch: place.epoch,
-                entries: entries.collect::<Result<_, Failure>>()?,
+                entries: together.iter().filter_map(event).collect(),
             });
         }
         Err("the stream of messages has ended".into())
@@ -374,7 +374,7 @@ impl JetStream {
             .await?;
         let mut entries = Vec::new();
         while let Some(message) = messages.next().await {
-            entries.push(entry(&message?)?);
+            entries.extend(event(&message?));
         }
         let name = &consumer.cached_info().name;
         // It would go by itself.
@@ -383,7 +383,14 @@ impl JetStream {
     }
 }
 
-/// A message as an event.
+/// A message as an event. Other programs may publish to the subject: what is no event by
+/// the contract is passed over, and its readers are told of a gap.
+fn event(message: &jetstream::Message) -> Option<Entry> {
+    entry(message)
+        .inspect_err(|error| warn!(%error, "a message that is no event"))
+        .ok()
+}
+
 fn entry(message: &jetstream::Message) -> Result<Entry, Failure> {
     let info = message.info()?;
     let at = i64::try_from(info.published.unix_timestamp_nanos() / 1_000_000)?;

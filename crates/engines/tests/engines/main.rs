@@ -339,6 +339,30 @@ async fn a_row_that_is_no_event_is_a_gap(kind: Kind) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Nor does what somebody else has sent to the stream.
+#[cfg(feature = "nats")]
+async fn a_message_that_is_no_event_is_a_gap() -> anyhow::Result<()> {
+    let engine = Engine::start(Kind::Nats).await?;
+    let server = Server::start(&engine).await?;
+    let mut reader = server.follow(Position::Earliest)?;
+    let first = server.publish(1).await?;
+    let address = engine.address();
+    let address = address.strip_suffix("/events").context("its stream")?;
+    let stranger = async_nats::connect(address).await?;
+    let subject = format!("events.{}", first.epoch);
+    stranger.publish(subject, "no event".into()).await?;
+    stranger.flush().await?;
+    let third = server.publish(3).await?;
+    assert_eq!(third.id.get(), first.id.get() + 2);
+    assert_eq!(take(&mut reader, 1).await?, [(first, 1)]);
+    let Delivery::Gap(gap) = next(&mut reader).await? else {
+        bail!("no gap")
+    };
+    assert_eq!(gap.resume.id.get(), third.id.get() - 1);
+    assert_eq!(take(&mut reader, 1).await?, [(third, 3)]);
+    Ok(())
+}
+
 type Test = fn(Kind) -> Pin<Box<dyn Future<Output = anyhow::Result<()>>>>;
 
 macro_rules! tests {
@@ -383,6 +407,12 @@ fn main() -> ExitCode {
             parts::trial(&format!("{engine}::{name}"), LIMIT, move || test(kind))
         }));
     }
+    #[cfg(feature = "nats")]
+    trials.push(parts::trial(
+        "nats::a_message_that_is_no_event_is_a_gap",
+        LIMIT,
+        a_message_that_is_no_event_is_a_gap,
+    ));
     #[cfg(feature = "postgres")]
     trials.extend([
         parts::trial(
