@@ -171,13 +171,13 @@ impl Window {
     }
 
     /// The same log in memory once more, or another window of the log of an engine.
-    async fn beside(&self, address: &str, max_events: usize) -> anyhow::Result<Self> {
-        match self.filling {
-            Some(_) => Self::open(address, max_events).await,
-            None => Ok(Self {
+    async fn beside(&self, log: Log, address: &str, max_events: usize) -> anyhow::Result<Self> {
+        match log {
+            Log::Memory => Ok(Self {
                 feed: self.feed.clone(),
                 filling: None,
             }),
+            _ => Self::open(address, max_events).await,
         }
     }
 }
@@ -276,7 +276,7 @@ async fn measure(
     asked: &Parameters,
 ) -> anyhow::Result<Record> {
     let here = Window::open(address, asked.window).await?;
-    let there = here.beside(address, asked.window).await?;
+    let there = here.beside(log, address, asked.window).await?;
     // Connections, caches and the like.
     publish(&here.feed, 50, 1, asked.data_bytes).await?;
     let (_, cursor) = publish(&here.feed, 50, asked.publishers, asked.data_bytes).await?;
@@ -304,12 +304,12 @@ async fn measure(
     let catch_up_ms = catch_up(&there.feed).await?;
     let (mut read_through_ms, mut restart_ms) = (None, None);
     if log != Log::Memory {
-        let small = here.beside(address, asked.small_window).await?;
+        let small = here.beside(log, address, asked.small_window).await?;
         read_through_ms = Some(catch_up(&small.feed).await?);
         drop((small, there));
         let (_, _) = publish(&here.feed, 1, 1, asked.data_bytes).await?;
         let begun = Instant::now();
-        let again = here.beside(address, asked.window).await?;
+        let again = here.beside(log, address, asked.window).await?;
         let mut reader = again.feed.subscribe(Position::After(last))?;
         batch(&mut reader).await?;
         restart_ms = Some(milliseconds(begun));
