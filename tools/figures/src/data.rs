@@ -19,6 +19,8 @@ pub struct Book {
     pub scale: Scale,
     /// Beside other servers.
     pub peers: Kept<PeersParameters>,
+    /// Of a log that an engine keeps.
+    pub engines: Engines,
     /// What each step saved that made the servers faster.
     pub steps: Steps,
 }
@@ -36,6 +38,8 @@ pub enum Kind {
     Scale,
     /// `lab peers`.
     Peers,
+    /// `lab engines`.
+    Engines,
 }
 
 impl Kind {
@@ -48,6 +52,7 @@ impl Kind {
             Self::Lines => "lines",
             Self::Scale => "scale",
             Self::Peers => "peers",
+            Self::Engines => "engines",
         }
     }
 }
@@ -103,6 +108,49 @@ pub struct Scale {
     pub bends: Vec<Bend>,
     /// What a reader of the figures has to know.
     pub notes: Vec<String>,
+}
+
+/// A run of `lab engines`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Engines {
+    /// Why these figures are not the last word, if they are not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provisional: Option<String>,
+    /// The conditions.
+    pub run: Run<EnginesParameters>,
+    /// The figures.
+    pub rows: Vec<EngineRow>,
+    /// What a reader of the figures has to know.
+    pub notes: Vec<String>,
+}
+
+/// One figure of a log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EngineRow {
+    /// `memory`, or the engine.
+    pub log: String,
+    /// Its name, as the lab's.
+    pub figure: String,
+    /// `ms` or `1/s`.
+    pub unit: String,
+    /// Of the repetitions.
+    pub median: f64,
+    /// The least.
+    pub low: f64,
+    /// The most.
+    pub high: f64,
+    /// To the log in memory, in the same repetition.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ratio_median: Option<f64>,
+}
+
+impl Engines {
+    /// The figure, if it was measured of this log.
+    #[must_use]
+    pub fn row(&self, log: &str, figure: &str) -> Option<&EngineRow> {
+        let mut rows = self.rows.iter();
+        rows.find(|row| (&*row.log, &*row.figure) == (log, figure))
+    }
 }
 
 /// Servers of several commits, measured in turn: runs of `lab compare` with `--server-directory`.
@@ -193,6 +241,17 @@ pub struct Limit {
     pub clients: u64,
     /// What lifts it.
     pub setting: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EnginesParameters {
+    pub repetitions: u32,
+    pub publishers: u32,
+    pub missed: u32,
+    pub small_window: u32,
+    pub data_bytes: u32,
+    #[serde(flatten)]
+    others: BTreeMap<String, Value>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -369,6 +428,7 @@ impl Book {
             lines: read(root, Kind::Lines)?,
             scale: read(root, Kind::Scale)?,
             peers: read(root, Kind::Peers)?,
+            engines: read(root, Kind::Engines)?,
             steps: read_file(root, "steps")?,
         };
         book.compare.run.check()?;

@@ -3,8 +3,8 @@
 
 use crate::{
     data::{
-        Bend, Book, Data, Kept, Kind, PeersParameters, Row, Run, Scale, SizeRow, ONE_THREAD,
-        PROTOCOL, WORKERS,
+        Bend, Book, Data, EngineRow, Engines, Kept, Kind, PeersParameters, Row, Run, Scale,
+        SizeRow, ONE_THREAD, PROTOCOL, WORKERS,
     },
     outputs,
     tables::{BARE_ANSWER, BARE_SOCKET, BARE_STREAM},
@@ -109,6 +109,9 @@ fn kind(run: &Run<Value>) -> anyhow::Result<Kind> {
     if parameters.get("sizes").is_some() {
         return Ok(Kind::Scale);
     }
+    if parameters.get("small_window").is_some() {
+        return Ok(Kind::Engines);
+    }
     if parameters.get("servers").is_some() {
         return Ok(Kind::Peers);
     }
@@ -156,6 +159,10 @@ pub fn keep(from: &Path, provisional: Option<String>, root: &Path) -> anyhow::Re
         Kind::Peers => {
             let data = peers(from, run, provisional)?;
             replace(&mut book, data, |book| &mut book.peers)?
+        }
+        Kind::Engines => {
+            let data = engines(from, run, provisional)?;
+            replace(&mut book, data, |book| &mut book.engines)?
         }
     };
     if let Some(book) = &book {
@@ -219,6 +226,16 @@ fn scale(from: &Path, run: Run<Value>, provisional: Option<String>) -> anyhow::R
         run: typed(run)?,
         rows: summary.rows,
         bends: summary.bends,
+        notes: summary.notes,
+    })
+}
+
+fn engines(from: &Path, run: Run<Value>, provisional: Option<String>) -> anyhow::Result<Engines> {
+    let summary: Summary<EngineRow> = summary(from)?;
+    Ok(Engines {
+        provisional,
+        run: typed(run)?,
+        rows: summary.rows,
         notes: summary.notes,
     })
 }

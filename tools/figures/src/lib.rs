@@ -1,6 +1,6 @@
 //! From what the lab has measured to what the book shows.
 //!
-//! `src/measured` keeps a run of each kind: `compare`, `many`, `lines`, `scale` and `peers`, each
+//! `src/measured` keeps a run of each kind: `compare`, `many`, `lines`, `scale`, `peers` and `engines`, each
 //! as JSON and as CSV; and `steps`, what servers of several commits took. All else follows from
 //! them: charts, tables, the figures that pages include, and the constants of the crate `capacity`.
 //! The same data always gives the same bytes, and a test compares.
@@ -10,6 +10,7 @@ mod cases;
 mod charts;
 mod constants;
 mod data;
+mod engines;
 mod keep;
 mod others;
 mod panels;
@@ -18,7 +19,7 @@ mod tables;
 mod text;
 
 pub use constants::{over_tls, wire};
-pub use data::{one_thread, Book, Data, Kept, Kind, Row, Scale, SizeRow};
+pub use data::{one_thread, Book, Data, EngineRow, Engines, Kept, Kind, Row, Scale, SizeRow};
 pub use keep::keep;
 
 use std::{
@@ -56,11 +57,13 @@ pub fn outputs(book: &Book) -> anyhow::Result<BTreeMap<PathBuf, String>> {
     parts.extend(calculated::figures(&over_tls));
     parts.extend(cases::figures(&over_tls));
     parts.extend(steps::figures(&book.steps));
+    parts.extend(engines::figures(&book.engines)?);
     files.insert(directory.join("figures.md"), text::anchored(parts));
     let mut parts = tables::all(book)?;
     parts.extend(calculated::tables(&over_tls));
     parts.extend(cases::tables(&in_the_clear, &over_tls));
     parts.extend(steps::tables(&book.steps)?);
+    parts.push(engines::table(&book.engines)?);
     files.insert(directory.join("tables.md"), text::anchored(parts));
     let constants = constants::source(&book.compare)?;
     files.insert("crates/capacity/src/measured.rs".into(), constants);

@@ -52,6 +52,7 @@ fn table(kind: Kind) -> Vec<(Vec<String>, f64)> {
     let median = column("median").unwrap();
     let of = [
         "axis",
+        "log",
         "measurement",
         "method",
         "figure",
@@ -86,6 +87,7 @@ fn the_tables_for_spreadsheets_have_the_same_figures() {
         lines,
         scale,
         peers,
+        engines,
         ..
     } = book();
     for (kind, rows) in [
@@ -114,6 +116,12 @@ fn the_tables_for_spreadsheets_have_the_same_figures() {
                 row.median
             );
         }
+    }
+    let of_engines = table(Kind::Engines);
+    assert_eq!(of_engines.len(), engines.rows.len());
+    for (row, (names, median)) in engines.rows.iter().zip(of_engines) {
+        assert_eq!(names, [&*row.log, &*row.figure]);
+        assert!((median - row.median).abs() <= 1e-9 * row.median.abs());
     }
     let table = table(Kind::Scale);
     assert_eq!(table.len(), scale.rows.len());
@@ -252,6 +260,12 @@ fn runs(book: &Book) -> Vec<(Kind, Value, Value, Vec<Value>)> {
             vec![],
         ),
         (
+            Kind::Engines,
+            json!(book.engines.run),
+            summary(json!(book.engines.rows)),
+            vec![],
+        ),
+        (
             Kind::Many,
             json!(book.many.run),
             summary(json!(book.many.rows)),
@@ -282,6 +296,7 @@ fn each_kind_of_run_is_known_and_kept_apart() {
     assert_eq!(book.scale.rows, first.scale.rows);
     assert_eq!(book.scale.bends, first.scale.bends);
     assert_eq!(book.peers.rows, first.peers.rows);
+    assert_eq!(book.engines.rows, first.engines.rows);
     assert_eq!(book.scale.provisional.as_deref(), Some("a test"));
     assert!(!write(&root, &book).unwrap().is_empty());
 }
