@@ -19,6 +19,7 @@ use futures_util::{
 use jiff::Timestamp;
 use std::{
     fmt,
+    net::IpAddr,
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
@@ -26,7 +27,11 @@ use tokio::{
     sync::Notify,
     time::{sleep, timeout},
 };
-use tokio_postgres::{types::ToSql, AsyncMessage, Config, NoTls};
+use tokio_postgres::{
+    config::{Host, SslMode},
+    types::ToSql,
+    AsyncMessage, Config, NoTls,
+};
 use tracing::{debug, warn};
 
 /// How long the database may take to connect and to answer.
@@ -78,6 +83,9 @@ struct Row {
 
 pub(crate) async fn open(url: &str, retention: Retention) -> Result<Opened, Failure> {
     let mut config: Config = url.parse()?;
+    if config.get_ssl_mode() != SslMode::Disable && !is_local(&config) {
+        return Err(NO_TLS.into());
+    }
     config.connect_timeout(PATIENCE);
     // What nobody waits for any more is not to hold the row for the others.
     let options = config.get_options().unwrap_or_default();
@@ -117,6 +125,22 @@ pub(crate) async fn open(url: &str, retention: Retention) -> Result<Opened, Fail
     Ok(Opened {
         feed,
         filling: Some(filling),
+    })
+}
+
+/// Here is no TLS, and what goes between machines in the clear is for somebody to decide.
+const NO_TLS: &str = "this client has no TLS: where the way to the database is safe \
+                      without it, say sslmode=disable";
+
+/// Whether the way to the database is within this machine.
+fn is_local(config: &Config) -> bool {
+    config.get_hosts().iter().all(|host| match host {
+        Host::Tcp(name) => {
+            name == "localhost"
+                || name.parse::<IpAddr>().is_ok_and(|host| host.is_loopback())
+        }
+        #[cfg(unix)]
+        Host::Unix(_) => true,
     })
 }
 
@@ -296,11 +320,13 @@ impl Tables {
         max_events: usize,
         max_bytes: usize,
     ) -> Result<Entries, Failure> {
-        let epoch = self.epoch();
+        // As of the same moment as the events: the log may have been put back meanwhile.
+        let mut epoch = self.epoch();
         let client = self.pool.get().await?;
         let events = client
             .prepare_cached(
-                "select id, (extract(epoch from at) * 1000)::bigint, kind, data::text
+                "select id, (extract(epoch from at) * 1000)::bigint, kind, data::text,
+                 (select log.epoch from waiting.log)
                  from waiting.events where id > $1 order by id limit $2",
             )
             .await?;
@@ -312,6 +338,7 @@ impl Tables {
         let (mut entries, mut bytes) = (Vec::new(), 0_usize);
         while let Some(row) = rows.try_next().await? {
             let data: &str = row.try_get(3)?;
+            epoch = row.try_get::<_, &str>(4)?.parse()?;
             bytes = bytes.saturating_add(data.len());
             if bytes > max_bytes && !entries.is_empty() {
                 break;
@@ -391,5 +418,26 @@ impl Source for Tables {
         Box::pin(
             async move { self.fetch(id, max_events, max_bytes).await.map_err(away) },
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_leaves_this_machine_in_the_clear_unless_somebody_said_so() {
+        for (url, refused) in [
+            ("postgres://me@db.example/log", true),
+            ("postgres://me@127.0.0.1,db.example/log", true),
+            ("postgres://me@db.example/log?sslmode=require", true),
+            ("postgres://me@db.invalid/log?sslmode=disable", false),
+            // Where nobody listens.
+            ("postgres://me@127.0.0.1:1/log", false),
+            ("postgres://me@localhost:1/log", false),
+        ] {
+            let error = open(url, Retention::default()).await.unwrap_err();
+            assert_eq!(error.to_string() == NO_TLS, refused, "{url}: {error}");
+        }
     }
 }

@@ -15,7 +15,10 @@ use std::{
     time::Duration,
 };
 use thiserror::Error;
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::{
+    sync::Semaphore,
+    time::{sleep, timeout},
+};
 
 /// An engine that has not answered for so long is away. Longer than a new leader takes
 /// to be elected among its nodes, and shorter than a client waits for an answer.
@@ -24,6 +27,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Readers who are behind the window ask the engine; so many at once. More would only
 /// wait there.
 const QUESTIONS: usize = 16;
+
+/// A cursor past the end is refused for good, so the end is asked for more than once: a
+/// node that was just elected, or is cut off from the others, may not know it yet.
+const LOOKS: u32 = 3;
+const LOOK: Duration = Duration::from_millis(200);
 
 // ANCHOR: source
 /// A log that outlives this process, or that several servers share: an engine.
@@ -218,9 +226,17 @@ impl Shared {
         if self.read().has_come_to(asked) {
             return Ok(());
         }
-        let latest = sourced.ask(sourced.source.latest()).await?;
+        let is_ahead = |of: Cursor| asked.epoch == of.epoch && asked.id > of.id;
+        let mut latest = sourced.ask(sourced.source.latest()).await?;
+        for _ in 1..LOOKS {
+            if !is_ahead(latest) {
+                break;
+            }
+            sleep(LOOK).await;
+            latest = sourced.ask(sourced.source.latest()).await?;
+        }
         let place = match asked.epoch == latest.epoch {
-            true if asked.id > latest.id => {
+            true if is_ahead(latest) => {
                 return Err(ReadError::Future { asked, latest })
             }
             true => asked,
