@@ -114,35 +114,24 @@ pub(crate) fn figures(data: &Engines) -> anyhow::Result<Vec<Part>> {
                 .replace("-p lab --", "-p lab --features file,nats,postgres --"),
         ),
     ];
-    let mut add = |part: String, text| parts.push((format!("{name}-{part}"), text));
-    for (log, _) in LOGS {
-        let of = |figure| {
-            let row = data.row(log, figure);
-            row.with_context(|| format!("no {figure} of {log}"))
-        };
-        for (figure, unit) in [
-            ("receipt p50", Unit::Milliseconds),
-            ("answer p50", Unit::Milliseconds),
-            ("in turn", Unit::Count),
-            ("at once", Unit::Count),
-        ] {
-            let part = format!("{log}-{}", figure.replace(' ', "-"));
-            add(part, unit.number(of(figure)?.median));
+    for (log, figure, unit) in [
+        ("nats", "receipt p50", Unit::Milliseconds),
+        ("postgres", "receipt p50", Unit::Milliseconds),
+        ("file", "receipt p50", Unit::Milliseconds),
+        ("file", "answer p50", Unit::Milliseconds),
+        ("file", "in turn", Unit::Count),
+        ("file", "at once", Unit::Count),
+        ("postgres", "in turn", Unit::Count),
+        ("postgres", "at once", Unit::Count),
+    ] {
+        let row = data.row(log, figure);
+        let row = row.with_context(|| format!("no {figure} of {log}"))?;
+        let part = format!("{name}-{log}-{}", figure.replace(' ', "-"));
+        if log != "file" && figure == "receipt p50" {
+            let times = row.ratio_median.context("no ratio")?;
+            parts.push((format!("{part}-times"), digits(times)));
         }
-        if log == "memory" {
-            continue;
-        }
-        for figure in ["receipt p50", "answer p50"] {
-            let times = of(figure)?.ratio_median.context("no ratio")?;
-            add(
-                format!("{log}-{}-times", figure.replace(' ', "-")),
-                digits(times),
-            );
-        }
-        for figure in ["read through", "restart"] {
-            let part = format!("{log}-{}", figure.replace(' ', "-"));
-            add(part, Unit::Milliseconds.number(of(figure)?.median));
-        }
+        parts.push((part, unit.number(row.median)));
     }
     Ok(parts)
 }
