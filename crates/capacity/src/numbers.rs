@@ -76,8 +76,8 @@ pub const OUTPUTS: [&str; 32] = [
     "copies_left",
 ];
 
-/// Calculates; nothing where there are other numbers than [`INPUTS`] says, or fewer than
-/// two zones.
+/// Calculates; nothing where there are other numbers than [`INPUTS`] says, or fewer
+/// than two zones.
 #[must_use]
 pub fn calculate(inputs: &[f64]) -> Option<[f64; OUTPUTS.len()]> {
     if inputs.len() != INPUTS.len() {

@@ -30,8 +30,8 @@ impl Engine {
         quiet_down_per_s: 850.0,
     };
 
-    /// PostgreSQL, as the crate `engines` reads its tables: up to eight connections that
-    /// publish and read, and one that is notified. Three of a hundred are kept for
+    /// PostgreSQL, as the crate `engines` reads its tables: up to eight connections
+    /// that publish and read, and one that is notified. Three of a hundred are kept for
     /// whoever administers it. The same facts have the sources.
     pub const POSTGRES: Self = Self {
         connections: 9.0,

@@ -1,5 +1,5 @@
-//! Many servers over one log, and a zone that is lost: sums made by hand, and what holds
-//! for every load.
+//! Many servers over one log, and a zone that is lost: sums made by hand, and what
+//! holds for every load.
 
 use capacity::{measured, Costs, Engine, Load, Machine, Method, Plan, Servers, SPREAD};
 use proptest::prelude::*;

@@ -39,8 +39,8 @@ fn flat(costs: &Costs) -> [f64; 9] {
     ]
 }
 
-/// Events of the log a second, engine, places, accepts, zones, copies, until a reader has
-/// noticed, range of its return: beside each of the loads.
+/// Events of the log a second, engine, places, accepts, zones, copies, until a reader
+/// has noticed, range of its return: beside each of the loads.
 const SERVERS: [[f64; 8]; 7] = [
     [0.0, 0.0, 16_000.0, 1000.0, 3.0, 3.0, 31.0, 1.0],
     [0.0, 1.0, 900.0, 1000.0, 2.0, 2.0, 31.0, 5.0],

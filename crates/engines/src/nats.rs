@@ -383,8 +383,8 @@ impl JetStream {
     }
 }
 
-/// A message as an event. Other programs may publish to the subject: what is no event by
-/// the contract is passed over, and its readers are told of a gap.
+/// A message as an event. Other programs may publish to the subject: what is no event
+/// by the contract is passed over, and its readers are told of a gap.
 fn event(message: &jetstream::Message) -> Option<Entry> {
     entry(message)
         .inspect_err(|error| warn!(%error, "a message that is no event"))

@@ -128,7 +128,8 @@ pub(crate) async fn open(url: &str, retention: Retention) -> Result<Opened, Fail
     })
 }
 
-/// Here is no TLS, and what goes between machines in the clear is for somebody to decide.
+/// Here is no TLS, and what goes between machines in the clear is for somebody to
+/// decide.
 const NO_TLS: &str = "this client has no TLS: where the way to the database is safe \
                       without it, say sslmode=disable";
 
@@ -320,7 +321,8 @@ impl Tables {
         max_events: usize,
         max_bytes: usize,
     ) -> Result<Entries, Failure> {
-        // As of the same moment as the events: the log may have been put back meanwhile.
+        // As of the same moment as the events: the log may have been put back
+        // meanwhile.
         let mut epoch = self.epoch();
         let client = self.pool.get().await?;
         let events = client

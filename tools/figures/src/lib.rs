@@ -1,9 +1,9 @@
 //! From what the lab has measured to what the book shows.
 //!
-//! `src/measured` keeps a run of each kind: `compare`, `many`, `lines`, `scale`, `peers` and `engines`, each
-//! as JSON and as CSV; and `steps`, what servers of several commits took. All else follows from
-//! them: charts, tables, the figures that pages include, and the constants of the crate `capacity`.
-//! The same data always gives the same bytes, and a test compares.
+//! `src/measured` keeps a run of each kind: `compare`, `many`, `lines`, `scale`, `peers` and
+//! `engines`, each as JSON and as CSV; and `steps`, what servers of several commits took. All else
+//! follows from them: charts, tables, the figures that pages include, and the constants of the
+//! crate `capacity`. The same data always gives the same bytes, and a test compares.
 
 mod calculated;
 mod cases;

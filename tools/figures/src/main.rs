@@ -9,8 +9,8 @@ use std::path::PathBuf;
 #[command(name = "figures", bin_name = "cargo xtask figures")]
 struct Cli {
     /// Keep the data of this run of the lab first: a directory in target/lab. A run of `compare`,
-    /// of `compare` across lines, of `scale`, of `peers` and of `engines` each replaces the last of its
-    /// kind
+    /// of `compare` across lines, of `scale`, of `peers` and of `engines` each replaces the last of
+    /// its kind
     #[arg(long, value_name = "DIRECTORY")]
     from: Vec<PathBuf>,
 

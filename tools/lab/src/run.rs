@@ -65,7 +65,8 @@ impl<T: Serialize> Kept<T> {
     }
 }
 
-/// Measures the servers of these programs, and keeps and sums up what was measured, however it ends.
+/// Measures the servers of these programs, and keeps and sums up what was measured, however it
+/// ends.
 ///
 /// `heading` says what was asked for. `sum_up` writes and prints what the run comes to, and returns
 /// what is wrong with it.

@@ -1,5 +1,5 @@
-//! What PostgreSQL shows, and when: ids of a sequence, ids of the log, and an event that
-//! is written with a row of an application.
+//! What PostgreSQL shows, and when: ids of a sequence, ids of the log, and an event
+//! that is written with a row of an application.
 
 use crate::{data, take, Server};
 use anyhow::{ensure, Context as _};
@@ -79,7 +79,8 @@ pub(crate) async fn an_id_of_a_sequence_is_never_read() -> anyhow::Result<()> {
     let seen = reader.numbers("select id from naive where id > 0").await?;
     assert_eq!(seen, [2]);
     one.run("commit").await?;
-    // The reader's cursor is 2. Event 1 is in the table, and nobody will ever ask for it.
+    // The reader's cursor is 2. Event 1 is in the table, and nobody will ever ask for
+    // it.
     let seen = reader.numbers("select id from naive where id > 2").await?;
     assert_eq!(seen, [0_i64; 0]);
     let kept = reader.numbers("select id from naive order by id").await?;
