@@ -243,7 +243,12 @@ async fn an_engine_goes_and_comes_back(kind: Kind) -> anyhow::Result<()> {
         a.publish(3).await.is_ok()
     })
     .await;
-    let (cursor, number) = take(&mut reader, 1).await?[0];
+    // What had no answer may be there or not: a client that has not noticed yet sends it
+    // when the engine is back.
+    let (mut cursor, mut number) = take(&mut reader, 1).await?[0];
+    if number == 2 {
+        (cursor, number) = take(&mut reader, 1).await?[0];
+    }
     assert_eq!((cursor.epoch, number), (first.epoch, 3));
     Ok(())
 }
