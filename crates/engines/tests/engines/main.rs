@@ -243,8 +243,8 @@ async fn an_engine_goes_and_comes_back(kind: Kind) -> anyhow::Result<()> {
         a.publish(3).await.is_ok()
     })
     .await;
-    // What had no answer may be there or not: a client that has not noticed yet sends it
-    // when the engine is back.
+    // What had no answer may be there or not: a client that has not noticed yet sends
+    // it when the engine is back.
     let (mut cursor, mut number) = take(&mut reader, 1).await?[0];
     if number == 2 {
         (cursor, number) = take(&mut reader, 1).await?[0];

@@ -45,7 +45,8 @@ fn script(ports: &[u16]) -> anyhow::Result<Command> {
     found("nats-server")?;
     found("nginx")?;
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    // A shell cannot trap a signal that was ignored when it started, as in the background.
+    // A shell cannot trap a signal that was ignored when it started, as in the
+    // background.
     let mut command = Command::new("env");
     command.args(["--default-signal=INT", "bash"]);
     for name in PROXIES {
