@@ -1,5 +1,6 @@
 //! What is drawn in a long run: from a seed that it says, in all its processes.
 
+use libtest_mimic::Arguments;
 use std::{
     env, io,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
@@ -8,6 +9,15 @@ use tokio::runtime::{Builder, Runtime};
 
 /// The variable with the seed. Without it every run draws anew.
 pub const SEED: &str = "FAULTS_SEED";
+
+/// The arguments of a test program, and whether it is to run long: by its argument `--long`, or by
+/// the variable `LONG_FAULTS`, which is then 1.
+pub fn arguments() -> (Arguments, bool) {
+    let long = env::args().any(|argument| argument == "--long")
+        || env::var_os("LONG_FAULTS").is_some_and(|value| value == "1");
+    let arguments = Arguments::from_iter(env::args().filter(|argument| argument != "--long"));
+    (arguments, long)
+}
 
 /// Says the seed of this run, and holds the processes that it starts to the same. To be called
 /// before anything is drawn.

@@ -31,7 +31,7 @@ fn main() -> ExitCode {
 
 #[cfg(unix)]
 fn main() -> ExitCode {
-    use libtest_mimic::{Arguments, Trial};
+    use libtest_mimic::Trial;
     use std::{env, time::Duration};
     use testbed::{parts::trial, seeded};
 
@@ -42,9 +42,7 @@ fn main() -> ExitCode {
     if env::var_os(script::BOOK).is_some() {
         return script::play();
     }
-    let long = env::args().any(|argument| argument == "--long")
-        || env::var_os("LONG_FAULTS").is_some_and(|value| value == "1");
-    let arguments = Arguments::from_iter(env::args().filter(|it| it != "--long"));
+    let (arguments, long) = seeded::arguments();
     let (time, limit) = match long {
         true => (600, 1200),
         false => (40, 300),

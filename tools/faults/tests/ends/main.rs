@@ -35,10 +35,10 @@ fn main() -> ExitCode {
 
 #[cfg(unix)]
 fn main() -> ExitCode {
-    use libtest_mimic::{Arguments, Trial};
+    use libtest_mimic::Trial;
     use rolling::Crowd;
     use std::{env, time::Duration};
-    use testbed::parts::trial;
+    use testbed::{parts::trial, seeded};
     use wire::Method;
 
     // What a test starts as a process of its own.
@@ -46,9 +46,7 @@ fn main() -> ExitCode {
         return program::play(&method);
     }
     const LIMIT: Duration = Duration::from_secs(120);
-    let long = env::args().any(|argument| argument == "--long")
-        || env::var_os("LONG_FAULTS").is_some_and(|value| value == "1");
-    let arguments = Arguments::from_iter(env::args().filter(|argument| argument != "--long"));
+    let (arguments, long) = seeded::arguments();
     let mut trials = Vec::<Trial>::new();
     for method in Method::ALL {
         let name = |fault: &str| format!("{fault}/{}", method.name());
@@ -82,7 +80,7 @@ fn main() -> ExitCode {
         }),
     ]);
     if long {
-        testbed::seeded::say();
+        seeded::say();
         // At a pace that a small machine can follow.
         let crowd = Crowd {
             clients: 2_000,

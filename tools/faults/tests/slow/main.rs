@@ -14,9 +14,9 @@ mod peer;
 mod readers;
 
 use crowd::Crowd;
-use libtest_mimic::{Arguments, Trial};
+use libtest_mimic::Trial;
 use std::{env, net::Ipv4Addr, process::ExitCode, time::Duration};
-use testbed::parts::trial;
+use testbed::{parts::trial, seeded};
 
 fn main() -> ExitCode {
     // What a test starts as a process of its own.
@@ -24,12 +24,10 @@ fn main() -> ExitCode {
         return half_open::play(&method);
     }
     let limit = Duration::from_secs(120);
-    let long = env::args().any(|argument| argument == "--long")
-        || env::var_os("LONG_FAULTS").is_some_and(|value| value == "1");
+    let (arguments, long) = seeded::arguments();
     if long {
-        testbed::seeded::say();
+        seeded::say();
     }
-    let arguments = Arguments::from_iter(env::args().filter(|argument| argument != "--long"));
     let mut trials = Vec::<Trial>::new();
     for method in METHODS {
         trials.push(trial(
