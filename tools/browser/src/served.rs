@@ -13,6 +13,7 @@ use feed::{Feed, Retention};
 use futures_util::StreamExt as _;
 use serving::{guard, Allowed, Config, Ending, Guarded};
 use std::{
+    convert::Infallible,
     io,
     net::{Ipv4Addr, SocketAddr},
     sync::{
@@ -117,6 +118,8 @@ struct Witness {
     changed: watch::Sender<()>,
     /// The requests that wait until the test lets them go.
     held: watch::Sender<Option<Holds>>,
+    /// Up to which mark a page comes, and waits until the test lets the rest go.
+    mark: watch::Sender<Option<&'static str>>,
     /// The server's address, as in a policy.
     host: Arc<str>,
     /// A script of the test's own, for every page.
@@ -163,6 +166,7 @@ impl Served {
             asked: Arc::default(),
             changed: watch::Sender::new(()),
             held: watch::Sender::new(None),
+            mark: watch::Sender::new(None),
             host: address.to_string().into(),
             script: Arc::default(),
             scriptless: Arc::default(),
@@ -234,6 +238,17 @@ impl Served {
     /// Holds every request back whose path `holds` names, until [`release`](Self::release).
     pub fn hold(&self, holds: Holds) {
         self.witness.held.send_replace(Some(holds));
+    }
+
+    /// Holds the rest of every page back from after the first `mark`, as where a network pauses,
+    /// until [`release_rest`](Self::release_rest).
+    pub fn hold_after(&self, mark: &'static str) {
+        self.witness.mark.send_replace(Some(mark));
+    }
+
+    /// Lets the rest of the pages go.
+    pub fn release_rest(&self) {
+        self.witness.mark.send_replace(None);
     }
 
     /// Has every page run this script before its own.
@@ -376,7 +391,21 @@ async fn observed(response: Response, witness: &Witness) -> Response {
     if let Ok(policy) = policy.parse() {
         head.headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     }
-    Response::from_parts(head, page.into())
+    let mut marks = witness.mark.subscribe();
+    let mark = *marks.borrow_and_update();
+    let place = mark.and_then(|mark| Some(page.find(mark)? + mark.len()));
+    let Some(place) = place else {
+        return Response::from_parts(head, page.into());
+    };
+    let rest = Bytes::from(page[place..].to_owned());
+    let first = Bytes::from(page[..place].to_owned());
+    let rest = futures_util::stream::once(async move {
+        // It fails only where the server is gone, and then nobody reads on.
+        let _ = marks.wait_for(Option::is_none).await;
+        rest
+    });
+    let parts = futures_util::stream::once(async { first }).chain(rest);
+    Response::from_parts(head, Body::from_stream(parts.map(Ok::<_, Infallible>)))
 }
 
 /// The same body, and a note of how it ended.
