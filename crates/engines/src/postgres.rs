@@ -367,20 +367,23 @@ impl Tables {
         kind: Kind,
         data: Data,
     ) -> Result<Published, Failure> {
-        let epoch = self.epoch();
         let client = self.pool.get().await?;
         let publish = client
             .prepare_cached(
-                "select id, repeated from waiting.publish($1, $2::text::json, $3)",
+                "select epoch, id, repeated
+                 from waiting.publish($1, $2::text::json, $3)",
             )
             .await?;
         let (kind, data) = (kind.as_str(), data.as_str());
         let key = key.as_ref().map(IdempotencyKey::as_str);
         let row = client.query_one(&publish, &[&kind, &data, &key]).await?;
-        let id = EventId::new(u64::try_from(row.try_get::<_, i64>(0)?)?);
+        // Of the log that took it. This server may not have noticed yet that it is
+        // another one.
+        let epoch = row.try_get::<_, &str>(0)?.parse()?;
+        let id = EventId::new(u64::try_from(row.try_get::<_, i64>(1)?)?);
         Ok(Published {
             cursor: Cursor { epoch, id },
-            repeated: row.try_get(1)?,
+            repeated: row.try_get(2)?,
         })
     }
 }

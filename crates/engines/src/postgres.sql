@@ -20,15 +20,26 @@ create table if not exists waiting.keys (
     id bigint not null
 );
 
+-- An older publish, which named no log: what a function returns cannot be changed.
+do $$ begin
+    if exists (
+        select from pg_proc
+        where oid = to_regprocedure('waiting.publish(text, json, text)')
+          and not 'epoch' = any(proargnames)
+    ) then
+        drop function waiting.publish(text, json, text);
+    end if;
+end $$;
+
 -- ANCHOR: publish
 -- Publishes within the transaction that calls it. Whoever comes second waits here until
 -- the first has committed, so ids become visible in their order, and none is missing.
 create or replace function waiting.publish(
     kind text, data json, key text default null,
-    out id bigint, out repeated boolean
+    out epoch text, out id bigint, out repeated boolean
 ) language plpgsql as $$
 begin
-    perform from waiting.log for update;
+    select log.epoch into epoch from waiting.log for update;
     select keys.id into id from waiting.keys where keys.key = publish.key;
     repeated := id is not null;
     if repeated then

@@ -151,3 +151,65 @@ pub(crate) async fn an_event_is_published_with_its_row_or_not_at_all(
     Ok(())
 }
 // ANCHOR_END: outbox
+
+/// A log is made anew while a server publishes: the answer names the log that took the
+/// event, though the server has not noticed yet.
+pub(crate) async fn an_answer_names_the_log_that_took_the_event() -> anyhow::Result<()>
+{
+    let engine = Engine::start(Kind::Postgres).await?;
+    let mut server = Server::start(&engine).await?;
+    // Its window stays as it is.
+    server.filling.take().context("its filling")?.abort();
+    let first = server.publish(1).await?;
+    let [somebody, watch] =
+        [Session::open(&engine).await?, Session::open(&engine).await?];
+    let anew = "begin; update waiting.log set epoch = 'newlog', last = 0;
+                delete from waiting.events";
+    somebody.run(anew).await?;
+    let second = tokio::spawn(async move { server.publish(2).await });
+    waits_for_a_lock(&watch).await?;
+    somebody.run("commit").await?;
+    let second = second.await??;
+    ensure!(first.epoch != second.epoch, "it names the log before");
+    assert_eq!(second.to_string(), "newlog.1");
+    Ok(())
+}
+
+/// A server of an older version goes on while one of this version has come.
+pub(crate) async fn an_older_publish_is_replaced() -> anyhow::Result<()> {
+    let engine = Engine::start(Kind::Postgres).await?;
+    let first = Server::start(&engine).await?.publish(1).await?;
+    let older = Session::open(&engine).await?;
+    older
+        .run(
+            "drop function waiting.publish;
+             create function waiting.publish(
+                 kind text, data json, key text default null,
+                 out id bigint, out repeated boolean
+             ) language plpgsql as $$
+             begin
+                 update waiting.log set last = last + 1 returning last into id;
+                 insert into waiting.events (id, kind, data) values (id, kind, data);
+                 repeated := false;
+             end $$",
+        )
+        .await?;
+    let publish = "select id, repeated from waiting.publish('message', '2')";
+    let publish = older.client.prepare(publish).await?;
+    let second = older.client.query_one(&publish, &[]).await?;
+    assert_eq!(second.try_get::<_, i64>(0)?, 2);
+    let server = Server::start(&engine).await?;
+    let third = server.publish(3).await?;
+    assert_eq!((third.epoch, third.id.get()), (first.epoch, 3));
+    // The statement that it prepared for the function of before.
+    let fourth = older.client.query_one(&publish, &[]).await?;
+    assert_eq!(fourth.try_get::<_, i64>(0)?, 4);
+    let mut reader = server.follow(Position::After(first))?;
+    let numbers: Vec<_> = take(&mut reader, 3)
+        .await?
+        .into_iter()
+        .map(|(_, number)| number)
+        .collect();
+    assert_eq!(numbers, [2, 3, 2]);
+    Ok(())
+}

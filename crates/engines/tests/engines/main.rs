@@ -441,6 +441,16 @@ fn main() -> ExitCode {
             LIMIT,
             commits::an_event_is_published_with_its_row_or_not_at_all,
         ),
+        parts::trial(
+            "postgres::an_answer_names_the_log_that_took_the_event",
+            LIMIT,
+            commits::an_answer_names_the_log_that_took_the_event,
+        ),
+        parts::trial(
+            "postgres::an_older_publish_is_replaced",
+            LIMIT,
+            commits::an_older_publish_is_replaced,
+        ),
     ]);
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
