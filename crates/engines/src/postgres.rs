@@ -20,15 +20,20 @@ use jiff::Timestamp;
 use std::{
     fmt,
     net::IpAddr,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        atomic::{AtomicBool, Ordering::Relaxed},
+        Arc, PoisonError, RwLock,
+    },
     time::Duration,
 };
+use thiserror::Error;
 use tokio::{
     sync::Notify,
     time::{sleep, timeout},
 };
 use tokio_postgres::{
     config::{Host, SslMode},
+    error::SqlState,
     types::ToSql,
     AsyncMessage, Config, NoTls,
 };
@@ -63,6 +68,8 @@ struct Tables {
     pool: Pool,
     /// The name of the log, as this server knows it.
     epoch: RwLock<Epoch>,
+    /// Somebody has dropped what is needed here. The next look makes it.
+    dropped: AtomicBool,
     /// Somebody has published.
     news: Notify,
 }
@@ -80,6 +87,11 @@ struct Row {
     epoch: Epoch,
     last: u64,
 }
+
+/// The tables are there, and nobody has named the log.
+#[derive(Clone, Copy, Debug, Error)]
+#[error("the log has no row")]
+struct NoRow;
 
 pub(crate) async fn open(url: &str, retention: Retention) -> Result<Opened, Failure> {
     let mut config: Config = url.parse()?;
@@ -105,6 +117,7 @@ pub(crate) async fn open(url: &str, retention: Retention) -> Result<Opened, Fail
         config,
         pool,
         epoch: RwLock::new(feed::draw_epoch()),
+        dropped: AtomicBool::new(false),
         news: Notify::new(),
     });
     log.make().await?;
@@ -150,7 +163,8 @@ impl Tables {
         *self.epoch.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes the tables where they are not, and names the log.
+    /// Makes the tables where they are not, and names the log. What is left of one goes
+    /// on under the new name.
     async fn make(&self) -> Result<(), Failure> {
         let mut client = self.pool.get().await?;
         let transaction = client.transaction().await?;
@@ -158,8 +172,10 @@ impl Tables {
         let lock = "select pg_advisory_xact_lock(hashtext('waiting.make'))";
         transaction.execute(lock, &[]).await?;
         transaction.batch_execute(SCHEMA).await?;
-        let name = "insert into waiting.log (epoch) values ($1) on conflict do nothing";
-        let epoch = self.epoch().to_string();
+        let name = "insert into waiting.log (epoch, last)
+                    select $1, coalesce(max(id), 0) from waiting.events
+                    on conflict do nothing";
+        let epoch = feed::draw_epoch().to_string();
         transaction.execute(name, &[&epoch]).await?;
         transaction
             .execute("select waiting.maintain($1, $2)", &[&PARTITION, &KEPT])
@@ -168,12 +184,21 @@ impl Tables {
         Ok(())
     }
 
+    /// It did not answer. What somebody has dropped is made with the next look.
+    fn away(&self, error: Failure) -> Unavailable {
+        if is_missing(&error) {
+            self.dropped.store(true, Relaxed);
+        }
+        warn!(error, "the database did not answer");
+        Unavailable
+    }
+
     async fn row(&self) -> Result<Row, Failure> {
         let client = self.pool.get().await?;
         let row = client
             .prepare_cached("select epoch, last from waiting.log")
             .await?;
-        let row = client.query_one(&row, &[]).await?;
+        let row = client.query_opt(&row, &[]).await?.ok_or(NoRow)?;
         Ok(Row {
             epoch: row.try_get::<_, &str>(0)?.parse()?,
             last: u64::try_from(row.try_get::<_, i64>(1)?)?,
@@ -209,6 +234,10 @@ impl Tables {
         let Some(place) = filler.latest() else {
             return Ok(false);
         };
+        if self.dropped.swap(false, Relaxed) {
+            warn!("somebody dropped the tables, or one of them: they are made again");
+            self.make().await?;
+        }
         // The row first: what was committed when it was read is found below.
         let mut row = self.row().await?;
         if row.epoch == place.epoch && row.last < place.id.get() {
@@ -254,7 +283,7 @@ impl Tables {
                     }
                 }
                 Err(error) => {
-                    warn!(error, "the tables cannot be read");
+                    self.away(error);
                     away = true;
                     sleep(LOOK).await;
                 }
@@ -388,9 +417,18 @@ impl Tables {
     }
 }
 
-fn away(error: Failure) -> Unavailable {
-    warn!(error, "the database did not answer");
-    Unavailable
+/// Whether a table, a function, or the row that names the log is missing.
+fn is_missing(error: &Failure) -> bool {
+    let missing = [
+        SqlState::INVALID_SCHEMA_NAME,
+        SqlState::UNDEFINED_TABLE,
+        SqlState::UNDEFINED_FUNCTION,
+    ];
+    let error = match error.downcast_ref::<tokio_postgres::Error>() {
+        Some(error) => error,
+        None => return error.is::<NoRow>(),
+    };
+    error.code().is_some_and(|code| missing.contains(code))
 }
 
 impl Source for Tables {
@@ -402,13 +440,14 @@ impl Source for Tables {
     ) -> BoxFuture<'_, Result<Published, PublishError>> {
         Box::pin(async move {
             let published = self.publish(key, kind, data).await;
-            Ok(published.map_err(away)?)
+            Ok(published.map_err(|error| self.away(error))?)
         })
     }
 
     fn latest(&self) -> BoxFuture<'_, Result<Cursor, Unavailable>> {
         Box::pin(async {
-            let Row { epoch, last } = self.row().await.map_err(away)?;
+            let row = self.row().await.map_err(|error| self.away(error));
+            let Row { epoch, last } = row?;
             let id = EventId::new(last);
             Ok(Cursor { epoch, id })
         })
@@ -420,9 +459,10 @@ impl Source for Tables {
         max_events: usize,
         max_bytes: usize,
     ) -> BoxFuture<'_, Result<Entries, Unavailable>> {
-        Box::pin(
-            async move { self.fetch(id, max_events, max_bytes).await.map_err(away) },
-        )
+        Box::pin(async move {
+            let entries = self.fetch(id, max_events, max_bytes).await;
+            entries.map_err(|error| self.away(error))
+        })
     }
 }
 

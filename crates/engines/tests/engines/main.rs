@@ -262,38 +262,64 @@ async fn an_engine_goes_and_comes_back(kind: Kind) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Two servers, and a reader at each, who has all that there is.
+struct Two {
+    servers: [Server; 2],
+    readers: [Subscription; 2],
+}
+
+impl Two {
+    async fn start(engine: &Engine) -> anyhow::Result<Self> {
+        let servers = [Server::start(engine).await?, Server::start(engine).await?];
+        let [a, b] = &servers;
+        let mut readers =
+            [a.follow(Position::Earliest)?, b.follow(Position::Earliest)?];
+        for number in 1..=3 {
+            a.publish(number).await?;
+        }
+        for reader in &mut readers {
+            take(reader, 3).await?;
+        }
+        Ok(Self { servers, readers })
+    }
+
+    /// Both find the same new log. When the last of these has been published, it holds
+    /// these.
+    async fn find_another_log(&mut self, numbers: &[u64]) -> anyhow::Result<()> {
+        let mut found = Vec::new();
+        for reader in &mut self.readers {
+            let Delivery::Gap(gap) = next(reader).await? else {
+                bail!("no gap")
+            };
+            assert_eq!(gap.reason, GapReason::NewLog);
+            assert_eq!(gap.resume.id.get(), 0);
+            found.push(gap.resume.epoch);
+        }
+        assert_eq!(found[0], found[1], "both have found the same log");
+        let last = *numbers.last().context("none")?;
+        eventually("a publish is taken again", || async {
+            self.servers[1].publish(last).await.is_ok()
+        })
+        .await;
+        for reader in &mut self.readers {
+            let held = take(reader, numbers.len()).await?;
+            let expected = (1..).zip(numbers).map(|(id, number)| {
+                let id = contract::EventId::new(id);
+                let epoch = found[0];
+                (Cursor { epoch, id }, *number)
+            });
+            assert_eq!(held, expected.collect::<Vec<_>>());
+        }
+        Ok(())
+    }
+}
+
 /// Where somebody has deleted the log, another one begins, and readers are told.
 async fn a_deleted_log_is_another_log(kind: Kind) -> anyhow::Result<()> {
     let mut engine = Engine::start(kind).await?;
-    let (a, b) = (Server::start(&engine).await?, Server::start(&engine).await?);
-    let mut readers = [a.follow(Position::Earliest)?, b.follow(Position::Earliest)?];
-    for number in 1..=3 {
-        a.publish(number).await?;
-    }
-    for reader in &mut readers {
-        take(reader, 3).await?;
-    }
+    let mut two = Two::start(&engine).await?;
     engine.delete_log().await?;
-    let mut found = Vec::new();
-    for reader in &mut readers {
-        let Delivery::Gap(gap) = next(reader).await? else {
-            bail!("no gap")
-        };
-        assert_eq!(gap.reason, GapReason::NewLog);
-        found.push(gap.resume);
-    }
-    assert_eq!(found[0], found[1], "both have found the same log");
-    eventually("a publish is taken again", || async {
-        b.publish(4).await.is_ok()
-    })
-    .await;
-    for reader in &mut readers {
-        let (cursor, number) = take(reader, 1).await?[0];
-        assert_eq!(
-            (cursor.epoch, cursor.id.get(), number),
-            (found[0].epoch, 1, 4)
-        );
-    }
+    two.find_another_log(&[4]).await?;
     Ok(())
 }
 
@@ -326,6 +352,31 @@ async fn a_log_that_was_rolled_back_is_another_log(kind: Kind) -> anyhow::Result
         (cursor.epoch, cursor.id.get(), number),
         (gap.resume.epoch, 2, 3)
     );
+    Ok(())
+}
+
+/// What somebody has dropped is made again while the servers run: another log, and
+/// what was left goes on in it.
+async fn dropped_tables_are_made_again(kind: Kind) -> anyhow::Result<()> {
+    let engine = Engine::start(kind).await?;
+    let mut two = Two::start(&engine).await?;
+    engine.psql("drop schema waiting cascade")?;
+    two.find_another_log(&[4]).await?;
+    engine.psql("drop table waiting.log")?;
+    two.find_another_log(&[4, 5]).await?;
+    engine.psql("delete from waiting.log")?;
+    two.find_another_log(&[4, 5, 6]).await?;
+    // No look reads these, but who publishes needs them.
+    engine.psql("drop table waiting.keys; drop function waiting.publish")?;
+    let [a, _] = &two.servers;
+    eventually("a publish is taken again", || async {
+        a.publish(7).await.is_ok()
+    })
+    .await;
+    for reader in &mut two.readers {
+        let (cursor, number) = take(reader, 1).await?[0];
+        assert_eq!((cursor.id.get(), number), (4, 7));
+    }
     Ok(())
 }
 
@@ -399,6 +450,7 @@ const OF_PROGRAMS: &[(&str, Test)] = tests! {
 
 /// What tables owe, which other programs write.
 const OF_TABLES: &[(&str, Test)] = tests! {
+    dropped_tables_are_made_again
     a_row_that_is_no_event_is_a_gap
 };
 
