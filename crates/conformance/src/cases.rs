@@ -4,14 +4,14 @@ use crate::{
     observer::Observer,
     streams::{self, access as streams_access},
     wire::{self, access as wire_access},
-    Gate, Held, Hook, Method, Outcome, Refused, Running, Settings, Transport,
+    Gate, Held, Hook, Method, Outcome, Refused, Running, Servers, Settings, Transport,
     Withdrawn,
 };
 use contract::{Cursor, Data, IdempotencyKey, Kind, Position};
 use futures_util::future::{BoxFuture, FutureExt};
 use serde::Serialize;
 use std::{fmt::Debug, ops::RangeInclusive, time::Duration};
-use Hook::{Access, Cut, Finish, Local, Start, Stop};
+use Hook::{Access, Cut, Finish, Local, Servers as Several, Start, Stop};
 
 /// One sentence of the contract, and how it is tested.
 pub struct Case {
@@ -73,6 +73,10 @@ cases![
         "A gap says: there were events after your cursor that I cannot give you."),
     a_cursor_from_the_future_is_refused(streams, ALL, [],
         "`after` is past the end of this log; has `asked`"),
+    a_cursor_ahead_of_one_server_is_waited_for(streams, ALL, [Start, Several],
+        "One that is late waits until it has come to the cursor, and does not answer `future-cursor`."),
+    what_one_server_has_forgotten_is_no_gap(streams, ALL, [Start, Several],
+        "Only what the log itself has lost is a gap."),
     silence_is_filled_with_heartbeats(streams, ALL, [Start],
         "A client that hears nothing at all for two such intervals and a second takes the connection for dead and reconnects."),
     a_shutdown_ends_open_connections(streams, ALL, [Start, Stop],
@@ -280,6 +284,11 @@ impl Started {
     fn gate(&self) -> Result<&dyn Gate, String> {
         let gate = self.running.gate();
         gate.ok_or_else(|| "the server has no gate".to_owned())
+    }
+
+    pub(crate) fn servers(&self) -> Result<&dyn Servers, String> {
+        let servers = self.running.servers();
+        servers.ok_or_else(|| "there is one server".to_owned())
     }
 
     /// A token of somebody new.

@@ -3,7 +3,8 @@
 //!
 //! A [`Case`] stands for one sentence of the contract. Most cases need only the address
 //! of a server. Some need a [`Hook`]: the suite then starts the server itself, ends it,
-//! completes its log, cuts its connections, or admits and dismisses its readers. A case
+//! completes its log, cuts its connections, admits and dismisses its readers, or holds
+//! back one of several servers. A case
 //! whose hook is missing is not tried, and never counts as passed.
 //!
 //! The cases come in two kinds. Those of the module `streams` follow the log by the
@@ -36,7 +37,9 @@ pub use method::Method;
 pub use relay::Relay;
 pub use report::{Report, Row, Verdict};
 pub use sockets::Sockets;
-pub use subject::{Address, Gate, Held, Hook, Server, Settings, Subject, Withdrawn};
+pub use subject::{
+    Address, Gate, Held, Hook, Server, Servers, Settings, Subject, Withdrawn,
+};
 pub use subject::{Refused, Running, Transport};
 
 use futures_util::{future::BoxFuture, stream, StreamExt};
@@ -116,7 +119,8 @@ pub async fn test(
 }
 
 /// Runs the whole suite as a test program, each case as a test of its own. The subject
-/// has to have every hook.
+/// has to have every hook but [`Hook::Servers`]: cases of several servers are left out
+/// where there is one.
 pub fn main(method: Method, subject: impl Subject + 'static) -> ExitCode {
     let arguments = Arguments::from_args();
     let hooks = subject.hooks();
@@ -124,6 +128,9 @@ pub fn main(method: Method, subject: impl Subject + 'static) -> ExitCode {
     let trials = CASES
         .iter()
         .filter(|case| case.methods.contains(&method))
+        .filter(|case| {
+            hooks.contains(&Hook::Servers) || !case.needs.contains(&Hook::Servers)
+        })
         .map(|case| {
             let sockets = Arc::clone(&sockets);
             let missing = case.needs.iter().find(|hook| !hooks.contains(hook));

@@ -2,7 +2,7 @@
 
 use crate::{
     streams::random_key, subject::relay_to, Gate, Held, Hook, Method, Outcome, Refused,
-    Relay, Running, Server, Settings, Subject, Transport,
+    Relay, Running, Server, Servers, Settings, Subject, Transport,
 };
 use client::{
     Client, Credential, Endpoint, Error, LongPollingClient, Pace, PollingClient,
@@ -296,6 +296,10 @@ impl<C: Client + Clone, P: Publish> Running for Clients<C, P> {
 
     fn gate(&self) -> Option<&dyn Gate> {
         self.server.gate()
+    }
+
+    fn servers(&self) -> Option<&dyn Servers> {
+        self.server.servers()
     }
 
     fn address(&self) -> Option<(Method, &Url)> {

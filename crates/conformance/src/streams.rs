@@ -218,6 +218,39 @@ pub(crate) async fn a_cursor_from_the_future_is_refused(bench: Bench<'_>) -> Out
     equal("the problem", problem.as_str(), "future-cursor")
 }
 
+pub(crate) async fn a_cursor_ahead_of_one_server_is_waited_for(
+    bench: Bench<'_>,
+) -> Outcome {
+    let server = bench.start().await?;
+    let before = server.put(1..=3).await?;
+    let servers = server.servers()?;
+    servers.hold_back().await?;
+    let during = server.put(4..=6).await?;
+    let mut client = server.client(Position::After(during[1].cursor));
+    let letting = async {
+        // The client's question is there by now: others, who came later, were answered.
+        for _ in 0..3 {
+            server.connected(Position::After(before[2].cursor)).await?;
+        }
+        servers.let_on().await
+    };
+    let (event, let_on) = join(client.event(), letting).await;
+    let_on?;
+    equal("the event after the cursor", event?.id, during[2].cursor)
+}
+
+pub(crate) async fn what_one_server_has_forgotten_is_no_gap(
+    bench: Bench<'_>,
+) -> Outcome {
+    let server = bench.start().await?;
+    let published = server.put(1..=10).await?;
+    server.servers()?.forget().await?;
+    let mut client = server.client(Position::After(published[1].cursor));
+    expect(&mut client, &published[2..]).await?;
+    let new = server.put(11..=11).await?;
+    expect(&mut client, &new).await
+}
+
 pub(crate) async fn silence_is_filled_with_heartbeats(bench: Bench<'_>) -> Outcome {
     let server = bench.start_with(10_000, Duration::from_millis(100)).await?;
     let (mut client, _) = server.connected(Position::Latest).await?;

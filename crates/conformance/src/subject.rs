@@ -31,18 +31,28 @@ pub enum Hook {
     Local,
     /// The server asks who its readers are, and the suite admits and dismisses them.
     Access,
+    /// There are several servers over one log, of which the suite holds one back.
+    Servers,
 }
 
 impl Hook {
     /// Each of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Start,
         Self::Stop,
         Self::Finish,
         Self::Cut,
         Self::Local,
         Self::Access,
+        Self::Servers,
     ];
+
+    /// Those that one server alone can have.
+    pub fn of_one_server() -> Vec<Self> {
+        let mut hooks = Self::ALL.to_vec();
+        hooks.retain(|hook| *hook != Self::Servers);
+        hooks
+    }
 
     /// The name, for a program to read.
     pub fn name(self) -> &'static str {
@@ -53,6 +63,7 @@ impl Hook {
             Self::Cut => "cut",
             Self::Local => "local",
             Self::Access => "access",
+            Self::Servers => "servers",
         }
     }
 }
@@ -70,6 +81,9 @@ impl fmt::Display for Hook {
             Self::Local => "needs a server on this machine",
             Self::Access => {
                 "needs a subject in Rust, to admit readers and dismiss them"
+            }
+            Self::Servers => {
+                "needs a subject in Rust with several servers over one log"
             }
         })
     }
@@ -119,6 +133,26 @@ pub trait Server: Send + Sync {
     fn gate(&self) -> Option<&dyn Gate> {
         None
     }
+
+    /// The servers that it consists of, where there is [`Hook::Servers`].
+    fn servers(&self) -> Option<&dyn Servers> {
+        None
+    }
+}
+
+/// Several servers over one log. Each connection leads to one of them, but where it is
+/// said to which.
+pub trait Servers: Send + Sync {
+    /// From now on one of them hears nothing of what is published, and connections lead
+    /// to that one.
+    fn hold_back(&self) -> BoxFuture<'_, Outcome>;
+
+    /// It hears again, also of what it has missed.
+    fn let_on(&self) -> BoxFuture<'_, Outcome>;
+
+    /// From now on connections lead to one that has no more than the newest event of
+    /// the log in memory.
+    fn forget(&self) -> BoxFuture<'_, Outcome>;
 }
 
 /// Who is admitted to a server, and what they lose again, as the suite has it.
@@ -281,6 +315,9 @@ pub trait Running: Send + Sync {
 
     /// As [`Server::gate`].
     fn gate(&self) -> Option<&dyn Gate>;
+
+    /// As [`Server::servers`].
+    fn servers(&self) -> Option<&dyn Servers>;
 
     /// The method, and where the cases in `wire` send their requests; `None` where
     /// there are no bytes.

@@ -7,10 +7,10 @@
 
 use client::Update;
 use conformance::{
-    run, Gate, Held, Method, Outcome, Refused, Running, Settings, Transport, Withdrawn,
-    CASES,
+    run, Gate, Held, Method, Outcome, Refused, Running, Servers, Settings, Transport,
+    Withdrawn, CASES,
 };
-use contract::{Cursor, Data, EventId, IdempotencyKey, Kind, Position};
+use contract::{Cursor, Data, EventId, Gap, GapReason, IdempotencyKey, Kind, Position};
 use feed::{Delivery, Event, Feed, PublishError, Retention, Subscription};
 use futures_util::{
     future::{BoxFuture, FutureExt},
@@ -65,6 +65,10 @@ enum Fault {
     DisturbsTheNeighbours,
     /// Looks at rights once, when a connection begins.
     ShowsWhatWasWithdrawn,
+    /// Takes what it has not heard of for what has not happened.
+    JudgesByItself,
+    /// Takes what it does not have any more for what nobody has.
+    ForgetsForAll,
 }
 
 /// Which cases each fault fails. A fault that fails none, or a case that no fault
@@ -79,6 +83,7 @@ const CAUGHT: &[(Fault, &[&str])] = &[
             "an_expired_cursor_is_a_gap",
             "a_cursor_of_another_log_is_a_gap",
             "a_client_that_was_away_too_long_gets_a_gap",
+            "what_one_server_has_forgotten_is_no_gap",
             "a_client_that_renews_loses_nothing",
         ],
     ),
@@ -111,6 +116,7 @@ const CAUGHT: &[(Fault, &[&str])] = &[
             "nothing_is_lost_or_doubled_across_cuts",
             "a_client_that_saw_nothing_yet_loses_nothing",
             "a_client_that_was_away_too_long_gets_a_gap",
+            "a_cursor_ahead_of_one_server_is_waited_for",
             "silence_is_filled_with_heartbeats",
             "a_shutdown_ends_open_connections",
             "a_finished_log_ends_its_clients",
@@ -162,6 +168,7 @@ const CAUGHT: &[(Fault, &[&str])] = &[
             "an_expired_cursor_is_a_gap",
             "a_cursor_of_another_log_is_a_gap",
             "a_client_that_was_away_too_long_gets_a_gap",
+            "what_one_server_has_forgotten_is_no_gap",
             "a_finished_log_ends_its_clients",
             "a_finished_log_lets_late_clients_read_to_its_end",
             "a_retried_publish_is_one_event",
@@ -191,6 +198,7 @@ const CAUGHT: &[(Fault, &[&str])] = &[
             "an_expired_cursor_is_a_gap",
             "a_cursor_of_another_log_is_a_gap",
             "a_client_that_was_away_too_long_gets_a_gap",
+            "what_one_server_has_forgotten_is_no_gap",
             "silence_is_filled_with_heartbeats",
             "a_finished_log_ends_its_clients",
             "a_finished_log_lets_late_clients_read_to_its_end",
@@ -215,6 +223,14 @@ const CAUGHT: &[(Fault, &[&str])] = &[
         Fault::ShowsWhatWasWithdrawn,
         &["a_right_withdrawn_holds_from_the_next_event_on"],
     ),
+    (
+        Fault::JudgesByItself,
+        &["a_cursor_ahead_of_one_server_is_waited_for"],
+    ),
+    (
+        Fault::ForgetsForAll,
+        &["what_one_server_has_forgotten_is_no_gap"],
+    ),
 ];
 
 /// Hands events from the log to the client in one process.
@@ -229,6 +245,35 @@ struct Server {
     /// Whether the server ends.
     ending: watch::Sender<bool>,
     gate: Readers,
+    beside: watch::Sender<Beside>,
+}
+
+/// What distinguishes the server that is asked from others over the same log.
+#[derive(Clone, Copy, Default)]
+struct Beside {
+    /// It has heard of no event after this one.
+    knows: Option<EventId>,
+    /// It has no event before this one any more.
+    begins: Option<EventId>,
+}
+
+impl Servers for Server {
+    fn hold_back(&self) -> BoxFuture<'_, Outcome> {
+        let knows = Some(self.feed.state().latest.id);
+        self.beside.send_modify(|beside| beside.knows = knows);
+        async { Ok(()) }.boxed()
+    }
+
+    fn let_on(&self) -> BoxFuture<'_, Outcome> {
+        self.beside.send_modify(|beside| beside.knows = None);
+        async { Ok(()) }.boxed()
+    }
+
+    fn forget(&self) -> BoxFuture<'_, Outcome> {
+        let begins = Some(self.feed.state().latest.id);
+        self.beside.send_modify(|beside| beside.begins = begins);
+        async { Ok(()) }.boxed()
+    }
 }
 
 /// Those who were admitted, by their tokens.
@@ -303,6 +348,7 @@ impl Transport for Direct {
                 fault: self.0,
                 readers: Arc::default(),
             },
+            beside: watch::Sender::default(),
         };
         async move { Ok(Box::new(server) as Box<dyn Running>) }.boxed()
     }
@@ -326,6 +372,7 @@ impl Server {
             ending: self.ending.subscribe(),
             named: held.map(|held| (held, self.gate.clone())),
             reader: watch::Sender::default().subscribe(),
+            beside: self.beside.subscribe(),
             position,
             connection: None,
             drop_next: false,
@@ -415,6 +462,10 @@ impl Running for Server {
         Some(&self.gate)
     }
 
+    fn servers(&self) -> Option<&dyn Servers> {
+        Some(self)
+    }
+
     fn address(&self) -> Option<(Method, &Url)> {
         None
     }
@@ -431,6 +482,7 @@ struct Client {
     named: Option<(Held, Readers)>,
     /// Whose connection it is.
     reader: watch::Receiver<Reader>,
+    beside: watch::Receiver<Beside>,
     /// Where the next connection starts.
     position: Position,
     connection: Option<Subscription>,
@@ -476,6 +528,29 @@ impl Client {
             // Once is enough.
             reader.send_modify(|reader| reader.disturbed = false);
             self.reader = reader.subscribe();
+        }
+        if let Position::After(cursor) = self.position {
+            let is_ahead =
+                |beside: &Beside| beside.knows.is_some_and(|id| cursor.id > id);
+            if self.fault == Fault::JudgesByItself && is_ahead(&self.beside.borrow()) {
+                self.ready
+                    .push_back(Err(Refused("future-cursor".to_owned())));
+                self.over = true;
+                return;
+            }
+            // The other end lives as long as the case.
+            let _ = self.beside.wait_for(|beside| !is_ahead(beside)).await;
+            let begins = self.beside.borrow().begins;
+            let gone = begins.filter(|begins| cursor.id.get() + 1 < begins.get());
+            if let (Fault::ForgetsForAll, Some(id)) = (self.fault, gone) {
+                let resume = before(Cursor { id, ..cursor });
+                self.position = Position::After(resume);
+                self.ready.push_back(Ok(Update::Gap(Gap {
+                    reason: GapReason::Expired,
+                    asked: Some(cursor),
+                    resume,
+                })));
+            }
         }
         let latest = self.feed.state().latest;
         let earliest = self.feed.state().earliest;

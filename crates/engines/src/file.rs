@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use rusqlite::{params, Connection, OptionalExtension as _, TransactionBehavior};
 use std::{
     future::Future,
+    num::NonZeroU64,
     path::Path,
     pin::Pin,
     sync::{
@@ -37,9 +38,6 @@ const LOOK: Duration = Duration::from_millis(25);
 
 /// How long another process may write before this one gives up.
 const BUSY: Duration = Duration::from_secs(4);
-
-/// Events that the file keeps.
-const KEPT: u64 = 1_000_000;
 
 // Without `full`, what was acknowledged in the last moments before a power cut is lost.
 const SCHEMA: &str = "
@@ -133,14 +131,18 @@ impl Source for FileLog {
     }
 }
 
-pub(crate) async fn open(path: &Path, retention: Retention) -> Result<Opened, Failure> {
+pub(crate) async fn open(
+    path: &Path,
+    retention: Retention,
+    kept: NonZeroU64,
+) -> Result<Opened, Failure> {
     let (questions, asked) = sync_channel(QUESTIONS);
     let path = path.to_owned();
     let (feed, filler) = feed::Feed::builder()
         .retention(retention)
         .build_window(Arc::new(FileLog { questions }));
     let file = tokio::task::spawn_blocking(move || {
-        let file = File::open(&path, filler)?;
+        let file = File::open(&path, filler, kept.get())?;
         file.begin(retention.max_events)?;
         Ok::<_, Failure>(file)
     });
@@ -158,6 +160,8 @@ struct File {
     connection: Connection,
     epoch: Epoch,
     filler: Filler,
+    /// Events that it keeps.
+    kept: u64,
     /// Changes when another connection has written.
     version: i64,
     /// Events that were published here since old ones were deleted.
@@ -165,7 +169,7 @@ struct File {
 }
 
 impl File {
-    fn open(path: &Path, filler: Filler) -> Result<Self, Failure> {
+    fn open(path: &Path, filler: Filler, kept: u64) -> Result<Self, Failure> {
         let connection = Connection::open(path)?;
         connection.busy_timeout(BUSY)?;
         connection.execute_batch(SCHEMA)?;
@@ -181,6 +185,7 @@ impl File {
             connection,
             epoch: epoch.parse()?,
             filler,
+            kept,
             version: 0,
             since_deleted: 0,
         })
@@ -203,6 +208,11 @@ impl File {
         Ok(latest.unwrap_or(0))
     }
 
+    /// Up to this id no event counts any more, whether it was deleted yet or not.
+    fn horizon(&self) -> rusqlite::Result<u64> {
+        Ok(self.latest()?.saturating_sub(self.kept))
+    }
+
     /// Fills the window with the newest events.
     fn begin(&self, count: usize) -> Result<(), Failure> {
         let latest = self.latest()?;
@@ -211,8 +221,8 @@ impl File {
             self.connection
                 .query_row("select min(id) from events", [], |row| row.get(0))?;
         let kept = oldest.map_or(latest, |oldest| oldest - 1);
-        self.filler
-            .begin(self.cursor(kept.max(latest.saturating_sub(count))));
+        let begin = kept.max(latest.saturating_sub(count.min(self.kept)));
+        self.filler.begin(self.cursor(begin));
         self.fill()
     }
 
@@ -237,7 +247,8 @@ impl File {
         let mut statement = self.connection.prepare_cached(
             "select id, at, kind, data from events where id > ?1 order by id limit ?2",
         )?;
-        let mut rows = statement.query(params![id.get(), max_events.max(1)])?;
+        let id = id.get().max(self.horizon()?);
+        let mut rows = statement.query(params![id, max_events.max(1)])?;
         let (mut entries, mut bytes) = (Vec::new(), 0_usize);
         while let Some(row) = rows.next()? {
             let data: String = row.get(3)?;
@@ -305,7 +316,8 @@ impl File {
                 .transaction_with_behavior(TransactionBehavior::Immediate)?;
             for (key, kind, data, answer) in appends {
                 let key = key.as_ref().map(IdempotencyKey::as_str);
-                let (id, repeated) = append(&transaction, key, &kind, &data)?;
+                let (id, repeated) =
+                    append(&transaction, self.kept, key, &kind, &data)?;
                 answers.push((id, repeated, answer));
             }
             transaction.commit()?;
@@ -319,11 +331,11 @@ impl File {
         if changed {
             self.fill()?;
         }
-        if self.since_deleted >= KEPT / 100 {
+        if self.since_deleted > self.kept / 100 {
             self.since_deleted = 0;
-            let last = self.latest()?.saturating_sub(KEPT);
+            let horizon = self.horizon()?;
             self.connection
-                .execute("delete from events where id <= ?1", [last])?;
+                .execute("delete from events where id <= ?1", [horizon])?;
         }
         Ok(())
     }
@@ -340,17 +352,23 @@ impl File {
 /// The event's id, and whether it was there.
 fn append(
     connection: &Connection,
+    kept: u64,
     key: Option<&str>,
     kind: &Kind,
     data: &Data,
 ) -> rusqlite::Result<(u64, bool)> {
     if let Some(key) = key {
-        let there = connection
-            .prepare_cached("select id from events where key = ?1")?
-            .query_row([key], |row| row.get(0))
-            .optional()?;
-        if let Some(id) = there {
-            return Ok((id, true));
+        let mut ids = connection.prepare_cached(
+            "select id, (select max(id) from events) from events where key = ?1",
+        )?;
+        let there = ids.query_row([key], |row| Ok((row.get(0)?, row.get(1)?)));
+        if let Some((id, latest)) = there.optional()? {
+            let latest: u64 = latest;
+            if id > latest.saturating_sub(kept) {
+                return Ok((id, true));
+            }
+            // With its event the key is forgotten.
+            connection.execute("delete from events where id = ?1", [id])?;
         }
     }
     let at = Timestamp::now().as_millisecond();

@@ -20,7 +20,7 @@ mod postgres;
 pub use address::{Address, AddressError};
 
 use feed::{Feed, Retention};
-use std::{error::Error, fmt, future::Future, pin::Pin};
+use std::{error::Error, fmt, future::Future, num::NonZeroU64, pin::Pin};
 use thiserror::Error;
 
 /// A log, and the work that fills it.
@@ -78,8 +78,15 @@ pub enum OpenError {
     },
 }
 
-/// Opens the log at `address`, and makes it where there is none. When it returns, the
-/// newest events are in the window: at most what `retention` says.
+/// Events that an engine keeps, unless somebody says otherwise.
+pub const KEPT: NonZeroU64 = NonZeroU64::new(1_000_000).unwrap();
+
+/// Opens the log at `address`, and makes it where there is none: one that keeps its
+/// newest `kept` events. When it returns, those that `retention` has room for are in
+/// the window.
+///
+/// All servers of one log are to say the same of `kept`. A stream of JetStream keeps
+/// what was said when it was made.
 ///
 /// # Errors
 /// Where this program was built without the engine, and where the engine cannot be
@@ -87,17 +94,20 @@ pub enum OpenError {
 pub async fn open(
     address: &Address,
     retention: Retention,
+    kept: NonZeroU64,
 ) -> Result<Opened, OpenError> {
     let opened: Result<Opened, Failure> = match address {
         Address::Memory => Ok(Opened::in_memory(retention)),
         #[cfg(feature = "nats")]
-        Address::Nats(url) => nats::open(url, retention).await,
+        Address::Nats(url) => nats::open(url, retention, kept).await,
         #[cfg(feature = "postgres")]
-        Address::Postgres(url) => postgres::open(url, retention).await,
+        Address::Postgres(url) => postgres::open(url, retention, kept).await,
         #[cfg(feature = "file")]
-        Address::File(path) => file::open(path, retention).await,
+        Address::File(path) => file::open(path, retention, kept).await,
         #[cfg(not(all(feature = "file", feature = "nats", feature = "postgres")))]
         _ => {
+            // Where there is no engine at all, nobody else asks for it.
+            let _ = kept;
             let (engine, feature) = (address.engine(), address.feature());
             return Err(OpenError::Missing { engine, feature });
         }
@@ -133,10 +143,12 @@ mod tests {
             ),
         ] {
             let address = address.parse().unwrap();
-            let error = open(&address, Retention::default()).await.unwrap_err();
+            let error = open(&address, Retention::default(), KEPT)
+                .await
+                .unwrap_err();
             assert!(error.to_string().contains(words), "{error}");
         }
-        let memory = open(&Address::Memory, Retention::default()).await;
+        let memory = open(&Address::Memory, Retention::default(), KEPT).await;
         assert!(memory.is_ok());
     }
 }

@@ -26,6 +26,7 @@ use jiff::Timestamp;
 use std::{
     convert::Infallible,
     fmt,
+    num::NonZeroU64,
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
@@ -41,9 +42,6 @@ const LOOK: Duration = Duration::from_secs(1);
 /// So often in a row the stream must be shorter than this server knows before that is
 /// believed: a leader that was just replaced may answer once more.
 const LOOKS: u32 = 5;
-
-/// Messages that the stream keeps.
-const KEPT: i64 = 1_000_000;
 
 /// How long JetStream knows the ids of messages, by which a retry is told from a second
 /// event.
@@ -64,16 +62,25 @@ struct JetStream {
     client: Client,
     context: jetstream::Context,
     stream: stream::Stream<()>,
-    name: String,
-    replicas: usize,
+    wanted: Wanted,
     /// The name of the log, as this server knows it.
     epoch: RwLock<Epoch>,
 }
 
 impl fmt::Debug for JetStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("JetStream").field(&self.name).finish()
+        f.debug_tuple("JetStream")
+            .field(&self.wanted.stream)
+            .finish()
     }
+}
+
+/// The stream, as it is made where there is none.
+struct Wanted {
+    stream: String,
+    replicas: usize,
+    /// Messages that it keeps.
+    kept: i64,
 }
 
 /// What an address names: servers, a stream, and on how many of them it is.
@@ -106,6 +113,7 @@ fn place(address: &str) -> Result<Place, Failure> {
 pub(crate) async fn open(
     address: &str,
     retention: Retention,
+    kept: NonZeroU64,
 ) -> Result<Opened, Failure> {
     let place = place(address)?;
     let servers = place.servers.iter().map(|server| server.parse());
@@ -124,15 +132,19 @@ pub(crate) async fn open(
     let mut context = jetstream::new(client.clone());
     context.set_timeout(PATIENCE);
 
+    let wanted = Wanted {
+        stream: place.stream,
+        replicas: place.replicas,
+        kept: kept.get().try_into()?,
+    };
     // Named by the log that it has, or by the one that this server would begin.
-    let epoch = epoch_of(&ensure(&context, &place.stream, place.replicas).await?)?;
-    let stream = context.get_stream_no_info(&place.stream).await?;
+    let epoch = epoch_of(&ensure(&context, &wanted).await?)?;
+    let stream = context.get_stream_no_info(&wanted.stream).await?;
     let log = Arc::new(JetStream {
         client,
         context,
         stream,
-        name: place.stream,
-        replicas: place.replicas,
+        wanted,
         epoch: RwLock::new(epoch),
     });
     let (feed, filler) = Feed::builder()
@@ -150,9 +162,9 @@ pub(crate) async fn open(
 /// The stream of this name; made, where there is none.
 async fn ensure(
     context: &jetstream::Context,
-    name: &str,
-    replicas: usize,
+    wanted: &Wanted,
 ) -> Result<stream::Info, Failure> {
+    let name = wanted.stream.as_str();
     loop {
         match context.get_stream(name).await {
             Ok(stream) => return Ok(stream.cached_info().clone()),
@@ -168,8 +180,8 @@ async fn ensure(
             name: name.to_owned(),
             subjects: vec![format!("{name}.{epoch}")],
             storage: stream::StorageType::File,
-            num_replicas: replicas,
-            max_messages: KEPT,
+            num_replicas: wanted.replicas,
+            max_messages: wanted.kept,
             duplicate_window: DUPLICATES,
             ..stream::Config::default()
         });
@@ -208,7 +220,7 @@ impl JetStream {
     }
 
     fn subject(&self) -> String {
-        format!("{}.{}", self.name, self.epoch())
+        format!("{}.{}", self.wanted.stream, self.epoch())
     }
 
     fn is_connected(&self) -> bool {
@@ -221,7 +233,7 @@ impl JetStream {
         filler: &Filler,
         retention: Retention,
     ) -> Result<(), Failure> {
-        let info = ensure(&self.context, &self.name, self.replicas).await?;
+        let info = ensure(&self.context, &self.wanted).await?;
         let epoch = epoch_of(&info)?;
         *self.epoch.write().unwrap_or_else(PoisonError::into_inner) = epoch;
         let (first, last) = (info.state.first_sequence, info.state.last_sequence);
@@ -259,7 +271,7 @@ impl JetStream {
             debug!(error = %ended, "the stream is read anew");
             sleep(Duration::from_millis(fastrand::u64(50..200))).await;
             let another = async {
-                let info = ensure(&self.context, &self.name, self.replicas).await?;
+                let info = ensure(&self.context, &self.wanted).await?;
                 if epoch_of(&info)? != self.epoch() {
                     self.begin(filler, retention).await?;
                 }
@@ -310,7 +322,7 @@ impl JetStream {
             let info = match self.stream.get_info().await {
                 Ok(info) => info,
                 Err(error) => {
-                    let gone = ensure(&self.context, &self.name, self.replicas);
+                    let gone = ensure(&self.context, &self.wanted);
                     match (self.is_connected(), gone.await) {
                         // It was gone, and is there again: another one.
                         (true, Ok(info)) => info,
@@ -344,7 +356,7 @@ impl JetStream {
                             "{BEGINS_AFTER}{}",
                             info.state.last_sequence
                         )),
-                        subjects: vec![format!("{}.{epoch}", self.name)],
+                        subjects: vec![format!("{}.{epoch}", self.wanted.stream)],
                         ..info.config
                     })
                     .await?;
@@ -426,7 +438,7 @@ impl Source for JetStream {
             }
             let epoch = self.epoch();
             let mut headers = HeaderMap::new();
-            headers.insert(EXPECTED_STREAM, self.name.as_str());
+            headers.insert(EXPECTED_STREAM, self.wanted.stream.as_str());
             headers.insert(KIND, kind.as_str());
             if let Some(key) = &key {
                 headers.insert(MESSAGE_ID, key.as_str());

@@ -20,6 +20,7 @@ use jiff::Timestamp;
 use std::{
     fmt,
     net::IpAddr,
+    num::NonZeroU64,
     sync::{
         atomic::{AtomicBool, Ordering::Relaxed},
         Arc, PoisonError, RwLock,
@@ -54,9 +55,6 @@ const MAINTENANCE: Duration = Duration::from_secs(10);
 /// Ids of one partition.
 const PARTITION: i64 = 100_000;
 
-/// Events that are kept, and less than a partition more.
-const KEPT: i64 = 1_000_000;
-
 /// Events that are read together at most.
 const TOGETHER: usize = 256;
 
@@ -66,6 +64,9 @@ const SCHEMA: &str = include_str!("postgres.sql");
 struct Tables {
     config: Config,
     pool: Pool,
+    /// Events that are kept: older ones stay in the tables for less than a partition
+    /// more, and nobody is given them.
+    kept: i64,
     /// The name of the log, as this server knows it.
     epoch: RwLock<Epoch>,
     /// Somebody has dropped what is needed here. The next look makes it.
@@ -93,7 +94,11 @@ struct Row {
 #[error("the log has no row")]
 struct NoRow;
 
-pub(crate) async fn open(url: &str, retention: Retention) -> Result<Opened, Failure> {
+pub(crate) async fn open(
+    url: &str,
+    retention: Retention,
+    kept: NonZeroU64,
+) -> Result<Opened, Failure> {
     let mut config: Config = url.parse()?;
     if config.get_ssl_mode() != SslMode::Disable && !is_local(&config) {
         return Err(NO_TLS.into());
@@ -116,6 +121,7 @@ pub(crate) async fn open(url: &str, retention: Retention) -> Result<Opened, Fail
     let log = Arc::new(Tables {
         config,
         pool,
+        kept: kept.get().try_into()?,
         epoch: RwLock::new(feed::draw_epoch()),
         dropped: AtomicBool::new(false),
         news: Notify::new(),
@@ -178,7 +184,7 @@ impl Tables {
         let epoch = feed::draw_epoch().to_string();
         transaction.execute(name, &[&epoch]).await?;
         transaction
-            .execute("select waiting.maintain($1, $2)", &[&PARTITION, &KEPT])
+            .execute("select waiting.maintain($1, $2)", &[&PARTITION, &self.kept])
             .await?;
         transaction.commit().await?;
         Ok(())
@@ -220,6 +226,7 @@ impl Tables {
             .and_then(|id| u64::try_from(id - 1).ok())
             .unwrap_or(last);
         let count = u64::try_from(retention.max_events).unwrap_or(u64::MAX);
+        let count = count.min(self.kept.unsigned_abs());
         let id = EventId::new(kept.max(last.saturating_sub(count)));
         filler.begin(Cursor { epoch, id });
         Ok(())
@@ -332,7 +339,7 @@ impl Tables {
             sleep(MAINTENANCE).await;
             let maintain = async {
                 let client = self.pool.get().await?;
-                let parameters: [&(dyn ToSql + Sync); 2] = [&PARTITION, &KEPT];
+                let parameters: [&(dyn ToSql + Sync); 2] = [&PARTITION, &self.kept];
                 client
                     .execute("select waiting.maintain($1, $2)", &parameters)
                     .await?;
@@ -358,12 +365,14 @@ impl Tables {
             .prepare_cached(
                 "select id, (extract(epoch from at) * 1000)::bigint, kind, data::text,
                  (select log.epoch from waiting.log)
-                 from waiting.events where id > $1 order by id limit $2",
+                 from waiting.events
+                 where id > greatest($1, (select last from waiting.log) - $3)
+                 order by id limit $2",
             )
             .await?;
         let after = i64::try_from(id.get())?;
         let limit = i64::try_from(max_events.clamp(1, TOGETHER))?;
-        let parameters: [&(dyn ToSql + Sync); 2] = [&after, &limit];
+        let parameters: [&(dyn ToSql + Sync); 3] = [&after, &limit, &self.kept];
         let rows = client.query_raw(&events, parameters).await?;
         pin_mut!(rows);
         let (mut entries, mut bytes) = (Vec::new(), 0_usize);
@@ -481,7 +490,9 @@ mod tests {
             ("postgres://me@127.0.0.1:1/log", false),
             ("postgres://me@localhost:1/log", false),
         ] {
-            let error = open(url, Retention::default()).await.unwrap_err();
+            let error = open(url, Retention::default(), crate::KEPT)
+                .await
+                .unwrap_err();
             assert_eq!(error.to_string() == NO_TLS, refused, "{url}: {error}");
         }
     }

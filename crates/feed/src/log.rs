@@ -370,6 +370,18 @@ impl Feed {
         }
     }
 
+    /// The place after the newest event of the log. That of a window may be earlier
+    /// ([`state`](Self::state)), as long as the event is on its way.
+    ///
+    /// # Errors
+    /// [`ReadError::Unavailable`] where the source does not answer.
+    pub async fn end(&self) -> Result<Cursor, ReadError> {
+        match &self.shared.source {
+            Some(source) => Ok(Box::pin(source.latest()).await?),
+            None => Ok(self.state().latest),
+        }
+    }
+
     /// As [`read`](Self::read), and where the window does not hold what is due, from
     /// the [`Source`].
     ///

@@ -188,6 +188,10 @@ impl Sourced {
         timeout(PATIENCE, answer).await.map_err(|_| Unavailable)?
     }
 
+    pub(crate) async fn latest(&self) -> Result<Cursor, Unavailable> {
+        self.ask(self.source.latest()).await
+    }
+
     pub(crate) async fn append(
         &self,
         key: Option<IdempotencyKey>,
@@ -227,13 +231,13 @@ impl Shared {
             return Ok(());
         }
         let is_ahead = |of: Cursor| asked.epoch == of.epoch && asked.id > of.id;
-        let mut latest = sourced.ask(sourced.source.latest()).await?;
+        let mut latest = sourced.latest().await?;
         for _ in 1..LOOKS {
             if !is_ahead(latest) {
                 break;
             }
             sleep(LOOK).await;
-            latest = sourced.ask(sourced.source.latest()).await?;
+            latest = sourced.latest().await?;
         }
         let place = match asked.epoch == latest.epoch {
             true if is_ahead(latest) => {

@@ -187,6 +187,7 @@ async fn a_publish_goes_to_the_engine_and_comes_back_in_its_order() {
     assert_eq!(published, cursor(2));
     // It is there when it comes back, with what was before it.
     assert_eq!(feed.state().latest, cursor(0));
+    assert_eq!(feed.end().await, Ok(cursor(2)));
     fill(&engine, &filler);
     let batch = feed.read(after(0), 10, 1_000).unwrap();
     assert_eq!(numbers(&batch.events), [1, 2]);

@@ -4,7 +4,7 @@ use crate::ticker::{self, Rate};
 use engines::{Address, OpenError, Opened};
 use feed::{Feed, Retention};
 use futures_util::future::join;
-use std::future::Future;
+use std::{future::Future, num::NonZeroU64};
 
 /// What the log of a server keeps, and the invented ticks in it.
 ///
@@ -30,11 +30,15 @@ pub struct LogFlags {
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
 
-    /// Events that the log keeps
+    /// Events that the log keeps; of an engine's, those that this server has in memory
     #[arg(long, value_name = "COUNT", default_value = "10000", value_parser = count)]
     pub keep_events: usize,
 
-    /// Bytes of events that the log keeps; whichever is reached first
+    /// Events that the engine keeps, where there is one; the same at all its servers
+    #[arg(long, value_name = "COUNT", default_value_t = engines::KEPT)]
+    pub keep_in_engine: NonZeroU64,
+
+    /// Bytes of events, as for `--keep-events`; whichever is reached first
     #[arg(long, value_name = "BYTES", default_value = "16777216", value_parser = count)]
     pub keep_bytes: usize,
 }
@@ -62,7 +66,7 @@ impl LogFlags {
         &self,
     ) -> Result<(Feed, impl Future<Output = ()> + Send + 'static), OpenError> {
         let Opened { feed, filling } =
-            engines::open(&self.log, self.retention()).await?;
+            engines::open(&self.log, self.retention(), self.keep_in_engine).await?;
         let ticks = ticker::run(feed.clone(), self.rate, self.seed);
         let work = async {
             let filled = async {

@@ -1,7 +1,8 @@
 //! What every method owes its clients, through every proxy: the suite, over HTTP/1.1
 //! with TLS, by the shortest right configuration.
 
-use axum::Router;
+mod routers;
+
 use conformance::{
     Case, Gate, Hook, Method, Outcome, Server, Settings, Sockets, Subject, CASES,
 };
@@ -13,8 +14,7 @@ use futures_util::{
 use harness::{conformance::Started, Doorkeeper, Server as Running};
 use libtest_mimic::Arguments;
 use proxies::{Configuration, Door, Program, Proxy};
-use serving::Ending;
-use std::{num::NonZeroU32, process::ExitCode, sync::Arc, time::Duration};
+use std::{process::ExitCode, sync::Arc, time::Duration};
 use testbed::parts;
 use url::Url;
 
@@ -73,7 +73,11 @@ async fn holds(program: Program, method: Method) -> anyhow::Result<()> {
     let shared = Behind::start(program, method, by_default()).await?;
     let shared = Sockets::new(method, Arc::new(Known(Arc::new(shared))));
     let own = Sockets::new(method, Arc::new(Own { program, method }));
-    let cases = CASES.iter().filter(|case| case.methods.contains(&method));
+    let hooks = Hook::of_one_server();
+    let cases = CASES.iter().filter(|case| {
+        let is_possible = case.needs.iter().all(|hook| hooks.contains(hook));
+        case.methods.contains(&method) && is_possible
+    });
     let run = |case: &'static Case| {
         let starts = [Hook::Start, Hook::Stop, Hook::Finish, Hook::Access];
         let anew = case.needs.iter().any(|hook| starts.contains(hook));
@@ -132,7 +136,7 @@ impl Behind {
         });
         let gate = settings.guarded.then(Doorkeeper::default);
         let router = |feed, ending| {
-            let router = router(method, settings, feed, ending);
+            let router = routers::router(method, settings, feed, ending);
             Doorkeeper::before(gate.as_ref(), router)
         };
         let server = Running::start(feed, router).await;
@@ -173,7 +177,7 @@ struct Own {
 
 impl Subject for Own {
     fn hooks(&self) -> Vec<Hook> {
-        Hook::ALL.to_vec()
+        Hook::of_one_server()
     }
 
     fn start(
@@ -218,43 +222,5 @@ impl Server for Known {
 
     fn finish(&self) -> BoxFuture<'_, Outcome> {
         self.0.finish()
-    }
-}
-
-/// As the methods' own tests have it.
-fn router(method: Method, settings: Settings, feed: Feed, ending: Ending) -> Router {
-    match method {
-        Method::Polling => {
-            let config = polling::Config {
-                // The clients of the suite ask far more often than people's do.
-                max_rate: NonZeroU32::MAX,
-                ..polling::Config::default()
-            };
-            polling::router(feed, config, ending)
-        }
-        Method::LongPolling => {
-            let config = long_polling::Config {
-                // An answer without events is this method's heartbeat.
-                max_wait: settings.heartbeat,
-                ..long_polling::Config::default()
-            };
-            long_polling::router(feed, config, ending)
-        }
-        Method::Sse => {
-            let config = sse::Config {
-                heartbeat: settings.heartbeat,
-                // Short, so that a client which was cut does not make the test wait.
-                retry_ms: 5..10,
-                ..sse::Config::default()
-            };
-            sse::router(feed, config, ending)
-        }
-        Method::WebSocket => {
-            let config = websocket::Config {
-                heartbeat: settings.heartbeat,
-                ..websocket::Config::default()
-            };
-            websocket::router(feed, Feed::new(Retention::default()), config, ending)
-        }
     }
 }

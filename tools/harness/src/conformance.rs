@@ -58,7 +58,7 @@ where
     R: Fn(Feed, Settings, Ending) -> Router + Send + Sync + 'static,
 {
     fn hooks(&self) -> Vec<Hook> {
-        Hook::ALL.to_vec()
+        Hook::of_one_server()
     }
 
     fn start(&self, settings: Settings) -> BoxFuture<'_, Result<Box<dyn Server>, String>> {

@@ -165,7 +165,7 @@ impl Window {
             ..Retention::default()
         };
         let address: Address = address.parse()?;
-        let Opened { feed, filling } = engines::open(&address, retention).await?;
+        let Opened { feed, filling } = engines::open(&address, retention, engines::KEPT).await?;
         let filling = filling.map(tokio::spawn);
         Ok(Self { feed, filling })
     }

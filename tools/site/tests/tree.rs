@@ -247,7 +247,7 @@ const MAY_DEPEND: &[(&str, &str, &str)] = &[
     (
         "servers",
         "contract",
-        "client engines feed long-polling method polling serving site sse testbed waiting websocket",
+        "client conformance engines feed harness long-polling method polling serving site sse testbed waiting websocket",
     ),
     ("testbed", "serving", ""),
     ("harness", "client conformance contract feed serving waiting", ""),

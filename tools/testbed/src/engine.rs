@@ -153,6 +153,23 @@ impl Engine {
         }
     }
 
+    /// Where it keeps another log, with nothing in it, which has this name: small letters, digits
+    /// and underscores.
+    ///
+    /// # Errors
+    /// Where it cannot be made.
+    pub fn another_log(&self, name: &str) -> anyhow::Result<String> {
+        let address = match self.kind {
+            Kind::File => format!("file:{}", self.path(name).display()),
+            Kind::Nats => format!("nats://127.0.0.1:{}/{name}", self.port),
+            Kind::Postgres => {
+                self.psql(&format!("create database {name}"))?;
+                format!("postgres://postgres@127.0.0.1:{}/{name}", self.port)
+            }
+        };
+        Ok(address)
+    }
+
     /// Kills it at once. A file has nothing to kill.
     pub fn kill(&mut self) {
         self.program = None;

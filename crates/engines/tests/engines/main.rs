@@ -6,7 +6,7 @@ mod commits;
 
 use anyhow::{bail, Context as _};
 use contract::{Cursor, Data, GapReason, IdempotencyKey, Position};
-use engines::{open, Opened};
+use engines::{open, Opened, KEPT};
 use feed::{Delivery, Feed, PublishError, ReadError, Retention, Subscription};
 use libtest_mimic::Arguments;
 use std::{future::Future, pin::Pin, process::ExitCode, time::Duration};
@@ -47,7 +47,7 @@ impl Server {
             ..Retention::default()
         };
         let Opened { feed, filling } =
-            open(&engine.address().parse()?, retention).await?;
+            open(&engine.address().parse()?, retention, KEPT).await?;
         let filling = filling.map(tokio::spawn);
         Ok(Self { feed, filling })
     }

@@ -3,7 +3,7 @@
 use crate::load::Method;
 use anyhow::Context as _;
 use axum::Router;
-use engines::{open, Address, Opened};
+use engines::{open, Address, Opened, KEPT};
 use feed::Retention;
 use method::Host;
 use serving::{command, guard, ready, Allowed, Config, Ending};
@@ -40,7 +40,7 @@ async fn serve() -> anyhow::Result<()> {
         ..Retention::default()
     };
     // Nobody is let in before the log is there.
-    let Opened { feed, filling } = open(&log, retention).await?;
+    let Opened { feed, filling } = open(&log, retention, KEPT).await?;
     tokio::spawn(filling.context("an engine fills the window")?);
     let (listener, _) = command::bind(listen).await?;
     let ending = Ending::new();
