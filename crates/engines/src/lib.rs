@@ -67,7 +67,7 @@ pub enum OpenError {
         feature: &'static str,
     },
     /// The engine did not answer, or refused.
-    #[error("{engine} at {address}: {error}")]
+    #[error("{engine} at {address}: {}", reasons(error.as_ref()))]
     Engine {
         /// Which engine.
         engine: &'static str,
@@ -80,6 +80,21 @@ pub enum OpenError {
 
 /// Events that an engine keeps, unless somebody says otherwise.
 pub const KEPT: NonZeroU64 = NonZeroU64::new(1_000_000).unwrap();
+
+/// What an error says, and what those behind it add: a client says that it could not
+/// connect, and only the last of them why.
+fn reasons(error: &(dyn Error + 'static)) -> String {
+    let mut said = error.to_string();
+    let mut behind = error.source();
+    while let Some(error) = behind {
+        let reason = error.to_string();
+        if !said.ends_with(&reason) {
+            said = format!("{said}: {reason}");
+        }
+        behind = error.source();
+    }
+    said
+}
 
 /// Opens the log at `address`, and makes it where there is none: one that keeps its
 /// newest `kept` events. When it returns, those that `retention` has room for are in

@@ -11,8 +11,9 @@ use async_nats::{
     jetstream::{
         self,
         consumer::{pull, AckPolicy, DeliverPolicy},
-        context::GetStreamErrorKind,
-        stream, ErrorCode,
+        context::{GetStreamError, GetStreamErrorKind, RequestError, RequestErrorKind},
+        stream::{self, LastRawMessageErrorKind},
+        ErrorCode,
     },
     Client, ConnectOptions, HeaderMap, Message, ServerAddr,
 };
@@ -25,12 +26,13 @@ use futures_util::{future::BoxFuture, StreamExt as _};
 use jiff::Timestamp;
 use std::{
     convert::Infallible,
+    error::Error as _,
     fmt,
     num::NonZeroU64,
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
-use tokio::time::sleep;
+use tokio::time::{sleep, Instant};
 use tracing::{debug, info, warn};
 
 /// How long the engine may take to connect, to answer, to acknowledge.
@@ -159,18 +161,23 @@ pub(crate) async fn open(
     })
 }
 
-/// The stream of this name; made, where there is none.
+/// The stream of this name; made, where there is none. An engine that cannot make it is
+/// asked again for a while: a cluster may be about to find together.
 async fn ensure(
     context: &jetstream::Context,
     wanted: &Wanted,
 ) -> Result<stream::Info, Failure> {
     let name = wanted.stream.as_str();
+    let late = Instant::now() + PATIENCE;
     loop {
         match context.get_stream(name).await {
             Ok(stream) => return Ok(stream.cached_info().clone()),
             Err(error) => match error.kind() {
                 GetStreamErrorKind::JetStream(error)
                     if error.error_code() == ErrorCode::STREAM_NOT_FOUND => {}
+                GetStreamErrorKind::Request if has_no_jetstream(&error) => {
+                    return Err("it has no JetStream; `nats-server -js` has".into());
+                }
                 _ => return Err(error.into()),
             },
         }
@@ -191,11 +198,20 @@ async fn ensure(
                 info!(stream = name, %epoch, "a new log");
                 return Ok(stream.cached_info().clone());
             }
-            // Another server was faster, and has given it another name.
+            Err(error) if Instant::now() > late => return Err(error.into()),
+            // Mostly another server was faster, and has given it another name.
             Err(error) => debug!(%error, "the stream was not made"),
         }
         sleep(Duration::from_millis(fastrand::u64(50..200))).await;
     }
+}
+
+/// Whether nobody there answers for JetStream.
+fn has_no_jetstream(error: &GetStreamError) -> bool {
+    let request = error
+        .source()
+        .and_then(|error| error.downcast_ref::<RequestError>());
+    request.is_some_and(|error| error.kind() == RequestErrorKind::NoResponders)
 }
 
 /// After which message that log begins: 0, but where the stream was rolled back and
@@ -235,13 +251,30 @@ impl JetStream {
     ) -> Result<(), Failure> {
         let info = ensure(&self.context, &self.wanted).await?;
         let epoch = epoch_of(&info)?;
-        *self.epoch.write().unwrap_or_else(PoisonError::into_inner) = epoch;
         let (first, last) = (info.state.first_sequence, info.state.last_sequence);
-        let kept = first.saturating_sub(1).max(beginning(&info)).min(last);
+        let mut kept = first.saturating_sub(1).max(beginning(&info)).min(last);
+        if kept < last && !self.has_any(&info).await? {
+            kept = last;
+        }
+        // What failed so far is done again; from here on nothing fails.
+        *self.epoch.write().unwrap_or_else(PoisonError::into_inner) = epoch;
         let count = u64::try_from(retention.max_events).unwrap_or(u64::MAX);
         let id = EventId::new(kept.max(last.saturating_sub(count)));
         filler.begin(Cursor { epoch, id });
         Ok(())
+    }
+
+    /// Whether the stream holds an event of this log. Somebody who has put it back has
+    /// given it another name, and all that it holds came under the old one.
+    async fn has_any(&self, info: &stream::Info) -> Result<bool, Failure> {
+        let subject = info.config.subjects.first().map_or("", String::as_str);
+        match self.stream.get_last_raw_message_by_subject(subject).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => {
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Reads on to where the stream is now.

@@ -279,7 +279,12 @@ async fn serve(
     // Its directory goes: the book is in memory.
     drop(edition);
 
-    let (feed, work) = log.open().await?;
+    let (feed, work) = tokio::select! {
+        // Cancel-safe: it is not asked again.
+        opened = log.open() => opened?,
+        // Cancel-safe: it only waits.
+        () = ending.begun() => return Ok(()),
+    };
     let reload = changes.map(|changes| {
         let reload = Reload::default();
         tokio::spawn(rebuild(

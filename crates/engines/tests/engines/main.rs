@@ -380,6 +380,74 @@ async fn dropped_tables_are_made_again(kind: Kind) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Where there can be no log, the program ends and says why.
+async fn what_cannot_be_opened_says_why(kind: Kind) -> anyhow::Result<()> {
+    let engine = Engine::start(kind).await?;
+    let (wrong, why) = match kind {
+        Kind::Nats => ("?replicas=3", "non-clustered"),
+        _ => ("-of-nobody", "does not exist"),
+    };
+    let address = format!("{}{wrong}", engine.address()).parse()?;
+    let opened = open(&address, Retention::default(), KEPT);
+    let Err(error) = timeout(PATIENCE, opened).await? else {
+        bail!("it was opened")
+    };
+    assert!(error.to_string().contains(why), "{error}");
+    Ok(())
+}
+
+/// Who puts a log back gives it another name while no server runs, as the book says:
+/// then whoever comes with an old cursor is told, at once.
+async fn a_log_with_another_name_is_another_log(kind: Kind) -> anyhow::Result<()> {
+    let engine = Engine::start(kind).await?;
+    let server = Server::start(&engine).await?;
+    for number in 1..=3 {
+        server.publish(number).await?;
+    }
+    let known = server.publish(4).await?;
+    drop(server);
+    rename(&engine, kind, "p7m2aa").await?;
+
+    let server = Server::start(&engine).await?;
+    server.feed.reach(Position::After(known)).await?;
+    let mut reader = server.follow(Position::After(known))?;
+    let Delivery::Gap(gap) = next(&mut reader).await? else {
+        bail!("no gap")
+    };
+    assert_eq!(gap.reason, GapReason::NewLog);
+    assert_eq!(gap.resume.epoch, "p7m2aa".parse()?);
+    let fifth = server.publish(5).await?;
+    assert_eq!(fifth.epoch, gap.resume.epoch);
+    // Tables have their old events as well.
+    while take(&mut reader, 1).await?[0] != (fifth, 5) {}
+    Ok(())
+}
+
+async fn rename(engine: &Engine, kind: Kind, name: &str) -> anyhow::Result<()> {
+    match kind {
+        #[cfg(feature = "nats")]
+        Kind::Nats => {
+            let address = engine.address();
+            let address = address.strip_suffix("/events").context("its stream")?;
+            let context =
+                async_nats::jetstream::new(async_nats::connect(address).await?);
+            let mut config = context
+                .get_stream("events")
+                .await?
+                .cached_info()
+                .config
+                .clone();
+            config.subjects = vec![format!("events.{name}")];
+            context.update_stream(config).await?;
+        }
+        Kind::Postgres => {
+            engine.psql(&format!("update waiting.log set epoch = '{name}'"))?;
+        }
+        _ => bail!("it is not renamed here"),
+    }
+    Ok(())
+}
+
 /// What somebody else has put into the tables stops nobody: readers are told of a gap.
 async fn a_row_that_is_no_event_is_a_gap(kind: Kind) -> anyhow::Result<()> {
     let engine = Engine::start(kind).await?;
@@ -446,6 +514,8 @@ const OF_PROGRAMS: &[(&str, Test)] = tests! {
     an_engine_goes_and_comes_back
     a_deleted_log_is_another_log
     a_log_that_was_rolled_back_is_another_log
+    a_log_with_another_name_is_another_log
+    what_cannot_be_opened_says_why
 };
 
 /// What tables owe, which other programs write.
