@@ -121,6 +121,9 @@ impl Engine {
             port: 0,
             program: None,
         };
+        if kind == Kind::File {
+            fs::create_dir(engine.path("data"))?;
+        }
         if kind == Kind::Postgres {
             engine.initialise()?;
         }
@@ -145,7 +148,7 @@ impl Engine {
     /// Where its log is: the value of `--log`.
     pub fn address(&self) -> String {
         match self.kind {
-            Kind::File => format!("file:{}", self.path("log.db").display()),
+            Kind::File => format!("file:{}", self.path("data/log.db").display()),
             Kind::Nats => format!("nats://127.0.0.1:{}/events", self.port),
             Kind::Postgres => {
                 format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
@@ -160,7 +163,7 @@ impl Engine {
     /// Where it cannot be made.
     pub fn another_log(&self, name: &str) -> anyhow::Result<String> {
         let address = match self.kind {
-            Kind::File => format!("file:{}", self.path(name).display()),
+            Kind::File => format!("file:{}", self.path("data").join(name).display()),
             Kind::Nats => format!("nats://127.0.0.1:{}/{name}", self.port),
             Kind::Postgres => {
                 self.psql(&format!("create database {name}"))?;
@@ -170,9 +173,12 @@ impl Engine {
         Ok(address)
     }
 
-    /// Kills it at once. A file has nothing to kill.
+    /// Kills it at once. A file goes with its directory, as when a disk is gone.
     pub fn kill(&mut self) {
         self.program = None;
+        if self.kind == Kind::File {
+            fs::rename(self.path("data"), self.path("away")).ok();
+        }
     }
 
     /// Starts it with the data that it has, and waits until it answers.
@@ -181,7 +187,10 @@ impl Engine {
     /// [`Missing`] where it is not installed; where it does not answer.
     pub async fn go_on(&mut self) -> anyhow::Result<()> {
         let command = match self.kind {
-            Kind::File => return Ok(()),
+            Kind::File => {
+                fs::rename(self.path("away"), self.path("data")).ok();
+                return Ok(());
+            }
             Kind::Nats => {
                 let mut command = Command::new(nats_server()?);
                 command
@@ -292,7 +301,8 @@ impl Engine {
     /// Where it does not come back.
     pub async fn delete_log(&mut self) -> anyhow::Result<()> {
         match self.kind {
-            Kind::File => bail!("a file is deleted while nobody has it open"),
+            // What SQLite keeps beside it is forgotten, as it would be.
+            Kind::File => Ok(fs::remove_file(self.path("data/log.db"))?),
             Kind::Postgres => self
                 .psql(
                     "begin; delete from waiting.events; delete from waiting.keys;
@@ -308,19 +318,37 @@ impl Engine {
         }
     }
 
-    /// Kills it, keeps a copy of its data, and starts it again.
+    /// Kills it, keeps a copy of its data, and starts it again. A file is copied as it is:
+    /// nobody may write to it.
     ///
     /// # Errors
     /// Where it does not come back.
     pub async fn backup(&mut self) -> anyhow::Result<()> {
+        if self.kind == Kind::File {
+            fs::create_dir(self.path("copy"))?;
+            for name in ["log.db", "log.db-wal"] {
+                let [from, to] = ["data", "copy"].map(|it| self.path(it).join(name));
+                fs::copy(from, to)?;
+            }
+            return Ok(());
+        }
         self.copy("data", "copy").await
     }
 
-    /// Kills it, and starts it again with the data of the copy.
+    /// Kills it, and starts it again with the data of the copy. A file is replaced while it is
+    /// open.
     ///
     /// # Errors
     /// Where it does not come back.
     pub async fn restore(&mut self) -> anyhow::Result<()> {
+        if self.kind == Kind::File {
+            // By the last of them it is seen.
+            for name in ["log.db-wal", "log.db"] {
+                let [from, to] = ["copy", "data"].map(|it| self.path(it).join(name));
+                fs::rename(from, to)?;
+            }
+            return Ok(());
+        }
         self.copy("copy", "data").await
     }
 

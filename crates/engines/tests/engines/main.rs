@@ -3,6 +3,8 @@
 
 #[cfg(feature = "postgres")]
 mod commits;
+#[cfg(feature = "file")]
+mod files;
 
 use anyhow::{bail, Context as _};
 use contract::{Cursor, Data, GapReason, IdempotencyKey, Position};
@@ -384,8 +386,9 @@ async fn dropped_tables_are_made_again(kind: Kind) -> anyhow::Result<()> {
 async fn what_cannot_be_opened_says_why(kind: Kind) -> anyhow::Result<()> {
     let engine = Engine::start(kind).await?;
     let (wrong, why) = match kind {
+        Kind::File => ("/in-a-file", "unable to open"),
         Kind::Nats => ("?replicas=3", "non-clustered"),
-        _ => ("-of-nobody", "does not exist"),
+        Kind::Postgres => ("-of-nobody", "does not exist"),
     };
     let address = format!("{}{wrong}", engine.address()).parse()?;
     let opened = open(&address, Retention::default(), KEPT);
@@ -425,6 +428,10 @@ async fn a_log_with_another_name_is_another_log(kind: Kind) -> anyhow::Result<()
 
 async fn rename(engine: &Engine, kind: Kind, name: &str) -> anyhow::Result<()> {
     match kind {
+        #[cfg(feature = "file")]
+        Kind::File => {
+            files::run(engine, &format!("update log set epoch = '{name}'"))?;
+        }
         #[cfg(feature = "nats")]
         Kind::Nats => {
             let address = engine.address();
@@ -443,7 +450,8 @@ async fn rename(engine: &Engine, kind: Kind, name: &str) -> anyhow::Result<()> {
         Kind::Postgres => {
             engine.psql(&format!("update waiting.log set epoch = '{name}'"))?;
         }
-        _ => bail!("it is not renamed here"),
+        #[cfg(not(all(feature = "file", feature = "nats")))]
+        _ => bail!("it is not built"),
     }
     Ok(())
 }
@@ -507,10 +515,6 @@ const OF_ALL: &[(&str, Test)] = tests! {
     a_key_is_known_at_every_server
     a_cursor_survives_restarts
     a_window_is_read_through
-};
-
-/// What those owe that are programs of their own.
-const OF_PROGRAMS: &[(&str, Test)] = tests! {
     an_engine_goes_and_comes_back
     a_deleted_log_is_another_log
     a_log_that_was_rolled_back_is_another_log
@@ -532,14 +536,36 @@ fn main() -> ExitCode {
     ];
     let mut trials = Vec::new();
     for (engine, kind, built) in kinds {
-        let programs = OF_PROGRAMS.iter().filter(|_| kind != Kind::File);
         let tables = OF_TABLES.iter().filter(|_| kind == Kind::Postgres);
-        let tests = OF_ALL.iter().chain(programs).chain(tables);
+        let tests = OF_ALL.iter().chain(tables);
         let tests = tests.filter(|_| built);
         trials.extend(tests.map(|&(name, test)| {
             parts::trial(&format!("{engine}::{name}"), LIMIT, move || test(kind))
         }));
     }
+    #[cfg(feature = "file")]
+    trials.extend([
+        parts::trial(
+            "file::a_file_that_was_changed_is_another_log",
+            LIMIT,
+            files::a_file_that_was_changed_is_another_log,
+        ),
+        parts::trial(
+            "file::a_file_that_was_moved_has_all_its_events",
+            LIMIT,
+            files::a_file_that_was_moved_has_all_its_events,
+        ),
+        parts::trial(
+            "file::a_file_that_was_replaced_is_one_for_all",
+            LIMIT,
+            files::a_file_that_was_replaced_is_one_for_all,
+        ),
+        parts::trial(
+            "file::a_row_that_is_no_event_is_a_gap",
+            LIMIT,
+            files::a_row_that_is_no_event_is_a_gap,
+        ),
+    ]);
     #[cfg(feature = "nats")]
     trials.push(parts::trial(
         "nats::a_message_that_is_no_event_is_a_gap",
