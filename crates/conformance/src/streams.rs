@@ -226,7 +226,10 @@ pub(crate) async fn a_cursor_ahead_of_one_server_is_waited_for(
     let servers = server.servers()?;
     servers.hold_back().await?;
     let during = server.put(4..=6).await?;
-    let mut client = server.client(Position::After(during[1].cursor));
+    let ahead = Position::After(during[1].cursor);
+    // Not served, not refused for good: it has not come there in time.
+    server.client(ahead).reconnecting().await?;
+    let mut client = server.client(ahead);
     let letting = async {
         // The client's question is there by now: others, who came later, were answered.
         for _ in 0..3 {

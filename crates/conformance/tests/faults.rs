@@ -248,6 +248,9 @@ struct Server {
     beside: watch::Sender<Beside>,
 }
 
+/// How long a server that is late waits until it has heard of what it is asked for.
+const WAITS: Duration = Duration::from_secs(5);
+
 /// What distinguishes the server that is asked from others over the same log.
 #[derive(Clone, Copy, Default)]
 struct Beside {
@@ -538,8 +541,11 @@ impl Client {
                 self.over = true;
                 return;
             }
-            // The other end lives as long as the case.
-            let _ = self.beside.wait_for(|beside| !is_ahead(beside)).await;
+            let comes = self.beside.wait_for(|beside| !is_ahead(beside));
+            if tokio::time::timeout(WAITS, comes).await.is_err() {
+                self.lost();
+                return;
+            }
             let begins = self.beside.borrow().begins;
             let gone = begins.filter(|begins| cursor.id.get() + 1 < begins.get());
             if let (Fault::ForgetsForAll, Some(id)) = (self.fault, gone) {
