@@ -250,6 +250,8 @@ pub struct EnginesParameters {
     pub missed: u32,
     pub small_window: u32,
     pub data_bytes: u32,
+    /// Of the engines that are programs of their own.
+    pub versions: BTreeMap<String, String>,
     #[serde(flatten)]
     others: BTreeMap<String, Value>,
 }

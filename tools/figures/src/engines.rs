@@ -103,7 +103,12 @@ pub(crate) fn figures(data: &Engines) -> anyhow::Result<Vec<Part>> {
         asked.repetitions,
     );
     let name = Kind::Engines.name();
+    let programs = asked.versions.iter();
+    let programs: Vec<_> = programs
+        .map(|(program, version)| format!("{program} {version}"))
+        .collect();
     let mut parts = vec![
+        (format!("{name}-programs"), programs.join(" and ")),
         (
             format!("{name}-conditions"),
             provisional(text, data.provisional.as_deref()),

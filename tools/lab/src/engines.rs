@@ -16,6 +16,7 @@ use feed::{Delivery, Feed, Retention, Subscription};
 use futures_util::{stream, StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
     process::ExitCode,
     time::{Duration, Instant},
@@ -75,7 +76,7 @@ fn built() -> Vec<Log> {
 }
 
 /// What was asked for.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 struct Parameters {
     quick: bool,
     repetitions: u32,
@@ -99,12 +100,27 @@ struct Parameters {
     data_bytes: usize,
     /// How many events a window holds otherwise.
     window: usize,
+    /// Of the engines that are programs of their own.
+    versions: BTreeMap<&'static str, String>,
 }
 
 impl Parameters {
-    fn new(options: &Options) -> Self {
+    fn new(options: &Options, logs: &[Log]) -> anyhow::Result<Self> {
         let or = |full: u32, quick: u32| if options.quick { quick } else { full };
-        Self {
+        let mut versions = BTreeMap::new();
+        for (log, name, kind) in [
+            (Log::Nats, "nats-server", engine::Kind::Nats),
+            (Log::Postgres, "PostgreSQL", engine::Kind::Postgres),
+        ] {
+            if logs.contains(&log) {
+                match engine::version(kind) {
+                    // It is left out below, too.
+                    Err(error) if error.is::<Missing>() => {}
+                    version => drop(versions.insert(name, version?)),
+                }
+            }
+        }
+        Ok(Self {
             quick: options.quick,
             repetitions: options.repetitions.unwrap_or(or(9, 1)),
             single: or(200, 20),
@@ -117,7 +133,8 @@ impl Parameters {
             small_window: 100,
             data_bytes: 100,
             window: 10_000,
-        }
+            versions,
+        })
     }
 }
 
@@ -455,7 +472,7 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
             "this program was built without {log:?}: cargo run --release -p lab --features file,nats,postgres -- engines"
         );
     }
-    let parameters = Parameters::new(options);
+    let parameters = Parameters::new(options, &logs)?;
     let profile = if cfg!(debug_assertions) {
         "debug"
     } else {

@@ -388,6 +388,23 @@ fn found(program: &str, places: &[&str]) -> anyhow::Result<PathBuf> {
     Ok(found.context(missing).map_err(Missing)?)
 }
 
+/// The version of an engine that is a program, such as `2.9.10`.
+///
+/// # Errors
+/// [`Missing`] where it is not installed; what it says where that is no version.
+pub fn version(kind: Kind) -> anyhow::Result<String> {
+    let mut command = match kind {
+        Kind::File => bail!("a file is no program"),
+        Kind::Nats => Command::new(nats_server()?),
+        Kind::Postgres => postgres("postgres")?,
+    };
+    let said = output(command.arg("--version"))?;
+    let words = said.split_whitespace();
+    let mut numbers = words.map(|word| word.trim_start_matches('v'));
+    let version = numbers.find(|word| word.starts_with(|c: char| c.is_ascii_digit()));
+    Ok(version.with_context(|| said.clone())?.to_owned())
+}
+
 /// A program of PostgreSQL, which Debian has beside those of other versions. It refuses to
 /// run as root, so there it is another user's.
 fn postgres(program: &str) -> anyhow::Result<Command> {
