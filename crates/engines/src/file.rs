@@ -360,11 +360,18 @@ impl File {
                 self.begin(latest)?;
                 continue;
             }
-            let entries = self.read(known.id, TOGETHER, usize::MAX)?;
-            if entries.entries.is_empty() {
+            if latest.id == known.id {
                 break;
             }
-            self.filler.append(entries);
+            let entries = self.read(known.id, TOGETHER, usize::MAX)?;
+            if entries.entries.is_empty() && entries.epoch == known.epoch {
+                // None of them is an event.
+                let id = latest.id.get().min(known.id.get() + TOGETHER as u64);
+                let id = EventId::new(id);
+                self.filler.begin(Cursor { id, ..known });
+            } else {
+                self.filler.append(entries);
+            }
         }
         Ok(())
     }

@@ -269,9 +269,15 @@ impl Tables {
             return Ok(false);
         }
         let entries = self.fetch(place.id, TOGETHER, usize::MAX).await?;
-        let any = !entries.entries.is_empty();
-        filler.append(entries);
-        Ok(any)
+        if entries.entries.is_empty() && entries.epoch == place.epoch {
+            // None of them is an event.
+            let id = row.last.min(place.id.get() + TOGETHER as u64);
+            let id = EventId::new(id);
+            filler.begin(Cursor { id, ..place });
+        } else {
+            filler.append(entries);
+        }
+        Ok(true)
     }
 
     // ANCHOR: fill
