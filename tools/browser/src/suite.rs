@@ -26,7 +26,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use testbed::parts::{self, Missing};
+use testbed::parts::{self, Forbidden, Missing};
 use tokio::{net::TcpListener, runtime::Runtime, sync::OnceCell, time::timeout};
 
 /// How long one test may take in all. Each of its waits has its own, shorter guard; this one also
@@ -127,10 +127,11 @@ impl Suite {
         Trial::ignorable_test(format!("{}/{name}", kind.key()), move || {
             let run = || suite.runtime.block_on(suite.run(kind, adapt, &test));
             // Under load WebKitGTK's driver now and then reports a click or a script as done of
-            // which the page knows nothing. A second try, in a new browser, tells that from a fault
-            // of the page.
+            // which the page knows nothing, and in any browser a script or a request may stand
+            // still for longer than the driver or the page waits. A second try, in a new browser,
+            // tells that from a fault of the page. What a test asserts has one try.
             let outcome = match run() {
-                Err(error) if kind == Kind::WebKit && !error.is::<Missing>() => {
+                Err(error) if !error.is::<Missing>() && !error.is::<Forbidden>() => {
                     eprintln!("{kind}: tried once more after: {error:#}");
                     run()
                 }

@@ -20,8 +20,9 @@ const PROXY: &str = "http://127.0.0.1:9";
 
 /// The packages with tests of what `cargo test` leaves out: a log that an engine keeps. One build
 /// for all of them.
-const WITH_ENGINES: [&str; 4] = [
+const WITH_ENGINES: [&str; 5] = [
     "test",
+    "--no-fail-fast",
     "--package=engines",
     "--package=servers",
     "--all-features",
@@ -33,10 +34,12 @@ const WITH_ENGINES: [&str; 4] = [
 /// # Errors
 /// If a test fails.
 pub fn test(steps: &mut Steps, arguments: &[String]) -> anyhow::Result<()> {
-    let tests = without_proxy(Step::cargo(&["test"]).arguments(arguments));
     if !arguments.is_empty() {
+        let tests = without_proxy(Step::cargo(&["test"]).arguments(arguments));
         return steps.run("tests", tests);
     }
+    // To the end: who waits for an hour is told of all that fails.
+    let tests = without_proxy(Step::cargo(&["test", "--no-fail-fast"]));
     // Also builds the site that runs beside the tests.
     steps.run("tests built", Step::cargo(&["test", "--no-run"]))?;
     let beside = Site::start(steps)?;
