@@ -28,6 +28,14 @@ pub struct Case {
     pub(crate) run: for<'a> fn(Bench<'a>) -> BoxFuture<'a, Outcome>,
 }
 
+impl Case {
+    /// Whether it is about this method, and these hooks are all that it needs.
+    pub fn can_be_tried(&self, method: Method, hooks: &[Hook]) -> bool {
+        let is_there = |hook: &Hook| hooks.contains(hook);
+        self.methods.contains(&method) && self.needs.iter().all(is_there)
+    }
+}
+
 impl Debug for Case {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name)

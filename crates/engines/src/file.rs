@@ -5,7 +5,7 @@
 //! machine may share the file: each looks, many times a second, whether another has
 //! written, and whether its path still names the file that it has open.
 
-use crate::{Failure, Opened};
+use crate::{read_on, Failure, Opened};
 use contract::{Cursor, Data, EventId, IdempotencyKey, Kind};
 use feed::{
     Entries, Entry, Filler, PublishError, Published, Retention, Source, Unavailable,
@@ -364,14 +364,7 @@ impl File {
                 break;
             }
             let entries = self.read(known.id, TOGETHER, usize::MAX)?;
-            if entries.entries.is_empty() && entries.epoch == known.epoch {
-                // None of them is an event.
-                let id = latest.id.get().min(known.id.get() + TOGETHER as u64);
-                let id = EventId::new(id);
-                self.filler.begin(Cursor { id, ..known });
-            } else {
-                self.filler.append(entries);
-            }
+            read_on(&self.filler, known, latest.id, TOGETHER, entries);
         }
         Ok(())
     }

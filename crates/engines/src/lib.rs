@@ -19,6 +19,8 @@ mod postgres;
 
 pub use address::{Address, AddressError};
 
+#[cfg(any(feature = "file", feature = "postgres"))]
+use contract::{Cursor, EventId};
 use feed::{Feed, Retention};
 use std::{error::Error, fmt, future::Future, num::NonZeroU64, pin::Pin};
 use thiserror::Error;
@@ -80,6 +82,26 @@ pub enum OpenError {
 
 /// Events that an engine keeps, unless somebody says otherwise.
 pub const KEPT: NonZeroU64 = NonZeroU64::new(1_000_000).unwrap();
+
+/// Passes on what was read of the log after `place`: so many of its entries `together`,
+/// of which the newest has the id `last`. Where none of them is an event, the window
+/// begins after them.
+#[cfg(any(feature = "file", feature = "postgres"))]
+fn read_on(
+    filler: &feed::Filler,
+    place: Cursor,
+    last: EventId,
+    together: usize,
+    entries: feed::Entries,
+) {
+    if entries.entries.is_empty() && entries.epoch == place.epoch {
+        let id = last.get().min(place.id.get() + together as u64);
+        let id = EventId::new(id);
+        filler.begin(Cursor { id, ..place });
+    } else {
+        filler.append(entries);
+    }
+}
 
 /// What an error says, and what those behind it add: a client says that it could not
 /// connect, and only the last of them why.

@@ -269,14 +269,7 @@ impl Tables {
             return Ok(false);
         }
         let entries = self.fetch(place.id, TOGETHER, usize::MAX).await?;
-        if entries.entries.is_empty() && entries.epoch == place.epoch {
-            // None of them is an event.
-            let id = row.last.min(place.id.get() + TOGETHER as u64);
-            let id = EventId::new(id);
-            filler.begin(Cursor { id, ..place });
-        } else {
-            filler.append(entries);
-        }
+        crate::read_on(filler, place, EventId::new(row.last), TOGETHER, entries);
         Ok(true)
     }
 

@@ -24,9 +24,6 @@ const LIMIT: Duration = Duration::from_secs(300);
 /// How many cases run at the same time.
 const AT_ONCE: usize = 3;
 
-/// The shortest heartbeat.
-const SHORTEST: Duration = Duration::from_secs(1);
-
 /// What cannot hold behind a proxy, and why.
 const OTHERWISE: &[(Program, &str, &str)] = &[
     (
@@ -74,10 +71,9 @@ async fn holds(program: Program, method: Method) -> anyhow::Result<()> {
     let shared = Sockets::new(method, Arc::new(Known(Arc::new(shared))));
     let own = Sockets::new(method, Arc::new(Own { program, method }));
     let hooks = Hook::of_one_server();
-    let cases = CASES.iter().filter(|case| {
-        let is_possible = case.needs.iter().all(|hook| hooks.contains(hook));
-        case.methods.contains(&method) && is_possible
-    });
+    let cases = CASES
+        .iter()
+        .filter(|case| case.can_be_tried(method, &hooks));
     let run = |case: &'static Case| {
         let starts = [Hook::Start, Hook::Stop, Hook::Finish, Hook::Access];
         let anew = case.needs.iter().any(|hook| starts.contains(hook));
@@ -182,11 +178,9 @@ impl Subject for Own {
 
     fn start(
         &self,
-        mut settings: Settings,
+        settings: Settings,
     ) -> BoxFuture<'_, Result<Box<dyn Server>, String>> {
-        // A case asks for 100 ms. A socket whose pong takes two heartbeats is dropped,
-        // and here two more programs share the processors.
-        settings.heartbeat = settings.heartbeat.max(SHORTEST);
+        let settings = routers::beside_others(settings);
         async move {
             let behind = Behind::start(self.program, self.method, settings).await;
             let behind = behind.map_err(|error| format!("{error:#}"))?;

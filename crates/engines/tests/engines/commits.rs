@@ -1,7 +1,7 @@
 //! What PostgreSQL shows, and when: ids of a sequence, ids of the log, and an event
 //! that is written with a row of an application.
 
-use crate::{data, take, Server};
+use crate::{data, numbers, take, Server};
 use anyhow::{ensure, Context as _};
 use contract::Position;
 use testbed::engine::{Engine, Kind};
@@ -205,11 +205,7 @@ pub(crate) async fn an_older_publish_is_replaced() -> anyhow::Result<()> {
     let fourth = older.client.query_one(&publish, &[]).await?;
     assert_eq!(fourth.try_get::<_, i64>(0)?, 4);
     let mut reader = server.follow(Position::After(first))?;
-    let numbers: Vec<_> = take(&mut reader, 3)
-        .await?
-        .into_iter()
-        .map(|(_, number)| number)
-        .collect();
+    let numbers = numbers(&take(&mut reader, 3).await?);
     assert_eq!(numbers, [2, 3, 2]);
     Ok(())
 }

@@ -35,8 +35,7 @@ impl Two {
         self.servers[0].publish(*by_first).await?;
         let mut reader = third.follow(Position::Earliest)?;
         let held = take(&mut reader, numbers.len()).await?;
-        let at_third: Vec<_> = held.iter().map(|(_, number)| *number).collect();
-        assert_eq!(at_third, numbers);
+        assert_eq!(crate::numbers(&held), numbers);
         for reader in &mut self.readers {
             assert_eq!(take(reader, 2).await?, held[held.len() - 2..]);
         }

@@ -108,6 +108,11 @@ async fn take(
     Ok(taken)
 }
 
+/// What they say.
+fn numbers(events: &[(Cursor, u64)]) -> Vec<u64> {
+    events.iter().map(|(_, number)| *number).collect()
+}
+
 /// The next event, past one that may be there or not.
 async fn next_but(
     subscription: &mut Subscription,
@@ -199,11 +204,7 @@ async fn a_cursor_survives_restarts(kind: Kind) -> anyhow::Result<()> {
     let third = server.publish(3).await?;
     assert_eq!((third.epoch, third.id.get()), (first.epoch, 3));
     let mut reader = server.follow(Position::After(first))?;
-    let numbers: Vec<_> = take(&mut reader, 2)
-        .await?
-        .into_iter()
-        .map(|(_, number)| number)
-        .collect();
+    let numbers = numbers(&take(&mut reader, 2).await?);
     assert_eq!(numbers, [2, 3]);
     Ok(())
 }
@@ -219,11 +220,7 @@ async fn a_window_is_read_through(kind: Kind) -> anyhow::Result<()> {
     }
     let first = first.context("none was published")?;
     let mut newest = server.follow(Position::After(first))?;
-    let numbers: Vec<_> = take(&mut newest, 19)
-        .await?
-        .into_iter()
-        .map(|(_, number)| number)
-        .collect();
+    let numbers = numbers(&take(&mut newest, 19).await?);
     assert_eq!(numbers, (2..=20).collect::<Vec<_>>());
     let page = server
         .feed
@@ -426,6 +423,14 @@ async fn a_log_with_another_name_is_another_log(kind: Kind) -> anyhow::Result<()
     Ok(())
 }
 
+/// To JetStream, as another program.
+#[cfg(feature = "nats")]
+async fn connect(engine: &Engine) -> anyhow::Result<async_nats::Client> {
+    let address = engine.address();
+    let address = address.strip_suffix("/events").context("its stream")?;
+    Ok(async_nats::connect(address).await?)
+}
+
 async fn rename(engine: &Engine, kind: Kind, name: &str) -> anyhow::Result<()> {
     match kind {
         #[cfg(feature = "file")]
@@ -434,10 +439,7 @@ async fn rename(engine: &Engine, kind: Kind, name: &str) -> anyhow::Result<()> {
         }
         #[cfg(feature = "nats")]
         Kind::Nats => {
-            let address = engine.address();
-            let address = address.strip_suffix("/events").context("its stream")?;
-            let context =
-                async_nats::jetstream::new(async_nats::connect(address).await?);
+            let context = async_nats::jetstream::new(connect(engine).await?);
             let mut config = context
                 .get_stream("events")
                 .await?
@@ -496,9 +498,7 @@ async fn a_message_that_is_no_event_is_a_gap() -> anyhow::Result<()> {
     let server = Server::start(&engine).await?;
     let mut reader = server.follow(Position::Earliest)?;
     let first = server.publish(1).await?;
-    let address = engine.address();
-    let address = address.strip_suffix("/events").context("its stream")?;
-    let stranger = async_nats::connect(address).await?;
+    let stranger = connect(&engine).await?;
     let subject = format!("events.{}", first.epoch);
     stranger.publish(subject, "no event".into()).await?;
     stranger.flush().await?;

@@ -31,9 +31,6 @@ const LIMIT: Duration = Duration::from_secs(300);
 /// How many cases run at the same time. Most of them wait.
 const AT_ONCE: usize = 6;
 
-/// The shortest heartbeat.
-const SHORTEST: Duration = Duration::from_secs(1);
-
 const ENGINES: [(&str, Kind); 3] = [
     ("file", Kind::File),
     ("nats", Kind::Nats),
@@ -76,8 +73,7 @@ fn main() -> ExitCode {
                 });
                 let hooks = subject.hooks();
                 let is_tried = |case: &&conformance::Case| {
-                    case.methods.contains(&method)
-                        && case.needs.iter().all(|hook| hooks.contains(hook))
+                    case.can_be_tried(method, &hooks)
                         && !names(NOT_TRIED, kind, case.name)
                 };
                 for case in CASES.iter().filter(is_tried) {
@@ -163,11 +159,9 @@ impl Subject for Over {
 
     fn start(
         &self,
-        mut settings: Settings,
+        settings: Settings,
     ) -> BoxFuture<'_, Result<Box<dyn Server>, String>> {
-        // A case asks for 100 ms. A socket whose pong takes two heartbeats is dropped,
-        // and here an engine and other servers share the processors.
-        settings.heartbeat = settings.heartbeat.max(SHORTEST);
+        let settings = routers::beside_others(settings);
         async move {
             let several = async {
                 let log = self.logs.another().await.context("another log")?;

@@ -13,10 +13,10 @@ use axum::{
 use conformance::{Gate, Method, Outcome, Server, Servers, Settings};
 use engines::{open, Address, Filling, Opened};
 use feed::{Feed, Retention};
-use futures_util::future::{BoxFuture, FutureExt as _};
-use harness::{Doorkeeper, Server as Running};
+use futures_util::future::{try_join_all, BoxFuture, FutureExt as _};
+use harness::{conformance::Started, Doorkeeper, Server as Running};
 use serving::Ending;
-use std::{io, net::SocketAddr, num::NonZeroU64, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU64, time::Duration};
 use tokio::{
     sync::{watch, Mutex},
     task::JoinHandle,
@@ -55,17 +55,13 @@ impl Start {
             // Or a client would stay with the server that it has.
             router.layer(map_response(closed))
         };
-        let Running {
-            feed,
-            address,
-            ending,
-            serving,
-        } = Running::start(feed, make).await;
+        let running = Running::start(feed, make).await;
+        let base = running.base();
         Ok(One {
-            feed,
-            address,
-            ending,
-            serving: Mutex::new(Some(serving)),
+            feed: running.feed.clone(),
+            address: running.address,
+            ending: running.ending.clone(),
+            started: Started::new(running, base),
             filling,
             held,
             is_held,
@@ -107,8 +103,7 @@ struct One {
     feed: Feed,
     address: SocketAddr,
     ending: Ending,
-    /// Taken when it is stopped.
-    serving: Mutex<Option<JoinHandle<io::Result<()>>>>,
+    started: Started,
     filling: Option<JoinHandle<()>>,
     /// Whether its window is to be left as it is.
     held: watch::Sender<bool>,
@@ -190,19 +185,8 @@ impl Server for Several {
 
     fn stop(&self) -> BoxFuture<'_, Outcome> {
         async move {
-            for one in &self.all {
-                one.ending.begin();
-            }
-            for one in &self.all {
-                let Some(serving) = one.serving.lock().await.take() else {
-                    continue;
-                };
-                let ended = timeout(PATIENCE, serving).await;
-                let ended = ended.map_err(|late| late.to_string())?;
-                let ended = ended.map_err(|failed| failed.to_string())?;
-                ended.map_err(|error| error.to_string())?;
-            }
-            Ok(())
+            let all = self.all.iter().map(|one| one.started.stop());
+            try_join_all(all).await.map(drop)
         }
         .boxed()
     }
